@@ -1,0 +1,102 @@
+// The one door of a pool: decides for each request whether it goes to a worker now, waits, or is refused.
+//
+//   arrive --free slot--> admitted --depart--> (the slot goes to the head of the queue)
+//      |---no slot------> queued   --grant---> admitted
+//      |                     |-----expire / leave--> dropped
+//      '---bounds hit---> refused (always with a reason)
+//
+// Late binding: a request is given to a worker only when that worker has a free slot, so nothing piles up in a worker's
+// own backlog where nobody can see it, move it or give it up. Plain object: no clock, no lock, no thread; the shell holds
+// one lock around it (src/net/pool.hpp) and wakes those whom a call granted or dropped.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "plimsoll/core/bytes.hpp"
+#include "plimsoll/core/time.hpp"
+
+namespace plimsoll {
+
+using WorkerKey = std::uint32_t;  // one generation of one worker; never used again while the proxy runs
+using Ticket = std::uint64_t;     // one waiting request
+
+enum class Priority : std::uint8_t { critical, normal, sheddable };
+inline constexpr std::size_t priorities = 3;
+
+enum class Reason : std::uint8_t {
+    none, rate, memory, breaker, concurrency, queue_full, queue_timeout, deadline, no_workers, draining, maintenance,
+};
+std::string_view to_string(Reason reason);
+
+enum class Outcome : std::uint8_t { success, failure, timeout, refused_upstream, abandoned };
+std::string_view to_string(Outcome outcome);
+
+class Gate {
+public:
+    struct Settings {
+        std::size_t queue_size = 1024;                            // waiting requests, all priorities together
+        Duration queue_timeout = std::chrono::seconds{5};
+        double load_line = 0.85;                                  // pressure at which shedding begins
+        bool shed_enforced = true;                                // false: decide and count only (shadow)
+        friend bool operator==(const Settings&, const Settings&) = default;
+    };
+    struct Facts {
+        Priority priority = Priority::normal;
+        Instant deadline = never;
+        std::optional<WorkerKey> avoid;                           // a retry: not the worker that just failed
+        double draw = 0.5;                                        // chance, in [0,1)
+    };
+    struct Arrival {
+        enum class Kind : std::uint8_t { admitted, queued, refused } kind = Kind::refused;
+        WorkerKey worker = 0;                                     // admitted
+        Ticket ticket = 0;                                        // queued
+        Reason reason = Reason::none;                             // refused
+        Duration retry_after{};                                   // refused: a hint for the client
+    };
+    struct Event {                                                // what became of somebody who waited
+        Ticket ticket = 0;
+        std::optional<WorkerKey> granted;                         // else refused with `reason`
+        Reason reason = Reason::none;
+    };
+    using Events = std::vector<Event>;
+    struct WorkerStats {
+        WorkerKey worker = 0;
+        unsigned slots = 0, in_flight = 0;
+        bool accepting = false;
+        std::uint64_t admitted = 0, finished[5] = {};             // by Outcome
+    };
+    struct Stats {
+        std::size_t queued[priorities] = {};
+        std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {};   // by Reason
+        std::vector<WorkerStats> workers;
+    };
+
+    explicit Gate(Settings settings);
+    void configure(const Settings& settings);
+
+    // The fleet's side. A worker is added not accepting; `accept(true)` may grant slots to those who wait.
+    void add(WorkerKey worker, unsigned slots, Instant now);
+    void set_slots(WorkerKey worker, unsigned slots, Instant now, Events& events);
+    void accept(WorkerKey worker, bool accepting, Instant now, Events& events);
+    void observe(WorkerKey worker, double pressure, Bytes headroom); // pressure < 0: unknown
+    void remove(WorkerKey worker);                                // permits in flight may still depart afterwards
+    unsigned in_flight(WorkerKey worker) const;                   // 0 for an unknown one
+
+    // The request's side.
+    Arrival arrive(Instant now, const Facts& facts);
+    void depart(Instant now, WorkerKey worker, Outcome outcome, Events& events);
+    bool leave(Ticket ticket);                                    // the client went away; false: no longer waiting
+    void expire(Instant now, Events& events);                     // on a tick: queue timeouts and passed deadlines
+    Stats stats() const;
+
+private:
+    // Filled in by the implementation.
+};
+
+} // namespace plimsoll

@@ -1,0 +1,38 @@
+// TOML text -> Config, or every problem in it at once.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.hpp"
+
+namespace plimsoll::config {
+
+struct Problem {
+    std::string file;
+    unsigned line = 0, column = 0;                         // from 1; 0: the file as a whole
+    std::string key;                                       // "pool.recycle.soft_limt"
+    std::string message;                                   // what is wrong, and what would be right
+    std::string suggestion;                                // the key or value that was probably meant; may be empty
+    friend bool operator==(const Problem&, const Problem&) = default;
+};
+// "plimsoll.toml:12:3: pool.recycle.soft_limt: unknown key (did you mean soft_limit?)"
+std::string to_string(const Problem& problem);
+
+struct Parsed {
+    Config config;                                         // whole only where problems is empty
+    std::vector<Problem> problems;
+};
+Parsed parse(std::string_view text, std::string_view file_name);
+Parsed load(const std::string& path);                      // a file that cannot be read is one problem
+
+// What changed between two configurations, one line each ("pool.app.recycle.soft_limit: 400 MiB -> 300 MiB"), and
+// whether a running proxy can take it over live.
+struct Change {
+    std::string key, before, after;
+    bool live = true;
+};
+std::vector<Change> diff(const Config& before, const Config& after);
+
+} // namespace plimsoll::config

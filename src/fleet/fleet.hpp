@@ -1,0 +1,48 @@
+// The fleet: every pool's workers, where they come from, and what is done with them. Lives on the control thread, all of
+// it: no locks here. Reactors see only net::Pool.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "config/config.hpp"
+#include "fleet/view.hpp"
+#include "net/pool.hpp"
+#include "store/incident_store.hpp"
+
+namespace plimsoll::fleet {
+
+// What the fleet needs of its surroundings.
+struct Surroundings {
+    // Closes every idle upstream connection to this worker on all reactors, then calls done on the control thread.
+    std::function<void(WorkerKey, std::function<void()> done)> close_idle;
+};
+
+class Fleet {
+public:
+    Fleet(boost::asio::io_context& control, const config::Config& config, std::vector<std::shared_ptr<net::Pool>> pools,
+          store::IncidentStore& store, Surroundings surroundings);
+    ~Fleet();
+
+    void start();                                          // opens the control sockets, starts the servers
+    void apply(const config::Config& config);              // limits and thresholds of a reload
+    void stop(std::function<void()> done);                 // ends what it started, ladder and all; done is called once
+
+    bool ready() const;                                    // every pool has at least one serving worker
+    std::vector<PoolView> view() const;
+    ActionResult drain(const std::string& pool, const std::string& worker);
+    ActionResult undrain(const std::string& pool, const std::string& worker);
+    ActionResult recycle(const std::string& pool, const std::string& worker, const std::string& why);
+    ActionResult capture(const std::string& pool, const std::string& worker);
+    ActionResult trace(const std::string& pool, const std::string& worker);
+
+private:
+    struct Impl;                                           // pools with their sources, monitors and recyclers
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace plimsoll::fleet

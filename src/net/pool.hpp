@@ -1,0 +1,94 @@
+// A pool as the reactors and the fleet share it: the pure Gate behind one lock, and the workers' endpoints.
+//
+// Reactors call arrive() and hold a Permit; the fleet (control thread) adds, drains and removes workers. The lock is held
+// for well under a microsecond and never across an await. A waiter is woken on its own reactor: the pool calls
+// Waiter::wake, from any thread and without the lock held, and the reactor posts it to itself.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "config/config.hpp"
+#include "net/address.hpp"
+#include "plimsoll/policy/gate.hpp"
+
+namespace plimsoll::net {
+
+enum class Protocol : std::uint8_t { http, uwsgi };
+
+// One generation of one worker. Stays valid, at the same place in memory, while a Permit for it is held.
+struct Endpoint {
+    WorkerKey key = 0;
+    std::string worker;                                    // its id in status, logs and metrics: "app-1"
+    Address address;
+    Protocol protocol = Protocol::http;
+    bool keep_alive = true;                                // false: one request a connection (gunicorn sync, uwsgi)
+    Duration idle_time = std::chrono::milliseconds{1500};  // how long a pooled connection may rest
+};
+
+class Pool;
+
+// A hold on a slot. Move-only; destroyed unfinished it counts as abandoned, so a slot cannot leak.
+class Permit {
+public:
+    Permit() = default;
+    Permit(Pool* pool, const Endpoint* endpoint) : pool_(pool), endpoint_(endpoint) {}
+    Permit(Permit&& other) noexcept;
+    Permit& operator=(Permit&& other) noexcept;
+    ~Permit();
+    explicit operator bool() const { return pool_ != nullptr; }
+    const Endpoint& endpoint() const { return *endpoint_; }
+    void finish(Outcome outcome);                          // gives the slot back; afterwards empty
+
+private:
+    Pool* pool_ = nullptr;
+    const Endpoint* endpoint_ = nullptr;
+};
+
+struct Waiter {
+    // Called at most once, on any thread, without the lock: granted (a permit) or refused with a reason.
+    virtual void wake(Permit permit, Reason reason) = 0;
+protected:
+    ~Waiter() = default;
+};
+
+class Pool {
+public:
+    Pool(std::string name, const config::Pool& settings);
+    ~Pool();
+    const std::string& name() const { return name_; }
+    void configure(const config::Pool& settings);          // the gate's settings and the upstream timeouts
+    std::shared_ptr<const config::Upstream> upstream() const;
+
+    // Reactors.
+    struct Arrival {
+        Permit permit;                                     // admitted
+        Ticket ticket = 0;                                 // else waiting, where not 0
+        Reason reason = Reason::none;                      // else refused
+        Duration retry_after{};
+    };
+    Arrival arrive(Instant now, const Gate::Facts& facts, Waiter& waiter);
+    bool leave(Ticket ticket);                             // false: wake() was or is being called
+    void tick(Instant now);                                // any reactor, every 10 ms or so
+
+    // The fleet.
+    WorkerKey add(Endpoint endpoint, unsigned slots);      // not accepting yet; the key is chosen here
+    void set_slots(WorkerKey worker, unsigned slots);
+    void accept(WorkerKey worker, bool accepting);
+    void observe(WorkerKey worker, double pressure, Bytes headroom);
+    void remove(WorkerKey worker);                         // its Endpoint goes when its last permit has
+    unsigned in_flight(WorkerKey worker) const;
+    std::uint64_t requests(WorkerKey worker) const;        // admitted so far
+    Gate::Stats stats() const;
+
+private:
+    friend class Permit;
+    std::string name_;
+    // Filled in by the implementation.
+};
+
+} // namespace plimsoll::net
