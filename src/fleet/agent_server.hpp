@@ -1,0 +1,97 @@
+// The agents' end of the control socket: accepts them, checks who they are, and carries one command at a time to each.
+// Protocol: docs/agent-protocol.md. Control thread only.
+//
+//   dial -> hello -> welcome -> (sample | ready | command/result)* -> bye or hang-up
+//               '--> refused (token, version, pool)
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/json.hpp>
+
+#include "plimsoll/core/bytes.hpp"
+#include "plimsoll/core/time.hpp"
+
+namespace plimsoll::fleet {
+
+struct Hello {                                             // as in the protocol's table; unset: null or absent
+    std::string pool, host, server, server_version, worker_class, address, python, agent;
+    std::optional<unsigned> index;
+    int pid = 0, ppid = 0;
+    std::uint64_t pid_namespace = 0, cgroup_namespace = 0; // 0: unknown
+    int peer_pid = 0;                                      // SO_PEERCRED of the connection, in our own namespace; 0 over TCP
+    std::optional<unsigned> threads, age, max_requests;    // threads 0: not bounded
+    std::optional<double> keep_alive;                      // seconds; 0: one request a connection
+    std::optional<double> started_at;                      // unix seconds
+    std::optional<Bytes> memory_limit;
+    bool ready = false;
+    bool same_pids = false;                                // the agent's pid means the same process in our /proc
+};
+struct Sample {                                            // unset: unknown
+    std::optional<Bytes> rss, anon, cgroup_usage, cgroup_limit;
+    std::optional<std::int64_t> allocated_blocks, threads, fds;
+    Instant taken{};                                       // when it arrived
+};
+struct Exited {                                            // an arbiter's word about a worker that it reaped
+    std::string pool;
+    int pid = 0, status = 0;                               // status as of wait(2)
+    bool boot_failed = false;
+};
+struct AgentFile {
+    std::string name, content;
+};
+struct CommandResult {
+    bool ok = false;
+    std::string error;                                     // where not ok: the agent's, or "deadline", "disconnected"
+    boost::json::object data;
+    std::vector<AgentFile> files;
+};
+
+// One connected agent. Shared: a holder may outlive the connection; commands then fail with "disconnected" at once.
+class Agent {
+public:
+    virtual ~Agent() = default;
+    virtual const Hello& hello() const = 0;
+    virtual bool connected() const = 0;
+    // Never throws for the peer's faults. Waits its turn behind a running command; the deadline counts from the call.
+    // Over max_files_size the surplus is cut and the error says so.
+    virtual boost::asio::awaitable<CommandResult> command(std::string name, boost::json::object args, Duration deadline) = 0;
+};
+
+class AgentServer {
+public:
+    struct Settings {
+        std::vector<std::string> listen;                   // unix paths or "tcp:HOST:PORT"
+        std::string token;                                 // required of TCP peers; empty: none is accepted over TCP
+        Duration sample_interval = std::chrono::seconds{1};
+        unsigned max_agents = 4096;
+        Bytes max_files_size = {64 << 20};                 // of one command's evidence
+    };
+    struct Events {                                        // called on the control thread; may start coroutines, must not block
+        // The pool a hello belongs to, or the reason why it is refused. Called before `connected`.
+        std::function<std::string(const Hello&, std::string& refusal)> admit;
+        std::function<void(std::shared_ptr<Agent>)> connected;
+        std::function<void(Agent&)> ready;
+        std::function<void(Agent&, const Sample&)> sample;
+        std::function<void(Agent&, bool said_bye)> disconnected;
+        std::function<void(const Exited&)> exited;
+    };
+    AgentServer(boost::asio::io_context& control, Settings settings, Events events);
+    ~AgentServer();
+    std::string start();                                   // empty, or the one line that says what is wrong and how to mend it
+    std::vector<std::string> addresses() const;            // as bound, as PLIMSOLL_CONTROL takes them
+    void stop();                                           // hangs up on all; sockets' files are unlinked
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,66 @@
+// Memory as the kernel tells it: pure parsers of /proc and cgroup files, and one thin reader. Numbers that cannot be had are
+// unset, never zero: another user's process, a pid of another namespace, a cgroup without a limit.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "plimsoll/core/bytes.hpp"
+
+namespace plimsoll::sense {
+
+// /proc/PID/statm: 17 us a reading, so this is the fast one.
+struct Statm {
+    Bytes rss, shared;
+    Bytes anon() const { return rss - shared; }            // what a leak grows
+};
+std::optional<Statm> parse_statm(std::string_view text, long page_size);
+// /proc/PID/smaps_rollup: 20 ms per GiB, holds the process's mmap lock: rarely, and never on the control thread.
+struct Rollup {
+    Bytes rss, pss, uss, swap;
+};
+std::optional<Rollup> parse_smaps_rollup(std::string_view text);
+
+struct ProcessStat {                                       // /proc/PID/stat
+    char state = '?';
+    int parent = 0;
+    std::uint64_t start_time = 0;                          // clock ticks since boot
+    std::uint64_t user_ticks = 0, system_ticks = 0;
+    int threads = 0;
+};
+std::optional<ProcessStat> parse_stat(std::string_view text);
+
+struct Cgroup {
+    enum class Version : std::uint8_t { v1, v2 } version = Version::v2;
+    std::string path;                                      // directory that was read
+    std::optional<Bytes> usage, limit;                     // limit: the tightest of it and its ancestors
+    std::optional<Bytes> working_set;                      // usage without inactive file pages
+    std::optional<std::uint64_t> oom_kills;
+};
+struct Pressure {                                          // PSI: /proc/pressure/memory or a cgroup's memory.pressure
+    double some_avg10 = 0, some_avg60 = 0, full_avg10 = 0, full_avg60 = 0;   // percent
+};
+std::optional<Pressure> parse_pressure(std::string_view text);
+struct Host {
+    Bytes total, available;
+};
+std::optional<Host> parse_meminfo(std::string_view text);
+
+// Reads under two roots, so that a test can give it a tree of its own.
+class Reader {
+public:
+    explicit Reader(std::string proc_root = "/proc", std::string cgroup_root = "/sys/fs/cgroup");
+    std::optional<Statm> statm(int pid) const;
+    std::optional<Rollup> smaps_rollup(int pid) const;
+    std::optional<ProcessStat> stat(int pid) const;
+    std::optional<Cgroup> cgroup(int pid) const;           // of the process; v2, v1 and hybrid hierarchies
+    std::optional<Host> host() const;
+    std::optional<Pressure> pressure() const;
+
+private:
+    std::string proc_, cgroup_;
+};
+
+} // namespace plimsoll::sense
