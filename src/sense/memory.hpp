@@ -1,5 +1,5 @@
-// Memory as the kernel tells it: pure parsers of /proc and cgroup files, and one thin reader. Numbers that cannot be had are
-// unset, never zero: another user's process, a pid of another namespace, a cgroup without a limit.
+// Memory as the kernel tells it: pure parsers of /proc and cgroup files, and one thin reader. Numbers that cannot be
+// had are unset, never zero: another user's process, a pid of another namespace, a cgroup without a limit.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace plimsoll::sense {
 // /proc/PID/statm: 17 us a reading, so this is the fast one.
 struct Statm {
     Bytes rss, shared;
-    Bytes anon() const { return rss - shared; }            // what a leak grows
+    Bytes anon() const { return rss - shared; } // what a leak grows
 };
 std::optional<Statm> parse_statm(std::string_view text, long page_size);
 // /proc/PID/smaps_rollup: 20 ms per GiB, holds the process's mmap lock: rarely, and never on the control thread.
@@ -23,24 +23,36 @@ struct Rollup {
 };
 std::optional<Rollup> parse_smaps_rollup(std::string_view text);
 
-struct ProcessStat {                                       // /proc/PID/stat
+struct ProcessStat { // /proc/PID/stat
     char state = '?';
     int parent = 0;
-    std::uint64_t start_time = 0;                          // clock ticks since boot
+    std::uint64_t start_time = 0; // clock ticks since boot
     std::uint64_t user_ticks = 0, system_ticks = 0;
     int threads = 0;
 };
 std::optional<ProcessStat> parse_stat(std::string_view text);
 
+// /proc/PID/cgroup: where the process is in the hierarchy of v1's memory controller, and in v2's. A hybrid host has
+// both.
+struct CgroupPaths {
+    std::optional<std::string> memory_v1, unified;
+    std::string controllers_v1; // as mounted together: "memory", "cpu,memory"
+};
+CgroupPaths parse_cgroup_paths(std::string_view text);
+std::optional<Bytes> parse_limit(std::string_view text); // unset: "max", v1's huge "no limit", or no number
+// The number beside `key` in memory.stat, memory.events or memory.oom_control: "inactive_file 4096".
+std::optional<std::uint64_t> parse_flat_key(std::string_view text, std::string_view key);
+
 struct Cgroup {
     enum class Version : std::uint8_t { v1, v2 } version = Version::v2;
-    std::string path;                                      // directory that was read
-    std::optional<Bytes> usage, limit;                     // limit: the tightest of it and its ancestors
-    std::optional<Bytes> working_set;                      // usage without inactive file pages
+    std::string path;                 // directory that was read
+    std::optional<Bytes> usage;       // of that cgroup
+    std::optional<Bytes> limit;       // the tightest of it and its ancestors
+    std::optional<Bytes> working_set; // usage without inactive file pages
     std::optional<std::uint64_t> oom_kills;
 };
-struct Pressure {                                          // PSI: /proc/pressure/memory or a cgroup's memory.pressure
-    double some_avg10 = 0, some_avg60 = 0, full_avg10 = 0, full_avg60 = 0;   // percent
+struct Pressure { // PSI: /proc/pressure/memory or a cgroup's memory.pressure
+    double some_avg10 = 0, some_avg60 = 0, full_avg10 = 0, full_avg60 = 0; // percent
 };
 std::optional<Pressure> parse_pressure(std::string_view text);
 struct Host {
@@ -55,7 +67,7 @@ public:
     std::optional<Statm> statm(int pid) const;
     std::optional<Rollup> smaps_rollup(int pid) const;
     std::optional<ProcessStat> stat(int pid) const;
-    std::optional<Cgroup> cgroup(int pid) const;           // of the process; v2, v1 and hybrid hierarchies
+    std::optional<Cgroup> cgroup(int pid) const; // of the process; v2, v1 and hybrid hierarchies
     std::optional<Host> host() const;
     std::optional<Pressure> pressure() const;
 

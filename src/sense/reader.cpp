@@ -1,0 +1,61 @@
+#include "sense/memory.hpp"
+
+#include "sense/file.hpp"
+
+#include <cerrno>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace plimsoll::sense {
+
+// Files of /proc have no size to ask for: read until the end, but never more than the bound.
+std::optional<std::string> read_small_file(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return std::nullopt;
+    std::string text;
+    char block[4096];
+    bool whole = false;
+    while (text.size() < most_read) {
+        const auto n = ::read(fd, block, sizeof block);
+        if (n < 0 && errno == EINTR) continue;
+        whole = n == 0;
+        if (n <= 0) break;
+        text.append(block, static_cast<std::size_t>(n));
+    }
+    ::close(fd);
+    if (!whole) return std::nullopt; // the process went away in between, or this is no such file
+    return text;
+}
+
+Reader::Reader(std::string proc_root, std::string cgroup_root)
+    : proc_(std::move(proc_root)), cgroup_(std::move(cgroup_root)) {}
+
+std::optional<Statm> Reader::statm(int pid) const {
+    static const long page_size = ::sysconf(_SC_PAGESIZE);
+    const auto text = read_small_file(proc_ + "/" + std::to_string(pid) + "/statm");
+    return text ? parse_statm(*text, page_size) : std::nullopt;
+}
+
+std::optional<Rollup> Reader::smaps_rollup(int pid) const {
+    const auto text = read_small_file(proc_ + "/" + std::to_string(pid) + "/smaps_rollup");
+    return text ? parse_smaps_rollup(*text) : std::nullopt;
+}
+
+std::optional<ProcessStat> Reader::stat(int pid) const {
+    const auto text = read_small_file(proc_ + "/" + std::to_string(pid) + "/stat");
+    return text ? parse_stat(*text) : std::nullopt;
+}
+
+std::optional<Host> Reader::host() const {
+    const auto text = read_small_file(proc_ + "/meminfo");
+    return text ? parse_meminfo(*text) : std::nullopt;
+}
+
+std::optional<Pressure> Reader::pressure() const {
+    const auto text = read_small_file(proc_ + "/pressure/memory");
+    return text ? parse_pressure(*text) : std::nullopt;
+}
+
+} // namespace plimsoll::sense
