@@ -5,7 +5,6 @@
 // Waiter::wake, from any thread and without the lock held, and the reactor posts it to itself.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -87,8 +86,30 @@ public:
 
 private:
     friend class Permit;
-    std::string name_;
-    // Filled in by the implementation.
+    struct Place {                                         // an endpoint and how many permits hold it
+        Endpoint endpoint;
+        std::uint64_t requests = 0;
+        unsigned held = 0;
+        bool removed = false;
+    };
+    struct Woken {                                         // whom a call woke: told after the lock was given back
+        Waiter* waiter;
+        Permit permit;
+        Reason reason;
+    };
+    using Wakes = std::vector<Woken>;
+    void depart(WorkerKey worker, Outcome outcome);
+    Permit hold(WorkerKey worker);                         // with the lock held
+    void let_go(WorkerKey worker);                         // with the lock held
+    Wakes take(const Gate::Events& events);                // with the lock held
+    static void tell(Wakes wakes);                         // without
+
+    const std::string name_;
+    mutable std::mutex mutex_;                             // guards all below
+    Gate gate_;
+    std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;
+    std::unordered_map<Ticket, Waiter*> waiters_;
+    std::shared_ptr<const config::Upstream> upstream_;
 };
 
 } // namespace plimsoll::net

@@ -5,17 +5,20 @@
 //      |                     |-----expire / leave--> dropped
 //      '---bounds hit---> refused (always with a reason)
 //
+// Which worker: those with a free slot, below the load line before those above it; then least loaded by in flight / slots,
+// then lowest pressure in steps of 5 %, then by chance. Above 32 workers two of them are drawn instead of all looked at.
+//
 // Late binding: a request is given to a worker only when that worker has a free slot, so nothing piles up in a worker's
 // own backlog where nobody can see it, move it or give it up. Plain object: no clock, no lock, no thread; the shell holds
 // one lock around it (src/net/pool.hpp) and wakes those whom a call granted or dropped.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "plimsoll/core/bytes.hpp"
@@ -89,14 +92,44 @@ public:
     unsigned in_flight(WorkerKey worker) const;                   // 0 for an unknown one
 
     // The request's side.
-    Arrival arrive(Instant now, const Facts& facts);
+    // A full queue gives its youngest waiter of a lower priority up for one of a higher: hence the events.
+    Arrival arrive(Instant now, const Facts& facts, Events& events);
     void depart(Instant now, WorkerKey worker, Outcome outcome, Events& events);
     bool leave(Ticket ticket);                                    // the client went away; false: no longer waiting
     void expire(Instant now, Events& events);                     // on a tick: queue timeouts and passed deadlines
     Stats stats() const;
 
 private:
-    // Filled in by the implementation.
+    struct Worker {
+        WorkerKey key = 0;
+        unsigned slots = 0, in_flight = 0;
+        bool accepting = false, removed = false;                  // removed: only its last permits keep it here
+        double pressure = -1;
+        Bytes headroom;
+        std::uint64_t admitted = 0, finished[5] = {};
+        bool free() const { return accepting && in_flight < slots; }
+    };
+    struct Waiting {
+        Ticket ticket = 0;
+        Instant arrived{}, deadline = never;
+        std::optional<WorkerKey> avoid;
+    };
+
+    Worker* find(WorkerKey key);
+    const Worker* find(WorkerKey key) const;
+    Worker* pick(const Facts& facts);
+    bool memory_sheds(const Facts& facts);
+    bool avoidable(WorkerKey worker) const;                       // another worker accepts too
+    bool give_up_a_lower(Priority priority, Events& events);
+    void grant(Worker& worker, Events& events);                   // its free slots to those who wait
+    void drop(Priority priority, std::size_t index, Reason reason, Events& events);
+    std::size_t waiting() const;
+
+    Settings settings_;
+    std::vector<Worker> workers_;
+    std::array<std::deque<Waiting>, priorities> queues_;
+    Ticket last_ticket_ = 0;
+    std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {};
 };
 
 } // namespace plimsoll

@@ -1,0 +1,211 @@
+#include "net/pool.hpp"
+
+#include <atomic>
+#include <utility>
+
+namespace plimsoll::net {
+
+namespace {
+
+// One sequence for all pools: a key alone names a worker's generation, wherever it is used.
+WorkerKey next_key() {
+    static std::atomic<WorkerKey> last{0};
+    return ++last;
+}
+
+Gate::Settings gate_settings(const config::Pool& pool) {
+    Gate::Settings settings;
+    settings.queue_size = pool.queue.size;
+    settings.queue_timeout = pool.queue.timeout;
+    settings.load_line = pool.memory.mode == config::Mode::off ? 2.0 : pool.memory.load_line; // 2: never reached
+    settings.shed_enforced = pool.memory.mode == config::Mode::enforce;
+    return settings;
+}
+
+} // namespace
+
+Permit::Permit(Permit&& other) noexcept
+    : pool_(std::exchange(other.pool_, nullptr)), endpoint_(std::exchange(other.endpoint_, nullptr)) {}
+
+Permit& Permit::operator=(Permit&& other) noexcept {
+    if (this != &other) {
+        finish(Outcome::abandoned);
+        pool_ = std::exchange(other.pool_, nullptr);
+        endpoint_ = std::exchange(other.endpoint_, nullptr);
+    }
+    return *this;
+}
+
+Permit::~Permit() { finish(Outcome::abandoned); }
+
+void Permit::finish(Outcome outcome) {
+    if (!pool_) return;
+    const WorkerKey worker = endpoint_->key;
+    endpoint_ = nullptr;
+    std::exchange(pool_, nullptr)->depart(worker, outcome);
+}
+
+Pool::Pool(std::string name, const config::Pool& settings) : name_(std::move(name)), gate_(gate_settings(settings)) {
+    configure(settings);
+}
+
+Pool::~Pool() = default;
+
+void Pool::configure(const config::Pool& settings) {
+    const std::lock_guard lock(mutex_);
+    gate_.configure(gate_settings(settings));
+    upstream_ = std::make_shared<const config::Upstream>(settings.upstream);
+}
+
+std::shared_ptr<const config::Upstream> Pool::upstream() const {
+    const std::lock_guard lock(mutex_);
+    return upstream_;
+}
+
+Permit Pool::hold(WorkerKey worker) {
+    Place& place = *places_.at(worker);
+    ++place.held;
+    ++place.requests;
+    return Permit(this, &place.endpoint);
+}
+
+void Pool::let_go(WorkerKey worker) {
+    const auto found = places_.find(worker);
+    if (found == places_.end()) return;
+    if (--found->second->held == 0 && found->second->removed) places_.erase(found);
+}
+
+Pool::Wakes Pool::take(const Gate::Events& events) {
+    Wakes wakes;
+    for (const Gate::Event& event : events) {
+        const auto waiter = waiters_.extract(event.ticket);
+        if (waiter.empty()) continue;
+        wakes.push_back({waiter.mapped(), event.granted ? hold(*event.granted) : Permit{}, event.reason});
+    }
+    return wakes;
+}
+
+void Pool::tell(Wakes wakes) {
+    for (Woken& woken : wakes) woken.waiter->wake(std::move(woken.permit), woken.reason);
+}
+
+Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter) {
+    Arrival arrival;
+    Gate::Events events;
+    Wakes wakes;
+    {
+        const std::lock_guard lock(mutex_);
+        const Gate::Arrival verdict = gate_.arrive(now, facts, events);
+        switch (verdict.kind) {
+        case Gate::Arrival::Kind::admitted:
+            arrival.permit = hold(verdict.worker);
+            break;
+        case Gate::Arrival::Kind::queued:
+            arrival.ticket = verdict.ticket;
+            waiters_.emplace(verdict.ticket, &waiter);
+            break;
+        case Gate::Arrival::Kind::refused:
+            arrival.reason = verdict.reason;
+            arrival.retry_after = verdict.retry_after;
+            break;
+        }
+        wakes = take(events);
+    }
+    tell(std::move(wakes));
+    return arrival;
+}
+
+bool Pool::leave(Ticket ticket) {
+    const std::lock_guard lock(mutex_);
+    gate_.leave(ticket);
+    return waiters_.erase(ticket) != 0;
+}
+
+void Pool::depart(WorkerKey worker, Outcome outcome) {
+    Gate::Events events;
+    Wakes wakes;
+    const Instant now = Clock::now();
+    {
+        const std::lock_guard lock(mutex_);
+        gate_.depart(now, worker, outcome, events);
+        wakes = take(events);
+        let_go(worker);
+    }
+    tell(std::move(wakes));
+}
+
+void Pool::tick(Instant now) {
+    Gate::Events events;
+    Wakes wakes;
+    {
+        const std::lock_guard lock(mutex_);
+        gate_.expire(now, events);
+        wakes = take(events);
+    }
+    tell(std::move(wakes));
+}
+
+WorkerKey Pool::add(Endpoint endpoint, unsigned slots) {
+    const std::lock_guard lock(mutex_);
+    const WorkerKey key = next_key();
+    endpoint.key = key;
+    auto place = std::make_unique<Place>();
+    place->endpoint = std::move(endpoint);
+    places_.emplace(key, std::move(place));
+    gate_.add(key, slots, Clock::now());
+    return key;
+}
+
+void Pool::set_slots(WorkerKey worker, unsigned slots) {
+    Gate::Events events;
+    Wakes wakes;
+    {
+        const std::lock_guard lock(mutex_);
+        gate_.set_slots(worker, slots, Clock::now(), events);
+        wakes = take(events);
+    }
+    tell(std::move(wakes));
+}
+
+void Pool::accept(WorkerKey worker, bool accepting) {
+    Gate::Events events;
+    Wakes wakes;
+    {
+        const std::lock_guard lock(mutex_);
+        gate_.accept(worker, accepting, Clock::now(), events);
+        wakes = take(events);
+    }
+    tell(std::move(wakes));
+}
+
+void Pool::observe(WorkerKey worker, double pressure, Bytes headroom) {
+    const std::lock_guard lock(mutex_);
+    gate_.observe(worker, pressure, headroom);
+}
+
+void Pool::remove(WorkerKey worker) {
+    const std::lock_guard lock(mutex_);
+    gate_.remove(worker);
+    const auto found = places_.find(worker);
+    if (found == places_.end()) return;
+    found->second->removed = true;
+    if (found->second->held == 0) places_.erase(found);
+}
+
+unsigned Pool::in_flight(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.in_flight(worker);
+}
+
+std::uint64_t Pool::requests(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = places_.find(worker);
+    return found == places_.end() ? 0 : found->second->requests;
+}
+
+Gate::Stats Pool::stats() const {
+    const std::lock_guard lock(mutex_);
+    return gate_.stats();
+}
+
+} // namespace plimsoll::net

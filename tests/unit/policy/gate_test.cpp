@@ -1,0 +1,186 @@
+#include "plimsoll/policy/gate.hpp"
+
+#include <gtest/gtest.h>
+
+namespace plimsoll {
+namespace {
+
+using namespace std::chrono_literals;
+using Kind = Gate::Arrival::Kind;
+
+constexpr Instant start{1h};
+
+struct Fixture : testing::Test {
+    Gate gate{Gate::Settings{.queue_size = 2, .queue_timeout = 5s}};
+    Gate::Events events;
+
+    void worker(WorkerKey key, unsigned slots = 1, double pressure = 0.5) {
+        gate.add(key, slots, start);
+        gate.observe(key, pressure, 100_MiB);
+        gate.accept(key, true, start, events);
+    }
+    Gate::Arrival arrive(Gate::Facts facts = {}, Instant now = start) { return gate.arrive(now, facts, events); }
+    void depart(WorkerKey key) { gate.depart(start, key, Outcome::success, events); }
+};
+using GateTest = Fixture;
+
+TEST_F(GateTest, a_request_goes_only_to_a_free_slot) {
+    worker(1);
+    EXPECT_EQ(arrive().kind, Kind::admitted);
+    const auto second = arrive();
+    EXPECT_EQ(second.kind, Kind::queued);
+    EXPECT_EQ(gate.in_flight(1), 1U);
+    depart(1);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, second.ticket);
+    EXPECT_EQ(events[0].granted, WorkerKey{1});
+    EXPECT_EQ(gate.in_flight(1), 1U);
+}
+
+TEST_F(GateTest, a_full_queue_refuses) {
+    worker(1);
+    for (int i = 0; i < 3; ++i) arrive();
+    const auto fourth = arrive();
+    EXPECT_EQ(fourth.kind, Kind::refused);
+    EXPECT_EQ(fourth.reason, Reason::queue_full);
+    EXPECT_GT(fourth.retry_after, 0s);
+}
+
+TEST_F(GateTest, a_full_queue_gives_up_a_lower_priority_for_a_higher_one) {
+    worker(1);
+    arrive();
+    arrive({.priority = Priority::normal});
+    const auto sheddable = arrive({.priority = Priority::sheddable});
+    EXPECT_EQ(arrive({.priority = Priority::critical}).kind, Kind::queued);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, sheddable.ticket);
+    EXPECT_EQ(events[0].reason, Reason::queue_full);
+    EXPECT_EQ(arrive({.priority = Priority::sheddable}).kind, Kind::refused);
+}
+
+TEST_F(GateTest, the_highest_priority_is_served_first) {
+    worker(1);
+    arrive();
+    arrive({.priority = Priority::sheddable});
+    const auto critical = arrive({.priority = Priority::critical});
+    depart(1);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, critical.ticket);
+}
+
+TEST_F(GateTest, who_waits_too_long_is_told_why) {
+    worker(1);
+    arrive();
+    arrive();
+    gate.expire(start + 4s, events);
+    EXPECT_TRUE(events.empty());
+    gate.expire(start + 5s, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].reason, Reason::queue_timeout);
+
+    events.clear();
+    arrive();
+    gate.accept(1, false, start, events);
+    gate.expire(start + 5s, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].reason, Reason::no_workers);
+}
+
+TEST_F(GateTest, a_passed_deadline_never_costs_a_worker) {
+    worker(1);
+    EXPECT_EQ(arrive({.deadline = start}).reason, Reason::deadline);
+    arrive();
+    arrive({.deadline = start + 1s});
+    gate.expire(start + 1s, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].reason, Reason::deadline);
+}
+
+TEST_F(GateTest, who_left_is_not_granted_a_slot) {
+    worker(1);
+    arrive();
+    const auto second = arrive();
+    EXPECT_TRUE(gate.leave(second.ticket));
+    EXPECT_FALSE(gate.leave(second.ticket));
+    depart(1);
+    EXPECT_TRUE(events.empty());
+    EXPECT_EQ(gate.in_flight(1), 0U);
+}
+
+TEST_F(GateTest, a_draining_worker_gets_nothing_new_and_finishes_what_it_has) {
+    worker(1, 2);
+    worker(2, 2);
+    const auto first = arrive();
+    gate.accept(first.worker, false, start, events);
+    for (int i = 0; i < 2; ++i) EXPECT_NE(arrive().worker, first.worker);
+    EXPECT_EQ(arrive().kind, Kind::queued);
+    depart(first.worker);
+    EXPECT_EQ(gate.in_flight(first.worker), 0U);
+    EXPECT_TRUE(events.empty());
+}
+
+TEST_F(GateTest, permits_of_a_removed_worker_still_depart) {
+    worker(1);
+    arrive();
+    gate.remove(1);
+    EXPECT_EQ(gate.in_flight(1), 1U);
+    EXPECT_EQ(arrive().kind, Kind::queued);
+    depart(1);
+    EXPECT_EQ(gate.in_flight(1), 0U);
+    EXPECT_TRUE(gate.stats().workers.empty());
+    depart(1);
+    EXPECT_EQ(gate.in_flight(1), 0U) << "a second departure is no slot more";
+}
+
+TEST_F(GateTest, a_retry_goes_elsewhere_where_it_can) {
+    worker(1, 4);
+    worker(2, 1);
+    EXPECT_EQ(arrive({.avoid = 1}).worker, WorkerKey{2});
+    EXPECT_EQ(arrive({.avoid = 1}).kind, Kind::queued) << "the other worker is busy, not gone";
+    gate.accept(2, false, start, events);
+    gate.expire(start, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].granted, WorkerKey{1}) << "nobody else is left";
+}
+
+TEST_F(GateTest, the_least_loaded_worker_with_most_headroom_is_picked) {
+    worker(1, 4, 0.6);
+    worker(2, 4, 0.2);
+    EXPECT_EQ(arrive().worker, WorkerKey{2});
+    EXPECT_EQ(arrive().worker, WorkerKey{1});
+    gate.observe(2, 0.9, 1_MiB);
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(arrive().worker, WorkerKey{1}) << "above the load line only when others are full";
+    EXPECT_EQ(arrive().worker, WorkerKey{2});
+}
+
+TEST_F(GateTest, while_all_are_above_the_load_line_only_sheddable_requests_are_shed) {
+    worker(1, 8, 0.9);
+    worker(2, 8, 0.9);
+    EXPECT_EQ(arrive({.priority = Priority::sheddable}).reason, Reason::memory);
+    EXPECT_EQ(arrive({.priority = Priority::normal}).kind, Kind::admitted);
+    EXPECT_EQ(arrive({.priority = Priority::critical}).kind, Kind::admitted);
+    gate.observe(1, -1, {});
+    EXPECT_EQ(arrive({.priority = Priority::sheddable}).kind, Kind::admitted) << "a stale reading never sheds";
+}
+
+TEST_F(GateTest, shadow_decides_and_counts_but_does_not_act) {
+    gate.configure({.shed_enforced = false});
+    worker(1, 8, 0.9);
+    EXPECT_EQ(arrive({.priority = Priority::sheddable}).kind, Kind::admitted);
+    EXPECT_EQ(gate.stats().shadow_refused[static_cast<std::size_t>(Reason::memory)], 1U);
+}
+
+TEST_F(GateTest, many_workers_share_the_load_by_two_choices) {
+    for (WorkerKey key = 1; key <= 100; ++key) worker(key, 10);
+    double draw = 0.123;
+    for (int i = 0; i < 500; ++i) {
+        draw = draw * 1237.0 + 0.7;
+        draw -= static_cast<double>(static_cast<long>(draw));
+        EXPECT_EQ(arrive({.draw = draw}).kind, Kind::admitted);
+    }
+    for (const auto& w : gate.stats().workers) EXPECT_LE(w.in_flight, w.slots);
+}
+
+} // namespace
+} // namespace plimsoll
