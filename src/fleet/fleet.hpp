@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/json/object.hpp>
 
 #include "config/config.hpp"
 #include "fleet/view.hpp"
@@ -20,6 +21,12 @@ namespace plimsoll::fleet {
 struct Surroundings {
     // Closes every idle upstream connection to this worker on all reactors, then calls done on the control thread.
     std::function<void(WorkerKey, std::function<void()> done)> close_idle;
+    std::string run_dir;                                   // for private sockets; made by the app, 0755
+    std::string agent_path;                                // prepended to PYTHONPATH of servers that we start; empty: nothing
+    // A server that we started ended before its pool ever served; `why` is one line ("gunicorn ended with exit code 3:
+    // ModuleNotFoundError: No module named 'app'"). `plimsoll run` gives up on it; `serve` goes on trying.
+    std::function<void(const std::string& pool, const std::string& why)> start_failed;
+    std::function<void(std::string_view event, boost::json::object facts)> publish;   // for /v1/events
 };
 
 class Fleet {
@@ -28,7 +35,8 @@ public:
           store::IncidentStore& store, Surroundings surroundings);
     ~Fleet();
 
-    void start();                                          // opens the control sockets, starts the servers
+    // Opens the control sockets, starts the servers. Empty, or the one line that says what is wrong and how to mend it.
+    std::string start();
     void apply(const config::Config& config);              // limits and thresholds of a reload
     void stop(std::function<void()> done);                 // ends what it started, ladder and all; done is called once
 
