@@ -1,0 +1,106 @@
+// Incremental, strict reader of the chunked coding (RFC 9112, 7.1). Owns no body byte: it tells which of the bytes that
+// it is shown are body.
+//
+//   size --CR LF--> data --CR LF--> size ... size 0 --CR LF--> trailer lines --blank line--> done
+//     '--;extension--'
+//
+// Usage, for any cut of the input:
+//     while (scanner.state() == ChunkScanner::State::reading && !bytes.empty()) {
+//         auto piece = scanner.next(bytes);
+//         send(bytes.substr(piece.framing, piece.data));           // may be empty
+//         bytes.remove_prefix(piece.framing + piece.data);
+//     }                                                            // done: what is left belongs to the next message
+//
+// To pass bytes through as they are (one send instead of many small pieces), copy the scanner, let the copy verify()
+// the whole buffer, and if it says plain, keep the copy and forward; else decode with the original.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "net/http/fields.hpp"
+#include "net/http/refusal.hpp"
+
+namespace plimsoll::http {
+
+class ChunkScanner {
+public:
+    enum class State : std::uint8_t { reading, done, broken };
+    struct Piece {
+        std::size_t framing = 0; // bytes to pass over
+        std::size_t data = 0;    // body bytes after them
+    };
+    struct Verified {
+        std::size_t size = 0;   // bytes up to the end of the body, or all
+        std::uint64_t data = 0; // body bytes among them
+        bool plain = false;     // no fault, no extension, no trailer: fit to be passed through
+    };
+
+    // Consumes at least one byte where there is one, until data ends or the bytes do.
+    Piece next(std::string_view bytes);
+    Verified verify(std::string_view bytes);
+
+    State state() const;
+    const Refusal& fault() const { return fault_; }     // broken: status 400; for a worker's body use 502
+    std::uint64_t data_bytes() const { return total_; } // body bytes so far
+    std::uint64_t left_in_chunk() const { return step_ == Step::data ? left_ : 0; } // could be spliced
+    void took(std::uint64_t bytes); // that many of left_in_chunk() went another way
+
+    // Done: the trailer section with its blank line, empty where there was none. parse_trailers() reads it.
+    std::string_view trailers() const { return trailers_; }
+
+    static constexpr std::size_t max_extensions = 4096; // bytes in the whole body
+    static constexpr std::size_t max_trailers = 8192;   // bytes
+
+private:
+    enum class Step : std::uint8_t {
+        size_first,
+        size,
+        size_bws,
+        ext_name_first,
+        ext_name,
+        ext_name_bws,
+        ext_value_first,
+        ext_token,
+        ext_quoted,
+        ext_quoted_pair,
+        ext_value_end,
+        ext_bws,
+        size_lf,
+        data,
+        data_cr,
+        data_lf,
+        trailer_first,
+        trailer,
+        trailer_lf,
+        last_lf,
+        done,
+        broken,
+    };
+    void framing(char c);
+    void after_size(char c);
+    void extension(char c);
+    void trailer(char c);
+    void fail(std::string_view detail);
+
+    std::uint64_t left_ = 0; // of the chunk
+    std::uint64_t total_ = 0;
+    std::uint32_t extensions_ = 0;
+    std::uint8_t digits_ = 0;
+    Step step_ = Step::size_first;
+    Refusal fault_;
+    std::string trailers_; // allocates only where a trailer comes
+};
+
+// Reads a trailer section. Fields that may not stand in one (framing, routing, authentication, content: RFC
+// 9110, 6.5.1) are an error in a request and left out of a response.
+Refusal parse_trailers(std::string_view bytes, bool of_request, FieldTable& fields);
+
+// "1f40\r\n" for a chunk of n bytes, into a buffer of at least 18 bytes; returns its length. A chunk ends in "\r\n" and
+// a body in last_chunk, or in "0\r\n", trailer lines and "\r\n".
+std::size_t write_chunk_size(std::uint64_t n, char* out);
+inline constexpr std::string_view last_chunk = "0\r\n\r\n";
+
+} // namespace plimsoll::http

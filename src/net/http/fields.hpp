@@ -1,0 +1,100 @@
+// Fields of a head, flat: names and values are views into the bytes that were read, in an array of fixed size. Nothing
+// is allocated, nothing is copied; the table lives as long as those bytes do.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace plimsoll::http {
+
+// The fields that a proxy must know by name. All others are passed on as they came.
+enum class FieldName : std::uint8_t {
+    other,
+    // Framing and routing: read once, written anew.
+    host,
+    content_length,
+    transfer_encoding,
+    // Hop-by-hop (RFC 9110, 7.6.1) and fields that mean something to a proxy only: never passed on as they came.
+    connection,
+    keep_alive,
+    proxy_connection,
+    te,
+    trailer,
+    upgrade,
+    http2_settings,
+    proxy_authenticate,
+    proxy_authorization,
+    proxy_authentication_info,
+    expect,
+    max_forwards,
+    // What a proxy tells the application about the client: believed from a trusted proxy only.
+    x_forwarded_for,
+    x_forwarded_proto,
+    x_forwarded_host,
+    forwarded,
+    x_request_id,
+    traceparent,
+    tracestate,
+    claims_of_a_proxy, // X-Forwarded-*, X-Real-IP, Front-End-Https and their kind
+    // A forgery: names that WSGI's HTTP_* cannot tell from another one ("X_Real_IP"), and "Proxy" (HTTP_PROXY).
+    ambiguous,
+    // Plimsoll's own.
+    plimsoll_route,
+    plimsoll,
+    // Others that are looked at on the way.
+    via,
+    date,
+    server,
+    accept,
+    content_type,
+    content_encoding,
+    content_range,
+    authorization,
+    cache_control,
+    cookie,
+    set_cookie,
+    pragma,
+    range,
+    x_accel_buffering,
+};
+
+struct Field {
+    std::string_view name, value; // value without white space around it
+    FieldName id;
+};
+
+inline constexpr std::size_t max_fields_ever = 256; // the array's size; Limits::max_fields is the setting
+
+// 10 KB: one per thread, never in a coroutine's frame.
+class FieldTable {
+public:
+    void clear() { count_ = 0; }
+    bool add(const Field& field) { // false: full
+        if (count_ == fields_.size()) return false;
+        fields_[count_++] = field;
+        return true;
+    }
+    const Field* begin() const { return fields_.data(); }
+    const Field* end() const { return fields_.data() + count_; }
+    std::size_t size() const { return count_; }
+    const Field& operator[](std::size_t i) const { return fields_[i]; }
+
+    const Field* find(FieldName id) const;               // the first, or null
+    const Field* find(std::string_view name) const;      // any name, without regard to case
+    std::string_view value(std::string_view name) const; // of the first; empty where there is none
+
+private:
+    std::array<Field, max_fields_ever> fields_;
+    std::size_t count_ = 0;
+};
+
+bool iequals(std::string_view a, std::string_view b); // ASCII, without regard to case
+
+// Takes the next member off a comma-separated list, without white space around it; empty members are passed over.
+// False: the list is used up.
+bool next_member(std::string_view& list, std::string_view& member);
+bool has_member(std::string_view list, std::string_view member); // without regard to case
+
+} // namespace plimsoll::http

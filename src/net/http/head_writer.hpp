@@ -1,0 +1,104 @@
+// Heads as they are sent: written anew, field by field, never passed through.
+//
+// To the worker: origin-form target; exactly one Host; exactly one framing field; no hop-by-hop field and none that
+// Connection lists; no X-Plimsoll-*; no name that WSGI could mistake for another; "Via: 1.1 plimsoll" added (RFC
+// 9110, 7.6.3 asks it of a gateway towards the origin). About the client: X-Forwarded-For, -Proto, -Host, Forwarded,
+// X-Request-Id, traceparent. From an untrusted peer all such claims are dropped and written new; from a trusted one
+// they are kept and the peer appended.
+//
+// To the client: no hop-by-hop field, no X-Plimsoll-* of the worker's; framing as *we* frame it; Date added where the
+// worker sent none (RFC 9110, 6.6.1); Server as ServerField says. Via is not added: clients need not know.
+//
+// Each function writes into the caller's buffer and returns the length, or 0 where it does not fit (answer 431 or 502).
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "net/http/head.hpp"
+
+namespace plimsoll::http {
+
+// What is told to the worker about this request, beyond its own head.
+struct Forwarding {
+    std::string_view peer;                        // the peer's address as text; empty on a unix socket
+    bool trusted = false;                         // TrustedProxies::trusts(peer)
+    bool tls = false;                             // the client's connection
+    std::string_view fallback_host = "localhost"; // for HTTP/1.0 without Host
+    std::string_view request_id;                  // used unless a trusted peer gave one; see Identity
+    std::string_view traceparent;                 // likewise; empty: none is added
+};
+
+// The head for an HTTP worker. `framing` is how the body will be sent: a buffered chunked body may go with its length.
+// `path` replaces the head's path where it is not empty. `expect` passes "Expect: 100-continue" on.
+struct ToWorker {
+    Framing framing;
+    std::string_view path;
+    bool keep_alive = true; // false: "Connection: close"
+    bool expect = false;
+};
+std::size_t write_request_head(const RequestHead& head, const Forwarding& about, const ToWorker& how,
+                               std::span<char> out);
+
+// The value of a field about the client, as the worker gets it: shared by the HTTP and the uwsgi writer.
+class ByteWriter;
+void write_forwarded_for(ByteWriter& out, const RequestHead& head, const Forwarding& about);
+void write_forwarded(ByteWriter& out, const RequestHead& head, const Forwarding& about);
+std::string_view forwarded_proto(const RequestHead& head, const Forwarding& about);
+std::string_view forwarded_host(const RequestHead& head, const Forwarding& about);
+std::string_view request_id(const RequestHead& head, const Forwarding& about); // for the log too
+std::string_view traceparent(const RequestHead& head, const Forwarding& about);
+// Whether a field of the client's reaches the worker under its own name.
+bool reaches_worker(const RequestHead& head, const Field& field, bool trusted);
+
+enum class ServerField : std::uint8_t { pass, drop, own };
+
+struct ToClient {
+    Framing framing;        // as the body will be sent
+    std::uint8_t minor = 1; // the client's version
+    bool keep_alive = true;
+    std::string_view date; // http_date() of now
+    ServerField server = ServerField::pass;
+    std::string_view request_id; // sent as X-Request-Id where not empty and the worker sent none
+};
+std::size_t write_response_head(const ResponseHead& head, const ToClient& how, std::span<char> out);
+
+// Framing towards the client for a response framed as `from`: HTTP/1.0 clients know no chunks, and what ends with the
+// worker's connection is chunked for HTTP/1.1 clients so that theirs can stay.
+Framing client_framing(const Framing& from, std::uint8_t client_minor);
+
+// A whole answer of our own: head and body. Content-Length always; JSON (RFC 9457) where Accept asks for it.
+struct Answer {
+    Refusal refusal;
+    unsigned retry_after_seconds = 0; // 0: no Retry-After
+    bool head_only = false;           // HEAD
+    bool json = false;                // wants_json(head)
+    bool keep_alive = false;
+    std::uint8_t minor = 1;
+    std::string_view date;
+    std::string_view request_id;
+};
+std::size_t write_refusal(const Answer& answer, std::span<char> out);
+bool wants_json(const RequestHead& head);
+
+inline constexpr std::string_view continue_head = "HTTP/1.1 100 Continue\r\n\r\n";
+
+using DateText = std::array<char, 29>;                         // "Sun, 06 Nov 1994 08:49:37 GMT"
+DateText http_date(std::chrono::system_clock::time_point now); // once a second is enough
+
+// Identity of a request from 24 random bytes: 32 hexadecimal digits, and a W3C traceparent with the same trace id.
+// `sampled` is its flag: an application whose sampler follows the parent records nothing where it is false.
+struct Identity {
+    Identity(std::array<std::uint64_t, 3> random, bool sampled = true);
+    std::string_view request_id() const { return {text_.data() + 3, 32}; }
+    std::string_view traceparent() const { return {text_.data(), text_.size()}; }
+
+private:
+    std::array<char, 55> text_; // 00-<32>-<16>-<2>
+};
+
+} // namespace plimsoll::http

@@ -1,0 +1,32 @@
+// Request targets and authorities (RFC 9112, 3.2; RFC 3986), and the path to route by.
+//
+// A path is refused where two readers could see two paths in it: broken escapes, %00, overlong UTF-8. Characters that
+// RFC 3986 forbids but browsers send raw ("|", "{", "^" ...) pass; those that none sends raw (" < > #, and \ in a path)
+// don't.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "net/http/head.hpp"
+
+namespace plimsoll::http {
+
+bool is_target_char(char c); // may stand in a request target
+
+// Splits and checks head.target into form, path, query, and authority where the target has one.
+Refusal split_target(RequestHead& head);
+
+// "host", "host:port", "[::1]:80": the host alone; empty for an invalid one (and for an empty one: nobody can be routed
+// by it).
+std::string_view host_of(std::string_view authority);
+
+// The path that an application will see: escapes decoded, "." and ".." resolved. Routing by anything else can be
+// fooled ("/public/..%2fadmin" ends in /admin in many frameworks). A plain path comes back as it is, without a copy;
+// else it is written into `scratch`, which must be as long as the path. Empty: it climbs above the root.
+std::string_view routing_path(std::string_view path, std::span<char> scratch);
+
+// %XX decoded into `out`, which must be as long as `text`; returns the number of bytes. `text` has no broken escapes.
+std::size_t decode_escapes(std::string_view text, char* out);
+
+} // namespace plimsoll::http
