@@ -56,8 +56,8 @@ RecyclePlanner::Verdict RecyclePlanner::ask(Instant now, WorkerKey worker, std::
         const Duration wait = oldest == starts_.end() ? hour : *oldest + hour - now;
         return {Kind::hourly_limit, "max_per_hour (" + std::to_string(settings_.max_per_hour) + ") is reached", wait};
     }
-    const auto serving = static_cast<std::size_t>(
-        std::ranges::count_if(places, [](const Place& p) { return takes_requests(p.state); }));
+    const auto serving =
+        static_cast<std::size_t>(std::ranges::count_if(places, [](const Place& p) { return takes_requests(p.state); }));
     const std::size_t taken = successor_first || !takes_requests(place->state) ? 0 : 1;
     const unsigned wanted = min_serving(places.size());
     if (serving < wanted + taken)
