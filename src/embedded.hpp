@@ -7,12 +7,12 @@
 namespace plimsoll {
 
 struct EmbeddedFile {
-    std::string_view path;                                 // relative: "plimsoll_agent/__init__.py"
+    std::string_view path; // relative: "plimsoll_agent/__init__.py"
     std::string_view content;
 };
 
 namespace embedded {
-std::span<const EmbeddedFile> agent();                     // the package and the directory that activates it
+std::span<const EmbeddedFile> agent(); // the package and the directory that activates it
 } // namespace embedded
 
 } // namespace plimsoll

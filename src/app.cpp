@@ -1,0 +1,276 @@
+#include "app.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <map>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "admin/admin.hpp"
+#include "config/parse.hpp"
+#include "fleet/fleet.hpp"
+#include "log/log.hpp"
+#include "net/server.hpp"
+#include "run_directory.hpp"
+#include "secrets.hpp"
+#include "store/incident_store.hpp"
+
+namespace plimsoll {
+
+namespace net_ = boost::asio;
+
+namespace {
+
+// How long `plimsoll run` holds its first line back, so that an application that does not import is told of alone.
+constexpr Duration patience = std::chrono::seconds{3};
+
+store::IncidentStore::Settings store_settings(const config::Store& store) {
+    store::IncidentStore::Settings settings;
+    settings.path = store.path;
+    settings.max_size = store.max_size;
+    settings.max_age = std::chrono::duration_cast<std::chrono::seconds>(store.max_age);
+    return settings;
+}
+
+config::Log quiet(config::Log log) {
+    log.level = config::LogLevel::off;
+    return log;
+}
+
+std::vector<std::shared_ptr<net::Pool>> in_order(const config::Config& config, const net::Pools& pools) {
+    std::vector<std::shared_ptr<net::Pool>> out;
+    for (const config::Pool& pool : config.pools) out.push_back(pools.at(pool.name));
+    return out;
+}
+
+net::Pools make_pools(const config::Config& config) {
+    net::Pools pools;
+    for (const config::Pool& pool : config.pools)
+        pools.emplace(pool.name, std::make_shared<net::Pool>(pool.name, pool));
+    return pools;
+}
+
+// A browser cannot open 0.0.0.0.
+std::string url_of(const std::string& address) {
+    if (address.starts_with("unix:")) return address;
+    if (address.starts_with("0.0.0.0:")) return "http://127.0.0.1" + address.substr(7);
+    return "http://" + address;
+}
+
+} // namespace
+
+struct App::Impl {
+    Impl(Options given, const RunDirectory& directory)
+        : options(std::move(given)), run_directory(directory), config(options.config),
+          store(store_settings(config.store)), pools(make_pools(config)), server(config, pools),
+          signals(control, SIGTERM, SIGINT, SIGHUP) {
+        signals.add(SIGUSR1);
+    }
+
+    // Fills `failure` where it could not start.
+    void start() {
+        if (failure = server.start(); !failure.empty()) return;
+        fleet.emplace(control, config, in_order(config, pools), store, surroundings());
+        if (failure = fleet->start(); !failure.empty()) return;
+        admin.emplace(control, slow, admin_settings(), backend());
+        if (failure = admin->start(); !failure.empty()) return;
+        if (!store.problem().empty()) log::warn("store_in_memory_only", {{"problem", store.problem()}});
+        for (const std::string& id : store.abandoned()) log::warn("incident_abandoned", {{"incident", id}});
+        await_signal();
+        started = true;
+    }
+
+    fleet::Surroundings surroundings() {
+        fleet::Surroundings around;
+        around.close_idle = [this](WorkerKey worker, std::function<void()> done) {
+            server.close_idle(worker, [this, done = std::move(done)] { net_::post(control, done); });
+        };
+        around.run_dir = run_directory.path();
+        around.agent_path = run_directory.agent_path();
+        around.start_failed = [this](const std::string& pool, const std::string& why) {
+            if (!options.embedded || announced) return;
+            failure = pool + " did not start: " + why;
+            net_::post(control, [this] { stop(); });
+        };
+        around.publish = [this](std::string_view event, boost::json::object facts) {
+            if (admin) admin->publish(event, std::move(facts));
+        };
+        return around;
+    }
+
+    admin::Admin::Settings admin_settings() const {
+        admin::Admin::Settings settings;
+        settings.listen = config.admin.listen;
+        settings.token = config.admin.token;
+        settings.version = PLIMSOLL_VERSION;
+        return settings;
+    }
+
+    admin::Backend backend() {
+        admin::Backend backend;
+        backend.pools = [this] { return fleet->view(); };
+        backend.traffic = [this] { return server.stats(); };
+        backend.listeners = [this] { return server.addresses(); };
+        backend.act = [this](admin::Action action, const std::string& pool, const std::string& worker,
+                             const std::string& why) {
+            switch (action) {
+            case admin::Action::drain: return fleet->drain(pool, worker);
+            case admin::Action::undrain: return fleet->undrain(pool, worker);
+            case admin::Action::recycle: return fleet->recycle(pool, worker, why);
+            case admin::Action::capture: return fleet->capture(pool, worker);
+            case admin::Action::trace: return fleet->trace(pool, worker);
+            }
+            return fleet::ActionResult{404, {}, "no such action", {}};
+        };
+        backend.reload = [this] { return reload(); };
+        backend.config = [this] { return config; };
+        backend.not_ready = [this] { return stopping ? std::string("stopping") : std::string(); };
+        backend.incidents = &store;
+        return backend;
+    }
+
+    // Parse, check, swap whole. Pools come and go with a restart only, so a route to one that does not run yet would be
+    // a route to nowhere: that refuses the file.
+    admin::Reload reload() {
+        admin::Reload result;
+        if (options.config_file.empty()) {
+            result.problems.push_back(
+                {"", 0, 0, "", "there is no configuration file to read: started by `plimsoll run`", ""});
+            return result;
+        }
+        config::Parsed parsed = load_with_tokens(options.config_file);
+        result.warnings = parsed.warnings;
+        result.problems = parsed.problems;
+        if (result.problems.empty())
+            for (const config::Route& route : parsed.config.routes)
+                if (!route.pool.empty() && !pools.contains(route.pool))
+                    result.problems.push_back({options.config_file, 0, 0, "route.pool",
+                                               "\"" + route.pool + "\" is a new pool: restart Plimsoll to start it",
+                                               ""});
+        if (!result.problems.empty()) {
+            for (const config::Problem& problem : result.problems)
+                log::error("reload_refused", {{"problem", config::to_string(problem)}});
+            return result;
+        }
+        result.changes = config::diff(config, parsed.config);
+        take_over(parsed.config);
+        for (const config::Change& change : result.changes)
+            log::info("config_changed", {{"change", config::to_string(change)}});
+        log::info("reloaded", {{"changes", result.changes.size()}});
+        return result;
+    }
+
+    void take_over(const config::Config& next) {
+        log::start(next.log);
+        for (const config::Pool& pool : next.pools)
+            if (const auto running = pools.find(pool.name); running != pools.end()) running->second->configure(pool);
+        fleet->apply(next);
+        server.apply(next, pools);
+        config = next;
+    }
+
+    void await_signal() {
+        signals.async_wait([this](boost::system::error_code error, int number) {
+            if (error) return;
+            if (number == SIGHUP)
+                reload();
+            else if (number == SIGUSR1)
+                log::reopen();
+            else if (stopping)
+                return control.stop(); // a second TERM or INT: now
+            else
+                stop();
+            await_signal();
+        });
+    }
+
+    void stop() {
+        if (stopping) return;
+        stopping = true;
+        log::info("stopping", {{"bound_seconds", std::chrono::duration<double>(config.proxy.stop_timeout).count()}});
+        server.stop(config.proxy.stop_timeout, [this] { net_::post(control, [this] { stop_fleet(); }); });
+    }
+
+    void stop_fleet() {
+        fleet->stop([this] {
+            if (admin) admin->stop();
+            control.stop();
+        });
+    }
+
+    // `plimsoll run`: the first line is where to look, as soon as the application answers (or takes its time).
+    void announce_when_ready(Instant deadline) {
+        if (stopping || announced) return;
+        if (!fleet->ready() && Clock::now() < deadline) {
+            patience_timer.expires_after(std::chrono::milliseconds{20});
+            patience_timer.async_wait([this, deadline](boost::system::error_code error) {
+                if (!error) announce_when_ready(deadline);
+            });
+            return;
+        }
+        announced = true;
+        for (const std::string& address : server.addresses()) std::printf("%s\n", url_of(address).c_str());
+        std::printf("admin and metrics: %s\n", url_of(admin->address()).c_str());
+        if (!fleet->ready()) std::printf("the application is still starting\n");
+        std::fflush(stdout);
+        log::start(config.log);
+    }
+
+    int run() {
+        log::start(options.embedded ? quiet(config.log) : config.log);
+        start();
+        if (started) {
+            log::info(
+                "started",
+                {{"version", PLIMSOLL_VERSION}, {"listeners", server.addresses().size()}, {"admin", admin->address()}});
+            if (options.embedded) announce_when_ready(Clock::now() + patience);
+            control.run();
+        } else {
+            abort_start();
+        }
+        slow.join();
+        log::stop();
+        if (failure.empty()) return 0;
+        std::fprintf(stderr, "plimsoll: %s\n", failure.c_str());
+        return 1;
+    }
+
+    // What had started before the rest could not is ended as in an ordinary stop.
+    void abort_start() {
+        stopping = true;
+        server.stop({}, [this] {
+            net_::post(control, [this] {
+                if (!fleet) return control.stop();
+                stop_fleet();
+            });
+        });
+        const auto busy = net_::make_work_guard(control);
+        control.run();
+    }
+
+    Options options;
+    const RunDirectory& run_directory;
+    config::Config config;
+    store::IncidentStore store;
+    net_::io_context control{1};
+    net_::thread_pool slow{2}; // the API's reads of the store
+    net::Pools pools;
+    net::Server server;
+    std::optional<fleet::Fleet> fleet;
+    std::optional<admin::Admin> admin;
+    net_::signal_set signals;
+    net_::steady_timer patience_timer{control};
+    bool started = false, stopping = false, announced = false;
+    std::string failure; // why it could not start, one line
+};
+
+App::App(Options options, const RunDirectory& run_directory)
+    : impl_(std::make_unique<Impl>(std::move(options), run_directory)) {}
+App::~App() = default;
+int App::run() { return impl_->run(); }
+
+} // namespace plimsoll

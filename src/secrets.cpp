@@ -1,0 +1,42 @@
+#include "secrets.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include <sys/stat.h>
+
+namespace plimsoll {
+
+namespace {
+
+void read_token(const std::string& key, const std::string& path, std::string& token, config::Parsed& parsed,
+                const std::string& file) {
+    if (path.empty()) return;
+    const auto told = [&](const std::string& message) {
+        return config::Problem{file, 0, 0, key, path + ": " + message, ""};
+    };
+    std::ifstream in(path);
+    if (!in || !std::getline(in, token)) {
+        parsed.problems.push_back(told(in.is_open() ? "is empty: write the token into its first line"
+                                                    : std::string("cannot be read: ") + std::strerror(errno)));
+        return;
+    }
+    while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
+    if (token.empty()) parsed.problems.push_back(told("its first line is empty: write the token there"));
+    struct stat facts {};
+    if (stat(path.c_str(), &facts) == 0 && (facts.st_mode & 0044) != 0)
+        parsed.warnings.push_back(told("other users can read it: chmod 600 " + path));
+}
+
+} // namespace
+
+config::Parsed load_with_tokens(const std::string& path) {
+    config::Parsed parsed = config::load(path);
+    if (!parsed.problems.empty()) return parsed;
+    read_token("proxy.token_file", parsed.config.proxy.token_file, parsed.config.proxy.token, parsed, path);
+    read_token("admin.token_file", parsed.config.admin.token_file, parsed.config.admin.token, parsed, path);
+    return parsed;
+}
+
+} // namespace plimsoll
