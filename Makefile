@@ -1,0 +1,60 @@
+# make            builds build/release/plimsoll, installing what is missing
+# make demo       a leaking fleet behind Plimsoll: watch it detect, capture and recycle
+# make test       builds, and passes all tests
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+PRESETS := release asan tsan dev
+PYTHON := build/venvs/current/bin/python
+
+.PHONY: build demo test lint format packages test-packages venvs $(PRESETS) \
+        test-asan test-tsan test-agent test-e2e test-e2e-asan soak bench clean
+
+packages:
+	@cmake/install-packages.sh cmake/packages.txt
+test-packages:
+	@cmake/install-packages.sh cmake/packages.txt tests/packages.txt
+
+build: release
+$(PRESETS): packages
+	@cmake --preset $@ >/dev/null
+	@cmake --build --preset $@
+
+venvs: test-packages
+	@python3 tests/e2e/venvs.py current >/dev/null
+
+demo: build venvs
+	@$(PYTHON) tests/demo/demo.py --binary build/release/plimsoll
+
+# What needs no sanitizer runs on the program as it ships; what parses foreign bytes or has threads runs under both.
+test: lint test-asan test-tsan test-agent test-e2e test-e2e-asan
+
+test-asan: test-packages asan
+	@ctest --preset asan
+test-tsan: test-packages
+	@cmake --preset tsan >/dev/null
+	@cmake --build --preset tsan --target threaded_tests
+	@ctest --preset tsan -L net
+test-agent: venvs
+	@$(PYTHON) -m pytest -q agent/tests
+test-e2e: build venvs
+	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -q tests/e2e
+test-e2e-asan: asan venvs
+	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest -q tests/e2e -m asan
+
+# The long forms, not part of `make test`.
+soak: build venvs
+	@PLIMSOLL_SOAK=1 PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -q tests/e2e
+bench: build
+	@tests/bench/datapath/run.sh
+
+lint: test-packages dev-configured
+	@tests/lint.sh
+format:
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
+.PHONY: dev-configured
+dev-configured: packages
+	@cmake --preset dev >/dev/null
+
+clean:
+	rm -rf build
