@@ -1,5 +1,4 @@
-"""An application with everything that goes wrong in production, each behind a path of its own. As WSGI; loaded by its
-workers, it can't be imported while the file named by BROKEN exists.
+"""An application with everything that goes wrong in production, each behind a path of its own.
 
     /pid                    who answers
     /sleep/S                a slow request
@@ -8,7 +7,7 @@ workers, it can't be imported while the file named by BROKEN exists.
     /hang-collect/S         from now on gc.collect() takes S seconds here
     /exit/CODE              ends the process in the middle of the request
     /fail                   raises
-    /leak/KIB               keeps an Invoice of that size for ever
+    /leak/KIB               keeps an Invoice of that size for ever, a Line for each KiB
     /stream/N               N pieces, one every 50 ms
 """
 import ctypes
@@ -17,15 +16,18 @@ import os
 import signal
 import time
 
+import broken  # noqa: F401
 from payload import ledger
 
-if os.environ.get("BROKEN") and os.path.exists(os.environ["BROKEN"]):
-    raise ImportError("cannot import name 'settings': this release is broken")
+
+class Line:
+    def __init__(self, number):
+        self.number, self.text = number, b"-" * 900
 
 
 class Invoice:
     def __init__(self, size):
-        self.lines = [bytearray(1024) for _ in range(size)]
+        self.lines = [Line(number) for number in range(size)]
 
 
 kept = []

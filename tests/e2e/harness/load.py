@@ -22,13 +22,15 @@ from payload import body_of
 from .wire import Torn, connect
 
 SMALL, MIDDLE, LARGE = (1, 2_000), (2_000, 32_000), (32_000, 300_000)
+MIXED = (SMALL, MIDDLE, LARGE), (80, 17, 3)
+ONE_SEGMENT = (SMALL,), (1,)                                   # answers of which a client has nothing or all
 
 
 class Request:
     """One request of the mixture: half are POSTs with bodies, sizes over four decades, some slow, some in chunks."""
 
-    def __init__(self, identity, draw, post_share, pauses):
-        self.identity = identity
+    def __init__(self, identity, draw, post_share, pauses, sizes):
+        self.identity, self.sizes = identity, sizes
         self.method = "POST" if draw.random() < post_share else "GET"
         self.body = body_of(identity + "-up", self.a_size(draw)) if self.method == "POST" else b""
         self.size = self.a_size(draw)
@@ -40,9 +42,8 @@ class Request:
         if pause:
             self.path += "&pause=%s" % pause
 
-    @staticmethod
-    def a_size(draw):
-        return draw.randint(*draw.choices((SMALL, MIDDLE, LARGE), (80, 17, 3))[0])
+    def a_size(self, draw):
+        return draw.randint(*draw.choices(*self.sizes)[0])
 
     def bytes(self):
         head = "%s %s HTTP/1.1\r\nHost: load.test\r\n" % (self.method, self.path)
@@ -76,9 +77,10 @@ class Failure:
 
 
 class Load:
-    def __init__(self, address, connections=32, post_share=0.5, pauses=(0, 0, 0, 0, 0, 0, 0, 0, 0.005, 0.03), timeout=30.0, seed=1):
+    def __init__(self, address, connections=32, post_share=0.5, pauses=(0, 0, 0, 0, 0, 0, 0, 0, 0.005, 0.03), timeout=30.0,
+                 sizes=MIXED, seed=1):
         self.address, self.connections, self.post_share, self.pauses = address, connections, post_share, pauses
-        self.timeout, self.seed = timeout, seed
+        self.timeout, self.sizes, self.seed = timeout, sizes, seed
         self.answered = {}                                     # id -> method: a whole and right answer with status 200
         self.failures = []
         self.seconds = []                                      # of each answered request
@@ -127,7 +129,7 @@ class Load:
         draw = random.Random(self.seed * 1000 + number)
         wire, count = None, 0
         while not self.stopping.is_set():
-            request = Request("%d-%d-%d" % (self.seed, number, count), draw, self.post_share, self.pauses)
+            request = Request("%d-%d-%d" % (self.seed, number, count), draw, self.post_share, self.pauses, self.sizes)
             count += 1
             began = time.monotonic()
             try:

@@ -118,10 +118,10 @@ class Proxy:
         return until(lambda: len(self.admin.serving(pool)) == count and self.admin.serving(pool), bound,
                      "%d workers serve" % count, pause=0.05)
 
-    def recycle(self, worker, bound=60.0):
+    def recycle(self, worker, bound=60.0, pool="app"):
         """Asks until it is allowed, then waits for the end. The closed incident."""
         def accepted():
-            answer = self.admin.act("recycle", worker)
+            answer = self.admin.act("recycle", worker, pool)
             assert answer.status in (202, 409, 429), repr(answer)
             return answer if answer.status == 202 else None
         identity = until(accepted, bound, "%s may be recycled" % worker, pause=0.05).json["incident"]

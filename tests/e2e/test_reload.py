@@ -1,0 +1,94 @@
+"""Reloading under load: parse, check, swap whole, or change nothing and say why."""
+import copy
+import signal
+
+from harness import toml
+from harness.fleets import fleet
+from harness.load import Load, verdict
+from harness.waiting import PATIENCE, until
+
+
+def with_queue(proxy, size):
+    config = copy.deepcopy(proxy.config)
+    config["pool"][0].setdefault("queue", {})["size"] = size
+    proxy.config_path.write_text(toml.dumps(config))
+
+
+def queue_size(proxy):
+    text = proxy.admin.read("/v1/config")
+    return text["pool"][0]["queue"]["size"] if "pool" in text else text["config"]["pool"][0]["queue"]["size"]
+
+
+def test_a_hundred_reloads_under_load_lose_nothing_half_of_them_broken(plimsoll):
+    proxy = plimsoll(fleet("sync")).start()
+    proxy.wait_serving(4)
+    pids = {worker["pid"] for worker in proxy.admin.workers()}
+    ways = {
+        "api": lambda: proxy.admin.post("/v1/config/reload").status == 200,
+        "command": lambda: proxy.cli("reload", "--admin", proxy.admin.address).returncode == 0,
+    }
+    with Load(proxy.address, connections=32, timeout=30 * PATIENCE) as load:
+        for number in range(100):
+            reload = ways["command" if number % 10 == 0 else "api"]
+            if number % 2 == 0:
+                with_queue(proxy, 500 + number)
+                assert reload(), "a good file was refused"
+                size = 500 + number
+            else:
+                proxy.config_path.write_text(toml.dumps(proxy.config) + "\n[pool.queue]\nsize = -1\nsiez = 3\n")
+                assert not reload(), "a broken file was taken"
+            if number % 25 in (0, 1):
+                assert queue_size(proxy) == size
+        load.run_until(max(1000, load.requests + 200), bound=120 * PATIENCE)
+    verdict(load, proxy.ledger).check()
+    assert {worker["pid"] for worker in proxy.admin.workers()} == pids, "a reload ended workers"
+
+
+def test_a_broken_file_changes_nothing_and_all_its_problems_are_told_to_whoever_asked(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=2)).start()
+    before = queue_size(proxy)
+    good = proxy.config_path.read_text()
+    proxy.config_path.write_text(good + '\n[[route]]\npath = "/x"\npool = "nobody"\npriorty = "critical"\n')
+    refused = proxy.admin.post("/v1/config/reload")
+    assert 400 <= refused.status < 500, repr(refused)
+    for word in ("nobody", "priorty", "priority"):
+        assert word in refused.body.decode(), refused.body
+    done = proxy.cli("reload", "--admin", proxy.admin.address)
+    assert done.returncode != 0
+    for word in ("nobody", "priorty", "priority", str(len(good.splitlines()) + 4)):
+        assert word in done.stdout + done.stderr, done
+    assert queue_size(proxy) == before
+    judged = proxy.admin.post("/v1/config/validate", proxy.config_path.read_bytes())
+    assert 400 <= judged.status < 500 and "priorty" in judged.body.decode(), repr(judged)
+    assert proxy.admin.post("/v1/config/validate", good.encode()).status == 200
+
+
+def test_sighup_reloads(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=2)).start()
+    with_queue(proxy, 77)
+    proxy.process.send_signal(signal.SIGHUP)
+    until(lambda: queue_size(proxy) == 77, 10, "the new size is in force")
+    proxy.config_path.write_text("this is no toml")
+    proxy.process.send_signal(signal.SIGHUP)
+    until(lambda: "reload" in proxy.log_text() and str(proxy.config_path) + ":1:" in proxy.log_text(), 10, "the log tells the problem")
+    assert queue_size(proxy) == 77 and proxy.process.poll() is None
+
+
+def test_what_a_reload_cannot_change_is_named(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=2)).start()
+    config = copy.deepcopy(proxy.config)
+    config["proxy"]["threads"] = 1
+    proxy.config_path.write_text(toml.dumps(config))
+    answer = proxy.admin.post("/v1/config/reload")
+    assert "threads" in answer.body.decode(), repr(answer)
+
+
+def test_a_route_added_by_a_reload_routes(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=2))
+    proxy.configure({**fleet("sync", workers=2), "route": [{"path": "/echo", "pool": "app"}]}).start()
+    assert proxy.get("/other/1").status == 404
+    config = copy.deepcopy(proxy.config)
+    config["route"].append({"path": "/other", "pool": "app"})
+    proxy.config_path.write_text(toml.dumps(config))
+    assert proxy.admin.post("/v1/config/reload").status == 200
+    assert proxy.get("/other/1?size=2").status == 200

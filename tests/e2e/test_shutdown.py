@@ -1,0 +1,72 @@
+"""The end of the proxy, and what it wrote until then."""
+import json
+import signal
+import threading
+import time
+
+from harness.fleets import fleet
+from harness.waiting import until
+
+
+def test_sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=2)).start()
+    proxy.wait_serving(2)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(proxy.get("/echo/slow?size=5&pause=2", method="POST", body=b"x")))
+    thread.start()
+    until(lambda: any(worker["in_flight"] for worker in proxy.admin.workers()), 5, "the request has begun")
+    proxy.process.send_signal(signal.SIGTERM)
+    def closed():
+        try:
+            proxy.get("/echo/new?size=1", timeout=1)
+        except OSError:
+            return True
+        return False
+    until(closed, 1.5, "the listener is closed while the request goes on")
+    assert not answers
+    thread.join()
+    assert answers[0].status == 200
+    proxy.stop()
+
+
+def test_a_request_that_outlasts_the_stop_timeout_does_not_hold_the_stop(plimsoll):
+    proxy = plimsoll({**fleet("sync", workers=2), "proxy": {"stop_timeout": "1s"}}).start()
+    proxy.wait_serving(2)
+    def slow():
+        try:
+            proxy.get("/echo/slow?size=5&pause=60", timeout=60)
+        except Exception:                                      # it is cut: that is what stop_timeout says
+            pass
+    threading.Thread(target=slow, daemon=True).start()
+    until(lambda: any(worker["in_flight"] for worker in proxy.admin.workers()), 5, "the request has begun")
+    began = time.monotonic()
+    proxy.stop(bound=40)
+    assert time.monotonic() - began < 40
+
+
+def test_every_line_of_a_json_log_is_an_object_with_its_event(plimsoll):
+    proxy = plimsoll()
+    log = proxy.directory / "plimsoll.log"
+    proxy.configure({**fleet("sync", workers=2), "log": {"level": "debug", "format": "json", "file": str(log), "access": True}})
+    proxy.start()
+    proxy.recycle(proxy.wait_serving(2)[0]["id"])
+    proxy.get('/echo/"quoted"?size=1')
+    proxy.process.send_signal(signal.SIGUSR1)
+    proxy.stop()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert all("event" in line for line in lines)
+    events = [line["event"] for line in lines]
+    assert len(set(events)) >= 5, events
+    assert any("status" in line and line.get("status") == 200 for line in lines), "no access line"
+
+
+def test_sigusr1_reopens_the_log(plimsoll):
+    proxy = plimsoll()
+    log = proxy.directory / "plimsoll.log"
+    proxy.configure({**fleet("sync", workers=1), "log": {"level": "debug", "file": str(log)}}).start()
+    proxy.wait_serving(1)
+    log.rename(proxy.directory / "plimsoll.log.1")
+    proxy.process.send_signal(signal.SIGUSR1)
+    until(log.exists, 5, "a new log file")
+    proxy.stop()
+    assert log.read_text()
