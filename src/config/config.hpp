@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -19,6 +20,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 enum class Mode : std::uint8_t { enforce, shadow, off };
+std::string_view to_string(Mode mode);
 
 // An amount of memory, or a share of the limit ("80%", 0.8).
 struct Level {
@@ -28,128 +30,130 @@ struct Level {
 };
 
 struct Proxy {
-    unsigned threads = 0;                                  // 0: one a core
-    std::vector<std::string> control = {"/run/plimsoll/control.sock"};   // "tcp:HOST:PORT" needs a token
-    std::string token;                                     // what agents on TCP must show; or token_file
+    unsigned threads = 0;                                              // 0: one a core
+    std::vector<std::string> control = {"/run/plimsoll/control.sock"}; // "tcp:HOST:PORT" needs a token
+    std::string token;                                                 // what agents on TCP must show; or token_file
     std::string token_file;
     Duration stop_timeout = seconds{30};
-    std::vector<std::string> trusted_proxies;              // CIDR; whose X-Forwarded-* are believed
+    std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
     unsigned max_connections = 10'000;
     friend bool operator==(const Proxy&, const Proxy&) = default;
 };
 struct Admin {
-    std::string listen = "127.0.0.1:9180";                 // or unix:/path
-    std::string token;                                     // required unless loopback or a unix socket
+    std::string listen = "127.0.0.1:9180"; // or unix:/path
+    std::string token;                     // required unless loopback or a unix socket
     std::string token_file;
     friend bool operator==(const Admin&, const Admin&) = default;
 };
 struct Store {
     std::string path = "/var/lib/plimsoll";
-    Bytes max_size = {1LL << 30};                          // captures beyond it: the oldest go first
+    Bytes max_size = {1LL << 30}; // captures beyond it: the oldest go first
     Duration max_age = std::chrono::hours{24 * 30};
     friend bool operator==(const Store&, const Store&) = default;
 };
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
+std::string_view to_string(LogLevel level);
 struct Log {
     LogLevel level = LogLevel::info;
-    std::string format = "text";                           // text or json
-    std::string file;                                      // empty: standard error
+    std::string format = "text"; // text or json
+    std::string file;            // empty: standard error
     bool access = false;
-    double access_sample = 1.0;                            // share of requests logged
+    double access_sample = 1.0; // share of requests logged
     friend bool operator==(const Log&, const Log&) = default;
 };
 struct Listener {
-    std::string address = "0.0.0.0:8080";                  // HOST:PORT, [IPV6]:PORT or unix:/path
-    Duration header_timeout = seconds{10};                 // from the first byte to the end of the head
-    Duration idle_timeout = seconds{75};                   // between requests
-    Duration body_timeout = seconds{30};                   // between two reads of a body
-    Duration write_timeout = seconds{30};                  // between two writes that the client takes
+    std::string address = "0.0.0.0:8080";  // HOST:PORT, [IPV6]:PORT or unix:/path
+    Duration header_timeout = seconds{10}; // from the first byte to the end of the head
+    Duration idle_timeout = seconds{75};   // between requests
+    Duration body_timeout = seconds{30};   // between two reads of a body
+    Duration write_timeout = seconds{30};  // between two writes that the client takes
     Bytes max_header = {32 << 10};
     unsigned max_fields = 100;
     Bytes max_body = {1LL << 30};
     friend bool operator==(const Listener&, const Listener&) = default;
 };
-struct Limit {                                             // [[route.limit]]
+struct Limit { // [[route.limit]]
     std::vector<std::string> key = {"client"};
-    std::string rate;                                      // "100/s"
+    std::string rate; // "100/s"
     unsigned burst = 0;
     Mode mode = Mode::enforce;
     friend bool operator==(const Limit&, const Limit&) = default;
 };
 struct Route {
-    std::string path = "/";                                // prefix; "=/exact"; "~regex"
-    std::string host;                                      // empty: any; "*.example.org"
-    std::vector<std::string> methods;                      // empty: any
-    std::string pool;
+    std::string path = "/";           // prefix; "=/exact"; "~regex"
+    std::string host;                 // empty: any; "*.example.org"
+    std::vector<std::string> methods; // empty: any
+    std::string pool;                 // may be left out where there is only one
     Priority priority = Priority::normal;
-    bool stream = false;                                   // do not buffer bodies
-    std::string label;                                     // empty: the path
+    bool stream = false; // do not buffer bodies
+    std::string label;   // empty: the path
     std::vector<Limit> limits;
     friend bool operator==(const Route&, const Route&) = default;
 };
 enum class SourceKind : std::uint8_t { static_addresses, command, gunicorn, uvicorn, uwsgi };
-struct Source {                                            // [pool.source]
-    SourceKind kind = SourceKind::static_addresses;        // "static"
+std::string_view to_string(SourceKind kind);        // "static", "command", ...
+struct Source {                                     // [pool.source]
+    SourceKind kind = SourceKind::static_addresses; // "static"
     std::vector<std::string> command;
     std::string directory = ".";
     std::vector<std::pair<std::string, std::string>> environment;
-    unsigned workers = 0;                                  // command: how many; 0: one a core
-    std::vector<std::string> addresses;                    // static
-    unsigned slots = 0;                                    // 0: what the agent or the command tells
-    std::string listen = "unix";                           // private listeners: unix or tcp
+    unsigned workers = 0;               // command: how many; 0: one a core
+    std::vector<std::string> addresses; // static
+    unsigned slots = 0;                 // 0: what the agent or the command tells
+    std::string listen = "unix";        // private listeners: unix or tcp
     friend bool operator==(const Source&, const Source&) = default;
 };
-struct Memory {                                            // [pool.memory]
-    std::optional<Bytes> limit;                            // of one worker; unset: its share of the cgroup's or host's
+struct Memory {                 // [pool.memory]
+    std::optional<Bytes> limit; // of one worker; unset: its share of the cgroup's or host's
     Duration interval = milliseconds{500};
-    Duration stale_after = seconds{10};                    // an older reading is unknown
+    Duration stale_after = seconds{10}; // an older reading is unknown
     Mode mode = Mode::enforce;
     double load_line = 0.85;
     std::string cgroup_root = "/sys/fs/cgroup";
     friend bool operator==(const Memory&, const Memory&) = default;
 };
-struct Recycle {                                           // [pool.recycle]
+struct Recycle { // [pool.recycle]
     std::optional<Level> soft_limit;
     std::optional<Level> hard_limit;
-    std::optional<unsigned> min_serving;                   // unset: all but one
+    std::optional<unsigned> min_serving; // unset: all but one
     unsigned max_per_hour = 60;
     Duration ready_timeout = seconds{60};
     Duration drain_timeout = seconds{30};
     Duration capture_timeout = seconds{10};
-    Duration end_timeout = seconds{10};                    // each rung of the ladder TERM, ABRT, KILL
+    Duration end_timeout = seconds{10}; // each rung of the ladder TERM, ABRT, KILL
     friend bool operator==(const Recycle&, const Recycle&) = default;
 };
-struct Capture {                                           // [pool.capture]
+struct Capture { // [pool.capture]
     bool enabled = true;
-    bool trace = true;                                     // a tracemalloc window before a recycle on soft_limit
+    bool trace = true; // a tracemalloc window before a recycle on soft_limit
     unsigned trace_requests = 200;
     Duration trace_time = seconds{3};
     unsigned trace_frames = 8;
-    std::vector<std::string> command;                      // an operator's own; {pid} {worker} {pool} {directory}
+    std::vector<std::string> command; // an operator's own; {pid} {worker} {pool} {directory}
     Duration command_timeout = seconds{5};
-    Bytes max_size = {64 << 20};                           // of one capture
+    Bytes max_size = {64 << 20}; // of one capture
     friend bool operator==(const Capture&, const Capture&) = default;
 };
-struct Leak {                                              // [pool.leak]
-    std::string policy = "act";                            // observe, advise, act
+struct Leak {                   // [pool.leak]
+    std::string policy = "act"; // observe, advise, act
     bool experiments = true;
     friend bool operator==(const Leak&, const Leak&) = default;
 };
-struct Queue {                                             // [pool.queue]
+struct Queue { // [pool.queue]
     unsigned size = 1024;
     Duration timeout = seconds{5};
     friend bool operator==(const Queue&, const Queue&) = default;
 };
-struct Upstream {                                          // [pool.upstream]
+struct Upstream { // [pool.upstream]
     Duration connect_timeout = seconds{2};
-    Duration response_timeout = seconds{60};               // to the head of the response
-    Duration read_timeout = seconds{60};                   // between two reads of its body
-    std::optional<Duration> idle_timeout;                  // unset: below the server's own (gunicorn 2 s, uvicorn 5 s)
+    Duration response_timeout = seconds{60}; // to the head of the response
+    Duration read_timeout = seconds{60};     // between two reads of its body
+    std::optional<Duration> idle_timeout;    // unset: below the server's own (gunicorn 2 s, uvicorn 5 s)
     Duration upgrade_idle_timeout = std::chrono::minutes{10};
     friend bool operator==(const Upstream&, const Upstream&) = default;
 };
-struct Health {                                            // [pool.health]
-    std::string path = "/";                                // the readiness probe of a new worker: any answer counts
+struct Health {             // [pool.health]
+    std::string path = "/"; // the readiness probe of a new worker: any answer counts
     Duration timeout = seconds{2};
     friend bool operator==(const Health&, const Health&) = default;
 };

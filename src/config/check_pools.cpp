@@ -1,0 +1,192 @@
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+#include "config/checks.hpp"
+#include "config/nearest.hpp"
+#include "config/place.hpp"
+#include "config/values.hpp"
+
+namespace plimsoll::config {
+namespace {
+
+// Stands in URLs, ids, metrics and file names.
+bool is_name(std::string_view name) {
+    return !name.empty() && name.size() <= 64 && std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
+           std::all_of(name.begin(), name.end(),
+                       [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
+}
+
+bool has_placeholder(const std::vector<std::string>& command, std::string_view placeholder) {
+    return std::any_of(command.begin(), command.end(),
+                       [&](const std::string& word) { return word.find(placeholder) != std::string::npos; });
+}
+
+void check_addresses(const std::string& path, const Source& source, Findings& findings) {
+    if (!findings.sound(path + ".addresses")) return;
+    if (source.kind != SourceKind::static_addresses) {
+        if (!source.addresses.empty())
+            findings.problem(path + ".addresses", "belongs to kind = \"static\"; with \"" +
+                                                      std::string(to_string(source.kind)) +
+                                                      "\" each worker gets an address of its own");
+        return;
+    }
+    if (source.addresses.empty())
+        findings.problem(path + (findings.stands(path + ".addresses") ? ".addresses" : ""),
+                         "kind \"static\" needs the workers' addresses: addresses = [\"127.0.0.1:8001\"]");
+    for (std::size_t i = 0; i < source.addresses.size(); ++i) {
+        auto element = path + ".addresses[" + std::to_string(i) + "]";
+        const auto& address = source.addresses[i];
+        std::string why_not;
+        auto place = parse_place(address, why_not);
+        if (!place)
+            findings.problem(element, "'" + address + "' is no address: " + why_not);
+        else if (!place->unix_socket && (place->port == 0 || place->host.empty()))
+            findings.problem(element, "'" + address + "' needs a host and a port above 0");
+        else if (std::find(source.addresses.begin(), source.addresses.begin() + static_cast<long>(i), address) !=
+                 source.addresses.begin() + static_cast<long>(i))
+            findings.problem(element, "'" + address + "' stands in the list twice");
+    }
+}
+
+void check_command(const std::string& path, const Source& source, Findings& findings) {
+    if (!findings.sound(path + ".command")) return;
+    auto key = findings.stands(path + ".command") ? path + ".command" : path;
+    if (source.kind == SourceKind::static_addresses) {
+        if (!source.command.empty())
+            findings.problem(key, "kind \"static\" starts nothing: write kind = \"command\" (or gunicorn, uvicorn, "
+                                  "uwsgi) to start workers with it");
+        return;
+    }
+    if (source.kind == SourceKind::command) {
+        if (source.command.empty())
+            findings.problem(
+                key,
+                "kind \"command\" needs what to start: command = [\"uvicorn\", \"--uds\", \"{socket}\", \"app:app\"]");
+        else if (!has_placeholder(source.command, "{socket}") && !has_placeholder(source.command, "{port}"))
+            findings.problem(
+                key, "must tell each worker where to listen: put {socket} (a unix socket's path) or {port} into it");
+    }
+    if (!source.command.empty() && source.command.front().empty())
+        findings.problem(key, "the first word is the program, and it is empty");
+}
+
+void check_source(const std::string& path, const Source& source, Findings& findings) {
+    if (findings.sound(path + ".kind")) {
+        check_addresses(path, source, findings);
+        check_command(path, source, findings);
+        if (source.kind != SourceKind::command && source.workers != 0)
+            findings.warning(path + ".workers",
+                             source.kind == SourceKind::static_addresses
+                                 ? "does nothing with kind \"static\": there are as many workers as addresses"
+                                 : "does nothing with kind \"" + std::string(to_string(source.kind)) +
+                                       "\": the server's own command line says how many");
+    }
+    if (source.directory.empty())
+        findings.problem(path + ".directory", "must not be empty: write \".\" for the current one");
+}
+
+void check_memory(const std::string& path, const Memory& memory, Findings& findings) {
+    bool sound = findings.sound(path + ".stale_after") && findings.sound(path + ".interval");
+    if (sound && memory.stale_after <= memory.interval)
+        findings.problem(path + (findings.stands(path + ".stale_after") ? ".stale_after" : ".interval"),
+                         "stale_after (" + to_text(memory.stale_after) + ") must be longer than interval (" +
+                             to_text(memory.interval) + "), or every reading would be too old");
+}
+
+// Two levels, or a level and the limit, in one measure: bytes where both can be had in bytes, else shares.
+std::optional<std::pair<double, double>> comparable(const Level& a, const Level& b, std::optional<Bytes> limit) {
+    if (a.value.index() == b.value.index()) {
+        if (const auto* share = std::get_if<double>(&a.value)) return {{*share, std::get<double>(b.value)}};
+        return {
+            {static_cast<double>(std::get<Bytes>(a.value).count), static_cast<double>(std::get<Bytes>(b.value).count)}};
+    }
+    if (!limit) return {};
+    return {{static_cast<double>(a.of(*limit).count), static_cast<double>(b.of(*limit).count)}};
+}
+
+void check_levels(const std::string& path, const Pool& pool, Findings& findings) {
+    auto recycle = path + ".recycle";
+    for (auto key : {".memory.limit", ".recycle.soft_limit", ".recycle.hard_limit"})
+        if (!findings.sound(path + key)) return;
+    const auto &soft = pool.recycle.soft_limit, &hard = pool.recycle.hard_limit;
+    const auto& limit = pool.memory.limit;
+    if (soft && hard) {
+        auto pair = comparable(*soft, *hard, limit);
+        if (pair && pair->first >= pair->second)
+            findings.problem(recycle + ".soft_limit",
+                             "must be below hard_limit (" + to_text(*hard) + "), is " + to_text(*soft));
+    }
+    for (const auto& [key, level] : {std::pair{".soft_limit", soft}, std::pair{".hard_limit", hard}})
+        if (level && limit && level->of(*limit) > *limit)
+            findings.problem(recycle + key, "must not be above the worker's limit ([pool.memory] limit = " +
+                                                to_text(*limit) + "), is " + to_text(*level));
+}
+
+void check_min_serving(const std::string& path, const Pool& pool, Findings& findings) {
+    auto key = path + ".recycle.min_serving";
+    if (!pool.recycle.min_serving || !findings.sound(key)) return;
+    for (auto of_source : {".source.kind", ".source.workers", ".source.addresses"})
+        if (!findings.sound(path + of_source)) return;
+    std::size_t workers = pool.source.kind == SourceKind::command            ? pool.source.workers
+                          : pool.source.kind == SourceKind::static_addresses ? pool.source.addresses.size()
+                                                                             : 0;
+    if (workers != 0 && *pool.recycle.min_serving >= workers)
+        findings.problem(key, "must be below the number of workers (" + std::to_string(workers) + "), is " +
+                                  std::to_string(*pool.recycle.min_serving) + ": no worker could ever be recycled");
+}
+
+void check_capture(const std::string& path, const Capture& capture, Findings& findings) {
+    if (!capture.command.empty() && capture.command.front().empty())
+        findings.problem(path + ".command", "the first word is the program, and it is empty");
+    // A word that is nearly a placeholder is a slip; other braces are the command's own.
+    const std::vector<std::string> known = {"{pid}", "{worker}", "{pool}", "{directory}"};
+    for (const auto& word : capture.command) {
+        bool braces = word.size() > 2 && word.front() == '{' && word.back() == '}';
+        if (!braces || std::find(known.begin(), known.end(), word) != known.end()) continue;
+        if (auto meant = nearest(word, known); !meant.empty())
+            findings.problem(path + ".command", "'" + word + "' is none of {pid}, {worker}, {pool}, {directory}",
+                             meant);
+    }
+}
+
+void check_pool(const std::string& path, const Pool& pool, Findings& findings) {
+    if (findings.sound(path + ".source") && !findings.stands(path + ".source"))
+        findings.problem(path + ".source", "is missing: [pool.source] says where the workers come from");
+    else
+        check_source(path + ".source", pool.source, findings);
+    check_memory(path + ".memory", pool.memory, findings);
+    check_levels(path, pool, findings);
+    check_min_serving(path, pool, findings);
+    check_capture(path + ".capture", pool.capture, findings);
+    if (findings.sound(path + ".health.path") && !pool.health.path.starts_with('/'))
+        findings.problem(path + ".health.path", "must begin with /");
+}
+
+} // namespace
+
+void check_pools(const Config& config, Findings& findings) {
+    if (config.pools.empty() && findings.sound("pool"))
+        findings.problem(
+            "pool", "there is none: a [[pool]] with a name and a [pool.source] says which workers to send requests to");
+    std::map<std::string, unsigned> lines;
+    for (std::size_t i = 0; i < config.pools.size(); ++i) {
+        auto path = "pool[" + std::to_string(i) + "]";
+        const auto& name = config.pools[i].name;
+        if (findings.sound(path + ".name")) {
+            auto [other, first] = lines.emplace(name, findings.position(path).line);
+            if (name.empty())
+                findings.problem(path + ".name", "is missing: routes, logs and commands call the pool by it");
+            else if (!is_name(name))
+                findings.problem(path + ".name",
+                                 "'" + name +
+                                     "' must be made of letters, digits, - and _, at most 64, a letter or digit first");
+            else if (!first)
+                findings.problem(path + ".name", "the pool on line " + std::to_string(other->second) + " is called '" +
+                                                     name + "' as well");
+        }
+        check_pool(path, config.pools[i], findings);
+    }
+}
+
+} // namespace plimsoll::config

@@ -1,0 +1,81 @@
+#include <map>
+
+#include "config/checks.hpp"
+#include "config/place.hpp"
+
+namespace plimsoll::config {
+namespace {
+
+// The place, where the address is sound and can be read; else a problem is told.
+std::optional<Place> place_at(const std::string& path, const std::string& address, Findings& findings) {
+    if (!findings.sound(path)) return {};
+    std::string why_not;
+    auto place = parse_place(address, why_not);
+    if (!place) findings.problem(path, "'" + address + "' is no address: " + why_not);
+    return place;
+}
+
+void check_token(const std::string& section, const std::string& token, const std::string& token_file,
+                 Findings& findings) {
+    if (!token.empty() && !token_file.empty())
+        findings.problem(section + ".token_file", "token and token_file exclude each other: keep one of them");
+}
+
+void check_proxy(const Proxy& proxy, Findings& findings) {
+    bool has_token = !proxy.token.empty() || !proxy.token_file.empty();
+    for (std::size_t i = 0; i < proxy.control.size(); ++i) {
+        auto path = "proxy.control[" + std::to_string(i) + "]";
+        const auto& address = proxy.control[i];
+        if (!address.starts_with('/') && !address.starts_with("unix:") && !address.starts_with("tcp:")) {
+            findings.problem(path, "'" + address +
+                                       "' must be the path of a unix socket, or \"tcp:HOST:PORT\" (with a token)");
+            continue;
+        }
+        auto place = place_at(path, address, findings);
+        bool token_unknown = !findings.sound("proxy.token") || !findings.sound("proxy.token_file");
+        if (place && !place->unix_socket && !has_token && !token_unknown)
+            findings.problem(path, "agents that dial over TCP must show a token: set [proxy] token or token_file, and "
+                                   "PLIMSOLL_TOKEN where the agents run");
+    }
+    for (std::size_t i = 0; i < proxy.trusted_proxies.size(); ++i)
+        if (!is_network(proxy.trusted_proxies[i]))
+            findings.problem("proxy.trusted_proxies[" + std::to_string(i) + "]",
+                             "'" + proxy.trusted_proxies[i] +
+                                 "' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\"");
+    check_token("proxy", proxy.token, proxy.token_file, findings);
+}
+
+void check_admin(const Admin& admin, Findings& findings) {
+    check_token("admin", admin.token, admin.token_file, findings);
+    auto place = place_at("admin.listen", admin.listen, findings);
+    bool has_token = !admin.token.empty() || !admin.token_file.empty();
+    bool token_unknown = !findings.sound("admin.token") || !findings.sound("admin.token_file");
+    if (place && !place->loopback() && !has_token && !token_unknown)
+        findings.problem("admin.listen",
+                         "whoever reaches the admin address can recycle workers, so one beyond this machine needs a "
+                         "token: set [admin] token_file (or token), or listen on 127.0.0.1:PORT or unix:/path");
+}
+
+void check_listeners(const Config& config, Findings& findings) {
+    std::map<std::string, std::string> taken; // address -> who has it
+    if (findings.sound("admin.listen")) taken.emplace(config.admin.listen, "[admin] listen");
+    for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+        auto path = "listener[" + std::to_string(i) + "].address";
+        const auto& address = config.listeners[i].address;
+        auto place = place_at(path, address, findings);
+        if (!place || (!place->unix_socket && place->port == 0)) continue; // port 0: each gets one of its own
+        auto [other, first] =
+            taken.emplace(address, "the listener on line " + std::to_string(findings.position(path).line));
+        if (!first) findings.problem(path, "'" + address + "' is already taken by " + other->second);
+    }
+}
+
+} // namespace
+
+void check_program(const Config& config, Findings& findings) {
+    check_proxy(config.proxy, findings);
+    check_admin(config.admin, findings);
+    check_listeners(config, findings);
+}
+
+} // namespace plimsoll::config

@@ -1,0 +1,173 @@
+#include <algorithm>
+#include <cctype>
+#include <regex>
+
+#include "config/checks.hpp"
+#include "config/nearest.hpp"
+#include "config/values.hpp"
+
+namespace plimsoll::config {
+namespace {
+
+// Longer ones are generated, and std::regex recurses once a bracket.
+constexpr std::size_t longest_regex = 1024;
+
+std::string why_no_path(const std::string& path) {
+    if (path.starts_with('~')) {
+        if (path.size() > longest_regex)
+            return "a regular expression may have at most " + std::to_string(longest_regex) + " bytes";
+        try {
+            std::regex compiled(path.substr(1), std::regex::ECMAScript | std::regex::optimize);
+        } catch (const std::regex_error& error) {
+            return "the regular expression does not compile: " + std::string(error.what());
+        }
+        return {};
+    }
+    auto plain = path.starts_with('=') ? std::string_view(path).substr(1) : std::string_view(path);
+    if (!plain.starts_with('/'))
+        return "must begin with / (a prefix), =/ (exactly this path) or ~ (a regular expression)";
+    for (unsigned char c : plain)
+        if (c <= ' ' || c == 0x7f || c == '?' || c == '#')
+            return "a path holds no spaces, control characters, ? or #: the query is no part of what is matched";
+    return {};
+}
+
+bool is_host(std::string_view host) {
+    if (host.starts_with("*.")) host.remove_prefix(2);
+    bool bracketed = host.starts_with('[') && host.ends_with(']');
+    return !host.empty() && std::all_of(host.begin(), host.end(), [bracketed](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_' ||
+               (bracketed && (c == ':' || c == '[' || c == ']'));
+    });
+}
+
+bool is_token(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 ||
+               std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+}
+
+std::string upper(std::string text) {
+    for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return text;
+}
+
+bool is_limit_key(std::string_view key) {
+    if (key == "client" || key == "path") return true;
+    for (std::string_view kind : {"header:", "cookie:", "query:"})
+        if (key.starts_with(kind)) return is_token(key.substr(kind.size()));
+    return false;
+}
+
+void check_limit(const std::string& path, const Limit& limit, Findings& findings) {
+    for (std::size_t i = 0; i < limit.key.size(); ++i)
+        if (!is_limit_key(limit.key[i]))
+            findings.problem(path + ".key",
+                             "'" + limit.key[i] + "' must be client, path, header:NAME, cookie:NAME or query:NAME");
+    if (limit.key.empty())
+        findings.problem(path + ".key", "must name at least one thing to count by, such as \"client\"");
+    if (!findings.sound(path + ".rate")) return;
+    if (limit.rate.empty())
+        findings.problem(path + ".rate", "is missing: write how much is allowed, such as rate = \"100/s\"");
+    else if (!parse_rate(limit.rate))
+        findings.problem(path + ".rate",
+                         "'" + limit.rate + "' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\"");
+}
+
+void check_pool_of(const std::string& path, const Route& route, const Config& config, Findings& findings) {
+    if (!findings.sound(path + ".pool")) return;
+    std::vector<std::string> pools;
+    for (std::size_t i = 0; i < config.pools.size(); ++i) {
+        if (!findings.sound("pool[" + std::to_string(i) + "].name") || config.pools[i].name.empty()) return;
+        pools.push_back(config.pools[i].name);
+    }
+    if (pools.empty()) return;
+    if (std::find(pools.begin(), pools.end(), route.pool) != pools.end()) return;
+    std::string known;
+    for (const auto& pool : pools) known += (known.empty() ? "" : ", ") + pool;
+    if (route.pool.empty())
+        findings.problem(path + ".pool", "is missing: name one of the pools: " + known);
+    else {
+        auto meant = nearest(route.pool, pools);
+        findings.problem(path + ".pool", "there is no pool '" + route.pool + "', only " + known,
+                         meant.empty() ? "" : '"' + meant + '"');
+    }
+}
+
+void check_route(const std::string& path, const Route& route, const Config& config, Findings& findings) {
+    if (findings.sound(path + ".path"))
+        if (auto why = why_no_path(route.path); !why.empty())
+            findings.problem(path + ".path", "'" + route.path + "': " + why);
+    if (!route.host.empty() && !is_host(route.host))
+        findings.problem(path + ".host", "'" + route.host + "' must be a host name without port, or \"*.example.org\"");
+    for (std::size_t i = 0; i < route.methods.size(); ++i) {
+        const auto& method = route.methods[i];
+        auto method_path = path + ".methods[" + std::to_string(i) + "]";
+        if (!is_token(method))
+            findings.problem(method_path, "'" + method + "' is no method");
+        else if (method != upper(method))
+            findings.problem(method_path, "methods are written in capitals", '"' + upper(method) + '"');
+    }
+    check_pool_of(path, route, config, findings);
+    if (route.label.size() > 200 ||
+        std::any_of(route.label.begin(), route.label.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }))
+        findings.problem(path + ".label", "a label is one line of at most 200 bytes");
+    for (std::size_t i = 0; i < route.limits.size(); ++i)
+        check_limit(path + ".limit[" + std::to_string(i) + "]", route.limits[i], findings);
+}
+
+// All that `later` matches goes to `earlier`. Says no where it cannot tell.
+bool hides(const Route& earlier, const Route& later) {
+    if (!earlier.host.empty() && earlier.host != later.host) return false;
+    bool methods =
+        earlier.methods.empty() ||
+        (!later.methods.empty() && std::all_of(later.methods.begin(), later.methods.end(), [&](const auto& m) {
+            return std::find(earlier.methods.begin(), earlier.methods.end(), m) != earlier.methods.end();
+        }));
+    if (!methods) return false;
+    if (earlier.path == "/" || earlier.path == later.path) return true;
+    auto path = later.path.starts_with('=') ? later.path.substr(1) : later.path;
+    auto folder = earlier.path.ends_with('/') ? earlier.path : earlier.path + "/";
+    return path == earlier.path || path.starts_with(folder);
+}
+
+void warn_of_hidden_routes(const Config& config, Findings& findings) {
+    // The comparison is quadratic: thousands of routes are generated, and sorted by whoever generates them.
+    auto count = std::min<std::size_t>(config.routes.size(), 500);
+    for (std::size_t later = 1; later < count; ++later)
+        for (std::size_t earlier = 0; earlier < later; ++earlier) {
+            if (!hides(config.routes[earlier], config.routes[later])) continue;
+            auto line = findings.position("route[" + std::to_string(earlier) + "]").line;
+            findings.warning("route[" + std::to_string(later) + "]",
+                             "is never reached: the first match wins, and the route " + config.routes[earlier].path +
+                                 " on line " + std::to_string(line) + " matches all of it: put this one before it");
+            break;
+        }
+}
+
+void warn_of_idle_pools(const Config& config, Findings& findings) {
+    for (std::size_t i = 0; i < config.pools.size(); ++i) {
+        const auto& name = config.pools[i].name;
+        bool used = std::any_of(config.routes.begin(), config.routes.end(),
+                                [&](const Route& route) { return route.pool == name; });
+        if (!used)
+            findings.warning("pool[" + std::to_string(i) + "]",
+                             "no route names the pool '" + name + "': it gets no requests");
+    }
+}
+
+} // namespace
+
+void check_routes(const Config& config, Findings& findings) {
+    if (config.routes.empty() && config.pools.size() > 1 && findings.sound("route"))
+        findings.problem("route",
+                         "is missing: with more than one pool, a [[route]] must say which requests go to which pool");
+    for (std::size_t i = 0; i < config.routes.size(); ++i)
+        check_route("route[" + std::to_string(i) + "]", config.routes[i], config, findings);
+    if (!findings.sound("route") || !findings.sound("pool")) return;
+    warn_of_hidden_routes(config, findings);
+    warn_of_idle_pools(config, findings);
+}
+
+} // namespace plimsoll::config

@@ -1,0 +1,179 @@
+// The one place that says which keys there are, which member each one sets, and the bounds of its value. Reading a
+// file, listing what is in effect and comparing two configurations all walk through it, so that they cannot drift
+// apart.
+//
+// A visitor has three verbs: v(key, member, rules) for a value, v.section(key, struct) for a table, v.list(key, vector)
+// for an array of tables.
+#pragma once
+
+#include <initializer_list>
+#include <limits>
+
+#include "config/config.hpp"
+
+namespace plimsoll::config {
+
+struct Rules {
+    std::int64_t min = 0; // counts, bytes, nanoseconds; of a share: percent
+    std::int64_t max = std::numeric_limits<std::int64_t>::max();
+    std::initializer_list<std::string_view> choices = {};
+    bool single = false; // a list that may be written as one string
+    bool live = true;    // a running proxy takes a change over
+    bool secret = false; // never shown
+};
+
+constexpr std::int64_t in_ns(Duration duration) { return duration.count(); }
+inline constexpr std::int64_t longest_timeout = in_ns(std::chrono::hours{24});
+inline constexpr std::int64_t mebibyte = 1 << 20;
+
+// A deadline of nothing would refuse everything.
+constexpr Rules timeout(Duration min = milliseconds{10}) { return {.min = in_ns(min), .max = longest_timeout}; }
+
+template <class Visitor>
+void describe(Visitor& v, Proxy& proxy) {
+    v("threads", proxy.threads, {.max = 1024, .live = false});
+    v("control", proxy.control, {.single = true, .live = false});
+    v("token", proxy.token, {.live = false, .secret = true});
+    v("token_file", proxy.token_file, {.live = false});
+    v("stop_timeout", proxy.stop_timeout, timeout(Duration::zero()));
+    v("trusted_proxies", proxy.trusted_proxies, {.single = true});
+    v("max_connections", proxy.max_connections, {.min = 1, .max = 10'000'000});
+}
+template <class Visitor>
+void describe(Visitor& v, Admin& admin) {
+    v("listen", admin.listen, {.live = false});
+    v("token", admin.token, {.live = false, .secret = true});
+    v("token_file", admin.token_file, {.live = false});
+}
+template <class Visitor>
+void describe(Visitor& v, Store& store) {
+    v("path", store.path, {.live = false});
+    v("max_size", store.max_size, {.min = mebibyte, .live = false});
+    v("max_age", store.max_age, {.min = in_ns(std::chrono::minutes{1}), .live = false});
+}
+template <class Visitor>
+void describe(Visitor& v, Log& log) {
+    v("level", log.level);
+    v("format", log.format, {.choices = {"text", "json"}});
+    v("file", log.file);
+    v("access", log.access);
+    v("access_sample", log.access_sample);
+}
+template <class Visitor>
+void describe(Visitor& v, Listener& listener) {
+    v("address", listener.address, {.live = false});
+    v("header_timeout", listener.header_timeout, timeout());
+    v("idle_timeout", listener.idle_timeout, timeout());
+    v("body_timeout", listener.body_timeout, timeout());
+    v("write_timeout", listener.write_timeout, timeout());
+    v("max_header", listener.max_header, {.min = 1 << 10, .max = mebibyte});
+    v("max_fields", listener.max_fields, {.min = 1, .max = 10'000});
+    v("max_body", listener.max_body);
+}
+template <class Visitor>
+void describe(Visitor& v, Limit& limit) {
+    v("key", limit.key, {.single = true});
+    v("rate", limit.rate);
+    v("burst", limit.burst, {.max = 1'000'000});
+    v("mode", limit.mode);
+}
+template <class Visitor>
+void describe(Visitor& v, Route& route) {
+    v("path", route.path);
+    v("host", route.host);
+    v("methods", route.methods, {.single = true});
+    v("pool", route.pool);
+    v("priority", route.priority);
+    v("stream", route.stream);
+    v("label", route.label);
+    v.list("limit", route.limits);
+}
+template <class Visitor>
+void describe(Visitor& v, Source& source) {
+    v("kind", source.kind, {.live = false});
+    v("command", source.command, {.live = false});
+    v("directory", source.directory, {.live = false});
+    v("environment", source.environment, {.live = false, .secret = true});
+    v("workers", source.workers, {.max = 10'000, .live = false});
+    v("addresses", source.addresses, {.single = true, .live = false});
+    v("slots", source.slots, {.max = 65'535, .live = false});
+    v("listen", source.listen, {.choices = {"unix", "tcp"}, .live = false});
+}
+template <class Visitor>
+void describe(Visitor& v, Memory& memory) {
+    v("limit", memory.limit, {.min = mebibyte});
+    v("interval", memory.interval, {.min = in_ns(milliseconds{50}), .max = in_ns(std::chrono::minutes{5})});
+    v("stale_after", memory.stale_after, timeout());
+    v("mode", memory.mode);
+    v("load_line", memory.load_line, {.min = 1});
+    v("cgroup_root", memory.cgroup_root, {.live = false});
+}
+template <class Visitor>
+void describe(Visitor& v, Recycle& recycle) {
+    v("soft_limit", recycle.soft_limit, {.min = 1});
+    v("hard_limit", recycle.hard_limit, {.min = 1});
+    v("min_serving", recycle.min_serving, {.max = 10'000});
+    v("max_per_hour", recycle.max_per_hour, {.max = 100'000});
+    v("ready_timeout", recycle.ready_timeout, timeout());
+    v("drain_timeout", recycle.drain_timeout, timeout(Duration::zero()));
+    v("capture_timeout", recycle.capture_timeout, timeout());
+    v("end_timeout", recycle.end_timeout, timeout());
+}
+template <class Visitor>
+void describe(Visitor& v, Capture& capture) {
+    v("enabled", capture.enabled);
+    v("trace", capture.trace);
+    v("trace_requests", capture.trace_requests, {.min = 1, .max = 1'000'000});
+    v("trace_time", capture.trace_time, timeout(milliseconds{100}));
+    v("trace_frames", capture.trace_frames, {.min = 1, .max = 100});
+    v("command", capture.command);
+    v("command_timeout", capture.command_timeout, timeout());
+    v("max_size", capture.max_size, {.min = 64 << 10});
+}
+template <class Visitor>
+void describe(Visitor& v, Leak& leak) {
+    v("policy", leak.policy, {.choices = {"observe", "advise", "act"}});
+    v("experiments", leak.experiments);
+}
+template <class Visitor>
+void describe(Visitor& v, Queue& queue) {
+    v("size", queue.size, {.max = 1'000'000});
+    v("timeout", queue.timeout, timeout(Duration::zero()));
+}
+template <class Visitor>
+void describe(Visitor& v, Upstream& upstream) {
+    v("connect_timeout", upstream.connect_timeout, timeout());
+    v("response_timeout", upstream.response_timeout, timeout());
+    v("read_timeout", upstream.read_timeout, timeout());
+    v("idle_timeout", upstream.idle_timeout, timeout(Duration::zero()));
+    v("upgrade_idle_timeout", upstream.upgrade_idle_timeout, timeout());
+}
+template <class Visitor>
+void describe(Visitor& v, Health& health) {
+    v("path", health.path);
+    v("timeout", health.timeout, timeout());
+}
+template <class Visitor>
+void describe(Visitor& v, Pool& pool) {
+    v("name", pool.name);
+    v.section("source", pool.source);
+    v.section("memory", pool.memory);
+    v.section("recycle", pool.recycle);
+    v.section("capture", pool.capture);
+    v.section("leak", pool.leak);
+    v.section("queue", pool.queue);
+    v.section("upstream", pool.upstream);
+    v.section("health", pool.health);
+}
+template <class Visitor>
+void describe(Visitor& v, Config& config) {
+    v.section("proxy", config.proxy);
+    v.section("admin", config.admin);
+    v.section("store", config.store);
+    v.section("log", config.log);
+    v.list("listener", config.listeners);
+    v.list("route", config.routes);
+    v.list("pool", config.pools);
+}
+
+} // namespace plimsoll::config

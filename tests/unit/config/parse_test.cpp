@@ -1,0 +1,400 @@
+#include "config/parse.hpp"
+
+#include <cstdio>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+using namespace plimsoll;
+using namespace plimsoll::config;
+using namespace std::chrono_literals;
+
+namespace {
+
+// The least that is complete.
+const std::string least =
+    "[[pool]]\nname = \"app\"\n[pool.source]\nkind = \"static\"\naddresses = [\"127.0.0.1:8001\"]\n";
+
+std::string all_of(const Parsed& parsed) {
+    std::string text;
+    for (const auto& problem : parsed.problems) text += to_string(problem) + "\n";
+    return text;
+}
+
+// One table for all: what stands after the least configuration (or before it: it ends with a newline), and the one
+// problem.
+struct Case {
+    const char* text;
+    const char* expect; // the whole problem; empty: accepted
+};
+void expect_each(std::initializer_list<Case> cases) {
+    for (const auto& c : cases) {
+        SCOPED_TRACE(c.text);
+        auto parsed = parse(c.text, "f");
+        EXPECT_EQ(all_of(parsed), *c.expect == '\0' ? "" : std::string(c.expect) + "\n");
+    }
+}
+void expect_after_least(std::initializer_list<Case> cases) {
+    for (const auto& c : cases) {
+        SCOPED_TRACE(c.text);
+        auto parsed = parse(least + c.text, "f");
+        EXPECT_EQ(all_of(parsed), *c.expect == '\0' ? "" : std::string(c.expect) + "\n");
+    }
+}
+
+TEST(Parse, the_least_file_gets_a_listener_and_a_route) {
+    auto parsed = parse(least, "f");
+    ASSERT_EQ(all_of(parsed), "");
+    ASSERT_EQ(parsed.config.listeners.size(), 1u);
+    EXPECT_EQ(parsed.config.listeners[0], Listener{});
+    ASSERT_EQ(parsed.config.routes.size(), 1u);
+    EXPECT_EQ(parsed.config.routes[0].path, "/");
+    EXPECT_EQ(parsed.config.routes[0].pool, "app");
+}
+
+TEST(Parse, a_route_without_a_pool_goes_to_the_only_one) {
+    auto parsed = parse(least + "[[route]]\npath = \"/api\"\n", "f");
+    ASSERT_EQ(all_of(parsed), "");
+    EXPECT_EQ(parsed.config.routes.at(0).pool, "app");
+}
+
+TEST(Parse, every_kind_of_value_reaches_its_member) {
+    auto parsed = parse(R"(
+[proxy]
+threads = 3
+control = ["/run/c.sock", "tcp:0.0.0.0:9181"]
+token = "secret"
+trusted_proxies = "10.0.0.0/8"
+[log]
+level = "debug"
+access = true
+access_sample = "5%"
+[[listener]]
+address = "unix:/run/in.sock"
+max_body = 1000
+[[listener]]
+address = "127.0.0.1:0"
+[[listener]]
+address = "127.0.0.1:0"
+[[route]]
+path = "~^/v[0-9]+/"
+methods = ["GET"]
+pool = "b"
+priority = "sheddable"
+[[route.limit]]
+key = ["client", "header:X-Key"]
+rate = "30/m"
+mode = "shadow"
+[[route]]
+pool = "a"
+[[pool]]
+name = "a"
+[pool.source]
+kind = "command"
+command = ["uvicorn", "--uds", "{socket}", "app:app"]
+environment = { A = "1" }
+workers = 4
+[pool.memory]
+limit = "512MiB"
+load_line = 0.9
+[pool.recycle]
+soft_limit = "400MiB"
+hard_limit = 0.95
+min_serving = 3
+drain_timeout = "1m"
+[[pool]]
+name = "b"
+[pool.source]
+kind = "gunicorn"
+[pool.upstream]
+idle_timeout = "0s"
+)",
+                        "f");
+    ASSERT_EQ(all_of(parsed), "");
+    const auto& c = parsed.config;
+    EXPECT_EQ(c.proxy.threads, 3u);
+    EXPECT_EQ(c.proxy.control.size(), 2u);
+    EXPECT_EQ(c.proxy.trusted_proxies, std::vector<std::string>{"10.0.0.0/8"});
+    EXPECT_EQ(c.log.level, LogLevel::debug);
+    EXPECT_DOUBLE_EQ(c.log.access_sample, 0.05);
+    EXPECT_EQ(c.listeners.at(0).max_body, Bytes{1000});
+    EXPECT_EQ(c.routes.at(0).priority, Priority::sheddable);
+    EXPECT_EQ(c.routes.at(0).limits.at(0).key.at(1), "header:X-Key");
+    EXPECT_EQ(c.routes.at(0).limits.at(0).mode, Mode::shadow);
+    const auto& pool = c.pools.at(0);
+    EXPECT_EQ(pool.source.kind, SourceKind::command);
+    EXPECT_EQ(pool.source.environment.at(0), (std::pair<std::string, std::string>{"A", "1"}));
+    EXPECT_EQ(pool.memory.limit, 512_MiB);
+    EXPECT_EQ(pool.recycle.soft_limit, (Level{400_MiB}));
+    EXPECT_EQ(pool.recycle.hard_limit, (Level{0.95}));
+    EXPECT_EQ(pool.recycle.min_serving, 3u);
+    EXPECT_EQ(pool.recycle.drain_timeout, Duration{1min});
+    EXPECT_EQ(c.pools.at(1).upstream.idle_timeout, Duration{0s});
+}
+
+TEST(Parse, five_mistakes_are_five_problems_with_their_places) {
+    auto parsed = parse(R"([proxy]
+threads = "two"
+[[listener]]
+address = "0.0.0.0"
+[[route]]
+pool = "ap"
+[[pool]]
+name = "app"
+[pool.source]
+kind = "gunicron"
+[pool.recycle]
+soft_limt = "400MiB"
+)",
+                        "conf.toml");
+    EXPECT_EQ(all_of(parsed), R"(conf.toml:2:11: proxy.threads: must be a whole number, not a string
+conf.toml:4:11: listener.address: '0.0.0.0' is no address: the port is missing: write HOST:PORT, [IPV6]:PORT or unix:/path
+conf.toml:6:8: route.pool: there is no pool 'ap', only app (did you mean "app"?)
+conf.toml:10:8: pool.source.kind: 'gunicron' is not one of static, command, gunicorn, uvicorn, uwsgi (did you mean "gunicorn"?)
+conf.toml:12:1: pool.recycle.soft_limt: unknown key (did you mean soft_limit?)
+)");
+}
+
+TEST(Parse, a_file_without_pools_says_what_is_missing) {
+    expect_each(
+        {{"",
+          "f: pool: there is none: a [[pool]] with a name and a [pool.source] says which workers to send requests to"},
+         {"[[pool]]\nname = \"a\"\n",
+          "f:1:1: pool.source: is missing: [pool.source] says where the workers come from"}});
+}
+
+TEST(Parse, bad_toml_is_told_with_its_place) {
+    for (auto text : {"[proxy\n", "a = = 1", "a = 1\na = 2\n", "x = \"", "[[pool]]\nname = \"a\"\nname = \"b\"\n",
+                      "\xff\xfe", "a = 99999999999999999999"}) {
+        auto parsed = parse(text, "f");
+        ASSERT_EQ(parsed.problems.size(), 1u) << text;
+        EXPECT_GT(parsed.problems[0].line, 0u) << text;
+        EXPECT_FALSE(parsed.problems[0].message.empty()) << text;
+    }
+}
+
+TEST(Parse, unknown_keys_are_told_with_what_was_meant_or_where_they_belong) {
+    expect_after_least({
+        {"adresses = []\n", "f:6:1: pool.source.adresses: unknown key (did you mean addresses?)"},
+        {"soft_limit = \"80%\"\n", "f:6:1: pool.source.soft_limit: unknown key here: it belongs in [pool.recycle]"},
+        {"colour = 1\n", "f:6:1: pool.source.colour: unknown key"},
+        {"[redis]\nurl = \"x\"\n", "f:6:2: redis: unknown key"},
+        {"[pool.recicle]\n", "f:6:7: pool.recicle: unknown key (did you mean recycle?)"},
+        {"[pool.memory]\nload-line = 0.5\n", "f:7:1: pool.memory.load-line: unknown key (did you mean load_line?)"},
+    });
+}
+
+TEST(Parse, a_misspelt_key_is_not_also_missing) {
+    expect_each({{"[[pool]]\nnmae = \"app\"\n[pool.source]\naddresses = [\"a:1\"]\n",
+                  "f:2:1: pool.nmae: unknown key (did you mean name?)"},
+                 {"[[pool]]\nname = \"app\"\n[pool.sorce]\naddresses = [\"a:1\"]\n",
+                  "f:3:7: pool.sorce: unknown key (did you mean source?)"}});
+}
+
+TEST(Parse, wrong_types_say_what_would_be_right) {
+    expect_after_least({
+        {"[pool.queue]\nsize = -1\n", "f:7:8: pool.queue.size: must be from 0 to 1000000, is -1"},
+        {"[pool.queue]\nsize = 1.5\n", "f:7:8: pool.queue.size: must be a whole number, not a fraction"},
+        {"[pool.queue]\ntimeout = 5\n",
+         "f:7:11: pool.queue.timeout: needs a unit (ms, s, m, h, d) (did you mean \"5s\"?)"},
+        {"[pool.queue]\ntimeout = \"5\"\n",
+         "f:7:11: pool.queue.timeout: '5' is no duration: write a number and ms, s, m, h or d, such as \"30s\""},
+        {"[pool.queue]\ntimeout = \"48h\"\n", "f:7:11: pool.queue.timeout: must be from 0s to 1d, is 2d"},
+        {"[pool.health]\ntimeout = \"0s\"\n", "f:7:11: pool.health.timeout: must be from 10ms to 1d, is 0s"},
+        {"[pool.memory]\nlimit = \"many\"\n",
+         "f:7:9: pool.memory.limit: 'many' is no size: write a number and a unit, such as \"512MiB\" or \"1GiB\""},
+        {"[pool.memory]\nlimit = 512\n", "f:7:9: pool.memory.limit: must be at least 1MiB, is 512"},
+        {"[pool.memory]\nload_line = 85\n",
+         "f:7:13: pool.memory.load_line: must be a share from 1% to 100%, such as 0.85 or \"85%\""},
+        {"[pool.memory]\nload_line = nan\n",
+         "f:7:13: pool.memory.load_line: must be a share from 1% to 100%, such as 0.85 or \"85%\""},
+        {"[pool.memory]\nmode = true\n",
+         "f:7:8: pool.memory.mode: must be one of enforce, shadow, off, not true or false"},
+        {"[pool.recycle]\nsoft_limit = 80\n",
+         "f:7:14: pool.recycle.soft_limit: must be at least 1MiB, or a share of the limit such as \"80%\""},
+        {"[pool.recycle]\nsoft_limit = 1.5\n",
+         "f:7:14: pool.recycle.soft_limit: must be a size such as \"400MiB\" or a share of the limit such as \"80%\""},
+        {"[pool.capture]\ncommand = \"py-spy dump\"\n",
+         "f:7:11: pool.capture.command: must be a list of strings: [\"...\", \"...\"], not a string"},
+        {"[pool.capture]\ncommand = [\"a\", 1]\n", "f:7:17: pool.capture.command: must be a string, not a number"},
+        {"[pool.leak]\npolicy = \"advice\"\n",
+         "f:7:10: pool.leak.policy: 'advice' is not one of observe, advise, act (did you mean \"advise\"?)"},
+        {"[log]\naccess = \"on\"\n", "f:7:10: log.access: must be true or false, not a string"},
+        {"[log]\nfile = \"a\\u0000b\"\n", "f:7:8: log.file: must not contain a NUL character"},
+        {"[pool.source.environment]\nA = 1\n",
+         "f:7:5: pool.source.environment.A: must be a string (\"1\", not 1), not a number"},
+    });
+}
+
+TEST(Parse, single_and_double_brackets_are_told_apart) {
+    expect_after_least(
+        {{"[route]\npath = \"/\"\n", "f:6:1: route: there may be several: write it with double brackets, [[...]]"},
+         {"[[proxy]]\nthreads = 1\n", "f:6:1: proxy: there is only one: write it with single brackets, [...]"}});
+    expect_each({{"proxy = 1\n"
+                  "[[pool]]\nname = \"a\"\n[pool.source]\naddresses = [\"a:1\"]\n",
+                  "f:1:9: proxy: must be a table, not a number"}});
+}
+
+TEST(Parse, addresses_beyond_this_machine_need_a_token) {
+    expect_after_least({
+        {"[admin]\nlisten = \"0.0.0.0:9180\"\n",
+         "f:7:10: admin.listen: whoever reaches the admin address can recycle workers, so one beyond this machine "
+         "needs a token: set [admin] token_file (or token), or listen on 127.0.0.1:PORT or unix:/path"},
+        {"[admin]\nlisten = \"0.0.0.0:9180\"\ntoken = \"t\"\n", ""},
+        {"[admin]\nlisten = \"0.0.0.0:9180\"\ntoken_file = \"t\"\n", ""},
+        {"[admin]\nlisten = \"unix:/run/admin.sock\"\n", ""},
+        {"[admin]\ntoken = \"a\"\ntoken_file = \"b\"\n",
+         "f:8:14: admin.token_file: token and token_file exclude each other: keep one of them"},
+        {"[proxy]\ncontrol = \"tcp:0.0.0.0:9181\"\n",
+         "f:7:11: proxy.control: agents that dial over TCP must show a token: set [proxy] token or token_file, and "
+         "PLIMSOLL_TOKEN where the agents run"},
+        {"[proxy]\ncontrol = \"0.0.0.0:9181\"\n", "f:7:11: proxy.control: '0.0.0.0:9181' must be the path of a unix "
+                                                  "socket, or \"tcp:HOST:PORT\" (with a token)"},
+        {"[proxy]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/99\"]\n",
+         "f:7:34: proxy.trusted_proxies: '10.0.0.0/99' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or "
+         "\"192.0.2.7\""},
+    });
+}
+
+TEST(Parse, an_address_is_listened_on_once) {
+    expect_after_least({
+        {"[[listener]]\naddress = \":8080\"\n[[listener]]\naddress = \":8080\"\n",
+         "f:9:11: listener.address: ':8080' is already taken by the listener on line 7"},
+        {"[[listener]]\naddress = \"127.0.0.1:9180\"\n",
+         "f:7:11: listener.address: '127.0.0.1:9180' is already taken by [admin] listen"},
+    });
+}
+
+TEST(Parse, routes_must_be_able_to_match) {
+    expect_after_least({
+        {"[[route]]\npath = \"api\"\n",
+         "f:7:8: route.path: 'api': must begin with / (a prefix), =/ (exactly this path) or ~ (a regular expression)"},
+        {"[[route]]\npath = \"/a?b\"\n", "f:7:8: route.path: '/a?b': a path holds no spaces, control characters, ? or "
+                                         "#: the query is no part of what is matched"},
+        {"[[route]]\nhost = \"a:80\"\n",
+         "f:7:8: route.host: 'a:80' must be a host name without port, or \"*.example.org\""},
+        {"[[route]]\nmethods = [\"get\"]\n",
+         "f:7:12: route.methods: methods are written in capitals (did you mean \"GET\"?)"},
+        {"[[route]]\n[[route.limit]]\n",
+         "f:7:1: route.limit.rate: is missing: write how much is allowed, such as rate = \"100/s\""},
+        {"[[route]]\n[[route.limit]]\nrate = \"100\"\n",
+         "f:8:8: route.limit.rate: '100' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\""},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"ip\"\n",
+         "f:9:7: route.limit.key: 'ip' must be client, path, header:NAME, cookie:NAME or query:NAME"},
+    });
+    auto parsed = parse(least + "[[route]]\npath = \"~a(\"\n", "f");
+    ASSERT_EQ(parsed.problems.size(), 1u);
+    EXPECT_NE(parsed.problems[0].message.find("does not compile"), std::string::npos);
+    for (const auto& pattern :
+         {std::string(100'000, '('), std::string("~((((a{99}){99}){99}){99})"), "~" + std::string(1023, '(')})
+        EXPECT_EQ(parse(least + "[[route]]\npath = '" + pattern + "'\n", "f").problems.size(), 1u);
+}
+
+TEST(Parse, several_pools_need_routes_and_names_of_their_own) {
+    const std::string second = "[[pool]]\nname = \"b\"\n[pool.source]\nkind = \"gunicorn\"\n";
+    EXPECT_EQ(all_of(parse(least + second, "f")),
+              "f: route: is missing: with more than one pool, a [[route]] must say which requests go to which pool\n");
+    EXPECT_EQ(all_of(parse(least + second + "[[route]]\n", "f")),
+              "f:10:1: route.pool: is missing: name one of the pools: app, b\n");
+    EXPECT_EQ(all_of(parse(least + least + "[[route]]\npool = \"app\"\n", "f")),
+              "f:7:8: pool.name: the pool on line 1 is called 'app' as well\n");
+    EXPECT_EQ(
+        all_of(parse("[[pool]]\nname = \"a/b\"\n[pool.source]\nkind = \"gunicorn\"\n", "f")),
+        "f:2:8: pool.name: 'a/b' must be made of letters, digits, - and _, at most 64, a letter or digit first\n");
+    EXPECT_EQ(all_of(parse("[[pool]]\n[pool.source]\nkind = \"gunicorn\"\n", "f")),
+              "f:1:1: pool.name: is missing: routes, logs and commands call the pool by it\n");
+}
+
+TEST(Parse, a_source_has_what_its_kind_needs) {
+    const std::string pool = "[[pool]]\nname = \"a\"\n[pool.source]\n";
+    struct {
+        const char *text, *expect;
+    } cases[] = {
+        {"kind = \"static\"\n",
+         "f:3:1: pool.source: kind \"static\" needs the workers' addresses: addresses = [\"127.0.0.1:8001\"]\n"},
+        {"kind = \"static\"\naddresses = [\"a:1\", \"b:0\", \"a:1\"]\n",
+         "f:5:21: pool.source.addresses: 'b:0' needs a host and a port above 0\nf:5:28: pool.source.addresses: 'a:1' "
+         "stands in the list twice\n"},
+        {"kind = \"static\"\naddresses = \"a:1\"\ncommand = [\"a\"]\n",
+         "f:6:11: pool.source.command: kind \"static\" starts nothing: write kind = \"command\" (or gunicorn, uvicorn, "
+         "uwsgi) to start workers with it\n"},
+        {"kind = \"command\"\n", "f:3:1: pool.source: kind \"command\" needs what to start: command = [\"uvicorn\", "
+                                 "\"--uds\", \"{socket}\", \"app:app\"]\n"},
+        {"kind = \"command\"\ncommand = [\"uvicorn\", \"app:app\"]\n",
+         "f:5:11: pool.source.command: must tell each worker where to listen: put {socket} (a unix socket's path) or "
+         "{port} into it\n"},
+        {"kind = \"command\"\ncommand = [\"x\", \"--port={port}\"]\n", ""},
+        {"kind = \"gunicorn\"\naddresses = [\"a:1\"]\n", "f:5:13: pool.source.addresses: belongs to kind = \"static\"; "
+                                                         "with \"gunicorn\" each worker gets an address of its own\n"},
+        {"kind = \"gunicorn\"\ncommand = [\"\"]\n",
+         "f:5:11: pool.source.command: the first word is the program, and it is empty\n"},
+        {"kind = \"gunicorn\"\ncommand = [\"gunicorn\", \"app:app\"]\n", ""},
+        {"kind = \"docker\"\n",
+         "f:4:8: pool.source.kind: 'docker' is not one of static, command, gunicorn, uvicorn, uwsgi\n"},
+    };
+    for (const auto& c : cases) EXPECT_EQ(all_of(parse(pool + c.text, "f")), c.expect) << c.text;
+}
+
+TEST(Parse, recycling_must_be_possible) {
+    const std::string pool = "[[pool]]\nname = \"a\"\n[pool.source]\nkind = \"command\"\ncommand = "
+                             "[\"{port}\"]\nworkers = 4\n[pool.recycle]\n";
+    struct {
+        const char *text, *expect;
+    } cases[] = {
+        {"soft_limit = \"95%\"\nhard_limit = \"80%\"\n",
+         "f:8:14: pool.recycle.soft_limit: must be below hard_limit (80%), is 95%\n"},
+        {"soft_limit = \"500MiB\"\nhard_limit = \"500MiB\"\n",
+         "f:8:14: pool.recycle.soft_limit: must be below hard_limit (500MiB), is 500MiB\n"},
+        {"soft_limit = \"500MiB\"\nhard_limit = \"80%\"\n", ""}, // not known before the limit is
+        {"soft_limit = \"500MiB\"\nhard_limit = \"80%\"\n[pool.memory]\nlimit = \"512MiB\"\n",
+         "f:8:14: pool.recycle.soft_limit: must be below hard_limit (80%), is 500MiB\n"},
+        {"hard_limit = \"600MiB\"\n[pool.memory]\nlimit = \"512MiB\"\n",
+         "f:8:14: pool.recycle.hard_limit: must not be above the worker's limit ([pool.memory] limit = 512MiB), is "
+         "600MiB\n"},
+        {"min_serving = 4\n", "f:8:15: pool.recycle.min_serving: must be below the number of workers (4), is 4: no "
+                              "worker could ever be recycled\n"},
+        {"min_serving = 3\n", ""},
+        {"[pool.memory]\ninterval = \"20s\"\n", "f:9:12: pool.memory.interval: stale_after (10s) must be longer than "
+                                                "interval (20s), or every reading would be too old\n"},
+        {"[pool.capture]\ncommand = [\"py-spy\", \"{pdi}\"]\n",
+         "f:9:11: pool.capture.command: '{pdi}' is none of {pid}, {worker}, {pool}, {directory} (did you mean "
+         "{pid}?)\n"},
+    };
+    for (const auto& c : cases) EXPECT_EQ(all_of(parse(pool + c.text, "f")), c.expect) << c.text;
+}
+
+TEST(Parse, what_is_hardly_meant_is_a_warning_and_no_problem) {
+    auto parsed = parse(least + "workers = 2\n[[route]]\n[[route]]\npath = \"/api\"\n[[pool]]\nname = "
+                                "\"b\"\n[pool.source]\nkind = \"gunicorn\"\n",
+                        "f");
+    EXPECT_EQ(all_of(parsed), "f:7:1: route.pool: is missing: name one of the pools: app, b\nf:8:1: route.pool: is "
+                              "missing: name one of the pools: app, b\n");
+    parsed = parse(least + "workers = 2\n[[route]]\npool = \"app\"\n[[route]]\npath = \"/api\"\npool = "
+                           "\"app\"\n[[pool]]\nname = \"b\"\n[pool.source]\nkind = \"gunicorn\"\n",
+                   "f");
+    EXPECT_EQ(all_of(parsed), "");
+    std::string warnings;
+    for (const auto& warning : parsed.warnings) warnings += to_string(warning) + "\n";
+    EXPECT_EQ(warnings,
+              R"(f:6:11: pool.source.workers: does nothing with kind "static": there are as many workers as addresses
+f:9:1: route: is never reached: the first match wins, and the route / on line 7 matches all of it: put this one before it
+f:12:1: pool: no route names the pool 'b': it gets no requests
+)");
+}
+
+TEST(Load, a_file_that_cannot_be_read_is_one_problem) {
+    EXPECT_EQ(all_of(load("/nonexistent/plimsoll.toml")),
+              "/nonexistent/plimsoll.toml: cannot be opened: No such file or directory\n");
+    EXPECT_EQ(all_of(load("/")), "/: cannot be read: Is a directory\n");
+    EXPECT_EQ(load("/dev/zero").problems.size(), 1u);
+}
+
+TEST(Load, a_file_is_named_as_it_was_given) {
+    std::string path = "/tmp/plimsoll-config-" + std::to_string(::getpid()) + ".toml";
+    std::ofstream(path) << "x = 1\n" << least;
+    EXPECT_EQ(all_of(load(path)), path + ":1:1: x: unknown key\n");
+    std::remove(path.c_str());
+}
+
+} // namespace
