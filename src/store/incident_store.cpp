@@ -128,7 +128,9 @@ struct IncidentStore::Impl {
         if (const auto why = database->save(one.incident); !why.empty()) {
             problem = settings.path + "/incidents.db: " + why;
             retry_at = std::chrono::steady_clock::now() + settings.retry_pause;
-            if (database->damaged()) database.reset(); // the next attempt moves it aside
+            if (!database->damaged()) return;
+            database.reset(); // the next attempt moves it aside, and all that is alive goes into the new one
+            for (auto& [id, other] : live) other.written = other.in_database = false;
             return;
         }
         one.written = one.in_database = true;

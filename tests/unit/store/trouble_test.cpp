@@ -192,6 +192,24 @@ TEST(a_damaged_database, is_moved_aside_and_its_evidence_keeps_its_number) {
     }
 }
 
+TEST(a_database_damaged_while_in_use, begins_anew_with_all_that_is_open) {
+    Directory directory;
+    const auto path = directory.path() + "/incidents.db";
+    IncidentStore store(in(directory.path()));
+    const auto first = store.open("app", "w", 1, "death", "first"),
+               second = store.open("app", "w", 1, "death", "second");
+    execute(path, "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = 9999 WHERE name = 'incidents'; "
+                  "PRAGMA schema_version = 99");
+    for (int i = 0; i < 3; ++i) store.note(first, "after the damage");
+    EXPECT_EQ(store.problem(), "");
+    EXPECT_EQ(store.warnings().size(), 1U);
+    EXPECT_EQ(store.count(), 2U);
+    store.close(first);
+    store.close(second);
+    EXPECT_EQ(store.get(first)->timeline.size(), 3U);
+    EXPECT_EQ(store.get(second)->verdict, "second");
+}
+
 TEST(a_nearly_full_disk, refuses_captures_with_the_figures) {
     Directory directory;
     auto settings = in(directory.path());
