@@ -21,8 +21,8 @@ struct Value {
     Value(bool v) : value(v) {}
     Value(double v) : value(v) {}
     template <class Integer>
-        requires(std::is_integral_v<Integer> && !std::is_same_v<Integer, bool>)
-    Value(Integer v) : value(static_cast<std::int64_t>(v)) {}
+    requires(std::is_integral_v<Integer> && !std::is_same_v<Integer, bool>) Value(Integer v)
+        : value(static_cast<std::int64_t>(v)) {}
 };
 struct Field {
     std::string_view key;
@@ -30,11 +30,13 @@ struct Field {
 };
 using Fields = std::initializer_list<Field>;
 
-void start(const config::Log& settings);                   // call again to change level, format or file
-void stop();                                               // flushes; safe to call twice
-void reopen();                                             // after log rotation (USR1)
+// Call again to change level, format or file live. Where the file can't be opened, lines go on to where they went
+// before (at first: standard error), and the reason is returned. Before start() and after stop() nothing is written.
+std::string start(const config::Log& settings);
+void stop();   // writes what waits; safe to call twice
+void reopen(); // after log rotation (USR1)
 bool enabled(config::LogLevel level);
-std::uint64_t dropped();                                   // lines lost to a full queue so far
+std::uint64_t dropped(); // lines lost so far: to a full queue, disk or pipe
 
 // event: snake_case, a stable name ("worker_drained").
 void write(config::LogLevel level, std::string_view event, Fields fields);
@@ -42,6 +44,6 @@ inline void debug(std::string_view event, Fields fields = {}) { write(config::Lo
 inline void info(std::string_view event, Fields fields = {}) { write(config::LogLevel::info, event, fields); }
 inline void warn(std::string_view event, Fields fields = {}) { write(config::LogLevel::warn, event, fields); }
 inline void error(std::string_view event, Fields fields = {}) { write(config::LogLevel::error, event, fields); }
-void access(std::string_view event, Fields fields);        // the access log: own switch, same sink
+void access(std::string_view event, Fields fields); // the access log: own switch, same sink; sampling is the caller's
 
 } // namespace plimsoll::log

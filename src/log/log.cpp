@@ -1,0 +1,131 @@
+#include "log/log.hpp"
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <shared_mutex>
+
+#include <spdlog/async.h>
+#include <unistd.h>
+
+#include "log/line.hpp"
+#include "log/sink.hpp"
+
+namespace plimsoll::log {
+namespace {
+
+// Lines that may wait for the disk. spdlog keeps about 400 bytes ready for each.
+constexpr std::size_t queue_size = 2048;
+
+std::atomic<config::LogLevel> least_level = config::LogLevel::off;
+std::atomic<bool> access_on = false;
+std::atomic<Format> format = Format::text;
+
+// What start() made. Callers share the lock for the time of one enqueue; it is held alone only to swap pointers.
+struct Running {
+    std::shared_ptr<spdlog::details::thread_pool> thread;
+    std::shared_ptr<Sink> sink;
+    std::shared_ptr<spdlog::async_logger> logger;
+};
+std::shared_mutex running_lock;
+std::shared_ptr<Running> running;
+std::atomic<std::uint64_t> lost_earlier = 0; // by loggers that were stopped
+
+std::uint64_t lost_by(const Running& some) { return some.thread->overrun_counter() + some.sink->lost(); }
+
+std::shared_ptr<Running> current() {
+    std::shared_lock lock(running_lock);
+    return running;
+}
+
+// Signals are for the threads that wait for them; without SIGPIPE a closed pipe is an error of write() and no death.
+void take_no_signals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, nullptr);
+}
+
+std::shared_ptr<Running> launch() {
+    auto fresh = std::make_shared<Running>();
+    fresh->thread = std::make_shared<spdlog::details::thread_pool>(queue_size, 1, take_no_signals);
+    auto more_waits = [queue = std::weak_ptr(fresh->thread)] {
+        auto thread = queue.lock();
+        return thread && thread->queue_size() > 0;
+    };
+    fresh->sink = std::make_shared<Sink>(more_waits);
+    fresh->logger = std::make_shared<spdlog::async_logger>("plimsoll", fresh->sink, fresh->thread,
+                                                           spdlog::async_overflow_policy::overrun_oldest);
+    fresh->logger->set_level(spdlog::level::trace); // ours decides
+    return fresh;
+}
+
+bool wants_colour(const config::Log& settings) {
+    const char* term = std::getenv("TERM");
+    bool dumb = term == nullptr || std::string_view(term) == "dumb";
+    return settings.file.empty() && ::isatty(2) == 1 && std::getenv("NO_COLOR") == nullptr && !dumb;
+}
+
+void enqueue(config::LogLevel level, std::string_view event, Fields fields) {
+    auto to = current();
+    if (!to) return;
+    thread_local std::string line;
+    line.clear();
+    append_line(line, format.load(std::memory_order_relaxed), std::chrono::system_clock::now(), level, event, fields);
+    to->logger->log(spdlog::source_loc{}, spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+}
+
+} // namespace
+
+std::string start(const config::Log& settings) {
+    auto target = current();
+    if (!target) target = launch();
+    auto problem = target->sink->open(settings.file);
+    format = settings.format == "json" ? Format::json : wants_colour(settings) ? Format::coloured_text : Format::text;
+    least_level = settings.level;
+    access_on = settings.access;
+    std::unique_lock lock(running_lock);
+    running = target;
+    return problem;
+}
+
+void stop() {
+    std::shared_ptr<Running> last;
+    {
+        std::unique_lock lock(running_lock);
+        last.swap(running);
+    }
+    if (!last) return;
+    least_level = config::LogLevel::off;
+    access_on = false;
+    // The thread ends after what waits in its queue; the sink outlives it.
+    auto sink = last->sink;
+    lost_earlier += last->thread->overrun_counter();
+    last.reset();
+    lost_earlier += sink->lost();
+}
+
+void reopen() {
+    auto target = current();
+    if (!target) return;
+    if (auto problem = target->sink->reopen(); !problem.empty()) error("log_reopen_failed", {{"reason", problem}});
+}
+
+bool enabled(config::LogLevel level) {
+    return level >= least_level.load(std::memory_order_relaxed) && level != config::LogLevel::off;
+}
+
+std::uint64_t dropped() {
+    auto target = current();
+    return lost_earlier + (target ? lost_by(*target) : 0);
+}
+
+void write(config::LogLevel level, std::string_view event, Fields fields) {
+    if (enabled(level)) enqueue(level, event, fields);
+}
+
+void access(std::string_view event, Fields fields) {
+    if (access_on.load(std::memory_order_relaxed)) enqueue(config::LogLevel::info, event, fields);
+}
+
+} // namespace plimsoll::log
