@@ -55,33 +55,17 @@ public:
     static constexpr std::size_t max_trailers = 8192;   // bytes
 
 private:
+    // clang-format off
     enum class Step : std::uint8_t {
-        size_first,
-        size,
-        size_bws,
-        ext_name_first,
-        ext_name,
-        ext_name_bws,
-        ext_value_first,
-        ext_token,
-        ext_quoted,
-        ext_quoted_pair,
-        ext_value_end,
-        ext_bws,
-        size_lf,
-        data,
-        data_cr,
-        data_lf,
-        trailer_first,
-        trailer,
-        trailer_lf,
-        last_lf,
-        done,
-        broken,
+        size_first, size, size_lf, data, data_cr, data_lf,
+        ext_name_first, ext_name, ext_name_white, ext_value_first, ext_token, ext_quoted, ext_quoted_pair, ext_end, ext_end_white,
+        trailer_first, trailer, trailer_lf, trailer_last_lf,
+        done, broken,
     };
+    // clang-format on
     void framing(char c);
     void after_size(char c);
-    void extension(char c);
+    Step extension(char c) const;
     void trailer(char c);
     void fail(std::string_view detail);
 

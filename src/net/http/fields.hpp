@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace plimsoll::http {
@@ -89,6 +90,8 @@ private:
     std::array<Field, max_fields_ever> fields_;
     std::size_t count_ = 0;
 };
+
+std::optional<std::uint64_t> parse_decimal(std::string_view text); // digits only, at most 2^63 - 1
 
 bool iequals(std::string_view a, std::string_view b); // ASCII, without regard to case
 

@@ -68,8 +68,10 @@ struct RequestHead {
     std::optional<std::uint64_t> content_length; // as sent, 0 too
     bool keep_alive = true;                      // the client allows another request after this one
     bool upgrade = false;                        // a wish that may be tunnelled: never h2c
+    std::string_view upgrade_to;                 // its protocols
     bool expect_continue = false;
-    bool last_hop = false; // OPTIONS or TRACE with Max-Forwards 0: answer, do not forward
+    bool last_hop = false;                // OPTIONS or TRACE with Max-Forwards 0: answer, do not forward
+    bool connection_names_fields = false; // Connection lists more than close, keep-alive and upgrade
     FieldTable fields;
 };
 
@@ -84,7 +86,8 @@ struct ResponseHead {
     bool interim() const { return status < 200 && status != 101; } // another head follows
     bool event_stream = false;                                     // text/event-stream
     bool unbuffered = false;                                       // X-Accel-Buffering: no
-    std::string_view route;                                        // X-Plimsoll-Route, which the client does not see
+    bool connection_names_fields = false;
+    std::string_view route; // X-Plimsoll-Route, which the client does not see
     FieldTable fields;
 };
 

@@ -1,0 +1,144 @@
+// What a worker is told about the client, from the fields of a trusted peer or from what we saw ourselves.
+#include <algorithm>
+
+#include "net/http/byte_writer.hpp"
+#include "net/http/chars.hpp"
+#include "net/http/head_writer.hpp"
+#include "net/http/target.hpp"
+
+namespace plimsoll::http {
+namespace {
+
+constexpr std::size_t max_request_id = 128;
+
+// The value of a trusted peer's field; empty where the peer is not trusted or told nothing.
+std::string_view believed(const RequestHead& head, const Forwarding& about, FieldName id) {
+    if (!about.trusted) return {};
+    const Field* field = head.fields.find(id);
+    return field ? field->value : std::string_view{};
+}
+
+// version "-" trace-id "-" parent-id "-" flags; all zero ids are invalid (W3C Trace Context, 3.2.2).
+bool is_traceparent(std::string_view text) {
+    constexpr std::size_t size = 55;
+    if (text.size() != size || text[2] != '-' || text[35] != '-' || text[52] != '-' || text.starts_with("ff"))
+        return false;
+    for (std::size_t i = 0; i < size; ++i)
+        if (i != 2 && i != 35 && i != 52 && (!is(hex_char, text[i]) || lower(text[i]) != text[i])) return false;
+    const auto all_zero = [&](std::size_t from, std::size_t count) {
+        return text.substr(from, count).find_first_not_of('0') == std::string_view::npos;
+    };
+    return !all_zero(3, 32) && !all_zero(36, 16);
+}
+
+void append_believed(ByteWriter& out, const RequestHead& head, const Forwarding& about, FieldName id, bool& first) {
+    if (!about.trusted) return;
+    for (const Field& field : head.fields) {
+        if (field.id != id || field.value.empty()) continue;
+        if (!first) out << ", ";
+        out << field.value;
+        first = false;
+    }
+}
+
+} // namespace
+
+void write_forwarded_for(ByteWriter& out, const RequestHead& head, const Forwarding& about) {
+    bool first = true;
+    append_believed(out, head, about, FieldName::x_forwarded_for, first);
+    if (about.peer.empty()) return;
+    if (!first) out << ", ";
+    out << about.peer;
+}
+
+void write_forwarded(ByteWriter& out, const RequestHead& head, const Forwarding& about) {
+    bool first = true;
+    append_believed(out, head, about, FieldName::forwarded, first);
+    if (!first) out << ", ";
+    if (about.peer.find(':') != std::string_view::npos)
+        out << "for=\"[" << about.peer << "]\";";
+    else if (!about.peer.empty())
+        out << "for=" << about.peer << ';';
+    if (!head.authority.empty()) out << "host=\"" << head.authority << "\";";
+    out << "proto=" << (about.tls ? "https" : "http");
+}
+
+std::string_view forwarded_proto(const RequestHead& head, const Forwarding& about) {
+    std::string_view list = believed(head, about, FieldName::x_forwarded_proto);
+    if (std::string_view proto; next_member(list, proto))
+        for (std::string_view known : {"http", "https"})
+            if (iequals(proto, known)) return known;
+    return about.tls ? "https" : "http";
+}
+
+std::string_view forwarded_host(const RequestHead& head, const Forwarding& about) {
+    std::string_view list = believed(head, about, FieldName::x_forwarded_host);
+    if (std::string_view host; next_member(list, host) && !host_of(host).empty()) return host;
+    return head.authority;
+}
+
+std::string_view request_id(const RequestHead& head, const Forwarding& about) {
+    const std::string_view id = believed(head, about, FieldName::x_request_id);
+    return !id.empty() && id.size() <= max_request_id && all_are(id_char, id) ? id : about.request_id;
+}
+
+std::string_view traceparent(const RequestHead& head, const Forwarding& about) {
+    const std::string_view trace = believed(head, about, FieldName::traceparent);
+    return is_traceparent(trace) ? trace : about.traceparent;
+}
+
+bool reaches_worker(const RequestHead& head, const Field& field, bool trusted) {
+    switch (field.id) {
+    case FieldName::host:
+    case FieldName::content_length:
+    case FieldName::transfer_encoding:
+    case FieldName::connection:
+    case FieldName::keep_alive:
+    case FieldName::proxy_connection:
+    case FieldName::te:
+    case FieldName::trailer:
+    case FieldName::upgrade:
+    case FieldName::http2_settings:
+    case FieldName::proxy_authenticate:
+    case FieldName::proxy_authorization:
+    case FieldName::proxy_authentication_info:
+    case FieldName::expect:
+    case FieldName::x_forwarded_for:
+    case FieldName::x_forwarded_proto:
+    case FieldName::x_forwarded_host:
+    case FieldName::forwarded:
+    case FieldName::x_request_id:
+    case FieldName::traceparent:
+    case FieldName::ambiguous:
+    case FieldName::plimsoll_route:
+    case FieldName::plimsoll: return false;
+    case FieldName::tracestate:
+    case FieldName::claims_of_a_proxy:
+        if (!trusted) return false;
+        break;
+    case FieldName::max_forwards:
+        if (head.method == Method::options || head.method == Method::trace) return false; // counted down instead
+        break;
+    default: break;
+    }
+    if (!head.connection_names_fields) return true;
+    return std::none_of(head.fields.begin(), head.fields.end(), [&field](const Field& each) {
+        return each.id == FieldName::connection && has_member(each.value, field.name);
+    });
+}
+
+Identity::Identity(std::array<std::uint64_t, 3> random, bool sampled) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    char* at = text_.data();
+    const auto digits = [&at, hex](std::uint64_t number) {
+        for (unsigned shift = 64; shift > 0; shift -= 4) *at++ = hex[number >> (shift - 4) & 15];
+    };
+    at = std::copy_n("00-", 3, at);
+    digits(random[0]);
+    digits(random[1] | 1); // an id of zeros is invalid
+    *at++ = '-';
+    digits(random[2] | 1);
+    std::copy_n(sampled ? "-01" : "-00", 3, at);
+}
+
+} // namespace plimsoll::http

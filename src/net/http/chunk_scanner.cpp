@@ -1,0 +1,209 @@
+#include "net/http/chunk_scanner.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "net/http/chars.hpp"
+#include "net/http/field_parser.hpp"
+
+namespace plimsoll::http {
+namespace {
+
+constexpr std::uint8_t max_size_digits = 16;
+constexpr unsigned max_trailer_fields = 64;
+
+constexpr Refusal forbidden_trailer = {400, "trailer",
+                                       "a trailer holds a field that must stand in the head: framing, routing, "
+                                       "authentication or the description of the content"};
+
+bool is_white(char c) { return c == ' ' || c == '\t'; }
+bool is_text(char c) { // what may stand in quotes or in a field
+    const auto byte = static_cast<unsigned char>(c);
+    return c == '\t' || (byte >= ' ' && byte != 0x7f);
+}
+
+// RFC 9110, 6.5.1. What an application would take for a statement of the proxy's is forbidden as well.
+bool may_stand_in_trailer(FieldName id) {
+    switch (id) {
+    case FieldName::other:
+    case FieldName::date:
+    case FieldName::server:
+    case FieldName::via: return true;
+    default: return false;
+    }
+}
+
+} // namespace
+
+ChunkScanner::State ChunkScanner::state() const {
+    return step_ == Step::done ? State::done : step_ == Step::broken ? State::broken : State::reading;
+}
+
+void ChunkScanner::fail(std::string_view detail) {
+    fault_ = {400, "bad_chunk", detail};
+    step_ = Step::broken;
+}
+
+ChunkScanner::Piece ChunkScanner::next(std::string_view bytes) {
+    Piece piece;
+    while (piece.framing < bytes.size() && step_ != Step::data && state() == State::reading)
+        framing(bytes[piece.framing++]);
+    if (step_ == Step::data && piece.framing < bytes.size()) {
+        piece.data = static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size() - piece.framing));
+        took(piece.data);
+    }
+    return piece;
+}
+
+void ChunkScanner::took(std::uint64_t bytes) {
+    total_ += bytes;
+    left_ -= bytes;
+    if (left_ == 0) step_ = Step::data_cr;
+}
+
+ChunkScanner::Verified ChunkScanner::verify(std::string_view bytes) {
+    Verified verified;
+    const std::uint32_t extensions = extensions_;
+    while (verified.size < bytes.size() && state() == State::reading) {
+        const Piece piece = next(bytes.substr(verified.size));
+        verified.size += piece.framing + piece.data;
+        verified.data += piece.data;
+    }
+    verified.plain = state() != State::broken && extensions_ == extensions && trailers_.empty();
+    return verified;
+}
+
+void ChunkScanner::framing(char c) {
+    switch (step_) {
+    case Step::size_first:
+        if (!is(hex_char, c)) return fail("a chunk must begin with its size in hexadecimal digits");
+        left_ = hex_value(c);
+        digits_ = 1;
+        step_ = Step::size;
+        return;
+    case Step::size:
+        if (!is(hex_char, c)) return after_size(c);
+        if (++digits_ > max_size_digits || left_ >> 59) return fail("a chunk's size is too large");
+        left_ = left_ << 4 | hex_value(c);
+        return;
+    case Step::size_lf:
+        if (c != '\n') return fail("a chunk's size must end with CR LF");
+        step_ = left_ > 0 ? Step::data : Step::trailer_first;
+        return;
+    case Step::data_cr:
+        if (c != '\r') return fail("a chunk is longer than its size says");
+        step_ = Step::data_lf;
+        return;
+    case Step::data_lf:
+        if (c != '\n') return fail("a chunk must end with CR LF");
+        step_ = Step::size_first;
+        return;
+    case Step::trailer_first:
+    case Step::trailer:
+    case Step::trailer_lf:
+    case Step::trailer_last_lf: return trailer(c);
+    default:
+        if (++extensions_ > max_extensions) return fail("chunk extensions are longer than this proxy accepts");
+        step_ = extension(c);
+        if (step_ == Step::broken)
+            fail("a chunk extension is malformed, or white space stands at the end of a chunk's size line");
+    }
+}
+
+void ChunkScanner::after_size(char c) {
+    if (c == '\r')
+        step_ = Step::size_lf;
+    else if (c == ';')
+        step_ = Step::ext_name_first;
+    else if (is_white(c)) // only before a ';' (RFC 9112, 7.1.1)
+        step_ = Step::ext_end_white;
+    else
+        return fail("a chunk's size is followed by something else than CR LF or an extension");
+    if (c != '\r') ++extensions_;
+}
+
+// ";" name [ "=" (token | quoted string) ], with white space around ";" and "=" but none at the end of the line.
+ChunkScanner::Step ChunkScanner::extension(char c) const {
+    switch (step_) {
+    case Step::ext_name_first:
+        if (is_white(c)) return step_;
+        return is(token_char, c) ? Step::ext_name : Step::broken;
+    case Step::ext_name:
+        if (is(token_char, c)) return step_;
+        if (c == '=') return Step::ext_value_first;
+        if (is_white(c)) return Step::ext_name_white;
+        break;
+    case Step::ext_name_white:
+        if (is_white(c)) return step_;
+        if (c == '=') return Step::ext_value_first;
+        return c == ';' ? Step::ext_name_first : Step::broken;
+    case Step::ext_value_first:
+        if (is_white(c)) return step_;
+        if (c == '"') return Step::ext_quoted;
+        return is(token_char, c) ? Step::ext_token : Step::broken;
+    case Step::ext_token:
+        if (is(token_char, c)) return step_;
+        if (is_white(c)) return Step::ext_end_white;
+        break;
+    case Step::ext_quoted:
+        if (c == '"') return Step::ext_end;
+        if (c == '\\') return Step::ext_quoted_pair;
+        return is_text(c) ? step_ : Step::broken;
+    case Step::ext_quoted_pair: return is_text(c) ? Step::ext_quoted : Step::broken;
+    case Step::ext_end:
+        if (is_white(c)) return Step::ext_end_white;
+        break;
+    default: // ext_end_white
+        if (is_white(c)) return step_;
+        return c == ';' ? Step::ext_name_first : Step::broken;
+    }
+    if (c == ';') return Step::ext_name_first;
+    return c == '\r' ? Step::size_lf : Step::broken;
+}
+
+void ChunkScanner::trailer(char c) {
+    const bool no_trailers =
+        trailers_.empty() && (c == '\r' || step_ == Step::trailer_last_lf); // just the last empty line
+    if (!no_trailers) {
+        if (trailers_.size() == max_trailers) return fail("trailers are longer than this proxy accepts");
+        trailers_ += c;
+    }
+    constexpr std::string_view malformed = "trailers must be fields, and lines that end with CR LF";
+    switch (step_) {
+    case Step::trailer_first:
+    case Step::trailer:
+        if (c == '\r')
+            step_ = step_ == Step::trailer ? Step::trailer_lf : Step::trailer_last_lf;
+        else if (is_text(c))
+            step_ = Step::trailer;
+        else
+            fail(malformed);
+        return;
+    default:
+        if (c != '\n') return fail(malformed);
+        step_ = step_ == Step::trailer_lf ? Step::trailer_first : Step::done;
+    }
+}
+
+Refusal parse_trailers(std::string_view bytes, bool of_request, FieldTable& fields) {
+    fields.clear();
+    if (bytes.empty()) return {};
+    thread_local FieldTable all;
+    if (Refusal refusal = parse_fields(bytes, max_trailer_fields, all)) return {400, "trailer", refusal.detail};
+    for (const Field& field : all) {
+        if (may_stand_in_trailer(field.id))
+            fields.add(field);
+        else if (of_request)
+            return forbidden_trailer;
+    }
+    return {};
+}
+
+std::size_t write_chunk_size(std::uint64_t n, char* out) {
+    char* end = std::to_chars(out, out + 16, n, 16).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    return static_cast<std::size_t>(end - out);
+}
+
+} // namespace plimsoll::http

@@ -1,0 +1,62 @@
+#include "net/http/fields.hpp"
+
+#include "net/http/chars.hpp"
+
+namespace plimsoll::http {
+
+std::optional<std::uint64_t> parse_decimal(std::string_view text) {
+    constexpr std::uint64_t most = (std::uint64_t{1} << 63) - 1;
+    if (text.empty()) return {};
+    std::uint64_t number = 0;
+    for (char c : text) {
+        if (!is(digit_char, c)) return {};
+        const auto digit = static_cast<std::uint64_t>(c - '0');
+        if (number > (most - digit) / 10) return {};
+        number = number * 10 + digit;
+    }
+    return number;
+}
+
+bool iequals(std::string_view a, std::string_view b) {
+    if (a.size() != b.size()) return false;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        if (lower(a[i]) != lower(b[i])) return false;
+    return true;
+}
+
+const Field* FieldTable::find(FieldName id) const {
+    for (const Field& field : *this)
+        if (field.id == id) return &field;
+    return nullptr;
+}
+
+const Field* FieldTable::find(std::string_view name) const {
+    for (const Field& field : *this)
+        if (iequals(field.name, name)) return &field;
+    return nullptr;
+}
+
+std::string_view FieldTable::value(std::string_view name) const {
+    const Field* field = find(name);
+    return field ? field->value : std::string_view{};
+}
+
+bool next_member(std::string_view& list, std::string_view& member) {
+    while (!list.empty()) {
+        const std::size_t comma = list.find(',');
+        member = list.substr(0, comma);
+        list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+        while (!member.empty() && (member.front() == ' ' || member.front() == '\t')) member.remove_prefix(1);
+        while (!member.empty() && (member.back() == ' ' || member.back() == '\t')) member.remove_suffix(1);
+        if (!member.empty()) return true;
+    }
+    return false;
+}
+
+bool has_member(std::string_view list, std::string_view member) {
+    for (std::string_view each; next_member(list, each);)
+        if (iequals(each, member)) return true;
+    return false;
+}
+
+} // namespace plimsoll::http

@@ -1,0 +1,312 @@
+#include "net/http/head.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "net/http/field_parser.hpp"
+#include "net/http/start_line.hpp"
+#include "net/http/target.hpp"
+
+namespace plimsoll::http {
+namespace {
+
+constexpr Refusal bad_line_end = {400, "bad_line_end", "lines of a head must end with CR LF"};
+constexpr Refusal too_large = {431, "head_too_large", "the message head is larger than this proxy accepts"};
+constexpr Refusal bad_host = {400, "bad_host", "HTTP/1.1 asks for exactly one Host field, with a valid host in it"};
+constexpr Refusal bad_length = {400, "content_length", "Content-Length must be one number that fits into 63 bits"};
+constexpr Refusal bad_framing = {400, "framing",
+                                 "Content-Length and Transfer-Encoding must not be given both or repeated"};
+constexpr Refusal bad_coding = {400, "transfer_encoding",
+                                "chunked must be the last transfer coding, once, and in HTTP/1.1"};
+constexpr Refusal unknown_coding = {501, "transfer_encoding", "chunked is the only transfer coding that is served"};
+constexpr Refusal repeated = {400, "repeated_field", "a field that must be unique came several times"};
+constexpr Refusal upgrade_body = {400, "upgrade_with_body", "a request for an upgrade must not have a body"};
+constexpr Refusal trace_body = {400, "trace_with_body", "a TRACE request must not have a body"};
+constexpr Refusal bad_expectation = {417, "expectation", "100-continue is the only expectation that can be met"};
+
+Parsed error(const Refusal& refusal) { return {Parsed::State::error, 0, refusal}; }
+Parsed worker_error(const Refusal& refusal) { return error({502, "bad_response", refusal.detail}); }
+
+struct HeadEnd {
+    Parsed::State state;
+    std::size_t size = 0; // complete: up to and with the blank line
+};
+
+// Looks for the blank line; on the way every LF must follow a CR. (A CR without LF is a control character in some
+// field, which the grammar of fields refuses.) A hop from LF to LF costs no more than a search for CR LF CR LF.
+HeadEnd find_head_end(std::string_view bytes, std::size_t seen) {
+    const char* const end = bytes.data() + bytes.size();
+    const char* at = bytes.data() + (seen > 3 ? std::min(seen, bytes.size()) - 3 : 0);
+    while (at < end) {
+        at = static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
+        if (!at) break;
+        if (at == bytes.data() || at[-1] != '\r') return {Parsed::State::error};
+        if (end - at > 2 && at[1] == '\r' && at[2] == '\n')
+            return {Parsed::State::complete, static_cast<std::size_t>(at + 3 - bytes.data())};
+        ++at;
+    }
+    return {Parsed::State::need_more};
+}
+
+struct ConnectionOptions {
+    bool close = false, keep_alive = false, upgrade = false, names_fields = false;
+    void read(std::string_view list) {
+        for (std::string_view option; next_member(list, option);) {
+            if (iequals(option, "close"))
+                close = true;
+            else if (iequals(option, "keep-alive"))
+                keep_alive = true;
+            else if (iequals(option, "upgrade"))
+                upgrade = true;
+            else
+                names_fields = true;
+        }
+    }
+    bool persistent(std::uint8_t minor) const { return !close && (minor == 1 || keep_alive); }
+};
+
+// Fields of which there may be one only, by what they decide.
+struct Singles {
+    const Field *host = nullptr, *content_length = nullptr, *transfer_encoding = nullptr, *upgrade = nullptr,
+                *expect = nullptr, *max_forwards = nullptr, *content_type = nullptr, *authorization = nullptr;
+    ConnectionOptions connection;
+    Refusal refusal; // of the first one that came twice
+
+    explicit Singles(const FieldTable& fields) {
+        for (const Field& field : fields) {
+            switch (field.id) {
+            case FieldName::host: once(host, field, bad_host); break;
+            case FieldName::content_length: once(content_length, field, bad_framing); break;
+            case FieldName::transfer_encoding: once(transfer_encoding, field, bad_framing); break;
+            case FieldName::upgrade: once(upgrade, field, repeated); break;
+            case FieldName::expect: once(expect, field, repeated); break;
+            case FieldName::max_forwards: once(max_forwards, field, repeated); break;
+            case FieldName::content_type: once(content_type, field, repeated); break;
+            case FieldName::authorization: once(authorization, field, repeated); break;
+            case FieldName::connection: connection.read(field.value); break;
+            default: break;
+            }
+        }
+    }
+    void once(const Field*& slot, const Field& field, const Refusal& fault) {
+        if (slot && !refusal) refusal = fault;
+        slot = &field;
+    }
+};
+
+Refusal check_transfer_encoding(std::string_view codings, std::uint8_t minor) {
+    if (minor == 0) return bad_coding;
+    if (iequals(codings, "chunked")) return {};
+    bool last_is_chunked = false;
+    unsigned chunked = 0;
+    for (std::string_view coding; next_member(codings, coding);) {
+        last_is_chunked = iequals(coding, "chunked");
+        chunked += last_is_chunked;
+    }
+    // Where chunked is last, the length is known but the coding before it is not ours to undo. Else there is no length
+    // at all.
+    return last_is_chunked && chunked == 1 ? unknown_coding : bad_coding;
+}
+
+Refusal read_framing(const Singles& singles, std::uint8_t minor, std::optional<std::uint64_t>& content_length,
+                     Framing& framing) {
+    if (singles.content_length && singles.transfer_encoding) return bad_framing;
+    if (singles.transfer_encoding) {
+        framing = {Framing::Kind::chunked, 0};
+        return check_transfer_encoding(singles.transfer_encoding->value, minor);
+    }
+    if (singles.content_length) {
+        content_length = parse_decimal(singles.content_length->value);
+        if (!content_length) return bad_length;
+        if (*content_length > 0) framing = {Framing::Kind::length, *content_length};
+    }
+    return {};
+}
+
+Refusal check_host(const Singles& singles, RequestHead& head) {
+    if (!singles.host) return head.minor == 0 ? Refusal{} : bad_host;
+    const std::string_view authority = singles.host->value;
+    const std::string_view host = host_of(authority);
+    if (host.empty()) return bad_host;
+    if (head.form != TargetForm::absolute) { // else the target's counts, and Host is ignored (RFC 9112, 3.2.2)
+        head.host = host;
+        head.authority = authority.ends_with(':') ? authority.substr(0, authority.size() - 1) : authority;
+    }
+    return {};
+}
+
+// Rules across the fields of a request.
+Refusal check_request(RequestHead& head) {
+    const Singles singles(head.fields);
+    if (singles.refusal) return singles.refusal;
+    if (Refusal refusal = check_host(singles, head)) return refusal;
+    if (Refusal refusal = read_framing(singles, head.minor, head.content_length, head.framing)) return refusal;
+
+    head.connection_names_fields = singles.connection.names_fields;
+    head.keep_alive = singles.connection.persistent(head.minor);
+    // A wish for h2c is ignored, as RFC 9110, 7.8 allows: a tunnel for it would carry requests past every check.
+    if (singles.upgrade && singles.connection.upgrade && head.minor == 1 &&
+        !has_member(singles.upgrade->value, "h2c")) {
+        head.upgrade = true;
+        head.upgrade_to = singles.upgrade->value;
+        if (head.framing.has_body()) return upgrade_body;
+    }
+    if (head.method == Method::trace && head.framing.has_body()) return trace_body;
+    if (singles.expect && head.minor == 1) { // HTTP/1.0 knows no expectations: ignored (RFC 9110, 10.1.1)
+        if (!iequals(singles.expect->value, "100-continue")) return bad_expectation;
+        head.expect_continue = head.framing.has_body();
+    }
+    if (singles.max_forwards && (head.method == Method::options || head.method == Method::trace))
+        head.last_hop = parse_decimal(singles.max_forwards->value) == 0;
+    return {};
+}
+
+Refusal check_response(ResponseHead& head, Asked asked) {
+    const Singles singles(head.fields);
+    if (singles.refusal.reason == bad_framing.reason) return singles.refusal;
+    if (Refusal refusal = read_framing(singles, head.minor, head.content_length, head.framing)) return refusal;
+
+    head.connection_names_fields = singles.connection.names_fields;
+    head.keep_alive = singles.connection.persistent(head.minor);
+    if (head.status == 101) {
+        if (!asked.upgrade) return {502, "bad_response", "the worker switched protocols, which nobody had asked for"};
+        head.framing = {Framing::Kind::tunnel, 0};
+        head.keep_alive = false;
+    } else if (head.status < 200 || head.status == 204) {
+        if (head.framing.has_body())
+            head.keep_alive = false; // if it does send a body, nobody takes it for the next answer
+        head.framing = {};
+        head.content_length.reset();
+    } else if (head.status == 304 || asked.head) {
+        head.framing = {};
+    } else if (!head.content_length && head.framing.kind == Framing::Kind::none) {
+        head.framing = {Framing::Kind::until_close, 0};
+        head.keep_alive = false;
+    }
+
+    if (singles.content_type) {
+        constexpr std::string_view event_stream = "text/event-stream";
+        head.event_stream = iequals(singles.content_type->value.substr(0, event_stream.size()), event_stream);
+    }
+    for (const Field& field : head.fields) {
+        if (field.id == FieldName::x_accel_buffering) head.unbuffered = iequals(field.value, "no");
+        if (field.id == FieldName::plimsoll_route) head.route = field.value;
+    }
+    return {};
+}
+
+// An empty line before a request is passed over: some clients send one after a body (RFC 9112, 2.2). One is.
+HeadEnd skip_empty_line(std::string_view bytes) {
+    constexpr std::string_view line_end = "\r\n";
+    for (std::size_t i = 0; i < line_end.size(); ++i) {
+        if (i == bytes.size()) return {Parsed::State::need_more};
+        if (bytes[i] != line_end[i])
+            return {i == 0 && bytes[0] != '\n' ? Parsed::State::complete : Parsed::State::error, 0};
+    }
+    return {Parsed::State::complete, line_end.size()};
+}
+
+} // namespace
+
+Parsed parse_request(std::string_view bytes, std::size_t seen, const Limits& limits, RequestHead& head) {
+    const HeadEnd empty_line = skip_empty_line(bytes);
+    if (empty_line.state == Parsed::State::error) return error(bad_line_end);
+    if (empty_line.state == Parsed::State::need_more) return {};
+    bytes.remove_prefix(empty_line.size);
+    seen -= std::min(seen, empty_line.size);
+
+    const std::string_view within = bytes.substr(0, limits.max_head);
+    const Parsed need_more = within.size() == limits.max_head ? error(too_large) : Parsed{};
+    // A start line that an earlier call has seen whole is not scanned again before the head is complete: it was good.
+    if (within.substr(0, seen).find('\n') != std::string_view::npos &&
+        find_head_end(within, seen).state == Parsed::State::need_more)
+        return need_more;
+
+    const StartLine start = scan_request_line(within, limits.max_target, head);
+    if (start.state == Parsed::State::error) return error(start.refusal);
+    if (start.state == Parsed::State::need_more) return need_more;
+    if (Refusal refusal = split_target(head)) return error(refusal);
+
+    const HeadEnd end = find_head_end(within, std::max(seen, start.size));
+    if (end.state == Parsed::State::error) return error(bad_line_end);
+    if (end.state == Parsed::State::need_more) return need_more;
+    head.bytes = bytes.substr(0, end.size);
+
+    head.framing = {};
+    head.content_length.reset();
+    head.upgrade = head.expect_continue = head.last_hop = false;
+    head.upgrade_to = {};
+    if (Refusal refusal = parse_fields(head.bytes.substr(start.size), limits.max_fields, head.fields))
+        return error(refusal);
+    if (Refusal refusal = check_request(head)) return error(refusal);
+    return {Parsed::State::complete, empty_line.size + end.size, {}};
+}
+
+Parsed parse_response(std::string_view bytes, std::size_t seen, const Limits& limits, Asked asked, ResponseHead& head) {
+    const std::string_view within = bytes.substr(0, limits.max_head);
+    const Parsed need_more = within.size() == limits.max_head ? worker_error(too_large) : Parsed{};
+    const StartLine start = scan_status_line(within, head);
+    if (start.state == Parsed::State::error) return error(start.refusal);
+    if (start.state == Parsed::State::need_more) return need_more;
+
+    const HeadEnd end = find_head_end(within, std::max(seen, start.size));
+    if (end.state == Parsed::State::error) return worker_error(bad_line_end);
+    if (end.state == Parsed::State::need_more) return need_more;
+    head.bytes = bytes.substr(0, end.size);
+
+    head.framing = {};
+    head.content_length.reset();
+    head.event_stream = head.unbuffered = false;
+    head.route = {};
+    if (Refusal refusal = parse_fields(head.bytes.substr(start.size), limits.max_fields, head.fields))
+        return worker_error(refusal);
+    if (Refusal refusal = check_response(head, asked)) return worker_error(refusal);
+    return {Parsed::State::complete, end.size, {}};
+}
+
+std::string_view standard_reason(unsigned status) {
+    switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 103: return "Early Hints";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 411: return "Length Required";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    default: return {};
+    }
+}
+
+} // namespace plimsoll::http

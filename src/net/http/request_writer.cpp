@@ -1,0 +1,58 @@
+#include "net/http/byte_writer.hpp"
+#include "net/http/head_writer.hpp"
+
+namespace plimsoll::http {
+namespace {
+
+void write_framing(ByteWriter& out, const RequestHead& head, const Framing& framing) {
+    if (framing.kind == Framing::Kind::chunked)
+        out << "Transfer-Encoding: chunked\r\n";
+    else if (framing.kind == Framing::Kind::length)
+        out << "Content-Length: " << framing.length << "\r\n";
+    else if (head.content_length || head.framing.has_body()) // an empty body that was told as one
+        out << "Content-Length: 0\r\n";
+}
+
+void write_max_forwards(ByteWriter& out, const RequestHead& head) {
+    if (head.method != Method::options && head.method != Method::trace) return;
+    const Field* field = head.fields.find(FieldName::max_forwards);
+    if (!field) return;
+    if (const auto left = parse_decimal(field->value); left && *left > 0)
+        out << "Max-Forwards: " << *left - 1 << "\r\n";
+}
+
+} // namespace
+
+std::size_t write_request_head(const RequestHead& head, const Forwarding& about, const ToWorker& how,
+                               std::span<char> buffer) {
+    ByteWriter out(buffer);
+    out << head.method_text << ' ' << (how.path.empty() ? head.path : how.path) << head.query << " HTTP/1.1\r\n";
+    out.field("Host", head.authority.empty() ? about.fallback_host : head.authority);
+    if (head.upgrade)
+        out << "Connection: upgrade\r\nUpgrade: " << head.upgrade_to << "\r\n";
+    else
+        write_framing(out, head, how.framing);
+    if (!head.upgrade && !how.keep_alive) out << "Connection: close\r\n";
+    if (how.expect) out << "Expect: 100-continue\r\n";
+    write_max_forwards(out, head);
+
+    for (const Field& field : head.fields)
+        if (reaches_worker(head, field, about.trusted)) out.field(field.name, field.value);
+
+    if (!about.peer.empty() || (about.trusted && head.fields.find(FieldName::x_forwarded_for))) {
+        out << "X-Forwarded-For: ";
+        write_forwarded_for(out, head, about);
+        out << "\r\n";
+    }
+    out.field("X-Forwarded-Proto", forwarded_proto(head, about));
+    if (const std::string_view host = forwarded_host(head, about); !host.empty()) out.field("X-Forwarded-Host", host);
+    out << "Forwarded: ";
+    write_forwarded(out, head, about);
+    out << "\r\n";
+    out.field("X-Request-Id", request_id(head, about));
+    if (const std::string_view trace = traceparent(head, about); !trace.empty()) out.field("traceparent", trace);
+    out << "Via: 1.1 plimsoll\r\n\r\n";
+    return out.size();
+}
+
+} // namespace plimsoll::http

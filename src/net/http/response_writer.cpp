@@ -1,0 +1,157 @@
+#include <algorithm>
+
+#include "net/http/byte_writer.hpp"
+#include "net/http/head_writer.hpp"
+
+namespace plimsoll::http {
+namespace {
+
+constexpr std::string_view own_name = "plimsoll";
+
+bool reaches_client(const ResponseHead& head, const Field& field, const ToClient& how) {
+    switch (field.id) {
+    case FieldName::content_length:
+    case FieldName::transfer_encoding:
+    case FieldName::connection:
+    case FieldName::keep_alive:
+    case FieldName::proxy_connection:
+    case FieldName::te:
+    case FieldName::proxy_authenticate:
+    case FieldName::proxy_authentication_info:
+    case FieldName::http2_settings:
+    case FieldName::plimsoll_route:
+    case FieldName::plimsoll: return false;
+    case FieldName::upgrade: return head.status == 101;
+    case FieldName::trailer:
+        if (how.framing.kind != Framing::Kind::chunked) return false;
+        break;
+    case FieldName::server:
+        if (how.server != ServerField::pass) return false;
+        break;
+    default: break;
+    }
+    if (!head.connection_names_fields) return true;
+    return std::none_of(head.fields.begin(), head.fields.end(), [&field](const Field& each) {
+        return each.id == FieldName::connection && has_member(each.value, field.name);
+    });
+}
+
+void write_framing(ByteWriter& out, const ResponseHead& head, const Framing& framing) {
+    if (framing.kind == Framing::Kind::chunked)
+        out << "Transfer-Encoding: chunked\r\n";
+    else if (framing.kind == Framing::Kind::length)
+        out << "Content-Length: " << framing.length << "\r\n";
+    else if (framing.kind == Framing::Kind::none && head.content_length) // HEAD, 304: what the body would be; or 0
+        out << "Content-Length: " << *head.content_length << "\r\n";
+}
+
+void write_connection(ByteWriter& out, bool keep_alive, std::uint8_t minor) {
+    if (!keep_alive)
+        out << "Connection: close\r\n";
+    else if (minor == 0)
+        out << "Connection: keep-alive\r\n";
+}
+
+void write_status_line(ByteWriter& out, unsigned status, std::string_view reason) {
+    out << "HTTP/1.1 " << std::uint64_t{status} << ' ' << reason << "\r\n";
+}
+
+} // namespace
+
+std::size_t write_response_head(const ResponseHead& head, const ToClient& how, std::span<char> buffer) {
+    ByteWriter out(buffer);
+    bool date = false, request_id = false;
+    write_status_line(out, head.status, head.reason.empty() ? standard_reason(head.status) : head.reason);
+    for (const Field& field : head.fields) {
+        if (!reaches_client(head, field, how)) continue;
+        date |= field.id == FieldName::date;
+        request_id |= field.id == FieldName::x_request_id;
+        out.field(field.name, field.value);
+    }
+    if (head.status == 101) {
+        out << "Connection: upgrade\r\n";
+    } else if (!head.interim()) {
+        write_framing(out, head, how.framing);
+        write_connection(out, how.keep_alive, how.minor);
+    }
+    if (!head.interim()) {
+        if (!date && !how.date.empty()) out.field("Date", how.date);
+        if (how.server == ServerField::own) out.field("Server", own_name);
+        if (!request_id && !how.request_id.empty()) out.field("X-Request-Id", how.request_id);
+    }
+    out << "\r\n";
+    return out.size();
+}
+
+Framing client_framing(const Framing& from, std::uint8_t client_minor) {
+    const bool unknown_length = from.kind == Framing::Kind::chunked || from.kind == Framing::Kind::until_close;
+    if (!unknown_length) return from;
+    return {client_minor == 0 ? Framing::Kind::until_close : Framing::Kind::chunked, 0};
+}
+
+bool wants_json(const RequestHead& head) {
+    for (const Field& field : head.fields)
+        if (field.id == FieldName::accept && (field.value.find("/json") != std::string_view::npos ||
+                                              field.value.find("+json") != std::string_view::npos))
+            return true;
+    return false;
+}
+
+std::size_t write_refusal(const Answer& answer, std::span<char> buffer) {
+    const Refusal& refusal = answer.refusal;
+    const std::string_view title = standard_reason(refusal.status);
+    std::array<char, 1024> text; // all of it is static text of ours: it fits
+    ByteWriter body(text);
+    const auto status = std::uint64_t{refusal.status};
+    if (answer.json)
+        body << R"({"type":"about:blank","title":")" << title << R"(","status":)" << status << R"(,"reason":")"
+             << refusal.reason << R"(","detail":")" << refusal.detail << "\"}\n";
+    else
+        body << status << ' ' << title << ": " << refusal.reason << '\n' << refusal.detail << '\n';
+
+    ByteWriter out(buffer);
+    write_status_line(out, refusal.status, title);
+    if (!answer.date.empty()) out.field("Date", answer.date);
+    out.field("Content-Type", answer.json ? "application/problem+json" : "text/plain; charset=utf-8");
+    out << "Content-Length: " << std::uint64_t{body.size()} << "\r\n";
+    out << "Cache-Control: no-store\r\n";
+    out.field("X-Plimsoll-Reason", refusal.reason);
+    if (answer.retry_after_seconds > 0) out << "Retry-After: " << std::uint64_t{answer.retry_after_seconds} << "\r\n";
+    if (!answer.request_id.empty()) out.field("X-Request-Id", answer.request_id);
+    write_connection(out, answer.keep_alive, answer.minor);
+    out << "\r\n";
+    if (!answer.head_only) out << std::string_view(text.data(), body.size());
+    return out.size();
+}
+
+DateText http_date(std::chrono::system_clock::time_point now) {
+    using namespace std::chrono;
+    constexpr std::string_view days = "SunMonTueWedThuFriSat", months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const auto day = floor<std::chrono::days>(now);
+    const year_month_day date(day);
+    const hh_mm_ss time(floor<seconds>(now - day));
+    DateText text;
+    char* at = text.data();
+    const auto put = [&at](std::string_view part) { at += part.copy(at, part.size()); };
+    const auto number = [&at](unsigned value, unsigned digits) {
+        for (unsigned i = digits; i-- > 0; value /= 10) at[i] = static_cast<char>('0' + value % 10);
+        at += digits;
+    };
+    put(days.substr(weekday(day).c_encoding() * 3, 3));
+    put(", ");
+    number(static_cast<unsigned>(date.day()), 2);
+    put(" ");
+    put(months.substr((static_cast<unsigned>(date.month()) - 1) * 3, 3));
+    put(" ");
+    number(static_cast<unsigned>(static_cast<int>(date.year())), 4);
+    put(" ");
+    number(static_cast<unsigned>(time.hours().count()), 2);
+    put(":");
+    number(static_cast<unsigned>(time.minutes().count()), 2);
+    put(":");
+    number(static_cast<unsigned>(time.seconds().count()), 2);
+    put(" GMT");
+    return text;
+}
+
+} // namespace plimsoll::http
