@@ -74,11 +74,4 @@ std::vector<Change> diff(const Config& before, const Config& after) {
     return changes;
 }
 
-std::vector<Setting> settings(const Config& config) {
-    std::vector<Setting> list;
-    for (const auto& group : listing(config))
-        for (const auto& entry : group.entries) list.push_back({full_key(group, entry.key), entry.shown});
-    return list;
-}
-
 } // namespace plimsoll::config

@@ -49,10 +49,9 @@ void take_no_signals() {
 std::shared_ptr<Running> launch() {
     auto fresh = std::make_shared<Running>();
     fresh->thread = std::make_shared<spdlog::details::thread_pool>(queue_size, 1, take_no_signals);
-    auto more_waits = [queue = std::weak_ptr(fresh->thread)] {
-        auto thread = queue.lock();
-        return thread && thread->queue_size() > 0;
-    };
+    // Asked only on that thread, which ends before its queue does. Sharing ownership here would be wrong: the thread
+    // could come to hold the last share, and would then have to wait for itself.
+    auto more_waits = [thread = fresh->thread.get()] { return thread->queue_size() > 0; };
     fresh->sink = std::make_shared<Sink>(more_waits);
     fresh->logger = std::make_shared<spdlog::async_logger>("plimsoll", fresh->sink, fresh->thread,
                                                            spdlog::async_overflow_policy::overrun_oldest);
