@@ -20,7 +20,7 @@ SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitize
 
 
 def binary():
-    return Path(os.environ.get("PLIMSOLL_BINARY", ROOT / "build" / "release" / "plimsoll"))
+    return Path(os.environ.get("PLIMSOLL_BINARY", ROOT / "build" / "release" / "plimsoll")).resolve()
 
 
 def free_port():
@@ -47,6 +47,7 @@ class Proxy:
         self.admin = Admin("127.0.0.1:%d" % self.admin_port)
         self.config_path = self.directory / "plimsoll.toml"
         self.environment = dict(os.environ, LEDGER=str(self.ledger), PYTHONPATH=str(APPS), PYTHONDONTWRITEBYTECODE="1",
+                                XDG_RUNTIME_DIR=str(self.directory), XDG_STATE_HOME=str(self.directory / "state-home"),
                                 **{processes.MARK: self.mark})
         for name in ("PLIMSOLL_CONTROL", "PLIMSOLL_TOKEN", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
             self.environment.pop(name, None)
