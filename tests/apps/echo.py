@@ -9,7 +9,7 @@ import time
 import zlib
 from urllib.parse import parse_qs
 
-import broken  # noqa: F401
+import release  # noqa: F401
 from payload import body_of, ledger
 
 PIECE = 8192

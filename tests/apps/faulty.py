@@ -16,7 +16,7 @@ import os
 import signal
 import time
 
-import broken  # noqa: F401
+import release  # noqa: F401
 from payload import ledger
 
 

@@ -9,7 +9,8 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "apps")]
 
-from harness.proxy import Proxy, binary  # noqa: E402
+from harness.binary import binary  # noqa: E402
+from harness.proxy import Proxy  # noqa: E402
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
 

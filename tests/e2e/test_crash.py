@@ -10,6 +10,8 @@ from harness.fleets import fleet, gunicorn
 from harness.load import Load, verdict
 from harness.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.asan
+
 
 def crash_in_the_middle_of_a_recycle(proxy):
     """A request of some seconds holds the drain open; the crash comes within it. The incident's id."""

@@ -8,6 +8,8 @@ from harness.admin import story
 from harness.fleets import fleet
 from harness.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.asan
+
 MIB = 1 << 20
 
 

@@ -16,6 +16,8 @@ from harness.proxy import APPS
 from harness.waiting import PATIENCE, until
 from harness.wire import Torn, connect
 
+pytestmark = pytest.mark.asan
+
 QUICK = {"drain_timeout": "2s", "capture_timeout": "3s", "end_timeout": "1s", "ready_timeout": "20s"}
 
 

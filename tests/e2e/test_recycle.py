@@ -3,7 +3,7 @@ import threading
 
 import pytest
 from harness.admin import story
-from harness.fleets import KINDS, fleet
+from harness.fleets import KINDS, fleet, pool
 from harness.load import Load, verdict
 from harness.waiting import PATIENCE, until
 
@@ -14,7 +14,8 @@ def requests_and_recycles(soak):
     return (100_000, 24) if soak else (6_000, 6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.asan) if kind in ("sync", "asgi", "command-uvicorn") else kind
+                                  for kind in KINDS])
 def test_a_recycle_loses_no_request(plimsoll, soak, kind):
     proxy = plimsoll(fleet(kind, workers=WORKERS)).start()
     proxy.wait_serving(WORKERS)
@@ -58,6 +59,48 @@ def test_a_long_stream_outlives_the_recycle_of_its_worker(plimsoll, kind):
     assert answers[0].status == 200
     assert answers[0].body == b"".join(b"%08d\n" % number for number in range(60))
     assert incident["recycle"]["outcome"] == "done", story(incident)
+
+
+@pytest.mark.parametrize("kind", ["sync", "command-uvicorn"])
+def test_a_successor_that_boots_slowly_costs_no_capacity(plimsoll, kind):
+    proxy = plimsoll(fleet(kind, workers=3), environment={"BOOT_SECONDS": "3"}).start()
+    target = proxy.wait_serving(3, bound=60)[0]
+    with Load(proxy.address, connections=8, timeout=30 * PATIENCE) as load:
+        identity = proxy.admin.act("recycle", target["id"]).json["incident"]
+        fewest = 3
+        while proxy.admin.incident(identity)["state"] == "open":
+            busy = [worker for worker in proxy.admin.workers() if worker["state"] in ("draining", "capturing", "ending")]
+            if not busy:                                       # before and after the drain, all three serve
+                fewest = min(fewest, len(proxy.admin.serving()))
+        assert fewest == 3
+        assert proxy.admin.incident(identity)["recycle"]["outcome"] == "done", story(proxy.admin.incident(identity))
+    verdict(load, proxy.ledger).check()
+    assert load.percentile(1) < 2 * PATIENCE, "somebody waited %.1f s" % load.percentile(1)
+
+
+@pytest.mark.parametrize("kind", ["sync", "asgi", "command-uvicorn"])
+def test_a_fleet_of_one_is_recycled_without_a_failed_request(plimsoll, kind):
+    proxy = plimsoll(fleet(kind, workers=1)).start()
+    proxy.wait_serving(1)
+    with Load(proxy.address, connections=8, timeout=30 * PATIENCE) as load:
+        for _ in range(3):
+            incident = proxy.recycle(proxy.wait_serving(1)[0]["id"])
+            assert incident["recycle"]["outcome"] == "done", story(incident)
+        load.run_until(load.requests + 200, bound=60 * PATIENCE)
+    verdict(load, proxy.ledger).check()
+
+
+def test_pools_are_recycled_side_by_side(plimsoll):
+    """One recycle a pool at a time, not one in all."""
+    proxy = plimsoll({"pool": [pool("sync", workers=2, name="app"), pool("asgi", workers=2, name="api")],
+                      "route": [{"path": "/echo/api", "pool": "api"}, {"path": "/", "pool": "app"}]},
+                     environment={"BOOT_SECONDS": "1"}).start()
+    proxy.wait_serving(2)
+    proxy.wait_serving(2, pool="api")
+    started = [proxy.admin.act("recycle", proxy.admin.serving(name)[0]["id"], name) for name in ("app", "api")]
+    assert [answer.status for answer in started] == [202, 202], started
+    for answer in started:
+        assert proxy.closed(answer.json["incident"])["recycle"]["outcome"] == "done"
 
 
 def test_only_one_worker_of_a_pool_is_recycled_at_a_time(plimsoll):

@@ -2,10 +2,13 @@
 import copy
 import signal
 
+import pytest
 from harness import toml
 from harness.fleets import fleet
 from harness.load import Load, verdict
 from harness.waiting import PATIENCE, until
+
+pytestmark = pytest.mark.asan
 
 
 def with_queue(proxy, size):

@@ -4,8 +4,11 @@ import signal
 import threading
 import time
 
+import pytest
 from harness.fleets import fleet
 from harness.waiting import until
+
+pytestmark = pytest.mark.asan
 
 
 def test_sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new(plimsoll):

@@ -12,15 +12,11 @@ from pathlib import Path
 
 from . import processes, toml
 from .admin import Admin, ask, story
+from .binary import ROOT, binary
 from .waiting import PATIENCE, until
 
-ROOT = Path(__file__).resolve().parents[3]
 APPS = ROOT / "tests" / "apps"
 SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:)")
-
-
-def binary():
-    return Path(os.environ.get("PLIMSOLL_BINARY", ROOT / "build" / "release" / "plimsoll")).resolve()
 
 
 def free_port():
