@@ -3,7 +3,7 @@
 
     tests/e2e/venvs.py current            # makes or refreshes it, prints the path of its interpreter
     tests/e2e/venvs.py current-py3.8      # the same packages on another Python
-    tests/e2e/venvs.py --no-agent debian
+    tests/e2e/venvs.py --no-agent gunicorn20
 
 NAME is a file in requirements/. An environment is made once and kept: a stamp holds the digest of what went into it, and
 one of the agent's sources, so that a change to the agent reinstalls the agent alone. A lock makes concurrent runs wait
