@@ -1,0 +1,62 @@
+"""Stacks of a worker that cannot answer: SIGABRT makes faulthandler write them from its signal handler, even while C code holds the GIL.
+
+The file is PLIMSOLL_RUN_DIR/stacks.PID.txt. It is opened before gunicorn changes the user, and stays empty in a healthy life. Crashes
+(SIGSEGV, SIGBUS, SIGFPE, SIGILL) leave their stacks there too. faulthandler puts the former handler back and raises the signal again, so
+whatever the server does on SIGABRT, it still does.
+"""
+import faulthandler
+import os
+import time
+
+KEPT = 24 * 3600                            # seconds that a dead worker's stacks wait for somebody to fetch them
+
+_file = None
+_folder = None
+
+
+def path(folder, pid):
+    return os.path.join(folder, "stacks.%d.txt" % pid)
+
+
+def open_file(folder, uid):
+    """For this process; the path, or None where faulthandler is the application's own already: its choice stands."""
+    global _file, _folder
+    if faulthandler.is_enabled():
+        return None
+    name = path(folder, os.getpid())
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    if os.geteuid() == 0:
+        os.fchown(descriptor, uid, -1)
+    _file, _folder = os.fdopen(descriptor, "w"), folder
+    return name
+
+
+def listen():
+    """After the server has set its own handler for SIGABRT, else that one would replace ours."""
+    if _file is not None and not faulthandler.is_enabled():
+        faulthandler.enable(file=_file, all_threads=True)
+
+
+def file_of(pid):
+    """Where a sibling writes: it has the same folder as we."""
+    return path(_folder, pid) if _folder is not None else None
+
+
+def remove_if_empty(folder, pid):
+    name = path(folder, pid)
+    try:
+        if os.path.getsize(name) == 0:
+            os.unlink(name)
+    except OSError:
+        pass
+
+
+def sweep(folder):
+    """Stacks that nobody fetched. Called once, when a server starts."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith("stacks.") and entry.name.endswith(".txt"):
+            try:
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > KEPT:
+                    os.unlink(entry.path)
+            except OSError:
+                pass

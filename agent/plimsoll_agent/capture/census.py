@@ -1,0 +1,213 @@
+"""How many objects of each type there are and how much memory they take; and against another census, what has grown.
+
+The collector knows only containers. A leak of str, bytes or bytearray is invisible to it but for the container that holds them, so
+the contents of containers are counted too, one level deep (tuples and dicts that the collector has given up are looked through). An
+atom that r containers share is met r times: each time it counts 1/r, which needs no memory of what was met before. Interned and
+immortal atoms so count as nothing.
+
+All objects are counted. Contents are estimated from every n-th object where there is no time for all, but those of big containers are
+always looked at: that is where leaks live. An instance of a class of the application's is charged with what it alone holds (its
+__dict__, its atoms): a class that leaks stands above the bytes in it.
+"""
+import gc
+import sys
+
+from .. import native
+
+CHUNK = 5000                                # objects between two looks at the clock
+BIG = 4096                                  # bytes of a container itself: some 500 items
+MOST_BIG = 200
+MOST_CONTENTS = 20000                       # items of one container that are looked at
+IMMORTAL = 1 << 28
+SECONDS_AN_OBJECT = 3e-6                    # measured, for its contents
+THROUGH = (tuple, dict)
+LIBRARY = ("builtins", "_", "abc", "collections", "functools", "types", "typing", "re", "enum", "weakref", "inspect", "asyncio",
+           "threading", "logging", "importlib", "contextvars", "contextlib", "ast", "gc", "io", "os", "datetime", "decimal")
+
+
+def _own_references():
+    """How many references to a thing are ours while we look at it in a loop over a list: a matter of the interpreter's version."""
+    for thing in [object()]:
+        return sys.getrefcount(thing)
+
+
+OWN_REFERENCES = _own_references()
+
+
+class Census:
+    def __init__(self):
+        self.counts, self.bytes = {}, {}    # by name of type; atoms' counts are rounded estimates
+        self.lengths = {}                   # id of a big container -> its length
+        self.objects = 0
+        self.stride = 1
+        self.complete = False
+
+
+class Container:
+    """A big container, and what is in it."""
+
+    def __init__(self, thing, length, contents):
+        self.thing, self.length, self.contents = thing, length, contents
+        self.bytes = sum(size for _, size in contents.values())
+        self.grown = length
+
+
+def name_of(kind):
+    module, name = getattr(kind, "__module__", None), getattr(kind, "__qualname__", None) or repr(kind)
+    return str(name) if module in (None, "builtins") else "%s.%s" % (module, name)
+
+
+def is_library(kind):
+    module = getattr(kind, "__module__", None)
+    if not isinstance(module, str):
+        return True
+    root = module.partition(".")[0]
+    return root in LIBRARY or root.startswith("_") or root == "plimsoll_agent"
+
+
+def take(budget, polite=False):
+    """The census, the objects that it saw (oldest first) and the big containers. `polite` leaves the others a turn after each chunk."""
+    ends = native.monotonic() + budget
+    census, kinds = Census(), {}
+    objects = gc.get_objects()
+    census.objects = len(objects)
+    big = []
+    for start in range(0, len(objects), CHUNK):
+        _count(objects[start:start + CHUNK], kinds, big)
+        if native.monotonic() > ends:
+            _name(census, kinds)
+            return census, objects, []
+        if polite:
+            native.sleep(0.001)
+    big = sorted(big, key=lambda item: -item[0])[:MOST_BIG]
+    seen = set(id(thing) for _, thing in big)
+    atoms = {}
+    containers = [_look_into(thing, atoms) for _, thing in big]
+    left = max(0.05, ends - native.monotonic())
+    census.stride = 1 + int(len(objects) * SECONDS_AN_OBJECT / left)
+    sample = objects[::census.stride]
+    for start in range(0, len(sample), CHUNK):
+        for thing in sample[start:start + CHUNK]:
+            if id(thing) not in seen:
+                _contents(thing, kinds, atoms, census.stride)
+        if native.monotonic() > ends:
+            break
+        if polite:
+            native.sleep(0.001)
+    else:
+        census.complete = True
+    for kind, (count, size) in atoms.items():
+        entry = kinds.setdefault(kind, [0, 0])
+        entry[0] += count
+        entry[1] += size
+    _name(census, kinds)
+    census.lengths = {id(container.thing): container.length for container in containers}
+    return census, objects, containers
+
+
+def _name(census, kinds):
+    for kind, (count, size) in kinds.items():
+        name = name_of(kind)
+        census.counts[name] = census.counts.get(name, 0) + int(round(count))
+        census.bytes[name] = census.bytes.get(name, 0) + int(size)
+
+
+def size_of(thing):
+    try:
+        return sys.getsizeof(thing)
+    except Exception:                       # a __sizeof__ of the application's
+        return 0
+
+
+def _count(chunk, kinds, big):
+    for thing in chunk:
+        kind, size = type(thing), size_of(thing)
+        entry = kinds.get(kind)
+        if entry is None:
+            entry = kinds[kind] = [0, 0]
+        entry[0] += 1
+        entry[1] += size
+        if size >= BIG and not isinstance(thing, type):
+            big.append((size, thing))
+
+
+def _look_into(thing, atoms):
+    """A big container's contents by name of type, atoms added to the census as well."""
+    referents = gc.get_referents(thing)
+    step = 1 + len(referents) // MOST_CONTENTS
+    contents = {}
+    for thing_in in referents[::step]:
+        share = _share(sys.getrefcount(thing_in) - OWN_REFERENCES - 1)         # and the slice
+        if not share:
+            continue
+        entry = contents.setdefault(type(thing_in), [0, 0])
+        entry[0] += step
+        entry[1] += size_of(thing_in) * step * share
+        if not gc.is_tracked(thing_in):
+            _add(atoms, thing_in, step * share)
+    try:
+        length = len(thing)
+    except Exception:
+        length = len(referents)
+    return Container(thing, length, {name_of(kind): (count, int(size)) for kind, (count, size) in contents.items()})
+
+
+def _share(references):
+    return 0 if references > IMMORTAL else 1.0 / max(1, references)
+
+
+def _add(atoms, atom, weight, depth=3):
+    entry = atoms.get(type(atom))
+    if entry is None:
+        entry = atoms[type(atom)] = [0, 0]
+    entry[0] += weight
+    entry[1] += size_of(atom) * weight
+    if depth and type(atom) in THROUGH:
+        for inner in gc.get_referents(atom):
+            share = _share(sys.getrefcount(inner) - OWN_REFERENCES)
+            if share and not gc.is_tracked(inner):
+                _add(atoms, inner, weight * share, depth - 1)
+
+
+def _contents(thing, kinds, atoms, stride):
+    kind = type(thing)
+    referents = gc.get_referents(thing)
+    own = None if is_library(kind) or isinstance(thing, type) else kinds.get(kind)
+    for held in referents:
+        references = sys.getrefcount(held) - OWN_REFERENCES
+        if references > IMMORTAL:
+            continue
+        if not gc.is_tracked(held):
+            _add(atoms, held, stride / max(1, references))
+        if own is not None and references <= 1:
+            own[1] += _owned(held) * stride
+
+
+def _owned(held):
+    """What an instance holds alone: an atom, or its __dict__ with the atoms in it."""
+    size = size_of(held)
+    if type(held) is dict:
+        size += sum(size_of(value) for value in held.values() if not gc.is_tracked(value) and sys.getrefcount(value) <= OWN_REFERENCES + 1)
+    return size
+
+
+def growth(now, before, top):
+    """[{type, count, bytes, delta, delta_bytes}], the most bytes gained first."""
+    before = before or Census()
+    rows = []
+    for name, count in now.counts.items():
+        size = now.bytes.get(name, 0)
+        rows.append({"type": name, "count": count, "bytes": size, "delta": count - before.counts.get(name, 0),
+                     "delta_bytes": size - before.bytes.get(name, 0)})
+    rows.sort(key=lambda row: (-row["delta_bytes"], -row["delta"], row["type"]))
+    return rows[:top]
+
+
+def grown_containers(containers, before, top):
+    """Big containers that have grown, the most bytes gained first."""
+    lengths = before.lengths if before is not None else {}
+    for container in containers:
+        container.grown = container.length - lengths.get(id(container.thing), 0)
+    grown = [container for container in containers if container.grown > 0]
+    grown.sort(key=lambda container: -(container.bytes + size_of(container.thing)) * container.grown / max(1, container.length))
+    return grown[:top]

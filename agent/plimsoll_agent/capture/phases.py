@@ -1,0 +1,157 @@
+"""The captures as commands: what each step finds is sent at once, and a step that fails or has no time left costs only itself.
+
+    A  before the drain: at most 50 ms of pause     stacks, requests in flight, gc, memory
+    B  drained but alive: seconds                   trace, stacks, gc.collect, census, retainers, mallinfo2, malloc_trim
+"""
+import gc
+import json
+import sys
+
+from .. import memory, native
+from ..task import Abandoned, CommandError
+from . import boot, census, malloc, retainers, stacks, trace
+
+RECENT = 300000                             # objects, among which the fastest-growing types' are found
+MARGIN = 0.5                                # of the deadline, kept for the answer
+
+
+def capture_a(task):
+    text, requests = stacks.collect()
+    task.file("stacks.txt", text)
+    return {"gc": gc_numbers(), "memory": memory.numbers(), "threads": len(sys._current_frames()), "requests": requests}
+
+
+def gc_numbers():
+    return {"enabled": gc.isenabled(), "count": gc.get_count(), "threshold": gc.get_threshold(), "generations": gc.get_stats(),
+            "frozen": gc.get_freeze_count(), "garbage": len(gc.garbage)}
+
+
+def trace_start(task):
+    args = task.args
+    problem = trace.start(int(args.get("frames") or trace.FRAMES), float(args.get("seconds") or trace.SECONDS),
+                          int(args.get("own_memory") or trace.OWN_MEMORY))
+    if problem:
+        raise CommandError(problem)
+    return {}
+
+
+def trace_stop(task):
+    taken = trace.stop()
+    if taken is None:
+        raise CommandError("no trace is on: it was never started, or it ended by itself")
+    return send_trace(task, taken)
+
+
+def send_trace(task, taken):
+    traces, limit, seconds = taken
+    lines, merged = trace.analyse(traces, int(task.args.get("top") or 20))
+    task.file("trace.folded", trace.folded(merged))
+    task.file("trace.snapshot", trace.snapshot(traces, limit))
+    return {"lines": lines, "seconds": seconds, "traces": len(traces)}
+
+
+def trim(task):
+    before = memory.statm()
+    gc.collect()
+    malloc.trim()
+    return {"memory": {"before": before, "after": memory.statm()}}
+
+
+class Steps:
+    """Runs the steps of phase B one by one; what went wrong is part of the evidence."""
+
+    def __init__(self, task):
+        self.task = task
+        self.data = {"missed": {}}
+
+    def run(self, name, step):
+        if self.task.left() < MARGIN:
+            self.data["missed"][name] = "no time"
+            return
+        try:
+            step()
+        except (Abandoned, OSError):
+            raise                           # the proxy has its answer, or is gone
+        except Exception as error:
+            self.data["missed"][name] = "%s: %s" % (type(error).__name__, error)
+
+
+def capture_b(task):
+    """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds."""
+    steps = Steps(task)
+    data = steps.data
+    data["memory"] = {"before": memory.numbers()}
+    data["lines"], data["types"], data["containers"], data["retainers"] = [], [], [], []
+
+    def traced():
+        taken = trace.stop() if task.args.get("trace", True) else None
+        if taken is not None:
+            data.update(send_trace(task, taken))
+
+    def drained_stacks():
+        task.file("stacks-drained.txt", stacks.collect()[0])
+
+    def collect():
+        data["collected"] = gc.collect()
+        data["memory"]["after_collect"] = memory.statm()
+
+    def count():
+        look_at_heap(task, data)
+
+    def allocator():
+        data["mallinfo"] = malloc.info()
+        if malloc.trim():
+            data["memory"]["after_trim"] = memory.statm()
+            data["mallinfo_after_trim"] = malloc.info()
+
+    for name, step in (("trace", traced), ("stacks", drained_stacks), ("collect", collect), ("census", count), ("allocator", allocator)):
+        steps.run(name, step)
+    data["gc"] = gc_numbers()
+    return data
+
+
+def look_at_heap(task, data):
+    """The census takes at most half of the time that is left, the retainers half of the rest."""
+    top = int(task.args.get("top") or 20)
+    now, objects, containers = census.take(task.left() / 2)
+    before = boot.census()
+    data["types"] = census.growth(now, before, top)
+    grown = census.grown_containers(containers, before, 10)
+    everything = {name: {"count": count, "bytes": now.bytes.get(name, 0)} for name, count in now.counts.items()}
+    at_boot = None if before is None else {name: {"count": count, "bytes": before.bytes.get(name, 0)}
+                                           for name, count in before.counts.items()}
+    targets, titles = suspects(objects, grown, data["types"])
+    objects_seen, complete, stride = now.objects, now.complete, now.stride
+    del objects[:], containers, now
+    search = retainers.Search([targets, titles, grown, everything], native.monotonic() + max(0.0, task.left() - MARGIN) / 2)
+    chains = search.chains(targets)
+    data["retainers"] = ["%s: %s" % (title, chain) for title, chain in zip(titles, chains) if chain]
+    for container, chain in zip(grown, chains):
+        data["containers"].append({"kept_by": chain, "type": census.name_of(type(container.thing)), "length": container.length,
+                                   "grown": container.grown, "bytes": container.bytes,
+                                   "contents": {name: {"count": count, "bytes": size} for name, (count, size)
+                                                in sorted(container.contents.items(), key=lambda item: -item[1][1])[:5]}})
+    task.file("census.json", json.dumps({"objects": objects_seen, "complete": complete, "one_in": stride, "growth": data["types"],
+                                         "containers": data["containers"], "now": everything, "boot": at_boot}, indent=1))
+    task.file("retainers.txt", "\n".join(data["retainers"]) + "\n" if data["retainers"] else "none found\n")
+
+
+def suspects(objects, grown, types, of_each=3):
+    """Whose retainers are looked for: the containers that have grown, then recent objects of the types that have grown most. The
+    collector keeps its objects about in the order of their age."""
+    targets = [container.thing for container in grown]
+    titles = ["%s of %d" % (census.name_of(type(container.thing)), container.length) for container in grown]
+    wanted = {row["type"]: of_each for row in types[:6] if row["delta"] > 0}
+    known, names = set(map(id, targets)), {}
+    for thing in objects[:-RECENT:-1]:
+        if not wanted:
+            break
+        kind = type(thing)
+        name = names.get(kind) or names.setdefault(kind, census.name_of(kind))
+        if name in wanted and id(thing) not in known:
+            targets.append(thing)
+            titles.append(name)
+            wanted[name] -= 1
+            if not wanted[name]:
+                del wanted[name]
+    return targets, titles

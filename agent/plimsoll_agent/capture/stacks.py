@@ -1,0 +1,122 @@
+"""Where every thread, asyncio task and greenlet stands, as text; and which requests are in flight there.
+
+First the frames are noted as (file, line, function), which takes well under a millisecond, then they are written out: threads run on
+meanwhile. Of a request only method and path are told, never a query, a header or a value.
+"""
+import gc
+import linecache
+import os
+import sys
+
+import _thread
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MOST_FRAMES = 200
+MOST_TASKS = 2000
+SMALL_HEAP = 1500000                        # blocks; above, old greenlets are not looked for: a pass over the heap is a pause
+
+
+def ours(frame):
+    return frame.f_code.co_filename.startswith(PACKAGE)
+
+
+def collect():
+    """The text, and the requests in flight as [{"method", "path", "where"}]."""
+    noted = []
+    for ident, frame in sys._current_frames().items():
+        if ident != _thread.get_ident() and not ours(_outermost(frame)):
+            noted.append(("Thread %d%s" % (ident, _thread_name(ident)), _walk(frame, "f_back")))
+    noted += _tasks() + _greenlets()
+    requests, text = [], []
+    for title, (frames, request) in noted:
+        if request is not None:
+            title += ", " + request["method"] + " " + request["path"]
+            requests.append(dict(request, where=title.partition(",")[0]))
+        text.append(title + "\n" + "".join(map(_line, frames)))
+    return "\n".join(text), requests
+
+
+def _outermost(frame):
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _walk(frame, _next):
+    """Frames from the innermost outwards."""
+    frames, request = [], None
+    while frame is not None and len(frames) < MOST_FRAMES:
+        frames.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+        request = _request(frame) or request
+        frame = frame.f_back
+    return frames, request
+
+
+def _request(frame):
+    """WSGI's environ or ASGI's scope, where a function has one of that name."""
+    names = frame.f_code.co_varnames
+    if "environ" not in names and "scope" not in names:
+        return None
+    values = frame.f_locals
+    for name, method, path in (("environ", "REQUEST_METHOD", "PATH_INFO"), ("scope", "method", "path")):
+        value = values.get(name)
+        if type(value) is dict and path in value:
+            return {"method": str(value.get(method, "")), "path": str(value[path])[:500]}
+    return None
+
+
+def _line(place):
+    file, line, function = place
+    source = linecache.getline(file, line).strip()
+    return '  File "%s", line %d, in %s\n%s' % (file, line, function, "    %s\n" % source if source else "")
+
+
+def _thread_name(ident):
+    threading = sys.modules.get("threading")
+    thread = getattr(threading, "_active", {}).get(ident)
+    return " (%s)" % thread.name if thread is not None else ""
+
+
+def _tasks():
+    """asyncio keeps its tasks in weak sets that moved about over the versions; 3.14 keeps them by thread, and tells them of a loop."""
+    asyncio = sys.modules.get("asyncio.tasks")
+    tasks = {}
+    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):
+        for task in list(getattr(asyncio, name, None) or ()):
+            tasks[id(task)] = task
+    noted = []
+    for task in list(tasks.values())[:MOST_TASKS]:
+        if not task.done():
+            noted.append(("Task %s" % task.get_name(), _walk_awaits(task.get_coro())))
+    return noted
+
+
+def _walk_awaits(awaitable):
+    """A suspended task has no stack: its coroutine tells what it awaits, and so on inwards."""
+    frames, request = [], None
+    while awaitable is not None and len(frames) < MOST_FRAMES:
+        for prefix in ("cr", "gi", "ag"):
+            frame = getattr(awaitable, prefix + "_frame", None)
+            if frame is not None:
+                frames.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+                request = _request(frame) or request
+                awaitable = getattr(awaitable, "cr_await" if prefix == "cr" else prefix + ("_yieldfrom" if prefix == "gi" else "_await"),
+                                    None)
+                break
+        else:
+            break
+    return frames[::-1], request
+
+
+def _greenlets():
+    """Only the collector knows them all. Those of requests in flight are young, and the young generations are small."""
+    greenlet = sys.modules.get("greenlet")
+    if greenlet is None:
+        return []
+    generations = (0, 1, 2) if sys.getallocatedblocks() < SMALL_HEAP else (0, 1)
+    noted = []
+    for generation in generations:
+        for found in gc.get_objects(generation=generation):
+            if isinstance(found, greenlet.greenlet) and found.gr_frame is not None and len(noted) < MOST_TASKS:
+                noted.append(("Greenlet %#x" % id(found), _walk(found.gr_frame, "f_back")))
+    return noted

@@ -1,0 +1,234 @@
+"""gunicorn 20 and later: a private listener for each worker, its agent, and the arbiter's part in successor-first recycling.
+
+Arbiter.setup runs at start and at each HUP with the configuration as it will be used: the place to put our hooks in front of the
+user's own, whatever file, command line or BaseApplication they came from. The hooks, in the order of a worker's life:
+
+    arbiter: pre_fork     names the private listener; guards against the halt of the whole server
+    worker:  post_fork    listens, starts the agent          (as root still, where gunicorn changes the user)
+             post_worker_init, then the first heartbeat      the application is loaded, and serves
+             worker_exit  says bye
+    arbiter: child_exit   says how the worker died, removes what it left
+"""
+import os
+import sys
+
+from .. import listener, quiet, settings, worker as workers
+from ..capture import abort, boot
+from . import farewell
+from .succession import Succession
+
+CLASSES = {                                 # module of a worker class -> its name in the hello
+    "gunicorn.workers.sync": "sync",
+    "gunicorn.workers.gthread": "gthread",
+    "gunicorn.workers.ggevent": "gevent",
+    "gunicorn.workers.geventlet": "eventlet",
+    "gunicorn.workers.gtornado": "tornado",
+    "gunicorn.workers.gasgi": "asgi",
+    "uvicorn.workers": "uvicorn",
+    "uvicorn_worker._workers": "uvicorn",
+}
+
+
+class Server:
+    """What the agent keeps on an arbiter: settings, the folder of its workers' sockets, the succession."""
+
+    def __init__(self, arbiter):
+        self.settings = settings.read()
+        self.run_dir = listener.run_dir(self.settings)
+        self.succession = Succession(arbiter)
+        self.statuses = {}                  # of workers that are dead but not reaped yet
+        abort.sweep(self.run_dir)
+
+
+def patch(module):
+    arbiter = module.Arbiter
+    plain_setup, plain_manage, plain_reap = arbiter.setup, arbiter.manage_workers, arbiter.reap_workers
+
+    def setup(self, app):
+        install(app.cfg)
+        plain_setup(self, app)              # with --preload this loads the application
+        prepare(self)
+
+    def manage_workers(self):
+        if may_boot(self) is not False:
+            plain_manage(self)
+
+    def reap_workers(self):
+        peek(self)
+        plain_reap(self)
+
+    arbiter.setup, arbiter.manage_workers, arbiter.reap_workers = setup, manage_workers, reap_workers
+
+
+@quiet.guarded
+def install(cfg):
+    if getattr(cfg, "plimsoll", False):
+        return
+    cfg.plimsoll = True
+    for name, ours in (("pre_fork", before_fork), ("post_fork", after_fork), ("worker_exit", leaving), ("child_exit", reaped)):
+        cfg.set(name, chain2(quiet.guarded(ours), getattr(cfg, name)))
+    cfg.set("post_worker_init", chain1(quiet.guarded(loaded), cfg.post_worker_init))
+
+
+def chain2(ours, theirs):
+    def hook(server, worker):               # gunicorn counts the parameters
+        ours(server, worker)
+        return theirs(server, worker)
+    return hook
+
+
+def chain1(ours, theirs):
+    def hook(worker):
+        ours(worker)
+        return theirs(worker)
+    return hook
+
+
+@quiet.guarded
+def prepare(arbiter):
+    state = getattr(arbiter, "plimsoll", None)
+    if state is None:
+        arbiter.plimsoll = Server(arbiter)
+    else:
+        state.succession.restarted()
+    if arbiter.cfg.preload_app:
+        boot.remember()              # here, not in each worker: touching a shared heap makes it unshared
+
+
+@quiet.guarded
+def may_boot(arbiter):
+    state = getattr(arbiter, "plimsoll", None)
+    return state is None or state.succession.before_managing()
+
+
+@quiet.guarded
+def peek(arbiter):
+    """child_exit is not told how a worker died, so it is looked up before the arbiter reaps it."""
+    state = getattr(arbiter, "plimsoll", None)
+    if state is None:
+        return
+    for pid in list(arbiter.WORKERS):
+        try:
+            info = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            continue
+        if info is not None:
+            state.statuses[pid] = info.si_status << 8 if info.si_code == os.CLD_EXITED else info.si_status
+
+
+# The hooks
+
+def before_fork(server, worker):
+    server.plimsoll.succession.forking(worker)
+    worker.plimsoll_path = os.path.join(server.plimsoll.run_dir, listener.fresh_name())
+
+
+def after_fork(server, worker):
+    state = server.plimsoll
+    attach(worker, state.settings, state.run_dir, worker.plimsoll_path, state.succession)
+
+
+def attach(worker, config, run_dir, path, succession=None):
+    """The private listener joins the sockets that the worker class will serve; then the agent starts."""
+    private = None
+    if config.listen == "unix":
+        private = listener.unix(path, (worker.cfg.uid, worker.cfg.gid))
+    elif config.listen == "tcp":
+        private = listener.tcp(listener.local_host(config))
+    if private is not None:
+        worker.sockets = list(worker.sockets) + [private]
+    stacks = abort.open_file(run_dir, worker.cfg.uid)
+    ours = workers.begin(config, facts(worker, stacks), private,
+                         private and (lambda connection: listener.address_of(private, connection.local_host())), succession)
+    worker.plimsoll = ours                  # gevent's worker on gunicorn 20 and 23 drops what nobody refers to
+    if succession is not None and config.control[0] == "tcp":
+        ours.agent.connected = lambda connection: succession.order("peer", "%s %d" % connection.peer())
+
+
+def facts(worker, stacks):
+    cfg = worker.cfg
+    kind = next((CLASSES[cls.__module__] for cls in type(worker).__mro__ if cls.__module__ in CLASSES), cfg.worker_class_str)
+    return {
+        "server": "gunicorn",
+        "server_version": sys.modules["gunicorn"].__version__,
+        "worker_class": kind,
+        "threads": {"sync": 1, "gthread": cfg.threads}.get(kind, 0),
+        "keep_alive": 0 if kind == "sync" else cfg.keepalive,
+        "age": worker.age,
+        "max_requests": cfg.max_requests,
+        "stacks": stacks,
+    }
+
+
+def loaded(worker):
+    """The application is imported. An ASGI worker still has its lifespan before it, so ready is the first heartbeat, which every class
+    gives once it serves. gunicorn has set its signals by now: ours comes in front."""
+    abort.listen()
+    ours, plain = workers.current(), worker.notify
+    if ours is None:
+        return
+
+    def notify():
+        worker.notify = plain
+        ready(ours)
+        plain()
+    worker.notify = notify
+
+
+@quiet.guarded
+def ready(ours):
+    ours.agent.ready()
+    if ours.server is not None:
+        ours.server.order("ready", ours.pid)
+
+
+def leaving(server, worker):
+    ours = workers.current()                # none where the arbiter itself calls this for a worker that it could not signal
+    if ours is not None:
+        ours.agent.bye()
+        if ours.server is None:             # nobody in the arbiter will
+            remove(getattr(worker, "plimsoll_path", None))
+
+
+def reaped(server, worker):
+    state = server.plimsoll
+    status = state.statuses.pop(worker.pid, None)
+    boot_failed = state.succession.reaped(worker, status)
+    farewell.say(state.settings, state.succession.peer, worker.pid, status, boot_failed)
+    remove(getattr(worker, "plimsoll_path", None))
+    abort.remove_if_empty(state.run_dir, worker.pid)
+
+
+def remove(path):
+    try:
+        if path:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+def adopt(found):
+    """start() in the application's module: `found` is one of the callers. True where it was the worker or the arbiter to hook."""
+    base = sys.modules.get("gunicorn.workers.base")
+    arbiter = sys.modules.get("gunicorn.arbiter")
+    if base is not None and isinstance(found, base.Worker):
+        if workers.current() is None:
+            late(found)
+        return True
+    if arbiter is not None and isinstance(found, arbiter.Arbiter):
+        install(found.cfg)                  # --preload: the arbiter loads the application, and forks later
+        return True
+    return False
+
+
+@quiet.guarded
+def late(worker):
+    """The worker is loading its application and has made its list of what to wait for: sync's main loop reads that one."""
+    config = settings.read()
+    run_dir = listener.run_dir(config)
+    install(worker.cfg)
+    before = len(worker.sockets)
+    worker.plimsoll_path = os.path.join(run_dir, listener.fresh_name())
+    attach(worker, config, run_dir, worker.plimsoll_path)
+    if hasattr(worker, "wait_fds"):
+        worker.wait_fds = list(worker.wait_fds) + worker.sockets[before:]

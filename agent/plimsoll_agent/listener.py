@@ -1,0 +1,100 @@
+"""A listener of the worker's own: the address at which the proxy can choose, spare and drain this one worker.
+
+A real socket with the few attributes that gunicorn's worker classes look for in their own wrappers. Unix sockets get a name that
+no other process can have had (containers that share a volume have the same pids), so a stale file is never in the way.
+"""
+import os
+import socket
+
+SUN_PATH = 107                              # the longest address of a unix socket that Linux takes
+
+
+class Private(socket.socket):
+    sock = property(lambda self: self)      # asgi and gevent take the socket out of gunicorn's wrapper
+
+    @property
+    def FAMILY(self):                       # gevent
+        return self.family
+
+    @property
+    def cfg_addr(self):
+        return self.getsockname()
+
+    def __str__(self):
+        name = self.getsockname()
+        return "unix:" + name if isinstance(name, str) else "tcp:%s:%d" % name[:2]
+
+
+def fresh_name():
+    return "worker-%s.sock" % os.urandom(6).hex()
+
+
+def run_dir(settings):
+    """Where unix sockets and stacks go: PLIMSOLL_RUN_DIR, else `workers` beside the control socket, else a folder of our own."""
+    wanted = settings.run_dir
+    if wanted is None and settings.control[0] == "unix":
+        wanted = os.path.join(os.path.dirname(settings.control[1]), "workers")
+    if wanted is not None and len(os.path.join(wanted, fresh_name())) <= SUN_PATH:
+        try:
+            os.makedirs(wanted, 0o755, exist_ok=True)
+            if os.access(wanted, os.W_OK | os.X_OK):
+                return wanted
+        except OSError:
+            pass
+    fresh = os.path.join(os.environ.get("TMPDIR") or "/tmp", "plimsoll-" + os.urandom(6).hex())
+    os.mkdir(fresh, 0o755)
+    return fresh
+
+
+def unix(path, owner=None):
+    """Only its owner may connect, and root; in a folder with the setgid bit also the folder's group, which is how a proxy and workers
+    with different users meet."""
+    listener = Private(socket.AF_UNIX, socket.SOCK_STREAM)
+    shared = os.stat(os.path.dirname(path)).st_mode & 0o2000
+    old = os.umask(0o117 if shared else 0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(old)
+    if owner is not None and os.geteuid() == 0:
+        os.chown(path, owner[0], -1 if shared else owner[1])
+    return _listening(listener)
+
+
+def tcp(host):
+    listener = Private(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind((host, 0))
+    return _listening(listener)
+
+
+def _listening(listener):
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
+
+
+def local_host(settings):
+    """The address from which the control host is reached; every address where its name has no meaning yet (the proxy's container may
+    start after ours). Nothing is sent: connecting a datagram socket only asks the routing table."""
+    if settings.listen_host:
+        return settings.listen_host
+    if settings.control[0] != "tcp":
+        return "127.0.0.1"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.control[1], settings.control[2], 0, socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address)
+            return probe.getsockname()[0]
+    except OSError:
+        return "0.0.0.0"
+
+
+def address_of(listener, reached_from=None):
+    """As the hello says it. A listener on every address is announced at the one from which we reach the proxy."""
+    name = listener.getsockname()
+    if isinstance(name, (str, bytes)):
+        return "unix:" + os.fsdecode(name)
+    host = name[0]
+    if host in ("0.0.0.0", "::"):
+        host = reached_from or "127.0.0.1"
+    return "tcp:%s:%d" % ("[%s]" % host if ":" in host else host, name[1])

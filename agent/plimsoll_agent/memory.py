@@ -1,0 +1,133 @@
+"""The worker's own memory, in bytes. What cannot be read is None, never zero: the proxy takes None for unknown.
+
+A reading must not be felt: statm costs microseconds, but counting blocks walks all arenas and counting descriptors lists a folder.
+Those two are read only as often as keeps them below a thousandth of the time.
+"""
+import os
+import sys
+
+from . import native
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+NO_LIMIT_V1 = 1 << 60                       # v1 says "no limit" with the greatest multiple of a page
+
+
+def read(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except (OSError, ValueError):
+        return None
+
+
+def number(text):
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return None                         # "max", or no such file
+
+
+def statm():
+    fields = (read("/proc/self/statm") or "").split()
+    if len(fields) < 3:
+        return {"rss": None, "anon": None}
+    resident, shared = int(fields[1]) * PAGE, int(fields[2]) * PAGE
+    return {"rss": resident, "anon": resident - shared}
+
+
+def thread_count():
+    for line in (read("/proc/self/status") or "").splitlines():
+        if line.startswith("Threads:"):
+            return number(line[8:])
+    return None
+
+
+def flat_key(text, key):
+    for line in (text or "").splitlines():
+        name, _, value = line.partition(" ")
+        if name == key:
+            return number(value)
+    return None
+
+
+class Cgroup:
+    """The memory cgroup of this process, in v1's hierarchy or v2's. Its place is looked up once: workers don't move."""
+    V2 = ("memory.current", "memory.max", "inactive_file")
+    V1 = ("memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file")
+
+    def __init__(self, proc="/proc/self", root="/sys/fs/cgroup"):
+        self.folders, self.names = self._find(read(os.path.join(proc, "cgroup")) or "", root)
+
+    def _find(self, text, root):
+        """The cgroup's folder and its ancestors', nearest first, and the names of the files in them."""
+        paths = {}
+        for line in text.splitlines():
+            _, controllers, path = line.split(":", 2)
+            for controller in controllers.split(","):
+                paths[controller] = path
+        if "memory" in paths:
+            folders, names = _chain(os.path.join(root, "memory"), paths["memory"]), self.V1
+        else:
+            folders, names = _chain(root, paths.get("", "/")), self.V2
+        return [folder for folder in folders if os.path.exists(os.path.join(folder, names[0]))], names
+
+    def read(self):
+        """usage and working set of the nearest cgroup; the tightest limit on the way up"""
+        usage_file, limit_file, inactive_key = self.names
+        if not self.folders:
+            return {"cgroup_usage": None, "cgroup_working_set": None, "cgroup_limit": None}
+        usage = number(read(os.path.join(self.folders[0], usage_file)))
+        inactive = flat_key(read(os.path.join(self.folders[0], "memory.stat")), inactive_key)
+        working_set = max(0, usage - inactive) if usage is not None and inactive is not None else None
+        return {"cgroup_usage": usage, "cgroup_working_set": working_set, "cgroup_limit": self.limit()}
+
+    def limit(self):
+        limits = [number(read(os.path.join(folder, self.names[1]))) for folder in self.folders]
+        limits = [limit for limit in limits if limit is not None and limit < NO_LIMIT_V1]
+        return min(limits) if limits else None
+
+
+def _chain(root, path):
+    parts = [part for part in path.split("/") if part and part != ".."]
+    return [os.path.join(root, *parts[:n]) for n in range(len(parts), -1, -1)]
+
+
+class Seldom:
+    """A reading whose cost grows with the process: None while it is not due."""
+    SHARE = 0.001
+
+    def __init__(self, measure):
+        self._measure = measure
+        self._due = 0.0
+
+    def read(self):
+        began = native.monotonic()
+        if began < self._due:
+            return None
+        try:
+            value = self._measure()
+        except (OSError, AttributeError):
+            value = None
+        ended = native.monotonic()
+        self._due = ended + (ended - began) / self.SHARE - 0.1     # a wake comes a little early at times
+        return value
+
+
+class Memory:
+    def __init__(self):
+        self.cgroup = Cgroup()
+        self._blocks = Seldom(sys.getallocatedblocks) if hasattr(sys, "getallocatedblocks") else Seldom(lambda: None)
+        self._fds = Seldom(lambda: len(os.listdir("/proc/self/fd")) - 1)
+
+    def sample(self):
+        values = statm()
+        values.update(self.cgroup.read())
+        values["allocated_blocks"] = self._blocks.read()
+        values["threads"] = thread_count()
+        values["fds"] = self._fds.read()
+        return values
+
+
+def numbers():
+    """For captures: everything, at once."""
+    return Memory().sample()
