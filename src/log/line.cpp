@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "plimsoll/core/text.hpp"
+
 namespace plimsoll::log {
 namespace {
 
@@ -48,36 +50,6 @@ void append_number(std::string& out, Number number) {
     char text[32];
     auto [end, error] = std::to_chars(text, text + sizeof text, number);
     if (error == std::errc{}) out.append(text, end);
-}
-
-// One character of UTF-8 at the front of the text; length 0 where the first byte begins none (bad byte, overlong form,
-// surrogate, cut off).
-struct Character {
-    std::uint32_t code = 0;
-    std::size_t length = 0;
-};
-Character first_character(std::string_view text) {
-    auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    auto lead = byte(0);
-    if (lead < 0x80) return {lead, 1};
-    std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return {};
-    std::uint32_t code = lead & (0x7fU >> length);
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return {};
-        code = code << 6 | (byte(i) & 0x3fU);
-    }
-    constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    if (code < least[length] || surrogate || code > 0x10ffff) return {};
-    return {code, length};
-}
-
-// Control characters of all kinds: C0, DEL, C1, line and paragraph separators, and those that turn the direction of
-// text around, which can make a line look like another one.
-bool is_control(std::uint32_t code) {
-    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x2028 || code == 0x2029 || code == 0x200e ||
-           code == 0x200f || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 
 void append_hex(std::string& out, const char* format, std::uint32_t code) {

@@ -1,0 +1,38 @@
+// The commands that talk to a running proxy. Each prints to `out` and returns 0; whatever prevents that is thrown as a Failure
+// and told by main() in one place.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+
+#include "cli/admin_client.hpp"
+#include "cli/show.hpp"
+
+namespace plimsoll::cli {
+
+struct Failure {
+    int code = 1;
+    std::string text; // lines without a newline at the end
+    std::string json; // what --json prints; empty: made of the text
+};
+
+struct Context {
+    AdminClient client;
+    bool json = false;
+    Style style;
+    std::ostream& out;
+    std::chrono::milliseconds poll{250}; // of --wait
+    std::chrono::milliseconds patience = std::chrono::minutes{30};
+};
+
+int status(Context& context);
+int workers(Context& context, const std::string& pool); // empty: of all pools
+int reload(Context& context);
+int incidents(Context& context, std::size_t most);
+int incident(Context& context, const std::string& id);
+int incident_file(Context& context, const std::string& id, const std::string& name, const std::string& output);
+
+// drain, undrain, recycle, capture or trace. worker: "app-1" or "app/app-1". wait: until its incident is closed.
+int act(Context& context, const std::string& action, const std::string& worker, bool wait);
+
+} // namespace plimsoll::cli

@@ -1,0 +1,146 @@
+#include <boost/json/serialize.hpp>
+
+#include "cli/show.hpp"
+#include "cli/table.hpp"
+
+namespace plimsoll::cli {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+// "  memory    412 MiB -> 61 MiB": the facts above the story.
+void append_fact(std::string& text, std::string name, const std::string& fact) {
+    if (fact.empty()) return;
+    name.resize(10, ' ');
+    text += "  " + name + fact + "\n";
+}
+
+std::string joined(std::initializer_list<std::string> parts) {
+    std::string text;
+    for (const auto& part : parts)
+        if (!part.empty()) text += (text.empty() ? "" : ", ") + part;
+    return text;
+}
+
+std::string times(Facts incident, const Style& style) {
+    auto opened = incident["opened_at"], closed = incident["closed_at"];
+    auto text = moment_text(opened) + " (" + since_text(opened, style.now) + " ago)";
+    if (opened.time() && closed.time())
+        text += ", " + incident["state"].text() + " after " +
+                length_text(duration_cast<milliseconds>(*closed.time() - *opened.time()));
+    return text;
+}
+
+std::string recycle_text(Facts recycle) {
+    auto drained = recycle["drained_ms"].number();
+    auto lost = recycle["lost"];
+    return joined({recycle["outcome"].text(),
+                   drained ? "drained in " + length_text(milliseconds{static_cast<std::int64_t>(*drained)}) : "",
+                   lost.number() ? lost.text() + " requests lost" : "",
+                   recycle["successor"].known() && !recycle["successor"].text().empty()
+                       ? "successor " + recycle["successor"].text()
+                       : ""});
+}
+
+std::string memory_text(Facts recycle) {
+    if (!recycle["memory_before"].number()) return {};
+    auto text = bytes_text(recycle["memory_before"]);
+    return recycle["memory_after"].number() ? text + " -> " + bytes_text(recycle["memory_after"]) : text;
+}
+
+void append_section(std::string& text, const std::string& title, const std::string& body, const Style& style) {
+    if (!body.empty()) text += "\n" + painted(title, Colour::bold, style.colours) + "\n" + body;
+}
+
+std::string range(Facts row) {
+    return row["low"].number() && row["high"].number() ? bytes_text(row["low"]) + " - " + bytes_text(row["high"]) : "-";
+}
+
+std::string routes(Facts list, const Style& style) {
+    Table table({"ROUTE", ">A REQUEST", ">BETWEEN", ">SHARE"});
+    for (auto row : list.list())
+        table.row({row["route"].text(), bytes_text(row["bytes_per_request"]), range(row), percent_text(row["share"])});
+    return table.empty() ? "" : table.text(style.colours, "  ");
+}
+
+std::string lines(Facts list, const Style& style) {
+    Table table({"LINE", ">KEPT", ">BLOCKS", ">A REQUEST"});
+    for (auto row : list.list())
+        table.row({row["file"].text() + ":" + row["line"].text(), bytes_text(row["bytes"]), count_text(row["count"]),
+                   bytes_text(row["bytes_per_request"])});
+    return table.empty() ? "" : table.text(style.colours, "  ");
+}
+
+std::string types(Facts list, const Style& style) {
+    Table table({"TYPE", ">GREW BY", ">OBJECTS", ">BYTES"});
+    for (auto row : list.list())
+        table.row({row["type"].text(), count_text(row["delta"]), count_text(row["count"]), bytes_text(row["bytes"])});
+    return table.empty() ? "" : table.text(style.colours, "  ");
+}
+
+// Sentences, or whatever the capture found.
+std::string retainers(Facts found) {
+    std::string text;
+    auto append = [&text](Facts one) {
+        auto sentence = one.value() != nullptr && (one.value()->is_object() || one.value()->is_array())
+                            ? printable(boost::json::serialize(*one.value()))
+                            : one.text();
+        if (!sentence.empty()) text += "  " + sentence + "\n";
+    };
+    if (found.list().empty()) append(found);
+    for (auto one : found.list()) append(one);
+    return text == "  []\n" || text == "  {}\n" ? "" : text;
+}
+
+std::string timeline(Facts incident) {
+    std::string text;
+    auto opened = incident["opened_at"].time();
+    for (auto entry : incident["timeline"].list()) text += timeline_line(entry, opened);
+    return text;
+}
+
+std::string files(Facts incident, const Style& style) {
+    auto list = incident["capture"]["files"];
+    Table table({"FILE", ">SIZE"});
+    for (auto file : list.list()) {
+        auto name = file["name"].known() ? file["name"].text() : file.text();
+        table.row({name, file["size"].known() ? bytes_text(file["size"]) : bytes_text(file["bytes"])});
+    }
+    if (table.empty()) return {};
+    return table.text(style.colours, "  ") + "  plimsoll incidents " + incident["id"].text() +
+           " --file NAME prints one, -o FILE keeps it\n";
+}
+
+} // namespace
+
+std::string timeline_line(Facts entry, std::optional<WallTime> opened) {
+    auto at = entry["at"].time();
+    std::string offset = "-";
+    if (at && opened)
+        offset = "+" + length_text(duration_cast<milliseconds>(std::max(*at - *opened, WallTime::duration::zero())));
+    offset.insert(0, offset.size() < 10 ? 10 - offset.size() : 0, ' ');
+    return offset + "  " + entry["event"].text() + "\n";
+}
+
+std::string show_incident(Facts incident, const Style& style) {
+    auto text =
+        painted(incident["id"].text(), Colour::bold, style.colours) + "  " + incident["verdict"].text() + "\n\n";
+    auto generation = incident["generation"].known() ? "generation " + incident["generation"].text() : "";
+    append_fact(text, "worker", joined({incident["worker"].text(), generation, "pool " + incident["pool"].text()}));
+    append_fact(text, "trigger", incident["trigger"].text());
+    append_fact(text, "state", incident["state"].text());
+    append_fact(text, "opened", times(incident, style));
+    append_fact(text, "memory", memory_text(incident["recycle"]));
+    append_fact(text, "recycle", recycle_text(incident["recycle"]));
+    append_fact(text, "capture", incident["capture"]["status"].text());
+    append_section(text, "What happened", timeline(incident), style);
+    append_section(text, "Which routes", routes(incident["routes"], style), style);
+    append_section(text, "Which lines", lines(incident["lines"], style), style);
+    append_section(text, "Which types grew since the worker began", types(incident["types"], style), style);
+    append_section(text, "Kept by", retainers(incident["retainers"]), style);
+    append_section(text, "Evidence", files(incident, style), style);
+    return text;
+}
+
+} // namespace plimsoll::cli
