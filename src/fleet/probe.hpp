@@ -12,13 +12,14 @@
 namespace plimsoll::fleet {
 
 struct ProbeResult {
-    bool answered = false;                                 // any HTTP response head that parses, whatever its status
+    bool answered = false; // any HTTP response head that parses, whatever its status
     int status = 0;
-    std::string problem;                                   // otherwise: "connection refused", "no answer in 2 s", ...
+    std::string problem; // otherwise: "connection refused", "no answer in 2 s", ...
     Duration took{};
 };
 // One GET (HTTP or the uwsgi protocol) on a connection of its own, closed at once afterwards. Never throws.
-boost::asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol, std::string path, Duration bound);
+boost::asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol, std::string path,
+                                          Duration bound);
 // Every `pause` until one is answered or the bound is over.
 boost::asio::awaitable<ProbeResult> probe_until_answered(net::Address address, net::Protocol protocol, std::string path,
                                                          Duration one, Duration pause, Duration bound);

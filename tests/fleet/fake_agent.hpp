@@ -1,11 +1,8 @@
-// An agent as a test script: a blocking socket that says whatever it is told to, byte by byte if need be. Server and
-// agent share the test's one thread: `run_until` turns the server's io_context until something is so, or fails after 10
-// s.
+// An agent as a test script: a socket that says whatever it is told to, byte by byte if need be. Server and agent share
+// the test's one thread, so whatever waits here turns the server's io_context meanwhile.
 #pragma once
 
-#include <chrono>
-#include <cstring>
-#include <functional>
+#include <cerrno>
 #include <optional>
 #include <string>
 
@@ -16,18 +13,9 @@
 
 #include "fleet/fd.hpp"
 #include "net/address.hpp"
+#include "tests/fleet/turn.hpp"
 
 namespace plimsoll::fleet {
-
-inline bool run_until(boost::asio::io_context& io, const std::function<bool()>& so) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{10};
-    while (!so()) {
-        if (std::chrono::steady_clock::now() > until) return false;
-        io.restart();
-        io.run_one_for(std::chrono::milliseconds{5});
-    }
-    return true;
-}
 
 class FakeAgent {
 public:

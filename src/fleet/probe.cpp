@@ -1,0 +1,148 @@
+#include "fleet/probe.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+
+#include "fleet/deadline.hpp"
+#include "fleet/probe_answer.hpp"
+#include "fleet/wait.hpp"
+
+namespace plimsoll::fleet {
+namespace {
+
+using Socket = asio::generic::stream_protocol::socket;
+using Endpoint = asio::generic::stream_protocol::endpoint;
+
+constexpr std::size_t max_head = 64 << 10;
+constexpr std::size_t max_path = 8 << 10;
+
+std::string in_words(Duration time) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+    if (ms % 1000 == 0) return std::to_string(ms / 1000) + " s";
+    return std::to_string(ms) + " ms";
+}
+
+bool is_target(std::string_view path) {
+    return path.starts_with('/') && path.size() <= max_path &&
+           std::ranges::all_of(path, [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+}
+
+// The resolver's thread cannot be interrupted, so it is not waited for beyond the bound: it ends when it ends, and
+// finds nobody there.
+asio::awaitable<std::optional<Endpoint>> resolve(net::Address address, Duration bound, std::string& problem) {
+    sockaddr_storage storage{};
+    socklen_t length = 0;
+    if (net::to_sockaddr(address, storage, length)) co_return Endpoint(&storage, length);
+    const auto executor = co_await asio::this_coro::executor;
+    struct Lookup {
+        explicit Lookup(const asio::any_io_executor& executor) : resolver(executor), over(executor) {}
+        asio::ip::tcp::resolver resolver;
+        asio::steady_timer over;
+        std::optional<Endpoint> found;
+        boost::system::error_code ec;
+    };
+    const auto lookup = std::make_shared<Lookup>(executor);
+    lookup->over.expires_after(bound);
+    lookup->resolver.async_resolve(address.host, std::to_string(address.port),
+                                   [lookup](boost::system::error_code ec, const auto& results) {
+                                       lookup->ec = ec;
+                                       if (!ec && !results.empty()) lookup->found = results.begin()->endpoint();
+                                       lookup->over.cancel();
+                                   });
+    co_await lookup->over.async_wait(as_result); // over, or cancelled by the answer
+    if (!lookup->found)
+        problem = lookup->ec ? address.host + ": " + lookup->ec.message()
+                             : address.host + " was not resolved in " + in_words(bound);
+    co_return lookup->found;
+}
+
+std::string connect_problem(const net::Address& address, boost::system::error_code ec) {
+    if (ec == asio::error::connection_refused) return "connection refused";
+    if (ec == boost::system::errc::no_such_file_or_directory) return address.path + " does not exist";
+    return "cannot connect: " + ec.message();
+}
+
+// Connect, ask, and read until the status is known. The socket is closed by the deadline, and by leaving.
+asio::awaitable<ProbeResult> ask(net::Address address, std::string request, Duration bound) {
+    ProbeResult result;
+    const Instant begun = Clock::now();
+    const auto endpoint = co_await resolve(address, bound, result.problem);
+    if (!endpoint) co_return result;
+    Socket socket(co_await asio::this_coro::executor);
+    const Deadline deadline(socket, bound - (Clock::now() - begun));
+
+    auto [connect_ec] = co_await socket.async_connect(*endpoint, as_result);
+    if (connect_ec) {
+        result.problem =
+            deadline.expired() ? "no connection in " + in_words(bound) : connect_problem(address, connect_ec);
+        co_return result;
+    }
+    // An error of writing is not the end: who answers without reading closes its side, and the answer may be there. If
+    // it is not, reading fails as well.
+    co_await asio::async_write(socket, asio::buffer(request), as_result);
+    std::string text;
+    while (text.size() < max_head) {
+        std::array<char, 4096> buffer;
+        auto [ec, size] = co_await socket.async_read_some(asio::buffer(buffer), as_result);
+        text.append(buffer.data(), size);
+        const auto answer = read_probe_answer(text);
+        if (answer.kind == ProbeAnswer::Kind::complete) {
+            result.answered = true;
+            result.status = answer.status;
+            co_return result;
+        }
+        if (answer.kind == ProbeAnswer::Kind::no_http) {
+            result.problem = "what it answered is not HTTP";
+            co_return result;
+        }
+        if (deadline.expired()) {
+            result.problem = (text.empty() ? "no answer in " : "no complete answer in ") + in_words(bound);
+            co_return result;
+        }
+        if (ec) {
+            result.problem =
+                text.empty() ? "closed the connection without an answer" : "closed the connection within its answer";
+            co_return result;
+        }
+    }
+    result.problem = "its answer's head is longer than 64 KiB";
+    co_return result;
+}
+
+} // namespace
+
+asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol, std::string path, Duration bound) {
+    if (!is_target(path)) co_return ProbeResult{.problem = "'" + path + "' is no path to ask for"};
+    const Instant begun = Clock::now();
+    // A local, and no temporary within the co_await: GCC 12 destroys those of a conditional twice.
+    std::string request = protocol == net::Protocol::uwsgi ? uwsgi_probe(path) : http_probe(path);
+    auto result = co_await ask(std::move(address), std::move(request), bound);
+    result.took = Clock::now() - begun;
+    co_return result;
+}
+
+asio::awaitable<ProbeResult> probe_until_answered(net::Address address, net::Protocol protocol, std::string path,
+                                                  Duration one, Duration between, Duration bound) {
+    const Instant begun = Clock::now();
+    ProbeResult result;
+    for (;;) {
+        const Duration left = bound - (Clock::now() - begun);
+        if (left <= Duration::zero()) break;
+        result = co_await probe(address, protocol, path, std::min(one, left));
+        if (result.answered) break;
+        const Duration rest = bound - (Clock::now() - begun);
+        if (rest <= Duration::zero()) break;
+        co_await pause(std::min(between, rest));
+    }
+    result.took = Clock::now() - begun;
+    co_return result;
+}
+
+} // namespace plimsoll::fleet

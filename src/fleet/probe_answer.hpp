@@ -1,0 +1,21 @@
+// What a probe sends and how it reads the answer. Pure bytes; no sockets.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace plimsoll::fleet {
+
+std::string http_probe(std::string_view path);
+std::string uwsgi_probe(std::string_view path); // the same request as a uwsgi packet; it is answered in HTTP
+
+// The status of the final response in it (heads of 1xx before it are passed over), once its head is whole.
+struct ProbeAnswer {
+    enum class Kind : std::uint8_t { incomplete, complete, no_http } kind = Kind::incomplete;
+    int status = 0;
+};
+ProbeAnswer read_probe_answer(std::string_view text);
+
+} // namespace plimsoll::fleet
