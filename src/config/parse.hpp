@@ -39,9 +39,4 @@ struct Change {
 std::string to_string(const Change& change); // a change that is not live says that it needs a restart
 std::vector<Change> diff(const Config& before, const Config& after);
 
-// Every setting in effect as JSON, in the shape of the file:
-// {"proxy":{"threads":0,...},...,"pool":[{"name":"app",...}]}. Durations and sizes as one writes them ("30s",
-// "400MiB"), unset ones null. Secrets are hidden.
-std::string to_json(const Config& config);
-
 } // namespace plimsoll::config
