@@ -1,0 +1,122 @@
+// What agents say of their workers: the pool's ears.
+#include <sys/wait.h>
+
+#include "fleet/monitor.hpp"
+#include "fleet/pool.hpp"
+#include "log/log.hpp"
+
+namespace plimsoll::fleet {
+
+void Pool::bind(const WorkerPtr& worker, const GenerationPtr& generation, const std::shared_ptr<Agent>& agent) {
+    if (generation->agent) seats_.erase(generation->agent.get());
+    const Hello& hello = agent->hello();
+    generation->agent = agent;
+    generation->ready = generation->ready || hello.ready;
+    generation->said_bye = false;
+    if (hello.started_at)
+        generation->started_at =
+            WallTime(std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(*hello.started_at)));
+    seats_[agent.get()] = {worker, generation};
+    if (hello.same_pids && generation->pid != hello.pid) {
+        std::string why_not;
+        auto process = Process::attach(context_.control, hello.pid, hello.ppid, why_not);
+        if (process) {
+            generation->pid = hello.pid;
+            // A child of ours stays the one that is signalled and awaited: the agent's process lives below it.
+            if (!generation->child) {
+                generation->process = std::move(process);
+                watch(worker, generation);
+            }
+        } else {
+            log::warn("process_not_held", {{"worker", worker->id}, {"pid", hello.pid}, {"why", why_not}});
+        }
+    }
+    if (generation->key != 0) {
+        generation->slots = slots_of(*generation);
+        net_->set_slots(generation->key, generation->slots);
+    }
+    warn_of_max_requests(hello);
+}
+
+void Pool::warn_of_max_requests(const Hello& hello) {
+    if (warned_of_max_requests_ || hello.max_requests.value_or(0) == 0) return;
+    warned_of_max_requests_ = true;
+    log::warn("max_requests_is_set",
+              {{"pool", settings_.name},
+               {"max_requests", *hello.max_requests},
+               {"advice", "workers that recycle themselves can lose requests: set max_requests to 0 and let "
+                          "[pool.recycle] do it"}});
+}
+
+std::string Pool::refuse(const Hello& hello) { return source_ ? source_->refuse(hello) : "the pool is not started"; }
+
+void Pool::connected(const std::shared_ptr<Agent>& agent) {
+    const Hello& hello = agent->hello();
+    // The same process again: its connection broke, or we were away.
+    for (const WorkerPtr& worker : workers_)
+        for (const GenerationPtr& generation : {worker->current, worker->next}) {
+            if (!generation || !generation->agent || generation->gone()) continue;
+            const Hello& known = generation->agent->hello();
+            if (known.pid != hello.pid || known.host != hello.host || known.pid_namespace != hello.pid_namespace ||
+                known.started_at != hello.started_at)
+                continue;
+            log::debug("agent_is_back", {{"worker", worker->id}, {"pid", hello.pid}});
+            return bind(worker, generation, agent);
+        }
+    source_->connected(agent);
+}
+
+void Pool::ready(Agent& agent) {
+    const auto seat = seats_.find(&agent);
+    if (seat == seats_.end()) return;
+    if (const auto generation = seat->second.generation.lock()) generation->ready = true;
+}
+
+void Pool::sample(Agent& agent, const Sample& sample) {
+    const auto seat = seats_.find(&agent);
+    if (seat == seats_.end()) return;
+    if (const auto generation = seat->second.generation.lock()) monitor_->take(*generation, sample);
+}
+
+void Pool::disconnected(Agent& agent, bool said_bye) {
+    const auto seat = seats_.find(&agent);
+    if (seat == seats_.end()) return;
+    const auto worker = seat->second.worker.lock();
+    const auto generation = seat->second.generation.lock();
+    seats_.erase(seat);
+    if (!worker || !generation || generation->agent.get() != &agent) return;
+    generation->said_bye = said_bye;
+    // A process that we hold by pidfd tells its end by itself.
+    if (!generation->process && !generation->gone() && !context_.stopping) look_after(worker, generation);
+}
+
+namespace {
+
+Exit exit_of(const Exited& word) {
+    Exit exit;
+    if (WIFEXITED(word.status)) exit.code = WEXITSTATUS(word.status);
+    if (WIFSIGNALED(word.status)) exit.signal = WTERMSIG(word.status);
+    return exit;
+}
+
+} // namespace
+
+void Pool::exited(const Exited& word) {
+    std::vector<std::pair<WorkerPtr, GenerationPtr>> meant;
+    for (const WorkerPtr& worker : workers_)
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation && generation->agent_pid() == word.pid) meant.emplace_back(worker, generation);
+    for (const GenerationPtr& generation : dead_)
+        if (generation->agent_pid() == word.pid && !generation->exit) meant.emplace_back(nullptr, generation);
+    // Containers may count their pids alike: then only the silence that follows tells who it was.
+    if (meant.size() > 1 && !meant.front().second->agent->hello().same_pids) return;
+    for (const auto& [worker, generation] : meant) {
+        generation->boot_failed = word.boot_failed;
+        if (!generation->exit || (!generation->exit->code && !generation->exit->signal))
+            generation->exit = exit_of(word);
+        if (worker) died(worker, generation);
+    }
+    if (meant.empty() && source_) source_->exited(word);
+}
+
+} // namespace plimsoll::fleet

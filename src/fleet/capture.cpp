@@ -1,0 +1,226 @@
+#include "fleet/capture.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+
+#include <unistd.h>
+
+#include "fleet/environment.hpp"
+#include "fleet/monitor.hpp"
+#include "fleet/wait.hpp"
+
+namespace plimsoll::fleet {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration phase_a_deadline = 3s; // its pause is 50 ms; the rest is waiting for its turn
+constexpr Duration trace_start_deadline = 3s;
+constexpr int top_lines = 50;
+constexpr std::size_t largest_stacks_file = 1 << 20;
+
+boost::json::value number(std::optional<Bytes> amount) {
+    if (!amount) return nullptr;
+    return amount->count;
+}
+
+} // namespace
+
+Capture::Capture(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
+                 std::shared_ptr<Incident> incident)
+    : pool_(std::move(pool)), worker_(std::move(worker)), generation_(std::move(generation)),
+      incident_(std::move(incident)), room_(pool_->settings().capture.max_size.count) {}
+
+asio::awaitable<bool> Capture::begin() {
+    const auto self = shared_from_this();
+    if (!pool_->settings().capture.enabled) {
+        incident_->note("nothing is captured: [pool.capture] enabled is false");
+        co_return false;
+    }
+    const std::string why_not = co_await incident_->why_no_capture();
+    if (!why_not.empty()) {
+        incident_->capture_status("refused");
+        incident_->note("the capture is refused: " + why_not);
+        co_return false;
+    }
+    incident_->capture_status("running");
+    allowed_ = true;
+    co_return true;
+}
+
+void Capture::missed(const std::string& what, const std::string& why) {
+    ++missed_;
+    incident_->note(what + " could not be captured: " + why);
+}
+
+asio::awaitable<bool> Capture::keep(std::string name, std::string content) {
+    const auto self = shared_from_this();
+    const auto size = static_cast<std::int64_t>(content.size());
+    if (size > room_) {
+        missed(name, "it would pass capture.max_size (" + to_string(pool_->settings().capture.max_size) + ")");
+        co_return false;
+    }
+    room_ -= size;
+    const std::string problem = co_await incident_->add_file(name, std::move(content));
+    if (!problem.empty()) missed(name, problem);
+    co_return problem.empty();
+}
+
+// One command to the agent; its files and its data go into the incident.
+asio::awaitable<bool> Capture::ask(std::string command, boost::json::object args, Duration deadline, std::string what) {
+    const auto self = shared_from_this();
+    const auto agent = generation_->agent;
+    if (!agent) co_return false;
+    CommandResult result = co_await agent->command(command, std::move(args), deadline);
+    for (AgentFile& file : result.files) co_await keep(file.name, std::move(file.content));
+    for (auto& [key, value] : result.data) incident_->details[key] = std::move(value);
+    incident_->save_details();
+    if (!result.ok)
+        missed(what, result.error == "deadline" ? "the agent did not answer in time" : result.error);
+    else if (!result.error.empty())
+        missed("a part of " + what, result.error);
+    co_return result.ok;
+}
+
+// What the proxy itself sees of the process: all there is without an agent.
+asio::awaitable<void> Capture::own_numbers(std::string name) {
+    const auto self = shared_from_this();
+    co_await pool_->monitor().look_closely(generation_);
+    const MemoryReading& memory = generation_->memory;
+    boost::json::object numbers{
+        {"anon_bytes", number(memory.anon)},         {"rss_bytes", number(memory.rss)},
+        {"limit_bytes", number(memory.limit)},       {"source", memory.source},
+        {"requests", pool_->requests(*generation_)}, {"in_flight", pool_->in_flight(*generation_)}};
+    if (memory.rollup) {
+        numbers["pss_bytes"] = memory.rollup->pss.count;
+        numbers["uss_bytes"] = memory.rollup->uss.count;
+        numbers["swap_bytes"] = memory.rollup->swap.count;
+    }
+    if (memory.cgroup) {
+        numbers["cgroup"] = memory.cgroup->path;
+        numbers["cgroup_usage_bytes"] = number(memory.cgroup->usage);
+        numbers["cgroup_limit_bytes"] = number(memory.cgroup->limit);
+    }
+    if (co_await keep(name, boost::json::serialize(numbers))) ++taken_;
+}
+
+asio::awaitable<void> Capture::trace_window(Duration at_most) {
+    const auto self = shared_from_this();
+    const config::Capture& settings = pool_->settings().capture;
+    if (!allowed_ || !generation_->agent_connected()) co_return;
+    boost::json::object args{{"frames", settings.trace_frames}};
+    tracing_ = co_await ask("trace_start", std::move(args), trace_start_deadline, "a trace");
+    if (!tracing_) co_return;
+    const std::uint64_t begun = pool_->requests(*generation_);
+    const std::uint64_t wanted = settings.trace_requests;
+    co_await until(
+        [self, begun, wanted] {
+            return self->generation_->gone() || self->pool_->context().stopping ||
+                   self->pool_->requests(*self->generation_) - begun >= wanted;
+        },
+        at_most);
+    incident_->note("allocations were traced during " + std::to_string(pool_->requests(*generation_) - begun) +
+                    " requests");
+}
+
+asio::awaitable<void> Capture::phase_a() {
+    const auto self = shared_from_this();
+    if (!allowed_) co_return;
+    co_await own_numbers("memory-before.json");
+    if (!generation_->agent) {
+        incident_->note(
+            "no agent is in the worker: only the kernel's numbers are captured (pip install plimsoll-agent)");
+        co_return;
+    }
+    if (co_await ask("capture_a", {}, phase_a_deadline, "the stacks")) ++taken_;
+}
+
+asio::awaitable<void> Capture::trace_stop() {
+    const auto self = shared_from_this();
+    if (!tracing_) co_return;
+    tracing_ = false;
+    boost::json::object args{{"top", top_lines}};
+    if (co_await ask("trace_stop", std::move(args), pool_->settings().recycle.capture_timeout, "the trace")) ++taken_;
+}
+
+asio::awaitable<void> Capture::phase_b(Duration bound) {
+    const auto self = shared_from_this();
+    if (!allowed_ || generation_->gone()) co_return;
+    const Instant begun = Clock::now();
+    command_done_ = pool_->settings().capture.command.empty();
+    if (!command_done_)
+        spawn(pool_->context().control, "capture command",
+              run_command(self, std::min(bound, pool_->settings().capture.command_timeout)));
+    boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
+    if (generation_->agent && co_await ask("capture_b", std::move(args), bound, "the heap")) ++taken_;
+    tracing_ = false;
+    co_await until([self] { return self->command_done_; }, std::max<Duration>(bound - (Clock::now() - begun), 0s));
+    if (!generation_->gone()) co_await own_numbers("memory-drained.json");
+}
+
+asio::awaitable<void> Capture::run_command(std::shared_ptr<Capture> self, Duration bound) {
+    Pool& pool = *self->pool_;
+    const GenerationPtr generation = self->generation_;
+    const std::string directory = co_await self->incident_->directory();
+    const int pid = generation->pid > 0 ? generation->pid : generation->agent_pid();
+    const Placeholders values = {{"pid", std::to_string(pid)},
+                                 {"worker", self->worker_->id},
+                                 {"pool", pool.settings().name},
+                                 {"directory", directory}};
+    Command command;
+    command.argv = fill(pool.settings().capture.command, values);
+    command.capture_output = true;
+    command.max_output = {std::min<std::int64_t>(command.max_output.count, self->room_)};
+    std::string why_not;
+    const auto child = Child::start(pool.context().control, command, why_not);
+    if (!child) {
+        self->missed("the capture command's output", why_not);
+    } else {
+        const bool ended = co_await child->ended(bound);
+        if (!ended) {
+            child->kill_group(SIGKILL);
+            co_await child->ended(1s);
+        }
+        const auto exit = child->exit();
+        if (!ended)
+            self->missed("all of the capture command's output", "it did not end in capture.command_timeout");
+        else if (exit && exit->code != 0)
+            self->missed("all of the capture command's output", command.argv.front() + " ended with " + exit->text());
+        if (!child->output().empty() && co_await self->keep("command.txt", child->output())) ++self->taken_;
+    }
+    self->command_done_ = true;
+}
+
+asio::awaitable<void> Capture::stacks_of_the_dead() {
+    const auto self = shared_from_this();
+    if (!generation_->agent) co_return;
+    std::string stacks = co_await take_stacks(pool_->context(), generation_->agent_pid());
+    if (stacks.empty() || !allowed_) co_return;
+    if (co_await keep("stacks-end.txt", std::move(stacks))) {
+        ++taken_;
+        incident_->note("the worker's faulthandler left the stacks of all threads: stacks-end.txt");
+    }
+}
+
+void Capture::finish() {
+    if (!allowed_) return;
+    incident_->capture_status(missed_ == 0 && taken_ > 0 ? "done" : taken_ > 0 ? "partial" : "failed");
+    incident_->save_details();
+}
+
+asio::awaitable<std::string> take_stacks(Context& context, int agent_pid) {
+    if (agent_pid <= 0 || context.surroundings.run_dir.empty()) co_return std::string{};
+    const std::string path = context.surroundings.run_dir + "/stacks." + std::to_string(agent_pid) + ".txt";
+    co_return co_await offload(context.threads, [path] {
+        std::ifstream in(path, std::ios::binary);
+        std::string text(largest_stacks_file, '\0');
+        in.read(text.data(), static_cast<std::streamsize>(text.size()));
+        text.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
+        ::unlink(path.c_str());
+        return text;
+    });
+}
+
+} // namespace plimsoll::fleet

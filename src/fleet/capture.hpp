@@ -1,0 +1,53 @@
+// The evidence of one incident, taken from one generation of a worker.
+//
+//   trace_window   before the drain, only on suspicion: tracemalloc on, some hundred requests or some seconds
+//   phase_a        before the drain, at most 50 ms of pause: stacks, gc statistics, memory numbers
+//   phase_b        drained but alive, nobody waits: traces, census, retainers, malloc; and the operator's own command
+//
+// Every step has a deadline, and none that fails keeps the recycle from going on: what is missing is said in the incident.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "fleet/journal.hpp"
+#include "fleet/pool.hpp"
+
+namespace plimsoll::fleet {
+
+class Capture : public std::enable_shared_from_this<Capture> {
+public:
+    Capture(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation, std::shared_ptr<Incident> incident);
+
+    // False: nothing may be captured (switched off, no space); the incident says why.
+    boost::asio::awaitable<bool> begin();
+    boost::asio::awaitable<void> trace_window(Duration at_most);
+    boost::asio::awaitable<void> phase_a();
+    boost::asio::awaitable<void> trace_stop();             // for a worker that serves on: the traces alone
+    boost::asio::awaitable<void> phase_b(Duration bound);
+    boost::asio::awaitable<void> stacks_of_the_dead();     // what a faulthandler wrote before the end
+    void finish();                                         // the incident's capture status: done, partial, failed, none
+    bool succeeded() const { return taken_ > 0 && missed_ == 0; }
+
+private:
+    boost::asio::awaitable<bool> ask(std::string command, boost::json::object args, Duration deadline, std::string what);
+    boost::asio::awaitable<bool> keep(std::string name, std::string content);
+    static boost::asio::awaitable<void> run_command(std::shared_ptr<Capture> self, Duration bound);
+    boost::asio::awaitable<void> own_numbers(std::string name);
+    void missed(const std::string& what, const std::string& why);
+
+    std::shared_ptr<Pool> pool_;
+    WorkerPtr worker_;
+    GenerationPtr generation_;
+    std::shared_ptr<Incident> incident_;
+    std::int64_t room_ = 0;                                // bytes left of capture.max_size
+    unsigned taken_ = 0, missed_ = 0;
+    bool allowed_ = false, tracing_ = false, command_done_ = false;
+};
+
+// The file that the agent's faulthandler writes to; read once, then removed. Empty where there is none.
+boost::asio::awaitable<std::string> take_stacks(Context& context, int agent_pid);
+
+} // namespace plimsoll::fleet

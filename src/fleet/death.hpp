@@ -1,0 +1,21 @@
+// How a worker died, in one sentence: its signal or exit code, and whether the kernel killed it for memory.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "fleet/process.hpp"
+#include "sense/memory.hpp"
+
+namespace plimsoll::fleet {
+
+struct Death {
+    std::string verdict;                                   // "app-2 (pid 12) was killed by the kernel: out of memory ..."
+    bool out_of_memory = false;
+};
+// before, after: the cgroup that it lived in, as last seen and now. in_flight: requests that died with it.
+Death explain_death(const std::string& worker, const std::string& process, const std::optional<Exit>& exit,
+                    const std::optional<sense::Cgroup>& before, const std::optional<sense::Cgroup>& after,
+                    std::optional<Bytes> memory, unsigned in_flight);
+
+} // namespace plimsoll::fleet

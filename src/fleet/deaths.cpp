@@ -1,0 +1,128 @@
+// How the pool learns that a worker died, and what it does then: the worker leaves net::Pool at once, so that no further
+// request is sent to a socket that nobody serves; the story is told when its cause is known.
+#include "fleet/death.hpp"
+#include "fleet/monitor.hpp"
+#include "fleet/pool.hpp"
+#include "fleet/probe.hpp"
+#include "fleet/wait.hpp"
+#include "log/log.hpp"
+
+namespace plimsoll::fleet {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration cause_wait = 1500ms;  // an arbiter reaps and speaks within its loop of one second
+constexpr Duration silence_step = 500ms; // between two looks at a worker whose agent hung up
+constexpr int silent_looks = 3;          // unanswered in a row: dead
+constexpr std::size_t dead_kept = 64;
+
+bool cause_known(const Generation& generation) {
+    return generation.exit && (generation.exit->code || generation.exit->signal);
+}
+
+} // namespace
+
+void Pool::watch(const WorkerPtr& worker, const GenerationPtr& generation) {
+    spawn(context_.control, "watch " + worker->id, watch_process(shared_from_this(), worker, generation));
+}
+
+asio::awaitable<void> Pool::watch_process(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
+    const std::shared_ptr<Process> process = generation->process;
+    while (!co_await process->ended(std::chrono::hours{24})) {
+    }
+    // A static server may have come back with another process in the meantime: only the one that is held counts.
+    if (generation->process != process) co_return;
+    if (!generation->exit) generation->exit = process->exit();
+    self->died(worker, generation);
+}
+
+void Pool::look_after(const WorkerPtr& worker, const GenerationPtr& generation) {
+    spawn(context_.control, "silence of " + worker->id, judge_silence(shared_from_this(), worker, generation));
+}
+
+// The connection of an agent whose process we cannot see is gone: the process died, or only the connection did. Its
+// address knows: an answer is alive, and the agent will dial again. Without an address only the agent's return tells.
+asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
+    const std::shared_ptr<Agent> silent = generation->agent;
+    const auto settled = [self, generation, silent] {
+        return generation->gone() || generation->agent != silent || self->context_.stopping;
+    };
+    for (int unanswered = 0; unanswered < silent_looks;) {
+        if (co_await until(settled, silence_step)) co_return;
+        bool answered = false;
+        if (generation->address) {
+            const ProbeResult result = co_await probe(*generation->address, net::Protocol::http,
+                                                      self->settings_.health.path, self->settings_.health.timeout);
+            answered = result.answered;
+        }
+        unanswered = answered ? 0 : unanswered + 1;
+    }
+    if (!settled()) self->died(worker, generation);
+}
+
+void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
+    if (generation->gone()) return;
+    const unsigned lost = in_flight(*generation);
+    take_out(*generation);
+    dead_.push_back(generation);
+    if (dead_.size() > dead_kept) dead_.pop_front();
+    const bool was_ending = generation->ending || context_.stopping;
+    move(*worker, *generation, was_ending ? WorkerState::gone : WorkerState::failed);
+    if (was_ending) return; // whoever ends it knows what comes next
+    spawn(context_.control, "death of " + worker->id, tell_death(shared_from_this(), worker, generation, lost));
+    if (worker->current == generation && !worker->in_recycle) source_->vacated(worker); // else the recycle decides
+}
+
+asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation,
+                                       unsigned in_flight) {
+    co_await until([generation] { return cause_known(*generation); }, cause_wait);
+    // One that never served is told once, not at each of its server's attempts; a recycle tells of its own successor.
+    if (generation->serving_since == Instant{}) {
+        const std::string how = generation->exit ? generation->exit->text() : "cause unknown";
+        self->set_alert(worker->id + " ended before it served: " + how +
+                        (generation->boot_failed ? " (it failed while it loaded the application)" : ""));
+        if (worker->in_recycle || ++worker->boot_failures > 1 || !self->served_once()) co_return;
+    }
+    const bool on_purpose = generation->said_bye || (generation->exit && generation->exit->code == 0);
+    if (on_purpose && in_flight == 0) {
+        log::info("worker_left", {{"pool", self->settings_.name},
+                                  {"worker", worker->id},
+                                  {"generation", generation->number},
+                                  {"process", generation->name_of_process()},
+                                  {"how", generation->exit ? generation->exit->text() : "it said goodbye"}});
+        co_return;
+    }
+    ++self->deaths_;
+    const auto after = co_await self->monitor_->cgroup_now(generation->memory.cgroup);
+    const auto used = generation->memory.anon ? generation->memory.anon : generation->memory.rss;
+    const Death death = explain_death(worker->id, generation->name_of_process(), generation->exit,
+                                      generation->memory.cgroup, after, used, in_flight);
+    const auto incident =
+        self->context_.journal.open({self->settings_.name, worker->id, "death", death.verdict, generation->number});
+    incident->note(death.verdict);
+    if (generation->boot_failed) incident->note("it failed while it loaded the application");
+    if (death.out_of_memory)
+        incident->note("the kernel's count of out-of-memory kills in " + after->path + " rose from " +
+                       std::to_string(*generation->memory.cgroup->oom_kills) + " to " +
+                       std::to_string(*after->oom_kills));
+    incident->details["death"] = {
+        {"code", nullptr}, {"signal", nullptr}, {"out_of_memory", death.out_of_memory}, {"in_flight", in_flight}};
+    auto& told = incident->details["death"].as_object();
+    if (generation->exit && generation->exit->code) told["code"] = *generation->exit->code;
+    if (generation->exit && generation->exit->signal) told["signal"] = *generation->exit->signal;
+    // The place heals by itself: the story ends when its successor serves, or when nobody came.
+    const auto healed = [self, worker, generation] {
+        return self->context_.stopping || (worker->current != generation && worker->serves());
+    };
+    if (co_await until(healed, self->settings_.recycle.ready_timeout) && !self->context_.stopping)
+        incident->note(worker->id + " generation " + std::to_string(worker->current->number) + " (" +
+                       worker->current->name_of_process() + ") serves in its place");
+    else
+        incident->note(self->context_.stopping ? "Plimsoll stopped before another process took its place"
+                                               : "no other process has taken its place yet");
+    incident->close();
+}
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,215 @@
+#include "fleet/fleet.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "fleet/agent_server.hpp"
+#include "fleet/context.hpp"
+#include "fleet/pool.hpp"
+#include "fleet/wait.hpp"
+#include "log/log.hpp"
+
+namespace plimsoll::fleet {
+
+namespace {
+
+constexpr std::size_t slow_threads = 2;
+constexpr Duration sharing_age = std::chrono::seconds{1};
+constexpr Duration smallest_sample_interval = std::chrono::milliseconds{250};
+
+// Agents sample as often as the most curious pool wants to know.
+Duration sample_interval(const config::Config& config) {
+    Duration interval = std::chrono::seconds{1};
+    for (const config::Pool& pool : config.pools) interval = std::min(interval, pool.memory.interval);
+    return std::max(interval, smallest_sample_interval);
+}
+
+bool awaits_agents(const config::Source& source) {
+    return source.kind == config::SourceKind::gunicorn || source.kind == config::SourceKind::uvicorn ||
+           source.kind == config::SourceKind::uwsgi;
+}
+
+} // namespace
+
+struct Fleet::Impl {
+    Impl(asio::io_context& control, const config::Config& config, store::IncidentStore& store, Surroundings around)
+        : journal(threads, store, around.publish),
+          context{control, threads, journal, std::move(around), config.store.path, {}, {}, {}, false},
+          agents(control, {config.proxy.control, config.proxy.token, sample_interval(config)}, events()) {
+        context.sharing = [this](const std::string& domain) { return sharing(domain); };
+    }
+
+    AgentServer::Events events();
+    std::shared_ptr<Pool> pool_of(const std::string& name, std::string& refusal) const;
+    std::shared_ptr<Pool> pool_of(const Hello& hello) const {
+        std::string ignored; // those who were refused have no agent
+        return pool_of(hello.pool, ignored);
+    }
+    unsigned sharing(const std::string& domain);
+    static asio::awaitable<void> stop(Impl* self, std::function<void()> done);
+    template <class Action>
+    ActionResult act(const std::string& pool, Action action) const {
+        const auto found = std::ranges::find(pools, pool, [](const auto& p) { return p->settings().name; });
+        if (found == pools.end()) return {404, {}, "no pool " + pool, std::nullopt};
+        if (context.stopping) return {409, {}, "Plimsoll is stopping", std::nullopt};
+        return action(**found);
+    }
+
+    asio::thread_pool threads{slow_threads};
+    Journal journal;
+    Context context;
+    std::vector<std::shared_ptr<Pool>> pools;
+    AgentServer agents;
+    std::map<std::string, unsigned> sharers; // by memory domain, counted once a second
+    Instant sharers_counted{};
+};
+
+// An agent may leave out its pool where only one can be meant.
+std::shared_ptr<Pool> Fleet::Impl::pool_of(const std::string& name, std::string& refusal) const {
+    if (!name.empty()) {
+        const auto found = std::ranges::find(pools, name, [](const auto& pool) { return pool->settings().name; });
+        if (found != pools.end()) return *found;
+        refusal = "there is no pool " + name + " (PLIMSOLL_POOL)";
+        return nullptr;
+    }
+    if (pools.size() == 1) return pools.front();
+    std::shared_ptr<Pool> only;
+    for (const auto& pool : pools) {
+        if (!awaits_agents(pool->settings().source)) continue;
+        if (only) {
+            refusal = "several pools await agents: set PLIMSOLL_POOL";
+            return nullptr;
+        }
+        only = pool;
+    }
+    if (!only) refusal = "no pool awaits agents: set PLIMSOLL_POOL";
+    return only;
+}
+
+AgentServer::Events Fleet::Impl::events() {
+    AgentServer::Events events;
+    events.admit = [this](const Hello& hello, std::string& refusal) -> std::string {
+        const auto pool = pool_of(hello.pool, refusal);
+        if (!pool) return {};
+        refusal = pool->refuse(hello);
+        return pool->settings().name;
+    };
+    events.connected = [this](std::shared_ptr<Agent> agent) {
+        if (const auto pool = pool_of(agent->hello())) pool->connected(agent);
+    };
+    events.ready = [this](Agent& agent) {
+        if (const auto pool = pool_of(agent.hello())) pool->ready(agent);
+    };
+    events.sample = [this](Agent& agent, const Sample& sample) {
+        if (const auto pool = pool_of(agent.hello())) pool->sample(agent, sample);
+    };
+    events.disconnected = [this](Agent& agent, bool said_bye) {
+        if (const auto pool = pool_of(agent.hello())) pool->disconnected(agent, said_bye);
+    };
+    events.exited = [this](const Exited& word) {
+        std::string ignored; // a word about nobody's worker changes nothing
+        if (const auto pool = pool_of(word.pool, ignored)) pool->exited(word);
+    };
+    return events;
+}
+
+unsigned Fleet::Impl::sharing(const std::string& domain) {
+    const Instant now = Clock::now();
+    if (now - sharers_counted >= sharing_age) {
+        sharers_counted = now;
+        sharers.clear();
+        for (const auto& pool : pools)
+            for (const WorkerPtr& worker : pool->workers()) {
+                if (!worker->current || worker->current->gone()) continue;
+                const std::string where = memory_domain(*worker->current);
+                ++sharers[where];
+                if (worker->current->pid > 0 && where != this_host) ++sharers[this_host];
+            }
+    }
+    const auto found = sharers.find(domain);
+    return found == sharers.end() ? 1U : std::max(1U, found->second);
+}
+
+asio::awaitable<void> Fleet::Impl::stop(Impl* self, std::function<void()> done) {
+    // All pools at once: each has its own bound.
+    const auto left = std::make_shared<std::size_t>(self->pools.size());
+    const auto one = [](std::shared_ptr<Pool> pool, std::shared_ptr<std::size_t> count) -> asio::awaitable<void> {
+        co_await pool->stop();
+        --*count;
+    };
+    for (const auto& pool : self->pools) spawn(self->context.control, "stop " + pool->settings().name, one(pool, left));
+    while (*left > 0) co_await pause(std::chrono::milliseconds{5});
+    self->agents.stop();
+    co_await offload(self->threads, [] { return true; }); // what was said before is with the store by now
+    done();
+}
+
+Fleet::Fleet(asio::io_context& control, const config::Config& config, std::vector<std::shared_ptr<net::Pool>> pools,
+             store::IncidentStore& store, Surroundings surroundings)
+    : impl_(std::make_unique<Impl>(control, config, store, std::move(surroundings))) {
+    impl_->context.token = config.proxy.token;
+    for (std::size_t i = 0; i < config.pools.size(); ++i)
+        impl_->pools.push_back(std::make_shared<Pool>(impl_->context, config.pools[i], pools.at(i)));
+}
+
+Fleet::~Fleet() {
+    impl_->context.stopping = true;
+    impl_->threads.join(); // the last words of incidents reach the store
+}
+
+std::string Fleet::start() {
+    std::string problem = impl_->agents.start();
+    if (!problem.empty()) return problem;
+    const auto addresses = impl_->agents.addresses();
+    // Children live on this machine: the unix socket, where there is one, needs no token.
+    const auto local = std::ranges::find_if(addresses, [](const std::string& a) { return !a.starts_with("tcp:"); });
+    if (local != addresses.end())
+        impl_->context.control_address = *local;
+    else if (!addresses.empty())
+        impl_->context.control_address = addresses.front();
+    for (const auto& pool : impl_->pools) {
+        problem = pool->start();
+        if (!problem.empty()) return problem;
+    }
+    return {};
+}
+
+void Fleet::apply(const config::Config& config) {
+    for (const auto& pool : impl_->pools) {
+        const auto found = std::ranges::find(config.pools, pool->settings().name, &config::Pool::name);
+        if (found != config.pools.end()) pool->apply(*found);
+    }
+}
+
+void Fleet::stop(std::function<void()> done) {
+    impl_->context.stopping = true;
+    spawn(impl_->context.control, "stop", Impl::stop(impl_.get(), std::move(done)));
+}
+
+bool Fleet::ready() const {
+    return std::ranges::all_of(impl_->pools, [](const auto& pool) { return pool->serving() > 0; });
+}
+
+std::vector<PoolView> Fleet::view() const {
+    std::vector<PoolView> views;
+    for (const auto& pool : impl_->pools) views.push_back(pool->view());
+    return views;
+}
+
+ActionResult Fleet::drain(const std::string& pool, const std::string& worker) {
+    return impl_->act(pool, [&](Pool& found) { return found.drain(worker); });
+}
+ActionResult Fleet::undrain(const std::string& pool, const std::string& worker) {
+    return impl_->act(pool, [&](Pool& found) { return found.undrain(worker); });
+}
+ActionResult Fleet::recycle(const std::string& pool, const std::string& worker, const std::string& why) {
+    return impl_->act(pool, [&](Pool& found) { return found.recycle(worker, why); });
+}
+ActionResult Fleet::capture(const std::string& pool, const std::string& worker) {
+    return impl_->act(pool, [&](Pool& found) { return found.take_capture(worker, false); });
+}
+ActionResult Fleet::trace(const std::string& pool, const std::string& worker) {
+    return impl_->act(pool, [&](Pool& found) { return found.take_capture(worker, true); });
+}
+
+} // namespace plimsoll::fleet

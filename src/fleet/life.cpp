@@ -1,0 +1,184 @@
+// What a generation goes through between its announcement and its end: the pool's verbs for it.
+#include <algorithm>
+#include <cstdio>
+
+#include "fleet/pool.hpp"
+#include "fleet/probe.hpp"
+#include "fleet/recycler.hpp"
+#include "fleet/wait.hpp"
+#include "log/log.hpp"
+
+namespace plimsoll::fleet {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Where nobody tells how many requests an asynchronous worker can take. Bounded, so that a stalled worker cannot swallow
+// the whole queue; high enough that an event loop is never starved. A limit learned from latency will replace it.
+constexpr unsigned slots_when_unbounded = 64;
+constexpr Duration first_probe_pause = 20ms, longest_probe_pause = 500ms;
+constexpr Duration idle_when_unknown = 1500ms; // below the shortest keep-alive there is: gunicorn's 2 s
+constexpr Duration longest_idle = 60s;
+
+std::string seconds_text(Duration length) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2f s", std::chrono::duration<double>(length).count());
+    return text;
+}
+
+bool one_request_a_connection(const Generation& generation) {
+    if (!generation.agent) return false;
+    const Hello& hello = generation.agent->hello();
+    if (hello.keep_alive) return *hello.keep_alive <= 0;
+    return hello.server == "gunicorn" && hello.worker_class == "sync";
+}
+
+// Below the server's own, by a quarter: the proxy must be the one that closes.
+Duration idle_time(const config::Pool& settings, const Generation& generation) {
+    if (settings.upstream.idle_timeout) return *settings.upstream.idle_timeout;
+    if (!generation.agent || !generation.agent->hello().keep_alive) return idle_when_unknown;
+    const std::chrono::duration<double> rest(*generation.agent->hello().keep_alive * 0.75);
+    return std::min(std::chrono::duration_cast<Duration>(rest), longest_idle);
+}
+
+// gunicorn says on its command line how many requests a worker serves at once, and is the one server whose workers would
+// take more than that into a backlog where nobody sees them.
+std::optional<unsigned> slots_by_command(const std::vector<std::string>& argv) {
+    const bool gunicorn = std::ranges::any_of(
+        argv, [](const std::string& part) { return part == "gunicorn" || part.ends_with("/gunicorn"); });
+    if (!gunicorn) return std::nullopt;
+    const auto value = [&](std::string_view brief, std::string_view whole) -> std::string {
+        for (std::size_t i = 0; i < argv.size(); ++i) {
+            if ((argv[i] == brief || argv[i] == whole) && i + 1 < argv.size()) return argv[i + 1];
+            if (argv[i].starts_with(std::string(whole) + "=")) return argv[i].substr(whole.size() + 1);
+        }
+        return {};
+    };
+    const std::string worker_class = value("-k", "--worker-class");
+    if (!worker_class.empty() && worker_class != "sync" && worker_class != "gthread") return std::nullopt;
+    const int threads = std::atoi(value("", "--threads").c_str());
+    return threads > 0 ? static_cast<unsigned>(threads) : 1U;
+}
+
+} // namespace
+
+unsigned Pool::slots_of(const Generation& generation) const {
+    if (settings_.source.slots > 0) return settings_.source.slots;
+    if (generation.agent) {
+        const Hello& hello = generation.agent->hello();
+        if (hello.threads) return *hello.threads > 0 ? *hello.threads : slots_when_unbounded;
+        if (hello.worker_class == "sync") return 1;
+    }
+    return slots_by_command(settings_.source.command).value_or(slots_when_unbounded);
+}
+
+void Pool::move(const Worker& worker, Generation& generation, WorkerState state) {
+    if (!may_follow(generation.state, state)) return;
+    generation.state = state;
+    generation.since = Clock::now();
+    log::debug("worker_state", {{"pool", settings_.name},
+                                {"worker", worker.id},
+                                {"generation", generation.number},
+                                {"state", to_string(state)}});
+    context_.journal.publish("worker", {{"pool", settings_.name},
+                                        {"id", worker.id},
+                                        {"generation", generation.number},
+                                        {"state", to_string(state)},
+                                        {"pid", generation.pid > 0 ? generation.pid : generation.agent_pid()}});
+}
+
+asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPtr generation, Duration bound) {
+    const auto self = shared_from_this();
+    const Instant deadline = Clock::now() + bound;
+    const auto told = [self, generation] {
+        return generation->ready || generation->gone() || !generation->agent || self->context_.stopping;
+    };
+    // Listeners are open before the application is loaded: a probe would only wait in the backlog.
+    if (!co_await until(told, bound))
+        co_return Readiness{false, "its application was not loaded after " + seconds_text(bound)};
+    move(*worker, *generation, WorkerState::warming);
+    std::string problem = "no time was left for a request";
+    Duration rest = first_probe_pause;
+    while (!generation->gone() && !context_.stopping) {
+        if (!generation->address) co_return Readiness{true, "has started (it has no address of its own)"};
+        const Duration left = deadline - Clock::now();
+        if (left <= Duration::zero())
+            co_return Readiness{false, "it did not answer a request in " + seconds_text(bound) + " (" + problem + ")"};
+        const ProbeResult result = co_await probe(*generation->address, net::Protocol::http, settings_.health.path,
+                                                  std::min(left, settings_.health.timeout));
+        if (result.answered && !generation->gone())
+            co_return Readiness{true, "answered " + std::to_string(result.status) + " after " +
+                                          seconds_text(Clock::now() - generation->born)};
+        problem = result.problem;
+        co_await pause(std::min(left, rest));
+        rest = std::min(rest * 2, longest_probe_pause);
+    }
+    if (context_.stopping) co_return Readiness{false, "Plimsoll is stopping"};
+    co_return Readiness{false, "it ended before it answered" +
+                                   (generation->exit ? ": " + generation->exit->text() : std::string{})};
+}
+
+asio::awaitable<void> Pool::attend(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
+    while (!generation->gone() && !self->context_.stopping) {
+        const Readiness readiness =
+            co_await self->make_ready(worker, generation, self->settings_.recycle.ready_timeout);
+        if (generation->gone() || generation->ending || self->context_.stopping) co_return;
+        if (readiness.ready) {
+            log::info("worker_ready", {{"pool", self->settings_.name},
+                                       {"worker", worker->id},
+                                       {"generation", generation->number},
+                                       {"process", generation->name_of_process()},
+                                       {"how", readiness.text}});
+            self->put_in_service(worker, generation);
+            self->recycler_->healed();
+            self->set_alert({});
+            co_return;
+        }
+        self->set_alert(worker->id + " is not ready: " + readiness.text);
+    }
+}
+
+void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generation) {
+    if (generation->gone() || generation->key != 0) return;
+    generation->slots = slots_of(*generation);
+    if (generation->address) {
+        net::Endpoint endpoint;
+        endpoint.worker = worker->id;
+        endpoint.address = *generation->address;
+        endpoint.keep_alive = !one_request_a_connection(*generation);
+        endpoint.idle_time = idle_time(settings_, *generation);
+        generation->key = net_->add(std::move(endpoint), generation->slots);
+    }
+    generation->serving_since = Clock::now();
+    move(*worker, *generation, WorkerState::serving);
+    ++times_served_;
+    worker->boot_failures = 0;
+    if (worker->held)
+        move(*worker, *generation, WorkerState::draining); // an operator's drain outlives the process
+    else
+        accept(*generation, true);
+    source_->serves(worker, generation);
+}
+
+void Pool::accept(Generation& generation, bool accepting) {
+    if (generation.key != 0) net_->accept(generation.key, accepting);
+}
+
+void Pool::take_out(Generation& generation) {
+    if (generation.key == 0) return;
+    generation.served = net_->requests(generation.key);
+    net_->remove(generation.key);
+    if (context_.surroundings.close_idle) context_.surroundings.close_idle(generation.key, [] {});
+    generation.key = 0;
+}
+
+unsigned Pool::in_flight(const Generation& generation) const {
+    return generation.key ? net_->in_flight(generation.key) : 0;
+}
+
+std::uint64_t Pool::requests(const Generation& generation) const {
+    return generation.key ? net_->requests(generation.key) : generation.served;
+}
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,97 @@
+#include "fleet/marker.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/json.hpp>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "log/log.hpp"
+
+namespace plimsoll::fleet {
+
+namespace asio = boost::asio;
+
+namespace {
+
+std::string path_of(const Context& context, const std::string& pool) {
+    return context.state_dir + "/recycle-" + pool + ".json";
+}
+
+// Written beside and renamed, so that it is there whole or not at all.
+bool replace_file(const std::string& path, const std::string& text) {
+    const std::string beside = path + ".new";
+    const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) return false;
+    const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    ::close(fd);
+    return written && std::rename(beside.c_str(), path.c_str()) == 0;
+}
+
+} // namespace
+
+struct Marker::Desk {
+    asio::strand<asio::thread_pool::executor_type> order;
+    std::string path;
+};
+
+Marker::Marker(Context& context, std::string pool)
+    : desk_(std::make_shared<Desk>(Desk{asio::make_strand(context.threads), path_of(context, pool)})) {}
+
+void Marker::write(const LeftOver& what) {
+    boost::json::object json{{"incident", what.incident},
+                             {"worker", what.worker},
+                             {"stage", what.stage},
+                             {"generation", what.generation},
+                             {"pid", what.pid},
+                             {"server", what.server},
+                             {"started_at", what.started_at},
+                             {"marked_at", what.marked_at}};
+    asio::post(desk_->order, [desk = desk_, text = boost::json::serialize(json)] {
+        if (!replace_file(desk->path, text))
+            log::warn("recycle_not_marked", {{"file", desk->path},
+                                             {"effect", "after a crash in the middle of this "
+                                                        "recycle it could not be finished"}});
+    });
+}
+
+void Marker::erase() {
+    asio::post(desk_->order, [desk = desk_] { ::unlink(desk->path.c_str()); });
+}
+
+std::optional<LeftOver> Marker::read(const Context& context, const std::string& pool) {
+    std::ifstream in(path_of(context, pool), std::ios::binary);
+    if (!in) return std::nullopt;
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    boost::system::error_code ec;
+    const boost::json::value json = boost::json::parse(text, ec);
+    if (ec || !json.is_object()) return std::nullopt; // half a file says nothing: the store closed the incident anyway
+    const boost::json::object& object = json.get_object();
+    const auto string = [&](const char* key) {
+        const auto* value = object.if_contains(key);
+        return value && value->is_string() ? std::string(value->get_string()) : std::string{};
+    };
+    const auto number = [&](const char* key) {
+        const auto* value = object.if_contains(key);
+        boost::system::error_code bad;
+        const double n = value && value->is_number() ? value->to_number<double>(bad) : 0;
+        return bad ? 0 : n;
+    };
+    LeftOver left;
+    left.incident = string("incident");
+    left.worker = string("worker");
+    left.stage = string("stage");
+    left.generation = static_cast<unsigned>(number("generation"));
+    left.pid = static_cast<int>(number("pid"));
+    left.server = static_cast<int>(number("server"));
+    left.started_at = number("started_at");
+    left.marked_at = number("marked_at");
+    if (left.incident.empty()) return std::nullopt;
+    return left;
+}
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,161 @@
+#include "fleet/monitor.hpp"
+
+#include <algorithm>
+
+#include <unistd.h>
+
+#include "fleet/pool.hpp"
+#include "fleet/process_tree.hpp"
+#include "fleet/recycler.hpp"
+#include "fleet/wait.hpp"
+
+namespace plimsoll::fleet {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration slow_interval = 15s;
+constexpr Duration first_slow_look = 500ms; // limits come from it: soon after the start
+
+// statm of a command's process without an agent: its wrapper or supervisor and whatever lives below it, together.
+std::optional<sense::Statm> statm_of_tree(const sense::Reader& reader, int pid) {
+    std::optional<sense::Statm> sum;
+    for (const int each : process_tree(pid)) {
+        const auto statm = reader.statm(each);
+        if (!statm) continue;
+        if (!sum) sum.emplace();
+        sum->rss = sum->rss + statm->rss;
+        sum->shared = sum->shared + statm->shared;
+    }
+    return sum;
+}
+
+std::vector<GenerationPtr> alive(Pool& pool) {
+    std::vector<GenerationPtr> found;
+    for (const WorkerPtr& worker : pool.workers())
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation && !generation->gone()) found.push_back(generation);
+    return found;
+}
+
+} // namespace
+
+Monitor::Monitor(Pool& pool)
+    : pool_(pool), reader_(std::make_shared<sense::Reader>("/proc", pool.settings().memory.cgroup_root)) {}
+
+void Monitor::start() {
+    host_ = reader_->host();
+    spawn(pool_.context().control, "memory of " + pool_.settings().name, poll(pool_.shared_from_this()));
+    spawn(pool_.context().control, "slow memory of " + pool_.settings().name, poll_slowly(pool_.shared_from_this()));
+}
+
+asio::awaitable<void> Monitor::poll(std::shared_ptr<Pool> pool) {
+    while (!pool->context().stopping) {
+        Monitor& self = pool->monitor();
+        const Instant now = Clock::now();
+        for (const GenerationPtr& generation : alive(*pool)) {
+            if (generation->pid > 0) self.read(*generation, now);
+            self.judge(*generation, now);
+        }
+        pool->recycler().tick(now);
+        co_await pause(pool->settings().memory.interval);
+    }
+}
+
+asio::awaitable<void> Monitor::poll_slowly(std::shared_ptr<Pool> pool) {
+    Instant due = Clock::now() + first_slow_look;
+    while (!pool->context().stopping) {
+        // Those that have never been looked at do not wait for the next round: their limit hangs on it.
+        const bool all = Clock::now() >= due;
+        if (all) due = Clock::now() + slow_interval;
+        for (const GenerationPtr& generation : alive(*pool))
+            if (all || !generation->memory.looked_at) co_await pool->monitor().look_closely(generation);
+        co_await pause(first_slow_look);
+    }
+}
+
+void Monitor::read(Generation& generation, Instant now) {
+    const bool whole_tree = generation.child && !generation.agent;
+    const auto statm = whole_tree ? statm_of_tree(*reader_, generation.pid) : reader_->statm(generation.pid);
+    if (!statm) return; // the last reading ages and becomes unknown
+    generation.memory.anon = statm->anon();
+    generation.memory.rss = statm->rss;
+    generation.memory.taken = now;
+    generation.memory.taken_at = std::chrono::system_clock::now();
+    generation.memory.source = "proc";
+}
+
+void Monitor::take(Generation& generation, const Sample& sample) {
+    generation.sample = sample;
+    if (generation.pid > 0) return; // our own reading is fresher
+    generation.memory.anon = sample.anon;
+    generation.memory.rss = sample.rss;
+    generation.memory.taken = sample.taken;
+    generation.memory.taken_at = std::chrono::system_clock::now();
+    generation.memory.source = "agent";
+}
+
+void Monitor::judge(Generation& generation, Instant now) {
+    MemoryReading& memory = generation.memory;
+    memory.limit = limit_of(generation);
+    const Duration stale_after = pool_.settings().memory.stale_after;
+    const auto used = memory.used(now, stale_after);
+    if (used && takes_requests(generation.state)) memory.floor = std::min(memory.floor.value_or(*used), *used);
+    if (generation.key == 0) return;
+    const auto pressure = memory.pressure(now, stale_after);
+    const Bytes headroom = pressure ? *memory.limit - *used : Bytes{};
+    pool_.net().observe(generation.key, pressure.value_or(-1), headroom);
+}
+
+std::optional<Bytes> Monitor::limit_of(const Generation& generation) const {
+    if (pool_.settings().memory.limit) return pool_.settings().memory.limit;
+    std::optional<Bytes> limit;
+    const auto share = [&limit](std::optional<Bytes> whole, unsigned sharers) {
+        if (!whole) return;
+        const Bytes part{whole->count / std::max(1U, sharers)};
+        limit = std::min(limit.value_or(part), part);
+    };
+    if (generation.pid > 0) {
+        if (const auto& cgroup = generation.memory.cgroup)
+            share(cgroup->limit, pool_.context().sharing(memory_domain(generation)));
+        if (host_) share(host_->total, pool_.context().sharing(this_host));
+        return limit;
+    }
+    // Another container: only its agent knows how much it may use, and its siblings there share it.
+    if (!generation.agent) return limit;
+    const auto whole = generation.sample && generation.sample->cgroup_limit ? generation.sample->cgroup_limit
+                                                                            : generation.agent->hello().memory_limit;
+    share(whole, pool_.context().sharing(memory_domain(generation)));
+    return limit;
+}
+
+asio::awaitable<void> Monitor::look_closely(std::shared_ptr<Generation> generation) {
+    if (generation->pid <= 0) co_return;
+    generation->memory.looked_at = true;
+    struct Look {
+        std::optional<sense::Rollup> rollup;
+        std::optional<sense::Cgroup> cgroup;
+    };
+    const Look look = co_await offload(pool_.context().threads, [reader = reader_, pid = generation->pid] {
+        return Look{reader->smaps_rollup(pid), reader->cgroup(pid)};
+    });
+    if (look.rollup) generation->memory.rollup = look.rollup;
+    if (look.cgroup) generation->memory.cgroup = look.cgroup;
+}
+
+asio::awaitable<std::optional<sense::Cgroup>> Monitor::cgroup_now(std::optional<sense::Cgroup> as_last_seen) {
+    if (!as_last_seen) co_return std::nullopt;
+    std::vector<int> witnesses = {::getpid()};
+    for (const GenerationPtr& generation : alive(pool_))
+        if (generation->pid > 0 && witnesses.size() < 16) witnesses.push_back(generation->pid);
+    co_return co_await offload(
+        pool_.context().threads,
+        [reader = reader_, witnesses, path = as_last_seen->path]() -> std::optional<sense::Cgroup> {
+            for (const int pid : witnesses)
+                if (auto cgroup = reader->cgroup(pid); cgroup && cgroup->path == path) return cgroup;
+            return std::nullopt;
+        });
+}
+
+} // namespace plimsoll::fleet

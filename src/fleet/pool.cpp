@@ -1,0 +1,147 @@
+#include "fleet/pool.hpp"
+
+#include <algorithm>
+
+#include "fleet/monitor.hpp"
+#include "fleet/recycler.hpp"
+#include "fleet/wait.hpp"
+#include "log/log.hpp"
+
+namespace plimsoll::fleet {
+
+using namespace std::chrono_literals;
+
+Pool::Pool(Context& context, config::Pool settings, std::shared_ptr<net::Pool> net)
+    : context_(context), settings_(std::move(settings)), net_(std::move(net)),
+      monitor_(std::make_unique<Monitor>(*this)), recycler_(std::make_unique<Recycler>(*this)) {}
+
+Pool::~Pool() = default;
+
+std::string Pool::start() {
+    std::string why_not;
+    source_ = make_source(*this, why_not);
+    if (!source_) return "pool " + settings_.name + ": " + why_not;
+    recycler_->resume(); // before the first worker comes: an earlier life may have left a recycle half done
+    why_not = source_->start();
+    if (!why_not.empty()) return "pool " + settings_.name + ": " + why_not;
+    monitor_->start();
+    return {};
+}
+
+void Pool::apply(const config::Pool& settings) {
+    // The source is fixed while the program runs: another command or another count of workers needs a restart.
+    const config::Source source = settings_.source;
+    settings_ = settings;
+    settings_.source = source;
+    settings_.source.slots = settings.source.slots;
+    net_->configure(settings_);
+    recycler_->configure();
+    for (const WorkerPtr& worker : workers_) {
+        worker->not_improved.reset(); // other limits, another judgement
+        for (const GenerationPtr& generation : {worker->current, worker->next}) {
+            if (!generation || generation->key == 0) continue;
+            generation->slots = slots_of(*generation);
+            net_->set_slots(generation->key, generation->slots);
+        }
+    }
+}
+
+asio::awaitable<void> Pool::stop() {
+    const auto self = shared_from_this();
+    for (const WorkerPtr& worker : workers_)
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation) accept(*generation, false);
+    if (source_) co_await source_->stop();
+    for (const WorkerPtr& worker : workers_)
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation) take_out(*generation);
+}
+
+WorkerPtr Pool::find(const std::string& id) const {
+    const auto found = std::ranges::find(workers_, id, [](const WorkerPtr& worker) { return worker->id; });
+    return found == workers_.end() ? nullptr : *found;
+}
+
+unsigned Pool::serving() const {
+    return static_cast<unsigned>(std::ranges::count_if(workers_, [](const WorkerPtr& w) { return w->serves(); }));
+}
+
+std::optional<std::string> Pool::alert() const {
+    if (!recycler_->alert().empty()) return recycler_->alert();
+    if (!alert_.empty()) return alert_;
+    return std::nullopt;
+}
+
+void Pool::set_alert(std::string why) {
+    if (why == alert_) return;
+    alert_ = std::move(why);
+    if (!alert_.empty()) log::error("pool_alert", {{"pool", settings_.name}, {"alert", alert_}});
+    context_.journal.publish("alert", {{"pool", settings_.name}, {"alert", alert_}});
+}
+
+PoolView Pool::view() const {
+    const Instant now = Clock::now();
+    PoolView view;
+    view.name = settings_.name;
+    view.source = to_string(settings_.source.kind);
+    for (const std::size_t waiting : net_->stats().queued) view.queued += waiting;
+    view.serving = serving();
+    view.alert = alert();
+    view.deaths = deaths_;
+    for (const WorkerPtr& worker : workers_)
+        view.workers.push_back(view_of(*worker, settings_.name, *net_, now, settings_.memory.stale_after));
+    recycler_->describe(view);
+    return view;
+}
+
+WorkerPtr Pool::add_worker() {
+    unsigned number = 1;
+    const auto taken = [&](unsigned n) {
+        return std::ranges::any_of(workers_, [n](const WorkerPtr& worker) { return worker->number == n; });
+    };
+    while (taken(number)) ++number;
+    auto worker = std::make_shared<Worker>();
+    worker->place = ++last_place_;
+    worker->number = number;
+    worker->id = settings_.name + "-" + std::to_string(number);
+    const auto after =
+        std::ranges::find_if(workers_, [number](const WorkerPtr& other) { return other->number > number; });
+    workers_.insert(after, worker);
+    return worker;
+}
+
+void Pool::drop_worker(const WorkerPtr& worker) {
+    log::info("worker_dropped", {{"pool", settings_.name}, {"worker", worker->id}});
+    std::erase(workers_, worker);
+}
+
+GenerationPtr Pool::new_generation(Worker& worker) {
+    auto generation = std::make_shared<Generation>();
+    generation->number = ++worker.generations;
+    generation->born = generation->since = Clock::now();
+    generation->started_at = std::chrono::system_clock::now();
+    return generation;
+}
+
+void Pool::install(const WorkerPtr& worker, const GenerationPtr& generation) {
+    worker->current = generation;
+    spawn(context_.control, "attend " + worker->id, attend(shared_from_this(), worker, generation));
+}
+
+namespace {
+
+asio::awaitable<void> drop_if_empty(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr last, Duration after) {
+    const auto filled = [pool, worker, last] { return pool->context().stopping || worker->current != last; };
+    // Only where the place still shows the one that left: a successor that came meanwhile keeps it.
+    if (!co_await until(filled, after) && last->gone()) pool->drop_worker(worker);
+}
+
+} // namespace
+
+void Pool::forget_place(const WorkerPtr& worker, Duration after) {
+    if (!worker->current) return;
+    spawn(context_.control, "empty place " + worker->id,
+          drop_if_empty(shared_from_this(), worker, worker->current, after));
+}
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,38 @@
+#include "fleet/process_tree.hpp"
+
+#include <fstream>
+#include <string>
+
+#include "sense/memory.hpp"
+
+namespace plimsoll::fleet {
+
+namespace {
+
+constexpr std::size_t largest_tree = 64;
+constexpr int deepest_ancestor = 16;
+
+} // namespace
+
+std::vector<int> process_tree(int pid) {
+    std::vector<int> tree = {pid};
+    for (std::size_t i = 0; i < tree.size() && tree.size() < largest_tree; ++i) {
+        const std::string of = std::to_string(tree[i]);
+        std::ifstream children("/proc/" + of + "/task/" + of + "/children");
+        for (int child = 0; tree.size() < largest_tree && children >> child;) tree.push_back(child);
+    }
+    return tree;
+}
+
+bool descends_from(int pid, int ancestor) {
+    const sense::Reader proc;
+    for (int depth = 0; depth < deepest_ancestor && pid > 1; ++depth) {
+        if (pid == ancestor) return true;
+        const auto stat = proc.stat(pid);
+        if (!stat) return false;
+        pid = stat->parent;
+    }
+    return false;
+}
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,12 @@
+// Who is whose child, by /proc. A command may be a wrapper or a little supervisor of its own: the worker that counts then
+// lives below the process that was started.
+#pragma once
+
+#include <vector>
+
+namespace plimsoll::fleet {
+
+std::vector<int> process_tree(int pid);                    // itself first; at most 64, deeper ones are left out
+bool descends_from(int pid, int ancestor);                 // itself counts
+
+} // namespace plimsoll::fleet

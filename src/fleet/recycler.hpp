@@ -1,0 +1,58 @@
+// When a worker of a pool is recycled, and what is told of it. The planner (plimsoll/fleet/recycle_planner.hpp) keeps the
+// promises about capacity; one Recycle (recycle.hpp) at a time does the work.
+//
+//   reading >= hard_limit --wish-.
+//   reading >= soft_limit --wish-+--> planner --> Recycle
+//   an operator --now, or refused'
+//
+// A worker whose successor is over the same limit again, though it has hardly served, is not recycled a second time for it:
+// that is a new incident and an alert, since another recycle would change as little.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fleet/marker.hpp"
+#include "fleet/pool.hpp"
+
+namespace plimsoll::fleet {
+
+class Recycle;
+
+class Recycler {
+public:
+    explicit Recycler(Pool& pool);
+    ~Recycler();
+    void configure();
+    void resume();                                         // a recycle that an earlier life of the program left behind
+    void tick(Instant now);                                // after each round of readings
+    ActionResult request(const WorkerPtr& worker, const std::string& why);
+    bool recycles(const Worker& worker) const;
+    void healed();                                         // a worker has become ready without our doing
+    const std::string& alert() const;
+    void describe(PoolView& view) const;
+
+    // What the running Recycle came to.
+    enum class End : std::uint8_t { done, no_successor, stuck, abandoned };
+    void finished(const WorkerPtr& worker, RecycleCause cause, End end, const std::string& why);
+    void captured(bool whole);
+    std::string why_not_drain_first(const Worker& worker) const;   // where a successor cannot come first; empty: capacity allows it
+    Marker& marker() { return marker_; }
+
+private:
+    std::vector<RecyclePlanner::Place> places() const;
+    void judge(const WorkerPtr& worker, Instant now);
+    void not_improved(const WorkerPtr& worker, RecycleCause cause, const std::string& numbers);
+    std::shared_ptr<Incident> begin(const WorkerPtr& worker, RecycleCause cause, const std::string& why);
+    void tell_why_it_waits(Instant now);
+    static boost::asio::awaitable<void> settle(std::shared_ptr<Pool> pool, LeftOver left, std::shared_ptr<Incident> incident);
+
+    Pool& pool_;
+    RecyclePlanner planner_;
+    Marker marker_;
+    std::shared_ptr<Recycle> running_;
+    std::string waits_;                                    // why the most urgent wish waits, as last logged
+    std::uint64_t recycles_ok_ = 0, recycles_failed_ = 0, captures_ok_ = 0, captures_failed_ = 0;
+};
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,66 @@
+#include "fleet/source/ending.hpp"
+
+#include <csignal>
+
+#include "fleet/wait.hpp"
+
+namespace plimsoll::fleet {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration signal_deadline = 2s; // for an agent to pass a signal on
+
+struct Rung {
+    int signal;
+    const char* name;
+};
+constexpr Rung ladder[] = {{SIGTERM, "SIGTERM"}, {SIGABRT, "SIGABRT"}, {SIGKILL, "SIGKILL"}};
+
+bool same_server(const Hello& a, const Hello& b) {
+    return a.ppid == b.ppid && a.host == b.host && a.pid_namespace == b.pid_namespace;
+}
+
+} // namespace
+
+std::shared_ptr<Agent> agent_beside(Pool& pool, const Generation& generation) {
+    if (!generation.agent) return nullptr;
+    const Hello& hello = generation.agent->hello();
+    for (const WorkerPtr& worker : pool.workers())
+        for (const GenerationPtr& other : {worker->current, worker->next}) {
+            if (!other || other.get() == &generation || !other->agent_connected() || other->gone()) continue;
+            if (same_server(other->agent->hello(), hello)) return other->agent;
+        }
+    return generation.agent_connected() ? generation.agent : nullptr;
+}
+
+asio::awaitable<std::string> send_signal(std::shared_ptr<Pool> pool, GenerationPtr generation, int signal) {
+    if (generation->process) {
+        std::string why_not;
+        generation->process->send(signal, why_not);
+        co_return why_not;
+    }
+    const auto agent = agent_beside(*pool, *generation);
+    if (!agent) co_return std::string("its process is not visible here, and no agent of its server is connected");
+    boost::json::object args{{"pid", generation->agent_pid()}, {"signal", signal}};
+    const CommandResult result = co_await agent->command("signal", std::move(args), signal_deadline);
+    co_return result.ok ? std::string{} : "its agent did not pass the signal on: " + result.error;
+}
+
+asio::awaitable<bool> end_by_signals(std::shared_ptr<Pool> pool, GenerationPtr generation, bool told, Said said) {
+    const Duration bound = pool->settings().recycle.end_timeout;
+    for (const Rung& rung : ladder) {
+        if (generation->gone()) co_return true;
+        if (rung.signal != SIGTERM) said("it did not end in time: " + std::string(rung.name));
+        if (rung.signal != SIGTERM || !told) {
+            const std::string why_not = co_await send_signal(pool, generation, rung.signal);
+            if (!why_not.empty() && !generation->gone())
+                said(std::string(rung.name) + " could not be sent: " + why_not);
+        }
+        if (co_await until([generation] { return generation->gone(); }, bound)) co_return true;
+    }
+    co_return generation->gone();
+}
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,50 @@
+#include "fleet/source/last_words.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <vector>
+
+namespace plimsoll::fleet {
+
+namespace {
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+    std::vector<std::string_view> lines;
+    while (!text.empty()) {
+        const auto end = text.find('\n');
+        std::string_view line = text.substr(0, end);
+        while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+        if (!line.empty()) lines.push_back(line);
+        if (end == std::string_view::npos) break;
+        text.remove_prefix(end + 1);
+    }
+    return lines;
+}
+
+// "ModuleNotFoundError: No module named 'app'": a dotted name at the very beginning that ends as Python's do.
+bool is_exception(std::string_view line) {
+    const auto colon = line.find(':');
+    const std::string_view name = line.substr(0, colon);
+    const bool dotted = !name.empty() && std::ranges::all_of(name, [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
+    });
+    return dotted && (name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Exit"));
+}
+
+bool is_error(std::string_view line) {
+    return line.find("[ERROR]") != std::string_view::npos || line.find("rror: ") != std::string_view::npos ||
+           line.starts_with("ERROR");
+}
+
+} // namespace
+
+std::string last_words(std::string_view output) {
+    const auto lines = lines_of(output);
+    for (auto line = lines.rbegin(); line != lines.rend(); ++line)
+        if (is_exception(*line)) return std::string(*line);
+    for (auto line = lines.rbegin(); line != lines.rend(); ++line)
+        if (is_error(*line)) return std::string(*line);
+    return lines.empty() ? std::string{} : std::string(lines.back());
+}
+
+} // namespace plimsoll::fleet

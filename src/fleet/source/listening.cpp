@@ -1,0 +1,68 @@
+#include "fleet/source/listening.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "fleet/fd.hpp"
+
+namespace plimsoll::fleet {
+
+namespace {
+
+constexpr const char* listening = "0A"; // TCP_LISTEN in the state column
+
+// Inodes of the listening TCP sockets with this port, in the process's network namespace.
+std::set<std::string> listener_inodes(int pid, std::uint16_t port) {
+    std::set<std::string> inodes;
+    for (const char* table : {"tcp", "tcp6"}) {
+        std::ifstream in("/proc/" + std::to_string(pid) + "/net/" + table);
+        std::string line;
+        std::getline(in, line); // the names of the columns
+        while (std::getline(in, line)) {
+            std::istringstream columns(line);
+            std::string number, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
+            columns >> number >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
+            const auto colon = local.rfind(':');
+            if (state != listening || colon == std::string::npos) continue;
+            if (std::strtoul(local.c_str() + colon + 1, nullptr, 16) == port) inodes.insert("socket:[" + inode + "]");
+        }
+    }
+    return inodes;
+}
+
+} // namespace
+
+std::optional<int> listener_pid(const net::Address& address) {
+    sockaddr_storage storage{};
+    socklen_t length = 0;
+    if (address.family != net::Address::Family::unix_socket || !net::to_sockaddr(address, storage, length))
+        return std::nullopt;
+    const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd || ::connect(fd.get(), reinterpret_cast<sockaddr*>(&storage), length) != 0) return std::nullopt;
+    ucred credentials{};
+    length = sizeof credentials;
+    if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0 || credentials.pid <= 0)
+        return std::nullopt;
+    return credentials.pid;
+}
+
+bool listens_on(int pid, const net::Address& address) {
+    if (address.family != net::Address::Family::tcp) return listener_pid(address) == pid;
+    const auto inodes = listener_inodes(pid, address.port);
+    if (inodes.empty()) return false;
+    std::error_code ec;
+    for (std::filesystem::directory_iterator fd("/proc/" + std::to_string(pid) + "/fd", ec), end; !ec && fd != end;
+         fd.increment(ec)) {
+        std::error_code gone; // a descriptor may be closed between the listing and the look
+        if (inodes.contains(std::filesystem::read_symlink(fd->path(), gone).string())) return true;
+    }
+    return false;
+}
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,16 @@
+// Which process listens at an address, as far as this machine can tell.
+#pragma once
+
+#include <optional>
+
+#include "net/address.hpp"
+
+namespace plimsoll::fleet {
+
+// The pid that made the listener of a unix socket (SO_PEERCRED); nothing for TCP, and where nobody listens.
+std::optional<int> listener_pid(const net::Address& address);
+
+// Does this process have a TCP listener on the address's port? By /proc/PID/fd and /proc/PID/net/tcp.
+bool listens_on(int pid, const net::Address& address);
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,91 @@
+#include "fleet/worker.hpp"
+
+namespace plimsoll::fleet {
+
+std::optional<Bytes> MemoryReading::used(Instant now, Duration stale_after) const {
+    if (now - taken > stale_after) return std::nullopt;
+    return anon ? anon : rss;
+}
+
+std::optional<double> MemoryReading::pressure(Instant now, Duration stale_after) const {
+    const auto bytes = used(now, stale_after);
+    if (!bytes || !limit || limit->count <= 0) return std::nullopt;
+    return static_cast<double>(bytes->count) / static_cast<double>(limit->count);
+}
+
+std::string Generation::name_of_process() const {
+    if (pid > 0) return "pid " + std::to_string(pid);
+    if (agent) return "pid " + std::to_string(agent_pid()) + " on " + agent->hello().host;
+    if (address) return net::to_string(*address);
+    return "pid unknown";
+}
+
+std::string memory_domain(const Generation& generation) {
+    if (generation.pid > 0) return generation.memory.cgroup ? generation.memory.cgroup->path : this_host;
+    return generation.agent ? "host " + generation.agent->hello().host : this_host;
+}
+
+bool Worker::serves() const {
+    return (current && takes_requests(current->state)) || (next && takes_requests(next->state));
+}
+
+namespace {
+
+MemoryView memory_of(const MemoryReading& memory, Instant now, Duration stale_after) {
+    MemoryView view;
+    view.limit = memory.limit;
+    view.source = "none";
+    if (!memory.used(now, stale_after)) return view; // too old is unknown, whatever the last number was
+    view.source = memory.source;
+    view.anon = memory.anon;
+    view.rss = memory.rss;
+    view.taken_at = memory.taken_at;
+    view.pressure = memory.pressure(now, stale_after);
+    if (memory.rollup) {
+        view.pss = memory.rollup->pss;
+        view.uss = memory.rollup->uss;
+    }
+    return view;
+}
+
+AgentView agent_of(const Generation& generation) {
+    AgentView view;
+    if (!generation.agent) return view;
+    const Hello& hello = generation.agent->hello();
+    view.connected = generation.agent->connected();
+    view.server = hello.server;
+    if (!hello.server_version.empty()) view.server += " " + hello.server_version;
+    if (!hello.worker_class.empty()) view.server += " " + hello.worker_class;
+    view.python = hello.python;
+    view.version = hello.agent;
+    return view;
+}
+
+} // namespace
+
+WorkerView view_of(const Worker& worker, const std::string& pool, const net::Pool& net, Instant now,
+                   Duration stale_after) {
+    WorkerView view;
+    view.id = worker.id;
+    view.pool = pool;
+    view.state = to_string(worker.state());
+    if (!worker.current) return view;
+    const Generation& generation = *worker.current;
+    view.generation = generation.number;
+    view.addressable = generation.address.has_value();
+    view.advice = generation.advice;
+    if (generation.address) view.address = net::to_string(*generation.address);
+    if (generation.pid > 0)
+        view.pid = generation.pid;
+    else if (generation.agent)
+        view.pid = generation.agent_pid();
+    view.started_at = generation.started_at;
+    view.requests = generation.key ? net.requests(generation.key) : generation.served;
+    view.in_flight = generation.key ? net.in_flight(generation.key) : 0;
+    view.slots = generation.slots;
+    view.memory = memory_of(generation.memory, now, stale_after);
+    view.agent = agent_of(generation);
+    return view;
+}
+
+} // namespace plimsoll::fleet
