@@ -1,0 +1,62 @@
+#include "net/http/target.hpp"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace plimsoll::http {
+namespace {
+
+TEST(RoutingPath, is_what_an_application_will_see) {
+    struct Row {
+        const char *path, *seen;
+    };
+    for (const Row& row : {
+             Row{"/", "/"},
+             Row{"/a/b", "/a/b"},
+             Row{"/a/", "/a/"},
+             Row{"/a%2fb", "/a/b"},
+             Row{"/%61dmin", "/admin"},
+             Row{"//a///b", "/a/b"},
+             Row{"/a/./b/.", "/a/b/"},
+             Row{"/a/b/..", "/a/"},
+             Row{"/a/../b", "/b"},
+             Row{"/a/..", "/"},
+             Row{"/public/..%2fadmin", "/admin"},
+             Row{"/public/%2e%2e/admin", "/admin"},
+             Row{"/a/%2e", "/a/"},
+             Row{"/a/...", "/a/..."},
+             Row{"/.hidden", "/.hidden"},
+             Row{"/a..b/c", "/a..b/c"},
+             Row{"/%252e", "/%2e"}, // decoded once, as by the application
+             Row{"/a/b/c/../../d", "/a/d"},
+             Row{"*", "*"},
+             Row{"/..", ""},
+             Row{"/a/../..", ""},
+             Row{"/%2e%2e/a", ""},
+         }) {
+        std::vector<char> scratch(std::string_view(row.path).size());
+        EXPECT_EQ(routing_path(row.path, scratch), row.seen) << row.path;
+    }
+}
+
+TEST(RoutingPath, a_plain_path_is_not_copied) {
+    const std::string_view path = "/users/42";
+    EXPECT_EQ(routing_path(path, {}).data(), path.data());
+}
+
+TEST(HostOf, takes_what_can_be_routed_and_nothing_else) {
+    for (const char* good : {"a", "a.b", "A-1_2~", "127.0.0.1", "[::1]", "[2001:db8::1]"}) {
+        EXPECT_EQ(host_of(good), good);
+        EXPECT_EQ(host_of(std::string(good) + ":80"), good);
+        EXPECT_EQ(host_of(std::string(good) + ":"), good);
+    }
+    for (const char* bad :
+         {"",    ":80", ".",    "a:b", "a:1:2",  "a:65536",     "a:000001",     "a b",  "a/b", "u@a",     "a%41",
+          "a,b", "::1", "[::1", "[]",  "[::1]a", "[127.0.0.1]", "[::1%25eth0]", "a\\b", "a!",  "\xc3\xa9"})
+        EXPECT_EQ(host_of(bad), "") << bad;
+}
+
+} // namespace
+} // namespace plimsoll::http
