@@ -1,0 +1,357 @@
+#include "admin/api.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <unistd.h>
+
+#include "admin/json.hpp"
+#include "log/log.hpp"
+
+namespace plimsoll::admin {
+namespace {
+
+namespace json = boost::json;
+
+// Names in braces match one segment and are given to the handler in order.
+bool matches(std::string_view pattern, const std::vector<std::string>& path, std::vector<std::string>& names) {
+    names.clear();
+    std::vector<std::string> wanted;
+    split_path(pattern, wanted);
+    if (wanted.size() != path.size()) return false;
+    for (std::size_t i = 0; i < path.size(); ++i) {
+        if (wanted[i].starts_with('{'))
+            names.push_back(path[i]);
+        else if (wanted[i] != path[i])
+            return false;
+    }
+    return true;
+}
+
+Response text_answer(int status, std::string text) {
+    Response response;
+    response.status = status;
+    response.type = "text/plain; charset=utf-8";
+    response.body = std::move(text);
+    return response;
+}
+
+Response no_incident(const std::string& id) {
+    return error_answer(404, "no incident \"" + id + "\": it may have been swept");
+}
+
+std::string_view type_of_file(std::string_view name) {
+    if (name.ends_with(".txt") || name.ends_with(".folded") || name.ends_with(".log"))
+        return "text/plain; charset=utf-8";
+    if (name.ends_with(".json")) return "application/json";
+    if (name.ends_with(".svg")) return "image/svg+xml";
+    return "application/octet-stream";
+}
+
+json::object problems_answer(const std::vector<config::Problem>& problems, const std::vector<config::Problem>& warnings,
+                             std::string_view consequence) {
+    const auto count = std::to_string(problems.size()) + (problems.size() == 1 ? " problem" : " problems");
+    return {{"ok", false},
+            {"error", count + ": " + std::string(consequence)},
+            {"problems", to_json_array(problems)},
+            {"warnings", to_json_array(warnings)}};
+}
+
+} // namespace
+
+std::span<const Api::Route> Api::routes() {
+    static constexpr Route table[] = {
+        {"GET", "/", &Api::index},
+        {"GET", "/healthz", &Api::health},
+        {"GET", "/readyz", &Api::readiness},
+        {"GET", "/metrics", &Api::metrics},
+        {"GET", "/v1/status", &Api::status},
+        {"GET", "/v1/pools", &Api::pools},
+        {"GET", "/v1/pools/{pool}", &Api::pool},
+        {"GET", "/v1/pools/{pool}/workers", &Api::workers},
+        {"GET", "/v1/pools/{pool}/workers/{id}", &Api::worker},
+        {"POST", "/v1/pools/{pool}/workers/{id}/{action}", &Api::act},
+        {"GET", "/v1/incidents", &Api::incidents},
+        {"GET", "/v1/incidents/{id}", &Api::incident},
+        {"GET", "/v1/incidents/{id}/files/{name}", &Api::incident_file},
+        {"GET", "/v1/config", &Api::running_config},
+        {"POST", "/v1/config/validate", &Api::validate},
+        {"POST", "/v1/config/reload", &Api::reload},
+        {"GET", "/v1/events", &Api::events},
+        {"GET", "/v1/openapi.json", &Api::openapi},
+    };
+    return table;
+}
+
+Api::Api(Backend backend, std::string version, std::function<void(Snapshot&)> own_numbers)
+    : backend_(std::move(backend)), version_(std::move(version)), own_numbers_(std::move(own_numbers)) {}
+
+bool Api::is_open(std::string_view target) {
+    const auto path = target.substr(0, target.find('?'));
+    return path == "/healthz" || path == "/readyz";
+}
+
+Answer Api::answer(const Request& request, bool trusted) const {
+    std::vector<std::string> path, names;
+    if (!split_path(request.target, path)) return error_answer(400, "the path cannot be decoded");
+    const auto method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+    std::string allowed;
+    for (const auto& route : routes()) {
+        if (!matches(route.pattern, path, names)) continue;
+        if (route.method == method) {
+            if (!trusted && route.handler == &Api::readiness && !not_ready(views()).empty())
+                return text_answer(503, "not ready\n");
+            return (this->*route.handler)(request, names);
+        }
+        allowed += (allowed.empty() ? "" : ", ") + std::string(route.method == "GET" ? "GET, HEAD" : route.method);
+    }
+    if (allowed.empty()) return error_answer(404, "no such path: /v1/openapi.json names those there are");
+    auto response = error_answer(405, request.method + " is not for this path: use " + allowed);
+    response.fields.emplace_back("Allow", allowed);
+    return response;
+}
+
+std::vector<fleet::PoolView> Api::views() const {
+    return backend_.pools ? backend_.pools() : std::vector<fleet::PoolView>();
+}
+
+std::vector<std::string> Api::not_ready(const std::vector<fleet::PoolView>& pools) const {
+    std::vector<std::string> reasons;
+    if (auto own = backend_.not_ready ? backend_.not_ready() : std::string(); !own.empty())
+        reasons.push_back(std::move(own));
+    for (const auto& pool : pools)
+        if (pool.serving == 0) reasons.push_back("pool " + pool.name + ": no worker serves");
+    return reasons;
+}
+
+Answer Api::index(const Request&, const Names&) const {
+    return json_answer(
+        200, {{"name", "plimsoll"}, {"version", version_}, {"status", "/v1/status"}, {"api", "/v1/openapi.json"}});
+}
+
+Answer Api::health(const Request&, const Names&) const { return text_answer(200, "ok\n"); }
+
+Answer Api::readiness(const Request&, const Names&) const {
+    const auto reasons = not_ready(views());
+    if (reasons.empty()) return text_answer(200, "ready\n");
+    std::string text = "not ready\n";
+    for (const auto& reason : reasons) text += reason + "\n";
+    return text_answer(503, std::move(text));
+}
+
+Answer Api::metrics(const Request&, const Names&) const {
+    Snapshot snapshot;
+    snapshot.version = version_;
+    snapshot.now = std::chrono::system_clock::now();
+    snapshot.started_at = started_at_;
+    snapshot.pools = views();
+    if (backend_.traffic) snapshot.traffic = backend_.traffic();
+    snapshot.log_dropped = log::dropped();
+    if (own_numbers_) own_numbers_(snapshot);
+    return [snapshot = std::move(snapshot), store = backend_.incidents]() mutable {
+        if (store != nullptr) {
+            snapshot.incidents = store->opened();
+            snapshot.incidents_kept = store->count();
+            snapshot.incidents_forgotten = store->forgotten();
+            snapshot.store_works = store->problem().empty();
+        }
+        snapshot.self = read_self();
+        auto response = text_answer(200, metrics_text(snapshot));
+        response.type = "text/plain; version=0.0.4; charset=utf-8";
+        return response;
+    };
+}
+
+Answer Api::status(const Request&, const Names&) const {
+    const auto pools = views();
+    const auto reasons = not_ready(pools);
+    const auto now = std::chrono::system_clock::now();
+    json::object status{
+        {"version", version_},
+        {"pid", ::getpid()},
+        {"started_at", to_rfc3339(started_at_)},
+        {"uptime_seconds", std::chrono::duration<double>(now - started_at_).count()},
+        {"ready", reasons.empty()},
+        {"reasons", json::value_from(reasons)},
+        {"listeners", json::value_from(backend_.listeners ? backend_.listeners() : std::vector<std::string>())}};
+    json::array summaries;
+    for (const auto& pool : pools) summaries.push_back(to_json(pool, false));
+    status["pools"] = std::move(summaries);
+    if (backend_.traffic) {
+        const auto traffic = backend_.traffic();
+        std::uint64_t requests = 0, refusals = 0, errors = 0;
+        for (const auto& route : traffic.routes) {
+            for (const auto count : route.by_class) requests += count;
+            errors += route.by_class[5];
+        }
+        for (const auto& refusal : traffic.refusals)
+            if (refusal.mode == "enforce") refusals += refusal.count;
+        status["traffic"] = json::object{{"requests", requests},
+                                         {"server_errors", errors},
+                                         {"refusals", refusals},
+                                         {"connections", traffic.connections_open},
+                                         {"loop_lag_seconds", traffic.loop_lag_seconds}};
+    }
+    return [status = std::move(status), store = backend_.incidents]() mutable {
+        if (store != nullptr) {
+            const auto problem = store->problem();
+            status["store"] = json::object{{"incidents", store->count()},
+                                           {"problem", problem.empty() ? json::value(nullptr) : json::value(problem)}};
+        }
+        const auto self = read_self();
+        status["memory"] = json::object{{"rss_bytes", self.rss ? json::value(self.rss->count) : json::value(nullptr)}};
+        return json_answer(200, status);
+    };
+}
+
+Answer Api::pools(const Request&, const Names&) const {
+    json::array pools;
+    for (const auto& pool : views()) pools.push_back(to_json(pool, true));
+    return json_answer(200, {{"pools", std::move(pools)}});
+}
+
+Answer Api::pool(const Request&, const Names& names) const {
+    for (const auto& pool : views())
+        if (pool.name == names[0]) return json_answer(200, to_json(pool, true));
+    return error_answer(404, "no pool \"" + names[0] + "\"");
+}
+
+Answer Api::workers(const Request&, const Names& names) const {
+    for (const auto& pool : views())
+        if (pool.name == names[0]) return json_answer(200, {{"workers", to_json_array(pool.workers)}});
+    return error_answer(404, "no pool \"" + names[0] + "\"");
+}
+
+Answer Api::worker(const Request&, const Names& names) const {
+    for (const auto& pool : views()) {
+        if (pool.name != names[0]) continue;
+        for (const auto& worker : pool.workers)
+            if (worker.id == names[1]) return json_answer(200, to_json(worker));
+        return error_answer(404, "no worker \"" + names[1] + "\" in pool \"" + names[0] + "\"");
+    }
+    return error_answer(404, "no pool \"" + names[0] + "\"");
+}
+
+Answer Api::act(const Request& request, const Names& names) const {
+    static constexpr std::pair<std::string_view, Action> actions[] = {{"drain", Action::drain},
+                                                                      {"undrain", Action::undrain},
+                                                                      {"recycle", Action::recycle},
+                                                                      {"capture", Action::capture},
+                                                                      {"trace", Action::trace}};
+    const auto* action =
+        std::find_if(std::begin(actions), std::end(actions), [&](const auto& a) { return a.first == names[2]; });
+    if (action == std::end(actions))
+        return error_answer(404, "no action \"" + names[2] + "\": drain, undrain, recycle, capture, trace");
+
+    std::string why = "operator";
+    if (!request.body.empty()) {
+        boost::system::error_code error;
+        const auto body = json::parse(request.body, error);
+        if (error || !body.is_object())
+            return error_answer(400, R"(the body must be empty or a JSON object: {"reason": "..."})");
+        const auto* reason = body.get_object().if_contains("reason");
+        if (reason != nullptr && reason->is_string()) why = reason->get_string().c_str();
+    }
+    if (!backend_.act) return error_answer(404, "no worker \"" + names[1] + "\" in pool \"" + names[0] + "\"");
+    const auto result = backend_.act(action->second, names[0], names[1], why);
+    if (result.status == 202) {
+        json::object accepted;
+        if (!result.incident.empty()) accepted["incident"] = result.incident;
+        return json_answer(202, accepted);
+    }
+    const auto title = result.status == 404   ? "no such worker"
+                       : result.status == 429 ? "too many recycles within the hour"
+                                              : "not now";
+    auto response = json_answer(result.status, {{"error", title}, {"reason", result.reason}});
+    response.type = "application/problem+json";
+    if (result.status == 409 || result.status == 429) {
+        const auto wait = result.retry_after.value_or(std::chrono::seconds{result.status == 429 ? 60 : 5});
+        const auto seconds = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(wait).count());
+        response.fields.emplace_back("Retry-After", std::to_string(seconds));
+    }
+    return response;
+}
+
+Answer Api::incidents(const Request& request, const Names&) const {
+    std::size_t limit = 100;
+    if (const auto text = query_value(request.target, "limit"); !text.empty()) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+        if (error != std::errc{} || end != text.data() + text.size() || limit < 1 || limit > 1000)
+            return error_answer(400, "limit must be a number from 1 to 1000");
+    }
+    if (backend_.incidents == nullptr) return json_answer(200, {{"incidents", json::array()}});
+    return [store = backend_.incidents, limit, pool = query_value(request.target, "pool")] {
+        json::array incidents;
+        for (const auto& incident : store->list(limit, pool)) incidents.push_back(to_json(incident, false));
+        return json_answer(200, {{"incidents", std::move(incidents)}});
+    };
+}
+
+Answer Api::incident(const Request&, const Names& names) const {
+    if (backend_.incidents == nullptr) return no_incident(names[0]);
+    return [store = backend_.incidents, id = names[0]] {
+        const auto incident = store->get(id);
+        return incident ? json_answer(200, to_json(*incident, true)) : no_incident(id);
+    };
+}
+
+Answer Api::incident_file(const Request&, const Names& names) const {
+    if (backend_.incidents == nullptr) return no_incident(names[0]);
+    return [store = backend_.incidents, id = names[0], name = names[1]] {
+        auto content = store->read_file(id, name);
+        if (!content) return error_answer(404, "no file \"" + name + "\" of incident \"" + id + "\"");
+        Response response;
+        response.type = type_of_file(name);
+        response.body = std::move(*content);
+        // What a worker gave is shown to a browser only as what it claims to be, and without rights.
+        response.fields.emplace_back("Content-Security-Policy",
+                                     "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+        if (response.type == "application/octet-stream")
+            response.fields.emplace_back("Content-Disposition", "attachment; filename=\"" + name + "\"");
+        return response;
+    };
+}
+
+Answer Api::running_config(const Request&, const Names&) const {
+    return json_answer(200, {{"config", to_json(backend_.config ? backend_.config() : config::Config())}});
+}
+
+Answer Api::validate(const Request& request, const Names&) const {
+    const auto parsed = backend_.validate ? backend_.validate(request.body) : config::parse(request.body, "request");
+    if (!parsed.problems.empty())
+        return json_answer(422,
+                           problems_answer(parsed.problems, parsed.warnings, "this configuration would be refused"));
+    json::object answer{{"ok", true}, {"warnings", to_json_array(parsed.warnings)}};
+    if (backend_.config) answer["changes"] = to_json_array(config::diff(backend_.config(), parsed.config));
+    return json_answer(200, answer);
+}
+
+Answer Api::reload(const Request&, const Names&) const {
+    if (!backend_.reload) return error_answer(409, "there is no configuration file to read again");
+    const auto done = backend_.reload();
+    if (!done.problems.empty())
+        return json_answer(
+            422, problems_answer(done.problems, done.warnings, "nothing was changed, the old configuration stays"));
+    json::array waiting;
+    for (const auto& change : done.changes)
+        if (!change.live) waiting.push_back(json::string(change.key));
+    return json_answer(200, {{"ok", true},
+                             {"changes", to_json_array(done.changes)},
+                             {"needs_restart", std::move(waiting)},
+                             {"warnings", to_json_array(done.warnings)}});
+}
+
+Answer Api::events(const Request&, const Names&) const {
+    Response response;
+    response.type = "text/event-stream";
+    response.events = true;
+    return response;
+}
+
+Answer Api::openapi(const Request&, const Names&) const {
+    Response response;
+    response.body = openapi_document();
+    return response;
+}
+
+} // namespace plimsoll::admin

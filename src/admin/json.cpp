@@ -1,0 +1,158 @@
+#include "admin/json.hpp"
+
+#include <cstdio>
+#include <ctime>
+
+namespace plimsoll::admin {
+namespace {
+
+namespace json = boost::json;
+
+json::value or_null(const std::optional<Bytes>& amount) {
+    return amount ? json::value(amount->count) : json::value(nullptr);
+}
+template <class T>
+json::value or_null(const std::optional<T>& value) {
+    return value ? json::value(*value) : json::value(nullptr);
+}
+json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
+
+json::object to_json(const fleet::MemoryView& memory) {
+    return {{"anon_bytes", or_null(memory.anon)},
+            {"rss_bytes", or_null(memory.rss)},
+            {"pss_bytes", or_null(memory.pss)},
+            {"uss_bytes", or_null(memory.uss)},
+            {"limit_bytes", or_null(memory.limit)},
+            {"pressure", or_null(memory.pressure)},
+            {"taken_at", memory.taken_at ? at_or_null(*memory.taken_at) : json::value(nullptr)},
+            {"source", memory.source.empty() ? "none" : memory.source}};
+}
+
+json::object to_json(const fleet::AgentView& agent) {
+    return {{"connected", agent.connected},
+            {"server", or_null(agent.server)},
+            {"python", or_null(agent.python)},
+            {"version", or_null(agent.version)}};
+}
+
+} // namespace
+
+std::string to_rfc3339(std::chrono::system_clock::time_point at) {
+    const auto ms = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch()).count();
+    const auto seconds = static_cast<std::time_t>(ms >= 0 ? ms / 1000 : (ms - 999) / 1000);
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    char text[64];
+    std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", parts.tm_year + 1900, parts.tm_mon + 1,
+                  parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, static_cast<int>(ms - seconds * 1000));
+    return text;
+}
+
+json::value at_or_null(std::chrono::system_clock::time_point at) {
+    return at.time_since_epoch().count() == 0 ? json::value(nullptr) : json::value(to_rfc3339(at));
+}
+
+json::object to_json(const fleet::WorkerView& worker) {
+    return {{"id", worker.id},
+            {"pool", worker.pool},
+            {"address", or_null(worker.address)},
+            {"pid", or_null(worker.pid)},
+            {"generation", worker.generation},
+            {"state", worker.state},
+            {"addressable", worker.addressable},
+            {"advice", or_null(worker.advice)},
+            {"started_at", at_or_null(worker.started_at)},
+            {"requests", worker.requests},
+            {"in_flight", worker.in_flight},
+            {"slots", worker.slots},
+            {"memory", to_json(worker.memory)},
+            {"leak", nullptr},
+            {"breaker", nullptr},
+            {"agent", to_json(worker.agent)}};
+}
+
+json::object to_json(const fleet::PoolView& pool, bool with_workers) {
+    unsigned in_flight = 0, slots = 0;
+    for (const auto& worker : pool.workers) in_flight += worker.in_flight, slots += worker.slots;
+    json::object object{{"name", pool.name},
+                        {"source", pool.source},
+                        {"serving", pool.serving},
+                        {"min_serving", pool.min_serving},
+                        {"queued", pool.queued},
+                        {"in_flight", in_flight},
+                        {"slots", slots},
+                        {"alert", or_null(pool.alert)},
+                        {"recycling", or_null(pool.recycling)},
+                        {"recycles",
+                         {{"ok", pool.recycles_ok},
+                          {"failed", pool.recycles_failed},
+                          {"last_hour", pool.recycles_last_hour},
+                          {"max_per_hour", pool.max_per_hour}}},
+                        {"captures", {{"ok", pool.captures_ok}, {"failed", pool.captures_failed}}},
+                        {"deaths", pool.deaths}};
+    if (with_workers)
+        object["workers"] = to_json_array(pool.workers);
+    else
+        object["worker_count"] = pool.workers.size();
+    return object;
+}
+
+// What the fleet found out (routes, lines, types, retainers, recycle) is kept as JSON; every promised key is there even
+// where nothing was found.
+json::object to_json(const store::Incident& incident, bool with_timeline) {
+    boost::system::error_code error;
+    auto parsed = json::parse(incident.details, error);
+    auto object = !error && parsed.is_object() ? std::move(parsed.get_object()) : json::object();
+    for (const auto list : {"routes", "lines", "types"})
+        if (!object.contains(list)) object[list] = json::array();
+    for (const auto key : {"retainers", "recycle"})
+        if (!object.contains(key)) object[key] = nullptr;
+
+    object["id"] = incident.id;
+    object["pool"] = incident.pool;
+    object["worker"] = incident.worker;
+    object["generation"] = incident.generation;
+    object["opened_at"] = to_rfc3339(incident.opened_at);
+    object["closed_at"] = incident.closed_at ? json::value(to_rfc3339(*incident.closed_at)) : json::value(nullptr);
+    object["state"] = incident.state;
+    object["trigger"] = incident.trigger;
+    object["verdict"] = incident.verdict;
+    json::array files;
+    json::object sizes;
+    for (const auto& file : incident.files) {
+        files.push_back(json::string(file.name));
+        sizes[file.name] = file.size.count;
+    }
+    auto* found = object.if_contains("capture");
+    auto capture = found != nullptr && found->is_object() ? found->get_object() : json::object();
+    capture["status"] = incident.capture_status;
+    capture["files"] = std::move(files);
+    capture["sizes"] = std::move(sizes);
+    object["capture"] = std::move(capture);
+    if (with_timeline) object["timeline"] = to_json_array(incident.timeline);
+    return object;
+}
+
+json::object to_json(const store::TimelineEntry& entry) {
+    return {{"at", to_rfc3339(entry.at)}, {"event", entry.event}};
+}
+
+json::object to_json(const config::Problem& problem) {
+    return {{"file", problem.file},
+            {"line", problem.line},
+            {"column", problem.column},
+            {"key", problem.key},
+            {"message", problem.message},
+            {"suggestion", or_null(problem.suggestion)},
+            {"text", config::to_string(problem)}};
+}
+
+json::object to_json(const config::Change& change) {
+    return {{"key", change.key},
+            {"before", change.before},
+            {"after", change.after},
+            {"live", change.live},
+            {"text", config::to_string(change)}};
+}
+
+} // namespace plimsoll::admin

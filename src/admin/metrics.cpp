@@ -1,0 +1,231 @@
+#include "admin/metrics.hpp"
+
+#include <limits>
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+namespace plimsoll::admin {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+constexpr const char* code_classes[] = {"aborted", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+// One family of metrics after the other; a value that is unknown leaves no line, because a 0 would be a lie.
+class Page {
+public:
+    class Family {
+    public:
+        explicit Family(MetricFamily& family) : family_(family) {}
+        Family& add(Labels labels, double value) {
+            ClientMetric metric;
+            metric.label = std::move(labels);
+            (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+            family_.metric.push_back(std::move(metric));
+            return *this;
+        }
+        template <class Number>
+        requires std::is_integral_v<Number> Family& add(Labels labels, Number value) {
+            return add(std::move(labels), static_cast<double>(value));
+        }
+        Family& add(Labels labels, const std::optional<Bytes>& value) {
+            return value ? add(std::move(labels), static_cast<double>(value->count)) : *this;
+        }
+        Family& add(Labels labels, const std::optional<std::uint64_t>& value) {
+            return value ? add(std::move(labels), static_cast<double>(*value)) : *this;
+        }
+        void add(Labels labels, const net::Histogram& histogram) {
+            ClientMetric metric;
+            metric.label = std::move(labels);
+            std::uint64_t cumulative = 0;
+            for (std::size_t i = 0; i < histogram.counts.size(); ++i) {
+                cumulative += histogram.counts[i];
+                const auto bound =
+                    i < net::latency_bounds.size() ? net::latency_bounds[i] : std::numeric_limits<double>::infinity();
+                metric.histogram.bucket.push_back({cumulative, bound});
+            }
+            metric.histogram.sample_count =
+                cumulative; // not histogram.count: a scrape between two writes must still add up
+            metric.histogram.sample_sum = histogram.sum_seconds;
+            family_.metric.push_back(std::move(metric));
+        }
+
+    private:
+        MetricFamily& family_;
+    };
+
+    Family counter(const char* name, const char* help) { return family(name, help, MetricType::Counter); }
+    Family gauge(const char* name, const char* help) { return family(name, help, MetricType::Gauge); }
+    Family histogram(const char* name, const char* help) { return family(name, help, MetricType::Histogram); }
+
+    std::string text() {
+        std::erase_if(families_, [](const MetricFamily& family) { return family.metric.empty(); });
+        return prometheus::TextSerializer().Serialize(families_);
+    }
+
+private:
+    // A Family is used before the next one is asked for: it points into the vector.
+    Family family(const char* name, const char* help, MetricType type) {
+        families_.push_back({std::string("plimsoll_") + name, help, type, {}});
+        return Family(families_.back());
+    }
+
+    std::vector<MetricFamily> families_;
+};
+
+void add_traffic(Page& page, const net::ServerStats& traffic) {
+    auto requests = page.counter("requests_total", "Requests answered, by route and class of the status code.");
+    for (const auto& route : traffic.routes)
+        for (std::size_t i = 0; i < route.by_class.size(); ++i)
+            if (route.by_class[i] != 0)
+                requests.add({{"pool", route.pool}, {"route", route.route}, {"code", code_classes[i]}},
+                             route.by_class[i]);
+    auto seconds =
+        page.histogram("request_duration_seconds", "From the head of a request to the last byte of its answer.");
+    for (const auto& route : traffic.routes) seconds.add({{"pool", route.pool}, {"route", route.route}}, route.seconds);
+    auto received = page.counter("request_body_bytes_total", "Bytes of request bodies.");
+    for (const auto& route : traffic.routes)
+        received.add({{"pool", route.pool}, {"route", route.route}}, route.request_bytes);
+    auto sent = page.counter("response_body_bytes_total", "Bytes of response bodies.");
+    for (const auto& route : traffic.routes)
+        sent.add({{"pool", route.pool}, {"route", route.route}}, route.response_bytes);
+    auto refusals =
+        page.counter("refusals_total", "Requests refused, by reason; mode shadow: would have been refused.");
+    for (const auto& refusal : traffic.refusals)
+        refusals.add({{"pool", refusal.pool}, {"reason", refusal.reason}, {"mode", refusal.mode}}, refusal.count);
+
+    page.gauge("connections", "Client connections open now.").add({}, traffic.connections_open);
+    page.counter("connections_total", "Client connections accepted.").add({}, traffic.connections_total);
+    page.counter("connections_refused_total", "Client connections refused: over max_connections.")
+        .add({}, traffic.connections_refused);
+    page.counter("client_aborts_total", "Clients that left before their answer was whole.")
+        .add({}, traffic.client_aborts);
+    page.counter("retries_total", "Requests sent once more, to another worker.").add({}, traffic.retries);
+    page.counter("upgrades_total", "Connections that became tunnels.").add({}, traffic.upgrades);
+    page.counter("upstream_connects_total", "Connections opened to workers.").add({}, traffic.upstream_connects);
+    page.counter("upstream_reuses_total", "Requests sent on a kept connection.").add({}, traffic.upstream_reuses);
+    page.counter("upstream_failures_total", "Connections to workers that failed.").add({}, traffic.upstream_failures);
+    page.gauge("upstream_idle_connections", "Connections to workers that rest now.").add({}, traffic.upstream_idle);
+    page.gauge("buffered_bytes", "Bytes of requests and responses in buffers now.").add({}, traffic.buffered_bytes);
+    page.gauge("loop_lag_seconds", "The worst delay of a reactor's loop over the last second.")
+        .add({}, traffic.loop_lag_seconds);
+}
+
+void add_pools(Page& page, const std::vector<fleet::PoolView>& pools) {
+    const auto each = [&](Page::Family family, auto number) {
+        for (const auto& pool : pools) family.add({{"pool", pool.name}}, number(pool));
+    };
+    using View = const fleet::PoolView&;
+    each(page.gauge("pool_queued", "Requests waiting for a slot."), [](View pool) { return pool.queued; });
+    each(page.gauge("pool_workers", "Workers, in whatever state."), [](View pool) { return pool.workers.size(); });
+    each(page.gauge("pool_serving", "Workers that serve."), [](View pool) { return pool.serving; });
+    each(page.gauge("pool_min_serving", "Workers that must serve while one is recycled."),
+         [](View pool) { return pool.min_serving; });
+    each(page.gauge("pool_alert", "1 while recycling has stopped for a reason that an operator must look at."),
+         [](View pool) { return pool.alert ? 1 : 0; });
+    each(page.gauge("pool_recycles_last_hour", "Recycles within the last hour."),
+         [](View pool) { return pool.recycles_last_hour; });
+    each(page.gauge("pool_recycles_max_per_hour", "The most recycles allowed in an hour."),
+         [](View pool) { return pool.max_per_hour; });
+    each(page.counter("worker_deaths_total", "Workers that ended without being told to."),
+         [](View pool) { return pool.deaths; });
+    auto recycles = page.counter("recycles_total", "Recycles, by outcome.");
+    auto outcome = [](const fleet::PoolView& pool, const char* outcome) {
+        return Labels{{"pool", pool.name}, {"outcome", outcome}};
+    };
+    for (const auto& pool : pools)
+        recycles.add(outcome(pool, "ok"), pool.recycles_ok).add(outcome(pool, "failed"), pool.recycles_failed);
+    auto captures = page.counter("captures_total", "Captures, by outcome.");
+    for (const auto& pool : pools)
+        captures.add(outcome(pool, "ok"), pool.captures_ok).add(outcome(pool, "failed"), pool.captures_failed);
+}
+
+void add_workers(Page& page, const Snapshot& snapshot) {
+    const auto each = [&](Page::Family family, auto number) {
+        for (const auto& pool : snapshot.pools)
+            for (const auto& worker : pool.workers)
+                family.add({{"pool", pool.name}, {"worker", worker.id}}, number(worker));
+    };
+    using View = const fleet::WorkerView&;
+    auto states = page.gauge("worker_state", "1 for the state that a worker is in.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            states.add({{"pool", pool.name}, {"worker", worker.id}, {"state", worker.state}}, 1);
+    each(page.gauge("worker_generation", "The n-th process in the worker's place."),
+         [](View worker) { return worker.generation; });
+    each(page.counter("worker_requests_total", "Requests given to this generation."),
+         [](View worker) { return worker.requests; });
+    each(page.gauge("worker_in_flight", "Requests in the worker now."), [](View worker) { return worker.in_flight; });
+    each(page.gauge("worker_slots", "Requests that the worker serves at once."),
+         [](View worker) { return worker.slots; });
+    each(page.gauge("worker_agent_connected", "1 while the worker's agent is connected."),
+         [](View worker) { return worker.agent.connected ? 1 : 0; });
+
+    auto memory = page.gauge("worker_memory_bytes", "Memory, by kind: anon, rss, pss, uss. No line: unknown.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers) {
+            const auto kind = [&](const char* kind) {
+                return Labels{{"pool", pool.name}, {"worker", worker.id}, {"kind", kind}};
+            };
+            memory.add(kind("anon"), worker.memory.anon).add(kind("rss"), worker.memory.rss);
+            memory.add(kind("pss"), worker.memory.pss).add(kind("uss"), worker.memory.uss);
+        }
+    each(page.gauge("worker_memory_limit_bytes", "Where the worker must not get to."),
+         [](View worker) { return worker.memory.limit; });
+    auto pressure = page.gauge("worker_memory_pressure_ratio", "How close the worker is to its limit, 0 to 1.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            if (worker.memory.pressure)
+                pressure.add({{"pool", pool.name}, {"worker", worker.id}}, *worker.memory.pressure);
+    auto age = page.gauge("worker_memory_age_seconds", "Age of the reading.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            if (worker.memory.taken_at)
+                age.add({{"pool", pool.name}, {"worker", worker.id}},
+                        std::chrono::duration<double>(snapshot.now - *worker.memory.taken_at).count());
+}
+
+void add_incidents(Page& page, const Snapshot& snapshot) {
+    auto opened = page.counter("incidents_total", "Incidents opened since the start, by trigger.");
+    for (const auto& kind : snapshot.incidents)
+        opened.add({{"pool", kind.pool}, {"trigger", kind.trigger}}, kind.count);
+    if (!snapshot.incidents_kept) return;
+    page.gauge("incidents_kept", "Incidents in the store.").add({}, snapshot.incidents_kept);
+    page.counter("incidents_forgotten_total", "Incidents lost because they could not be written.")
+        .add({}, snapshot.incidents_forgotten);
+    page.gauge("store_works", "0 while incidents are kept in memory only, and captures refused.")
+        .add({}, snapshot.store_works ? 1 : 0);
+}
+
+void add_self(Page& page, const Snapshot& snapshot) {
+    page.gauge("build_info", "Always 1; the version is in the label.").add({{"version", snapshot.version}}, 1);
+    page.gauge("start_time_seconds", "When the proxy started, in unix seconds.")
+        .add({}, std::chrono::duration<double>(snapshot.started_at.time_since_epoch()).count());
+    page.gauge("process_resident_memory_bytes", "The proxy's own resident memory.").add({}, snapshot.self.rss);
+    page.counter("process_cpu_seconds_total", "The proxy's own CPU time.").add({}, snapshot.self.cpu_seconds);
+    page.gauge("process_open_fds", "Descriptors that the proxy has open.").add({}, snapshot.self.open_files);
+    page.gauge("process_max_fds", "Descriptors that it may have open.").add({}, snapshot.self.max_files);
+    page.gauge("process_threads", "The proxy's own threads.").add({}, snapshot.self.threads);
+    page.counter("log_dropped_total", "Lines of the log lost to a full queue.").add({}, snapshot.log_dropped);
+    page.gauge("admin_connections", "Connections to the admin API.").add({}, snapshot.admin_connections);
+    page.counter("admin_events_missed_total", "Events that a slow subscriber did not get.")
+        .add({}, snapshot.events_missed);
+}
+
+} // namespace
+
+std::string metrics_text(const Snapshot& snapshot) {
+    Page page;
+    add_self(page, snapshot);
+    if (snapshot.traffic) add_traffic(page, *snapshot.traffic);
+    add_pools(page, snapshot.pools);
+    add_workers(page, snapshot);
+    add_incidents(page, snapshot);
+    return page.text();
+}
+
+} // namespace plimsoll::admin

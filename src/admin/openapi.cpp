@@ -1,0 +1,295 @@
+// The API described for machines (OpenAPI 3). Kept by hand, because a description that is made from the code says no more than
+// the code; a test asks every path it names and holds its fields against real answers.
+#include "admin/api.hpp"
+
+namespace plimsoll::admin {
+namespace {
+
+constexpr std::string_view document = R"json({
+  "openapi": "3.0.3",
+  "info": {
+    "title": "Plimsoll admin API",
+    "version": "1",
+    "description": "What the proxy knows of its fleet, and what an operator can do with it. Unknown numbers are null, times are RFC 3339 in UTC, lists are objects with one key."
+  },
+  "security": [{}, {"bearer": []}, {"token": []}],
+  "paths": {
+    "/": {"get": {"summary": "Where to begin", "responses": {"200": {"description": "Names the paths to begin with"}}}},
+    "/healthz": {"get": {"summary": "Alive?", "security": [{}], "responses": {"200": {"description": "Alive", "content": {"text/plain": {}}}}}},
+    "/readyz": {
+      "get": {
+        "summary": "Does every pool serve?",
+        "security": [{}],
+        "responses": {
+          "200": {"description": "Ready", "content": {"text/plain": {}}},
+          "503": {"description": "Not ready: one reason a line", "content": {"text/plain": {}}}
+        }
+      }
+    },
+    "/metrics": {"get": {"summary": "Metrics in Prometheus' text format", "responses": {"200": {"description": "Metrics", "content": {"text/plain": {}}}}}},
+    "/v1/status": {"get": {"summary": "The proxy at a glance", "responses": {"200": {"description": "Status", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}}}}},
+    "/v1/pools": {
+      "get": {
+        "summary": "All pools with their workers",
+        "responses": {"200": {"description": "Pools", "content": {"application/json": {"schema": {"type": "object", "properties": {"pools": {"type": "array", "items": {"$ref": "#/components/schemas/Pool"}}}}}}}}
+      }
+    },
+    "/v1/pools/{pool}": {
+      "parameters": [{"$ref": "#/components/parameters/pool"}],
+      "get": {
+        "summary": "One pool",
+        "responses": {
+          "200": {"description": "Pool", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Pool"}}}},
+          "404": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/v1/pools/{pool}/workers": {
+      "parameters": [{"$ref": "#/components/parameters/pool"}],
+      "get": {
+        "summary": "The workers of a pool",
+        "responses": {
+          "200": {"description": "Workers", "content": {"application/json": {"schema": {"type": "object", "properties": {"workers": {"type": "array", "items": {"$ref": "#/components/schemas/Worker"}}}}}}},
+          "404": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/v1/pools/{pool}/workers/{id}": {
+      "parameters": [{"$ref": "#/components/parameters/pool"}, {"$ref": "#/components/parameters/worker"}],
+      "get": {
+        "summary": "One worker",
+        "responses": {
+          "200": {"description": "Worker", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Worker"}}}},
+          "404": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/v1/pools/{pool}/workers/{id}/{action}": {
+      "parameters": [
+        {"$ref": "#/components/parameters/pool"},
+        {"$ref": "#/components/parameters/worker"},
+        {"name": "action", "in": "path", "required": true, "schema": {"type": "string", "enum": ["drain", "undrain", "recycle", "capture", "trace"]}}
+      ],
+      "post": {
+        "summary": "Drain, undrain, recycle, capture or trace a worker",
+        "requestBody": {"required": false, "content": {"application/json": {"schema": {"type": "object", "properties": {"reason": {"type": "string", "description": "Kept with the incident"}}}}}},
+        "responses": {
+          "202": {"description": "Begun; the incident tells the rest", "content": {"application/json": {"schema": {"type": "object", "properties": {"incident": {"type": "string"}}}}}},
+          "404": {"$ref": "#/components/responses/Error"},
+          "409": {"$ref": "#/components/responses/NotNow"},
+          "429": {"$ref": "#/components/responses/NotNow"}
+        }
+      }
+    },
+    "/v1/incidents": {
+      "get": {
+        "summary": "Incidents, newest first, without their timelines",
+        "parameters": [
+          {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
+          {"name": "pool", "in": "query", "schema": {"type": "string"}}
+        ],
+        "responses": {
+          "200": {"description": "Incidents", "content": {"application/json": {"schema": {"type": "object", "properties": {"incidents": {"type": "array", "items": {"$ref": "#/components/schemas/Incident"}}}}}}},
+          "400": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/v1/incidents/{id}": {
+      "parameters": [{"$ref": "#/components/parameters/incident"}],
+      "get": {
+        "summary": "One incident with its timeline",
+        "responses": {
+          "200": {"description": "Incident", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Incident"}}}},
+          "404": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/v1/incidents/{id}/files/{name}": {
+      "parameters": [
+        {"$ref": "#/components/parameters/incident"},
+        {"name": "name", "in": "path", "required": true, "schema": {"type": "string"}}
+      ],
+      "get": {
+        "summary": "One file of the evidence",
+        "responses": {
+          "200": {"description": "The file", "content": {"application/octet-stream": {}, "text/plain": {}, "application/json": {}, "image/svg+xml": {}}},
+          "404": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/v1/config": {
+      "get": {
+        "summary": "The running configuration in the shape of its file; secrets are hidden",
+        "responses": {"200": {"description": "Configuration", "content": {"application/json": {"schema": {"type": "object", "properties": {"config": {"type": "object"}}}}}}}
+      }
+    },
+    "/v1/config/validate": {
+      "post": {
+        "summary": "Checks a configuration without using it, and says what it would change",
+        "requestBody": {"required": true, "content": {"application/toml": {"schema": {"type": "string"}}}},
+        "responses": {
+          "200": {"description": "It would be taken", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Changes"}}}},
+          "422": {"$ref": "#/components/responses/Problems"}
+        }
+      }
+    },
+    "/v1/config/reload": {
+      "post": {
+        "summary": "Reads the configuration file again and swaps it whole, or not at all",
+        "responses": {
+          "200": {"description": "Taken over", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Changes"}}}},
+          "409": {"$ref": "#/components/responses/Error"},
+          "422": {"$ref": "#/components/responses/Problems"}
+        }
+      }
+    },
+    "/v1/events": {
+      "get": {
+        "summary": "Events as they happen (server-sent): state changes of workers, incidents, reloads; `missed` tells a slow reader how many it did not get",
+        "responses": {
+          "200": {"description": "A stream without end", "content": {"text/event-stream": {}}},
+          "503": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/v1/openapi.json": {"get": {"summary": "This document", "responses": {"200": {"description": "OpenAPI", "content": {"application/json": {}}}}}}
+  },
+  "components": {
+    "securitySchemes": {
+      "bearer": {"type": "http", "scheme": "bearer"},
+      "token": {"type": "apiKey", "in": "header", "name": "X-Plimsoll-Token"}
+    },
+    "parameters": {
+      "pool": {"name": "pool", "in": "path", "required": true, "schema": {"type": "string"}},
+      "worker": {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},
+      "incident": {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}
+    },
+    "responses": {
+      "Error": {"description": "Why not", "content": {"application/problem+json": {"schema": {"type": "object", "properties": {"error": {"type": "string"}}}}}},
+      "NotNow": {
+        "description": "The pool is busy, at its minimum, or has had its recycles of the hour",
+        "headers": {"Retry-After": {"schema": {"type": "integer"}}},
+        "content": {"application/problem+json": {"schema": {"type": "object", "properties": {"error": {"type": "string"}, "reason": {"type": "string"}}}}}
+      },
+      "Problems": {
+        "description": "Every problem at once; nothing was changed",
+        "content": {"application/json": {"schema": {"type": "object", "properties": {
+          "ok": {"type": "boolean"},
+          "error": {"type": "string"},
+          "problems": {"type": "array", "items": {"$ref": "#/components/schemas/Problem"}},
+          "warnings": {"type": "array", "items": {"$ref": "#/components/schemas/Problem"}}
+        }}}}
+      }
+    },
+    "schemas": {
+      "Status": {"type": "object", "properties": {
+        "version": {"type": "string"},
+        "pid": {"type": "integer"},
+        "started_at": {"type": "string", "format": "date-time"},
+        "uptime_seconds": {"type": "number"},
+        "ready": {"type": "boolean"},
+        "reasons": {"type": "array", "items": {"type": "string"}},
+        "listeners": {"type": "array", "items": {"type": "string"}},
+        "pools": {"type": "array", "items": {"type": "object"}},
+        "traffic": {"type": "object"},
+        "store": {"type": "object"},
+        "memory": {"type": "object"}
+      }},
+      "Pool": {"type": "object", "properties": {
+        "name": {"type": "string"},
+        "source": {"type": "string"},
+        "serving": {"type": "integer"},
+        "min_serving": {"type": "integer"},
+        "queued": {"type": "integer"},
+        "in_flight": {"type": "integer"},
+        "slots": {"type": "integer"},
+        "alert": {"type": "string", "nullable": true, "description": "Why recycling has stopped"},
+        "recycling": {"type": "string", "nullable": true, "description": "The worker that is being recycled"},
+        "recycles": {"type": "object"},
+        "captures": {"type": "object"},
+        "deaths": {"type": "integer"},
+        "workers": {"type": "array", "items": {"$ref": "#/components/schemas/Worker"}}
+      }},
+      "Worker": {"type": "object", "properties": {
+        "id": {"type": "string", "description": "The place, the same over generations"},
+        "pool": {"type": "string"},
+        "address": {"type": "string", "nullable": true},
+        "pid": {"type": "integer", "nullable": true},
+        "generation": {"type": "integer"},
+        "state": {"type": "string", "enum": ["starting", "warming", "serving", "suspect", "draining", "capturing", "ending", "stuck", "failed"]},
+        "addressable": {"type": "boolean"},
+        "advice": {"type": "string", "nullable": true, "description": "Where it is not addressable: what would make it so"},
+        "started_at": {"type": "string", "format": "date-time", "nullable": true},
+        "requests": {"type": "integer"},
+        "in_flight": {"type": "integer"},
+        "slots": {"type": "integer"},
+        "memory": {"$ref": "#/components/schemas/Memory"},
+        "leak": {"type": "object", "nullable": true},
+        "breaker": {"type": "object", "nullable": true},
+        "agent": {"type": "object", "properties": {
+          "connected": {"type": "boolean"},
+          "server": {"type": "string", "nullable": true},
+          "python": {"type": "string", "nullable": true},
+          "version": {"type": "string", "nullable": true}
+        }}
+      }},
+      "Memory": {"type": "object", "properties": {
+        "anon_bytes": {"type": "integer", "nullable": true},
+        "rss_bytes": {"type": "integer", "nullable": true},
+        "pss_bytes": {"type": "integer", "nullable": true},
+        "uss_bytes": {"type": "integer", "nullable": true},
+        "limit_bytes": {"type": "integer", "nullable": true},
+        "pressure": {"type": "number", "nullable": true},
+        "taken_at": {"type": "string", "format": "date-time", "nullable": true},
+        "source": {"type": "string", "enum": ["proc", "agent", "cgroup", "none"]}
+      }},
+      "Incident": {"type": "object", "properties": {
+        "id": {"type": "string"},
+        "pool": {"type": "string"},
+        "worker": {"type": "string"},
+        "generation": {"type": "integer"},
+        "opened_at": {"type": "string", "format": "date-time"},
+        "closed_at": {"type": "string", "format": "date-time", "nullable": true},
+        "state": {"type": "string", "enum": ["open", "closed", "abandoned"]},
+        "trigger": {"type": "string"},
+        "verdict": {"type": "string"},
+        "routes": {"type": "array", "items": {"type": "object"}},
+        "lines": {"type": "array", "items": {"type": "object"}},
+        "types": {"type": "array", "items": {"type": "object"}},
+        "retainers": {"nullable": true},
+        "capture": {"type": "object", "properties": {
+          "status": {"type": "string"},
+          "files": {"type": "array", "items": {"type": "string"}},
+          "sizes": {"type": "object", "additionalProperties": {"type": "integer"}}
+        }},
+        "recycle": {"type": "object", "nullable": true},
+        "timeline": {"type": "array", "items": {"type": "object", "properties": {
+          "at": {"type": "string", "format": "date-time"},
+          "event": {"type": "string"}
+        }}}
+      }},
+      "Problem": {"type": "object", "properties": {
+        "file": {"type": "string"},
+        "line": {"type": "integer"},
+        "column": {"type": "integer"},
+        "key": {"type": "string"},
+        "message": {"type": "string"},
+        "suggestion": {"type": "string", "nullable": true},
+        "text": {"type": "string"}
+      }},
+      "Changes": {"type": "object", "properties": {
+        "ok": {"type": "boolean"},
+        "changes": {"type": "array", "items": {"type": "object"}},
+        "needs_restart": {"type": "array", "items": {"type": "string"}},
+        "warnings": {"type": "array", "items": {"$ref": "#/components/schemas/Problem"}}
+      }}
+    }
+  }
+}
+)json";
+
+} // namespace
+
+std::string_view openapi_document() { return document; }
+
+} // namespace plimsoll::admin
