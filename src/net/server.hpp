@@ -22,30 +22,30 @@ using Pools = std::map<std::string, std::shared_ptr<Pool>>;
 
 // Latency in seconds; cumulative counts are made by the reader. Bounds of the buckets: 1 ms .. 60 s, the last is +Inf.
 inline constexpr std::array<double, 14> latency_bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                                          0.25,  0.5,    1,     2.5,  5,    10,   60};
+                                                          0.25,  0.5,    1,     2.5,  5,     10,   60};
 struct Histogram {
     std::array<std::uint64_t, latency_bounds.size() + 1> counts{};
     std::uint64_t count = 0;
     double sum_seconds = 0;
 };
-struct RouteStats {                                        // one route label of one pool; pool is empty for 404s
+struct RouteStats { // one route label of one pool; pool is empty for 404s
     std::string pool, route;
-    std::array<std::uint64_t, 6> by_class{};               // [2] = 2xx; [0]: the client went away before an answer
+    std::array<std::uint64_t, 6> by_class{}; // [2] = 2xx; [0]: the client went away before an answer
     Histogram seconds;
-    std::uint64_t request_bytes = 0, response_bytes = 0;   // bodies
+    std::uint64_t request_bytes = 0, response_bytes = 0; // bodies
 };
 struct RefusalStats {
-    std::string pool, reason, mode;                        // reason as in the answer's X-Plimsoll-Reason; mode: enforce, shadow
+    std::string pool, reason, mode; // reason as in the answer's X-Plimsoll-Reason; mode: enforce, shadow
     std::uint64_t count = 0;
 };
 struct ServerStats {
     std::vector<RouteStats> routes;
     std::vector<RefusalStats> refusals;
-    std::uint64_t connections_open = 0, connections_total = 0, connections_refused = 0;   // refused: over max_connections
+    std::uint64_t connections_open = 0, connections_total = 0, connections_refused = 0; // refused: over max_connections
     std::uint64_t retries = 0, client_aborts = 0, upgrades = 0;
     std::uint64_t upstream_connects = 0, upstream_reuses = 0, upstream_failures = 0, upstream_idle = 0;
-    std::uint64_t buffered_bytes = 0;                      // in request and response buffers now
-    double loop_lag_seconds = 0;                           // the worst of the reactors, over the last second or so
+    std::uint64_t buffered_bytes = 0; // in request and response buffers now
+    double loop_lag_seconds = 0;      // the worst of the reactors, over the last second or so
 };
 
 class Server {
@@ -56,10 +56,10 @@ public:
     // Binds every listener and starts the threads. Empty: serving. Else the one line that says what is wrong and how to mend
     // it ("127.0.0.1:8080 is taken by another process: choose another address ..."); nothing is left open then.
     std::string start();
-    std::vector<std::string> addresses() const;            // as bound: port 0 is resolved
+    std::vector<std::string> addresses() const; // as bound: port 0 is resolved
 
     void apply(const config::Config& config, Pools pools); // routes, listener limits: new requests see them at once
-    void close_idle(WorkerKey worker, std::function<void()> done);   // done: once, on any thread, when all reactors have
+    void close_idle(WorkerKey worker, std::function<void()> done); // done: once, on any thread, when all reactors have
     void stop(Duration bound, std::function<void()> done); // stops accepting, finishes, then cuts; done on any thread
     ServerStats stats() const;
 

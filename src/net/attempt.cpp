@@ -1,0 +1,355 @@
+// One attempt at one worker: lease a connection, send the request, relay the answer, and decide what comes of a failure.
+#include <cerrno>
+#include <cstring>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "net/download.hpp"
+#include "net/http/uwsgi_packet.hpp"
+#include "net/reactor.hpp"
+#include "net/session.hpp"
+
+namespace plimsoll::net {
+
+using io::Stream;
+using io::until;
+
+namespace {
+
+constexpr unsigned most_attempts = 3;
+constexpr unsigned moves_a_turn = 16;
+constexpr unsigned reads_a_move = 8;
+constexpr std::size_t worth_joining = 4 << 10;
+constexpr std::uint64_t stream_window = 64 << 10; // of a streamed body that the worker has not taken yet
+// A new client joins the epoll set only when its answer takes this long: most are gone before.
+constexpr auto unwatched_time = std::chrono::milliseconds{5};
+constexpr auto backlog_pause = std::chrono::milliseconds{5};
+
+Outcome outcome_of(Ending ending) {
+    switch (ending) {
+    case Ending::client_gone: return Outcome::abandoned;
+    case Ending::connect_refused:
+    case Ending::unsent: return Outcome::refused_upstream;
+    case Ending::connect_timeout:
+    case Ending::timeout: return Outcome::timeout;
+    case Ending::no_room: return Outcome::abandoned;
+    case Ending::closed:
+    case Ending::malformed: return Outcome::failure;
+    case Ending::done: break;
+    }
+    return Outcome::success;
+}
+
+http::Refusal refusal_of(Ending ending, const Download& download) {
+    switch (ending) {
+    case Ending::connect_refused: return {502, "upstream_refused", "the worker does not accept connections"};
+    case Ending::connect_timeout:
+        return {504, "upstream_connect_timeout", "the worker did not accept the connection in time"};
+    case Ending::timeout: return {504, "upstream_timeout", "the worker did not answer in time"};
+    case Ending::malformed: return {502, "upstream_malformed", download.fault().detail};
+    case Ending::no_room: return {503, "buffers_full", "this server has no room for this request"};
+    default: return {502, "upstream_closed", "the worker closed the connection before it answered"};
+    }
+}
+
+} // namespace
+
+io::Task<> Session::attempt(Exchange& x) {
+    ++x.attempts;
+    Download download(x, client_, reactor_.workspace);
+    auto ending = Ending::done;
+    const auto state = lease(x);
+    if (state != Lease::ready) ending = co_await connect(x, state);
+    if (ending == Ending::done) ending = send_request(x);
+    if (ending == Ending::done) ending = co_await converse(x, download);
+    if (ending == Ending::done && download.tunnel()) ending = co_await tunnel(x);
+    conclude(x, ending, download);
+}
+
+Session::Lease Session::lease(Exchange& x) {
+    x.worker_name = x.permit.endpoint().worker;
+    // After a failure only a new connection tells something about the worker.
+    if (x.attempts == 1) x.worker = reactor_.upstreams.take(x.permit.endpoint().key);
+    if (!x.worker) return open(x);
+    reactor_.counters.upstream_reuses.add();
+    return Lease::ready;
+}
+
+Session::Lease Session::open(Exchange& x) {
+    const auto& endpoint = x.permit.endpoint();
+    sockaddr_storage address{};
+    socklen_t length = 0;
+    if (!to_sockaddr(endpoint.address, address, length)) return Lease::failed;
+    auto opening = reactor_.upstreams.open(endpoint.key, address, length);
+    x.worker = std::move(opening.connection);
+    switch (opening.state) {
+    case Upstreams::Opening::State::connected: reactor_.counters.upstream_connects.add(); return Lease::ready;
+    case Upstreams::Opening::State::connecting: reactor_.counters.upstream_connects.add(); return Lease::connecting;
+    case Upstreams::Opening::State::busy: return Lease::busy;
+    case Upstreams::Opening::State::failed: break;
+    }
+    return Lease::failed;
+}
+
+io::Task<Ending> Session::connect(Exchange& x, Lease state) {
+    settle(x);
+    if (x.refusal) co_return Ending::no_room;
+    const auto until_when = reactor_.loop.now + x.route->target->upstream.connect_timeout;
+    const std::uint8_t gone = x.half_closed ? 0 : Stream::hangup;
+    while (state == Lease::busy) {
+        // The backlog of a unix socket is full, and the kernel would not tell when it no longer is.
+        if (reactor_.loop.now >= until_when) co_return Ending::connect_timeout;
+        client_.expect_within(backlog_pause);
+        co_await until(wakeup_, client_, static_cast<std::uint8_t>(gone | Stream::late));
+        client_.no_deadline();
+        if (client_left(x)) co_return Ending::client_gone;
+        state = open(x);
+    }
+    if (state == Lease::failed) co_return Ending::connect_refused;
+    if (state == Lease::ready) co_return Ending::done;
+
+    auto& worker = *x.worker;
+    worker.attach(wakeup_);
+    worker.expect_within(x.route->target->upstream.connect_timeout);
+    co_await until(wakeup_, client_, gone, worker, Stream::writable | Stream::hangup | Stream::late);
+    const bool late = worker.is(Stream::late);
+    worker.no_deadline();
+    if (client_left(x)) co_return Ending::client_gone;
+    if (late) co_return Ending::connect_timeout;
+    co_return Upstreams::established(worker) ? Ending::done : Ending::connect_refused;
+}
+
+Ending Session::send_request(Exchange& x) {
+    const auto& endpoint = x.permit.endpoint();
+    auto& out = reactor_.workspace.out;
+    // A request that may be sent again keeps its body until the answer is here.
+    if (x.framing.has_body() && !x.upload.streamed() && http::is_idempotent(x.method)) {
+        x.upload.spool().keep_for_replay();
+        settle(x);
+        if (x.refusal) return Ending::no_room;
+    }
+    const auto& head = head_of(x);
+    const http::Forwarding about{
+        peer_, trusted_, false, "localhost", x.identity.request_id(), x.identity.traceparent()};
+    const auto framing = x.upload.framing_to_worker();
+    std::size_t size = 0;
+    if (endpoint.protocol == Protocol::uwsgi) {
+        if (framing.kind == http::Framing::Kind::chunked) {
+            x.refusal = {411, "length_required", "a streamed body for this application needs a Content-Length"};
+            return Ending::no_room;
+        }
+        http::UwsgiRequest how;
+        how.content_length = framing.length;
+        how.client = snapshot_->trusted().client(peer_, head.fields);
+        how.server_name = listener().address;
+        size = http::write_uwsgi_packet(head, about, how, out);
+    } else {
+        http::ToWorker how;
+        how.framing = framing;
+        how.keep_alive = endpoint.keep_alive;
+        how.expect = x.expects_continue;
+        size = http::write_request_head(head, about, how, out);
+    }
+    if (size == 0) {
+        x.refusal = {431, "head_too_large", "the request's head is too large for a worker"};
+        return Ending::no_room;
+    }
+    x.worker->attach(wakeup_);
+    x.sending_failed = false;
+    std::string_view unsent{out.data(), size};
+    io::Io io;
+    if (x.loose.empty()) {
+        io = x.upload.spool().send_to(*x.worker, unsent);
+    } else if (size + x.loose.size() <= worth_joining) {
+        std::memcpy(out.data() + size, x.loose.data(), x.loose.size());
+        io = x.worker->write({out.data(), size + x.loose.size()});
+        x.loose.remove_prefix(io.bytes > size ? io.bytes - size : 0);
+        unsent.remove_prefix(std::min(io.bytes, size));
+    } else {
+        iovec parts[] = {{out.data(), size}, {const_cast<char*>(x.loose.data()), x.loose.size()}};
+        io = x.worker->write(parts);
+        x.loose.remove_prefix(x.loose.size() - parts[1].iov_len);
+        unsent.remove_prefix(size - parts[0].iov_len);
+    }
+    if (io.kind == io::Io::failed && io.bytes == 0) return Ending::unsent;
+    x.unsent_head.assign(unsent);
+    settle(x); // what is left of a loose body
+    if (io.kind == io::Io::failed) x.sending_failed = true;
+    return x.refusal ? Ending::no_room : Ending::done;
+}
+
+// Both directions at once, until the answer is with the client.
+io::Task<Ending> Session::converse(Exchange& x, Download& download) {
+    const auto& settings = x.route->target->upstream;
+    x.worker_moved = x.client_moved = true; // sets the first deadlines
+    unsigned in_a_row = 0;
+    while (true) {
+        if (const auto ending = move_bytes(x, download)) co_return *ending;
+
+        std::uint8_t client_marks = x.half_closed ? 0 : Stream::hangup, worker_marks = 0;
+        const bool owes_client = !download.all_sent();
+        const bool wants_body =
+            x.worker && !x.upload.complete() && !x.sending_failed && x.upload.spool().unread() < stream_window;
+        bool unwatched = false;
+        if (!x.worker) client_marks = 0; // the worker is free: only the client's own reading matters
+        if (owes_client || wants_body) {
+            client_marks |= Stream::late;
+            if (owes_client) client_marks |= Stream::writable;
+            if (wants_body) client_marks |= Stream::readable;
+            if (std::exchange(x.client_moved, false))
+                client_.expect_within(owes_client ? listener().write_timeout : listener().body_timeout);
+        } else if (!client_.watched()) {
+            unwatched = true;
+            client_marks = Stream::late;
+            client_.expect_within(unwatched_time);
+        } else {
+            client_.no_deadline();
+        }
+        if (!x.worker) {
+            co_await until(wakeup_, client_, client_marks);
+        } else {
+            if (download.wants_more()) worker_marks |= Stream::readable;
+            if (request_unsent(x) && !x.sending_failed) worker_marks |= Stream::writable;
+            if (worker_marks) {
+                worker_marks |= Stream::late;
+                if (std::exchange(x.worker_moved, false))
+                    x.worker->expect_within(x.answer_began ? settings.read_timeout : settings.response_timeout);
+            } else {
+                x.worker->no_deadline(); // it is we who make it wait
+                x.worker_moved = true;
+            }
+            until ready(wakeup_, client_, client_marks, *x.worker, worker_marks);
+            if (!ready.await_ready()) {
+                in_a_row = 0;
+                co_await ready;
+            } else if (++in_a_row == moves_a_turn) {
+                in_a_row = 0;
+                co_await io::next_turn(wakeup_);
+            }
+        }
+        if (unwatched && client_.is(Stream::late)) {
+            client_.no_deadline();
+            client_.watch();
+        } else if (client_.is(Stream::late)) {
+            if (!x.answer_began) x.refusal = {408, "body_timeout", "the body of the request did not arrive in time"};
+            co_return Ending::client_gone;
+        }
+        if (x.worker && x.worker->is(Stream::late)) co_return Ending::timeout;
+    }
+}
+
+// Moves what can be moved now. An ending: it is over.
+std::optional<Ending> Session::move_bytes(Exchange& x, Download& download) {
+    if (x.worker) {
+        if (!x.upload.complete() && !x.sending_failed)
+            if (const auto ending = stream_body(x)) return ending;
+        move_request(x);
+        for (unsigned i = 0; i < reads_a_move && x.worker->is(Stream::readable) && download.wants_more(); ++i) {
+            download.receive();
+            x.worker_moved = true;
+        }
+    }
+    if (!download.all_sent() && client_.is(Stream::writable)) {
+        download.flush();
+        x.client_moved = true;
+    }
+    switch (download.state()) {
+    case Download::State::head:
+    case Download::State::body: break;
+    case Download::State::complete:
+        if (x.worker && !download.tunnel()) release_worker(x, download);
+        if (download.all_sent()) return Ending::done;
+        break;
+    case Download::State::closed: return Ending::closed;
+    case Download::State::malformed: return Ending::malformed;
+    case Download::State::failed_to_send: return Ending::client_gone;
+    case Download::State::no_room: return Ending::no_room;
+    }
+    if (x.worker ? client_left(x) : cut_short()) return Ending::client_gone;
+    return std::nullopt;
+}
+
+void Session::move_request(Exchange& x) {
+    if (x.sending_failed || !request_unsent(x) || !x.worker->is(Stream::writable)) return;
+    std::string_view head = x.unsent_head;
+    const auto io = x.upload.spool().send_to(*x.worker, head);
+    x.unsent_head.erase(0, x.unsent_head.size() - head.size());
+    if (io.bytes > 0) x.worker_moved = true;
+    if (io.kind == io::Io::failed) {
+        // It may have answered before it hung up ("413, and I read no further"): only reading tells.
+        x.sending_failed = true;
+        x.worker->assume(Stream::readable | Stream::hangup);
+    }
+}
+
+std::optional<Ending> Session::stream_body(Exchange& x) {
+    if (!client_.is(Stream::readable) || x.upload.spool().unread() >= stream_window) return std::nullopt;
+    x.upload.read(client_, held_);
+    x.client_moved = x.worker_moved = true;
+    check_body(x);
+    if (x.gone) return Ending::client_gone;
+    if (!x.refusal) return std::nullopt;
+    // The worker has a part of it already and must not take that for the whole: its connection is closed.
+    return Ending::client_gone;
+}
+
+void Session::release_worker(Exchange& x, const Download& download) {
+    const auto& endpoint = x.permit.endpoint();
+    const bool request_complete = x.upload.complete() && !request_unsent(x) && !x.sending_failed;
+    if (download.worker_may_be_kept() && endpoint.keep_alive && request_complete)
+        reactor_.upstreams.keep(std::move(x.worker),
+                                x.route->target->upstream.idle_timeout.value_or(endpoint.idle_time));
+    x.worker.reset();
+    x.permit.finish(x.status < 500 ? Outcome::success : Outcome::failure);
+}
+
+void Session::conclude(Exchange& x, Ending ending, const Download& download) {
+    client_.no_deadline();
+    const auto worker = x.permit ? std::optional(x.permit.endpoint().key) : std::nullopt;
+    x.worker.reset();
+    if (ending == Ending::done) {
+        x.complete = true;
+        x.permit.finish(Outcome::success);
+        if (!x.upload.complete() || download.tunnel()) x.keep_alive = false;
+        return;
+    }
+    x.permit.finish(outcome_of(ending));
+    if (ending != Ending::client_gone && ending != Ending::no_room) reactor_.counters.upstream_failures.add();
+    if (x.answer_began) {
+        x.refusal = {};
+        x.abort = true;
+        x.gone = ending == Ending::client_gone;
+        return;
+    }
+    if (x.refusal) return;
+    if (ending == Ending::client_gone) {
+        x.gone = true;
+        return;
+    }
+    if (may_retry(x, ending, download)) {
+        x.avoid = worker;
+        x.upload.spool().rewind();
+        x.unsent_head.clear();
+        return;
+    }
+    x.refusal = refusal_of(ending, download);
+}
+
+bool Session::may_retry(Exchange& x, Ending ending, const Download& download) {
+    const bool unseen =
+        ending == Ending::connect_refused || ending == Ending::connect_timeout || ending == Ending::unsent;
+    const bool unanswered = ending == Ending::closed && download.nothing_came() && http::is_idempotent(x.method) &&
+                            !request_unsent(x) && !x.sending_failed &&
+                            (!x.framing.has_body() || x.upload.spool().replayable());
+    if (!(unseen || unanswered) || !x.upload.complete() || x.attempts >= most_attempts) return false;
+    if (!x.retrying && !reactor_.budget(*x.route->target->pool).take()) {
+        reactor_.counters.retries_denied.add();
+        return false;
+    }
+    x.retrying = true;
+    reactor_.counters.retries.add();
+    return true;
+}
+
+} // namespace plimsoll::net

@@ -1,0 +1,297 @@
+#include "net/download.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "net/http/byte_writer.hpp"
+#include "net/io/loop.hpp"
+#include "net/workspace.hpp"
+
+namespace plimsoll::net {
+
+using Kind = http::Framing::Kind;
+
+namespace {
+
+constexpr std::size_t worth_splicing = 64 << 10;
+constexpr std::size_t worth_joining = 4 << 10;                 // up to here a copy is cheaper than a second iovec
+constexpr std::uint64_t largest_file = std::uint64_t{1} << 30; // of one response that its client is slow to take
+constexpr http::Limits limits_of_answer{60 << 10, http::max_fields_ever, 0};
+
+iovec part_of(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
+
+} // namespace
+
+Download::Download(Exchange& exchange, io::Stream& client, Workspace& workspace)
+    : exchange_(exchange), client_(client), workspace_(workspace) {}
+
+bool Download::wants_more() const {
+    if (!reading()) return false;
+    return buffered_ ? exchange_.outbox.takes_more() : all_sent();
+}
+
+void Download::receive() {
+    if (pipe_ || may_splice())
+        receive_splicing();
+    else
+        receive_copying();
+}
+
+void Download::receive_copying() {
+    char* scratch = client_.loop().scratch();
+    const auto before = held_.size();
+    if (before) std::memcpy(scratch, held_.data(), before);
+    const auto io = exchange_.worker->read(scratch + before, io::Loop::scratch_size - before);
+    if (io.kind == io::Io::blocked) return;
+    if (io.kind != io::Io::done) return worker_closed(io.kind == io::Io::failed);
+    something_came_ = true;
+    held_.clear();
+    take(scratch, before + io.bytes);
+}
+
+void Download::worker_closed(bool failed) {
+    if (state_ == State::body && framing_.kind == Kind::until_close && !failed) {
+        state_ = State::complete;
+        return deliver({});
+    }
+    state_ = State::closed;
+}
+
+void Download::take(char* bytes, std::size_t size) {
+    std::string_view rest{bytes, size};
+    if (state_ == State::head) rest = take_heads(rest);
+    if (state_ == State::body) take_body(rest);
+}
+
+// Interim answers may come before the one that counts; they are passed on as they come.
+std::string_view Download::take_heads(std::string_view bytes) {
+    const http::Asked asked{exchange_.method == http::Method::head, exchange_.upgrade};
+    auto& head = workspace_.response;
+    while (!bytes.empty()) {
+        const auto parsed = http::parse_response(bytes, 0, limits_of_answer, asked, head);
+        if (parsed.state == http::Parsed::State::need_more) {
+            held_.assign(bytes);
+            return {};
+        }
+        if (parsed.state == http::Parsed::State::error) {
+            fault_ = parsed.refusal;
+            state_ = State::malformed;
+            return {};
+        }
+        bytes.remove_prefix(parsed.size);
+        if (!head.interim()) {
+            begin(head);
+            return bytes;
+        }
+        // A 100 answers an expectation of the client's only where that was passed on.
+        const bool wanted = head.status != 100 || exchange_.expects_continue;
+        if (!wanted || exchange_.minor == 0) continue;
+        http::ToClient how;
+        how.keep_alive = true;
+        const auto size = http::write_response_head(head, how, workspace_.out);
+        auto part = part_of({workspace_.out.data(), size});
+        send({&part, 1});
+    }
+    return {};
+}
+
+void Download::begin(const http::ResponseHead& head) {
+    framing_ = head.framing;
+    left_ = framing_.length;
+    keep_worker_ = head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel;
+    buffered_ = !(exchange_.route->rule.stream || head.unbuffered || head.event_stream || tunnel());
+    exchange_.outbox.limit({io::Spool::Limits{}.memory, buffered_ ? largest_file : 0});
+    exchange_.status = head.status;
+    exchange_.worker_route = head.route;
+    exchange_.answer_framing = http::client_framing(framing_, exchange_.minor);
+    // A request that is still on its way cannot be told from the next one once the answer is complete.
+    if (exchange_.answer_framing.kind == Kind::until_close || !exchange_.upload.complete())
+        exchange_.keep_alive = false;
+
+    http::ToClient how;
+    how.framing = exchange_.answer_framing;
+    how.minor = exchange_.minor;
+    how.keep_alive = exchange_.keep_alive;
+    how.date = workspace_.date_text();
+    how.request_id = exchange_.identity.request_id();
+    head_size_ = http::write_response_head(head, how, workspace_.out);
+    if (head_size_ == 0) {
+        fault_ = {502, "head_too_large", "the worker's answer has a head that is too large"};
+        state_ = State::malformed;
+        return;
+    }
+    state_ = State::body;
+}
+
+void Download::take_body(std::string_view bytes) {
+    switch (framing_.kind) {
+    case Kind::none:
+        state_ = State::complete;
+        keep_worker_ = keep_worker_ && bytes.empty();
+        return deliver({});
+    case Kind::length: {
+        const auto mine = bytes.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size())));
+        left_ -= mine.size();
+        if (left_ == 0) state_ = State::complete;
+        keep_worker_ = keep_worker_ && mine.size() == bytes.size();
+        return deliver(mine);
+    }
+    case Kind::chunked: {
+        const auto payload = decode_chunks(bytes);
+        if (state_ == State::malformed && !exchange_.answer_began) return; // a plain 502 is still possible
+        return deliver(payload);
+    }
+    case Kind::until_close: return deliver(bytes);
+    case Kind::tunnel: state_ = State::complete; return deliver(bytes);
+    }
+}
+
+// Moves the data together in place, over the framing between it, and returns it as one piece.
+std::string_view Download::decode_chunks(std::string_view bytes) {
+    char* begin = nullptr;
+    char* end = nullptr;
+    while (scanner_.state() == http::ChunkScanner::State::reading && !bytes.empty()) {
+        const auto piece = scanner_.next(bytes);
+        // The bytes lie in the scratch buffer, which is ours to write to.
+        char* data = const_cast<char*>(bytes.data()) + piece.framing;
+        if (piece.data) {
+            if (!begin) begin = end = data;
+            if (end != data) std::memmove(end, data, piece.data);
+            end += piece.data;
+        }
+        bytes.remove_prefix(piece.framing + piece.data);
+    }
+    if (scanner_.state() == http::ChunkScanner::State::broken) {
+        fault_ = scanner_.fault();
+        state_ = State::malformed;
+    }
+    if (scanner_.state() == http::ChunkScanner::State::done) {
+        state_ = State::complete;
+        keep_worker_ = keep_worker_ && bytes.empty();
+    }
+    return {begin, static_cast<std::size_t>(end - begin)};
+}
+
+void Download::deliver(std::string_view payload) {
+    const bool last = state_ == State::complete;
+    auto head_size = std::exchange(head_size_, 0);
+    exchange_.answer_bytes += payload.size();
+    std::array<iovec, 3> parts;
+    std::size_t count = 0;
+    std::string_view tail;
+    std::array<char, http::ChunkScanner::max_trailers + 8> trailer_text;
+    if (exchange_.answer_framing.kind == Kind::chunked) {
+        if (!payload.empty()) {
+            head_size += http::write_chunk_size(payload.size(), workspace_.out.data() + head_size);
+            tail = "\r\n";
+        }
+        if (last) {
+            tail = last_chunk_after(payload.empty(), trailer_text);
+        }
+    }
+    if (head_size) parts[count++] = part_of({workspace_.out.data(), head_size});
+    if (!payload.empty()) parts[count++] = part_of(payload);
+    if (!tail.empty()) parts[count++] = part_of(tail);
+    if (count) send({parts.data(), count});
+}
+
+// "0", the worker's trailers as far as they may be passed on, and the blank line.
+std::string_view Download::last_chunk_after(bool nothing, std::span<char> out) {
+    const auto plain = nothing ? http::last_chunk : std::string_view("\r\n0\r\n\r\n");
+    if (scanner_.trailers().empty()) return plain;
+    workspace_.trailers.clear();
+    http::ByteWriter writer(out);
+    writer << (nothing ? "0\r\n" : "\r\n0\r\n");
+    if (!http::parse_trailers(scanner_.trailers(), false, workspace_.trailers))
+        for (const auto& field : workspace_.trailers) writer.field(field.name, field.value);
+    writer << "\r\n";
+    return writer.overflowed() ? plain : std::string_view(out.data(), writer.size());
+}
+
+void Download::send(std::span<iovec> parts) {
+    exchange_.answer_began = true;
+    auto& outbox = exchange_.outbox;
+    if (all_sent() && client_.is(io::Stream::writable)) {
+        std::size_t total = 0;
+        for (const auto& part : parts) total += part.iov_len;
+        io::Io io;
+        if (parts.size() > 1 && total <= worth_joining) {
+            // The first part may be in the workspace already; what follows it there is free.
+            char* to = workspace_.out.data();
+            std::size_t at = 0;
+            for (auto& part : parts) {
+                if (to + at != part.iov_base) std::memcpy(to + at, part.iov_base, part.iov_len);
+                at += part.iov_len;
+            }
+            parts[0] = {to, total};
+            parts = parts.first(1);
+        }
+        if (parts.size() == 1) {
+            io = client_.write({static_cast<char*>(parts[0].iov_base), parts[0].iov_len});
+            parts[0] = {static_cast<char*>(parts[0].iov_base) + io.bytes, parts[0].iov_len - io.bytes};
+        } else {
+            io = client_.write(parts);
+        }
+        if (io.kind == io::Io::done) return;
+        if (io.kind != io::Io::blocked) {
+            state_ = State::failed_to_send;
+            return;
+        }
+    }
+    for (const auto& part : parts)
+        if (!outbox.append({static_cast<char*>(part.iov_base), part.iov_len})) state_ = State::no_room;
+}
+
+void Download::flush() {
+    auto& outbox = exchange_.outbox;
+    auto io = outbox.empty() ? io::Io{} : outbox.send_to(client_);
+    while (io.kind == io::Io::done && outbox.empty() && pipe_ && pipe_.filled > 0) {
+        io = client_.splice_from(pipe_.ends().out, pipe_.filled, left_ > 0);
+        pipe_.filled -= io.bytes;
+    }
+    if (io.kind == io::Io::failed || io.kind == io::Io::closed) state_ = State::failed_to_send;
+}
+
+bool Download::may_splice() const {
+    return state_ == State::body && framing_.kind == Kind::length && left_ >= worth_splicing &&
+           exchange_.outbox.empty() && client_.is(io::Stream::writable);
+}
+
+void Download::receive_splicing() {
+    auto& worker = *exchange_.worker;
+    if (!pipe_) pipe_ = client_.loop().pipes.lease();
+    if (!pipe_) return receive_copying();
+    const auto space = pipe_.ends().capacity - std::min(pipe_.ends().capacity, pipe_.filled);
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left_, space));
+    auto io = wanted ? worker.splice_to(pipe_.ends().in, wanted, pipe_.filled == 0) : io::Io{io::Io::blocked};
+    if (io.kind == io::Io::closed || io.kind == io::Io::failed) {
+        state_ = State::closed;
+        return;
+    }
+    pipe_.filled += io.bytes;
+    left_ -= io.bytes;
+    exchange_.answer_bytes += io.bytes;
+    if (client_.is(io::Stream::writable)) flush();
+    // The pipe is full and the client does not keep up: go on through the outbox, so that the worker need not wait.
+    if (io.kind == io::Io::blocked && pipe_.filled > 0 && !client_.is(io::Stream::writable)) pipe_to_outbox();
+    if (left_ == 0 && state_ == State::body) state_ = State::complete;
+    if (pipe_.filled == 0 && (state_ != State::body || left_ < worth_splicing)) pipe_ = {};
+}
+
+void Download::pipe_to_outbox() {
+    char* scratch = client_.loop().scratch();
+    while (pipe_.filled > 0) {
+        const auto got = ::read(pipe_.ends().out, scratch, std::min(pipe_.filled, io::Loop::scratch_size));
+        if (got <= 0 || !exchange_.outbox.append({scratch, static_cast<std::size_t>(got)})) {
+            state_ = State::no_room;
+            return;
+        }
+        pipe_.filled -= static_cast<std::size_t>(got);
+    }
+    pipe_ = {};
+}
+
+} // namespace plimsoll::net

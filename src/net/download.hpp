@@ -1,0 +1,67 @@
+// The worker's answer on its way to the client: reads, checks the framing, frames anew, sends.
+//
+// What the client does not take at once goes to the exchange's outbox (memory, then a file), so the worker is read as fast as
+// it gives and its slot is free when its last byte is here. A large body of known length goes from socket to socket
+// through a pipe while the client keeps up.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "net/exchange.hpp"
+#include "net/io/pipes.hpp"
+
+namespace plimsoll::net {
+
+struct Workspace;
+
+class Download {
+public:
+    enum class State : std::uint8_t { head, body, complete, closed, failed_to_send, malformed, no_room };
+
+    Download(Exchange& exchange, io::Stream& client, Workspace& workspace);
+
+    // One read from the worker, and what follows from it. Call when the worker is readable and wants_more().
+    void receive();
+    bool wants_more() const;
+    State state() const { return state_; }
+    bool reading() const { return state_ == State::head || state_ == State::body; }
+    bool nothing_came() const { return !something_came_; }
+    bool tunnel() const { return framing_.kind == http::Framing::Kind::tunnel; }
+    bool worker_may_be_kept() const { return keep_worker_; }
+    bool all_sent() const { return exchange_.outbox.empty() && (!pipe_ || pipe_.filled == 0); }
+    void flush(); // sends what waits for the client, as far as it goes
+    const http::Refusal& fault() const { return fault_; }
+
+private:
+    void receive_copying();
+    void receive_splicing();
+    bool may_splice() const;
+    void pipe_to_outbox();
+    void take(char* bytes, std::size_t size);
+    std::string_view take_heads(std::string_view bytes);
+    void begin(const http::ResponseHead& head);
+    void take_body(std::string_view bytes);
+    std::string_view decode_chunks(std::string_view bytes);
+    void deliver(std::string_view payload);
+    std::string_view last_chunk_after(bool nothing, std::span<char> out);
+    void worker_closed(bool failed);
+    void send(std::span<iovec> parts);
+
+    Exchange& exchange_;
+    io::Stream& client_;
+    Workspace& workspace_;
+    http::ChunkScanner scanner_;
+    http::Framing framing_; // the worker's
+    std::uint64_t left_ = 0;
+    State state_ = State::head;
+    bool keep_worker_ = false, buffered_ = true, something_came_ = false;
+    std::size_t head_size_ = 0; // of our head, written to the workspace and not sent yet
+    std::string held_;          // a head that is not complete yet
+    io::Pipes::Lease pipe_;
+    http::Refusal fault_;
+};
+
+} // namespace plimsoll::net

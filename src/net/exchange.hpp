@@ -1,0 +1,81 @@
+// One request and its answer, while they are under way. Lives in the session's frame; nothing here is a view into the scratch
+// buffer except `loose`, which settle() copies before anything waits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/http/chunk_scanner.hpp"
+#include "net/http/head.hpp"
+#include "net/http/head_writer.hpp"
+#include "net/io/spool.hpp"
+#include "net/routing.hpp"
+#include "net/upload.hpp"
+#include "net/upstream.hpp"
+
+namespace plimsoll::net {
+
+// How an attempt at a worker, or the whole exchange, ended.
+enum class Ending : std::uint8_t {
+    done,
+    client_gone,     // hung up, or took too long to read or to send
+    connect_refused, // nobody listens there
+    connect_timeout,
+    unsent, // the connection was dead before a byte of the request left: the worker never saw it
+    closed, // the worker closed before the response was complete
+    timeout,
+    malformed, // the worker's answer breaks HTTP
+    no_room,   // the proxy's own: descriptors, buffer memory or disk
+};
+
+struct Exchange {
+    explicit Exchange(io::Loop& loop, http::Identity id) : upload(loop), outbox(loop), identity(id) {}
+
+    // The request.
+    std::string head;            // its bytes, copied: what a retry or a wait needs
+    std::uint64_t parsed_at = 0; // scratch age at which the workspace's head was this one's
+    http::Method method = http::Method::get;
+    http::Framing framing;
+    std::uint8_t minor = 1;
+    bool upgrade = false, json = false, keep_alive = false, expects_continue = false;
+    bool half_closed = false; // the client finished writing with this request, and waits
+    const Route* route = nullptr;
+    Series* series = nullptr;
+    Instant began{};
+    std::string_view loose; // a complete body that still lies in the scratch buffer
+    Upload upload;
+
+    // The worker.
+    Permit permit;
+    Upstreams::Connection worker;
+    std::optional<WorkerKey> avoid;        // the one that failed us last
+    std::string worker_name, worker_route; // for the log; the label that the application gave
+    unsigned attempts = 0;
+    bool counted = false, retrying = false; // in the retry budget: as a request, as a retry
+    Ticket ticket = 0;
+    std::string unsent_head;
+    bool sending_failed = false;                     // the worker takes no more of the request; it may still answer
+    bool worker_moved = false, client_moved = false; // bytes, since the deadlines were set
+
+    // The answer.
+    io::Spool outbox;    // towards the client
+    unsigned status = 0; // as told to the client; 0: nothing yet
+    bool answer_began = false;
+    http::Framing answer_framing;   // towards the client
+    std::uint64_t answer_bytes = 0; // body
+    http::Identity identity;
+    Duration waited{}; // in the pool's queue
+
+    // How it goes on. Nothing of it: with the next step.
+    http::Refusal refusal; // to be answered
+    Duration retry_after{};
+    bool gone = false;  // the client
+    bool abort = false; // the answer is broken off: the client must see that
+    bool complete = false;
+    bool open() const { return !gone && !abort && !complete && !refusal; }
+};
+
+} // namespace plimsoll::net

@@ -1,0 +1,41 @@
+// What one reactor thread shares among its connections: all of it is touched by that thread alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "net/io/budget.hpp"
+#include "net/io/deadlines.hpp"
+#include "net/io/pipes.hpp"
+#include "net/io/poller.hpp"
+#include "net/io/wakeup.hpp"
+
+namespace plimsoll::net::io {
+
+class Loop {
+public:
+    // Reads go here first: 64 KiB fit the second-level cache, and an idle connection owns no buffer. What is in it must be
+    // used or copied before a co_await that really waits.
+    static constexpr std::size_t scratch_size = 64 << 10;
+
+    Poller poller;
+    Deadlines deadlines;
+    RunQueue runnable;
+    Pipes pipes;
+    Budget buffers;
+    Instant now = Clock::now(); // read once a batch of events
+
+    // Taking it ends what others thought was in it: `scratch_age` tells them.
+    char* scratch() {
+        ++scratch_age_;
+        return scratch_.get();
+    }
+    std::uint64_t scratch_age() const { return scratch_age_; }
+
+private:
+    std::uint64_t scratch_age_ = 0;
+    std::unique_ptr<char[]> scratch_ = std::make_unique_for_overwrite<char[]>(scratch_size);
+};
+
+} // namespace plimsoll::net::io

@@ -1,0 +1,31 @@
+// The epoll set that holds all traffic sockets of one reactor, edge-triggered. The reactor's io_context watches it through a
+// single descriptor, so that timers, signals and posted work stay plain Asio while a socket costs no epoll_ctl a wait.
+#pragma once
+
+#include <cstdint>
+
+#include "net/io/source.hpp"
+
+namespace plimsoll::net::io {
+
+class Poller {
+public:
+    Poller();
+    ~Poller();
+    Poller(const Poller&) = delete;
+    Poller& operator=(const Poller&) = delete;
+
+    int descriptor() const { return epoll_; }
+    bool add(int fd, Source& source, std::uint32_t events); // false: out of watches or memory
+    bool change(int fd, Source& source, std::uint32_t events);
+    void remove(int fd); // for one that stays open; close() removes by itself
+
+    // Tells each source what happened to it, once a batch. Returns how many there were. Sources only take note (they run no
+    // coroutine), so that none is destroyed while its own event still lies in the batch.
+    int poll();
+
+private:
+    int epoll_ = -1;
+};
+
+} // namespace plimsoll::net::io

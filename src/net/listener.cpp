@@ -1,0 +1,197 @@
+#include "net/listener.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log/log.hpp"
+#include "net/reactor.hpp"
+#include "net/session.hpp"
+
+namespace plimsoll::net {
+
+namespace {
+
+constexpr int accepts_a_batch = 64;
+constexpr auto pause_without_descriptors = std::chrono::milliseconds{100};
+// Seconds that the kernel keeps a silent client to itself: a request costs one wakeup less, and a SYN flood none.
+constexpr int defer_seconds = 1;
+
+std::string why(int error, const Address& address, const std::string& text) {
+    switch (error) {
+    case EADDRINUSE:
+        return text + " is taken by another process: choose another address or stop that process (ss -ltnp shows it)";
+    case EACCES:
+        if (address.family == Address::Family::unix_socket)
+            return text + ": no permission to make a socket there: choose a directory that this user may write to";
+        return text + ": no permission to bind this port: choose one from 1024 on, or grant CAP_NET_BIND_SERVICE";
+    case EADDRNOTAVAIL: return text + ": this machine has no such address: use one of its own, or 0.0.0.0 for all";
+    case ENOENT:
+    case ENOTDIR: return text + ": the directory of the socket does not exist: make it first";
+    default: return text + ": cannot listen: " + std::strerror(error);
+    }
+}
+
+// A socket file that nobody listens on is left over from a crash and may go. One that answers may not.
+bool remove_stale(const sockaddr_storage& storage, socklen_t length, const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return true;
+    if (!S_ISSOCK(info.st_mode)) return false;
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (probe < 0) return false;
+    const bool refused =
+        ::connect(probe, reinterpret_cast<const sockaddr*>(&storage), length) != 0 && errno == ECONNREFUSED;
+    ::close(probe);
+    return refused && ::unlink(path.c_str()) == 0;
+}
+
+int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_port) {
+    const int fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    const int on = 1;
+    if (storage.ss_family != AF_UNIX) {
+        ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // inherited by what is accepted
+        ::setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_seconds, sizeof defer_seconds);
+        if (reuse_port) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+        if (storage.ss_family == AF_INET6) {
+            const int off = 0; // "[::]" serves both families, as operators expect
+            ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+        }
+    }
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0 && ::listen(fd, SOMAXCONN) == 0) return fd;
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    return -1;
+}
+
+// Sockets with SO_REUSEPORT share a port with any other process of the same user, silently. So ask first without it.
+bool port_is_free(const sockaddr_storage& storage, socklen_t length) {
+    const int probe = make_socket(storage, length, false);
+    if (probe < 0) return false;
+    ::close(probe);
+    return true;
+}
+
+} // namespace
+
+Listening open_listening(const std::string& text, unsigned count, std::string& problem) {
+    const auto address = parse_address(text);
+    sockaddr_storage storage{};
+    socklen_t length = 0;
+    if (!address || !to_sockaddr(*address, storage, length)) {
+        problem = text + " is no address to listen on: write \"HOST:PORT\" with a numeric host, or \"unix:/path\" of "
+                         "at most 107 bytes";
+        return {};
+    }
+    Listening result;
+    result.shared = address->family == Address::Family::unix_socket;
+    if (result.shared ? !remove_stale(storage, length, address->path)
+                      : address->port != 0 && !port_is_free(storage, length)) {
+        problem = why(result.shared ? EADDRINUSE : errno, *address, text);
+        return {};
+    }
+    auto bound = *address;
+    for (unsigned i = 0; i < count; ++i) {
+        const int fd = result.shared && i > 0 ? ::fcntl(result.sockets[0], F_DUPFD_CLOEXEC, 0)
+                                              : make_socket(storage, length, !result.shared);
+        if (fd < 0) {
+            problem = why(errno, *address, text);
+            for (const int opened : result.sockets) ::close(opened);
+            return {};
+        }
+        result.sockets.push_back(fd);
+        if (i == 0 && !result.shared) { // port 0: the others share what the first one got
+            socklen_t size = sizeof storage;
+            ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
+            bound.port = ntohs(storage.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(storage).sin6_port
+                                                             : reinterpret_cast<sockaddr_in&>(storage).sin_port);
+        }
+    }
+    result.address = to_string(bound);
+    return result;
+}
+
+Listener::Listener(Reactor& reactor, int fd, unsigned index, bool shared)
+    : reactor_(reactor), fd_(fd), index_(index), shared_(shared) {
+    watch();
+}
+
+Listener::~Listener() {
+    // Closing alone would leave it in the set: other reactors hold the same socket open.
+    reactor_.loop.poller.remove(fd_);
+    ::close(fd_);
+}
+
+void Listener::watch() {
+    // A socket that several reactors watch wakes one of them, not all.
+    if (!reactor_.loop.poller.add(fd_, *this, EPOLLIN | (shared_ ? EPOLLEXCLUSIVE : 0U)))
+        log::error("listener_unwatched", {{"error", std::strerror(errno)}});
+}
+
+void Listener::ready(std::uint32_t) { pending_ = true; }
+
+void Listener::expired() { watch(); }
+
+void Listener::accept_pending() {
+    if (!pending_) return;
+    pending_ = false;
+    for (int i = 0; i < accepts_a_batch; ++i) {
+        sockaddr_storage peer{};
+        socklen_t length = sizeof peer;
+        const int fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+            if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+                continue; // that client is gone
+            log::warn("accept_paused",
+                      {{"error", std::strerror(errno)}, {"hint", "raise the limit of open files (ulimit -n)"}});
+            reactor_.loop.poller.remove(fd_);
+            reactor_.loop.deadlines.arm(*this, pause_without_descriptors, reactor_.loop.now);
+            return;
+        }
+        if (reactor_.over_connection_limit()) {
+            refuse(fd);
+            continue;
+        }
+        Session::start(reactor_, fd, index_, peer_name(peer));
+    }
+}
+
+void Listener::refuse(int fd) {
+    static constexpr std::string_view answer =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
+        "X-Plimsoll-Reason: max_connections\r\n\r\n";
+    reactor_.counters.connections_refused.add();
+    [[maybe_unused]] const auto went = ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    // Read what has come: closing over unread bytes would reset the connection and take the answer away with it.
+    char bytes[4096];
+    while (::recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    }
+    ::close(fd);
+}
+
+std::string Listener::peer_name(const sockaddr_storage& peer) const {
+    char text[INET6_ADDRSTRLEN] = "";
+    if (peer.ss_family == AF_INET)
+        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(peer).sin_addr, text, sizeof text);
+    else if (peer.ss_family == AF_INET6) {
+        const auto& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+        if (IN6_IS_ADDR_V4MAPPED(&address))
+            ::inet_ntop(AF_INET, &address.s6_addr[12], text, sizeof text);
+        else
+            ::inet_ntop(AF_INET6, &address, text, sizeof text);
+    }
+    return text;
+}
+
+} // namespace plimsoll::net

@@ -1,0 +1,49 @@
+// Accepts clients on one listening socket of one reactor.
+//
+// TCP listeners are one socket a reactor (SO_REUSEPORT): the kernel spreads the clients. A unix socket is one that all
+// reactors watch, each exclusively. When descriptors run out, accepting pauses instead of spinning.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "net/address.hpp"
+#include "net/io/source.hpp"
+
+namespace plimsoll::net {
+
+class Reactor;
+
+// Opens `count` listening descriptors for one address. On failure: none, and `problem` is the line for the operator.
+struct Listening {
+    std::vector<int> sockets; // one a reactor
+    bool shared = false;      // all the same socket
+    std::string address;      // as bound
+};
+Listening open_listening(const std::string& address, unsigned count, std::string& problem);
+
+class Listener final : public io::Source {
+public:
+    Listener(Reactor& reactor, int fd, unsigned index, bool shared);
+    ~Listener();
+    void accept_pending(); // if there is any
+    void accept_last() {
+        pending_ = true;
+        accept_pending();
+    }
+
+private:
+    void ready(std::uint32_t events) override;
+    void expired() override; // the pause is over
+    void watch();
+    void refuse(int fd);
+    std::string peer_name(const struct sockaddr_storage& peer) const;
+
+    Reactor& reactor_;
+    const int fd_;
+    const unsigned index_;
+    const bool shared_;
+    bool pending_ = false;
+};
+
+} // namespace plimsoll::net

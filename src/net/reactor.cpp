@@ -1,0 +1,235 @@
+#include "net/reactor.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <unistd.h>
+
+#include "net/admission.hpp"
+#include "net/listener.hpp"
+#include "net/session.hpp"
+
+namespace plimsoll::net {
+
+namespace asio = boost::asio;
+
+namespace {
+
+thread_local Reactor* this_thread = nullptr;
+
+constexpr int batches_a_turn = 64; // before timers and posted work get their turn
+constexpr auto finest_tick = std::chrono::milliseconds{2};
+constexpr auto queue_tick = std::chrono::milliseconds{10};
+constexpr auto lag_window = std::chrono::seconds{1};
+
+} // namespace
+
+struct Reactor::Ports {
+    asio::io_context context{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+    asio::posix::stream_descriptor epoll{context};
+    asio::steady_timer ticker{context};
+    asio::steady_timer stop_bound{context};
+};
+
+Shared::Shared(unsigned reactors) : registry(reactors) {
+    for (unsigned i = 0; i < reactors; ++i) counters.push_back(std::make_unique<ReactorCounters>());
+}
+
+std::shared_ptr<const Snapshot> Shared::snapshot() const {
+    const std::lock_guard lock(mutex_);
+    return snapshot_;
+}
+
+void Shared::publish(std::shared_ptr<const Snapshot> snapshot) {
+    const std::lock_guard lock(mutex_);
+    snapshot_ = std::move(snapshot);
+    generation_.store(snapshot_->generation, std::memory_order_release);
+}
+
+std::uint64_t Shared::open_connections() const {
+    std::uint64_t sum = 0;
+    for (const auto& each : counters) sum += each->connections_open.get();
+    return sum;
+}
+
+Reactor::Reactor(unsigned index, Shared& shared)
+    : counters(*shared.counters[index]), index_(index), shared_(shared), ports_(std::make_unique<Ports>()),
+      random_(std::random_device{}()) {
+    // A descriptor of its own for Asio, which closes what it was given.
+    ports_->epoll.assign(::dup(loop.poller.descriptor()));
+}
+
+Reactor::~Reactor() = default;
+
+void Reactor::post(std::function<void()> what) {
+    asio::post(ports_->context, [this, what = std::move(what)] {
+        loop.now = Clock::now();
+        what();
+        settle();
+    });
+}
+
+void Reactor::deliver(Admission& admission) {
+    if (this_thread == this) return admission.arrive_home();
+    bool first;
+    {
+        const std::lock_guard lock(mailbox_mutex_);
+        first = mailbox_.empty();
+        mailbox_.push_back(&admission);
+    }
+    if (!first) return;
+    post([this] {
+        std::vector<Admission*> arrived;
+        {
+            const std::lock_guard lock(mailbox_mutex_);
+            arrived.swap(mailbox_);
+        }
+        for (auto* each : arrived) each->arrive_home();
+    });
+}
+
+void Admission::wake(Permit granted, Reason why) {
+    permit = std::move(granted);
+    reason = why;
+    reactor_.deliver(*this);
+}
+
+void Reactor::run() {
+    this_thread = this;
+    loop.now = Clock::now();
+    refresh_date();
+    watch();
+    ports_->context.run();
+    this_thread = nullptr;
+}
+
+void Reactor::leave() {
+    ports_->work.reset();
+    ports_->context.stop();
+}
+
+void Reactor::listen(int fd, unsigned listener, bool shared_socket) {
+    listeners_.push_back(std::make_unique<Listener>(*this, fd, listener, shared_socket));
+}
+
+void Reactor::watch() {
+    ports_->epoll.async_wait(asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& error) {
+        if (!error) traffic();
+    });
+}
+
+void Reactor::traffic() {
+    for (int i = 0; i < batches_a_turn; ++i) {
+        const auto before = std::exchange(loop.now, Clock::now());
+        if (i > 0) note_lag(loop.now - before);
+        if (loop.poller.poll() == 0 && loop.runnable.empty()) break;
+        if (loop.now >= date_until_) refresh_date();
+        for (std::size_t each = 0; each < listeners_.size(); ++each) listeners_[each]->accept_pending();
+        loop.runnable.run();
+    }
+    settle();
+    watch();
+}
+
+void Reactor::settle() {
+    for (int i = 0; i < batches_a_turn && !loop.runnable.empty(); ++i) loop.runnable.run();
+    if (!loop.runnable.empty()) post([] {});
+    auto next = loop.deadlines.next().value_or(never);
+    if (queued_ > 0) next = std::min(next, loop.now + queue_tick);
+    if (next >= tick_at_) return;
+    tick_at_ = std::max(next, loop.now + finest_tick);
+    ports_->ticker.expires_at(tick_at_);
+    ports_->ticker.async_wait([this](const boost::system::error_code& error) {
+        if (!error) tick();
+    });
+}
+
+void Reactor::tick() {
+    loop.now = Clock::now();
+    note_lag(loop.now - tick_at_);
+    tick_at_ = never;
+    if (loop.now >= date_until_) refresh_date();
+    loop.deadlines.expire(loop.now);
+    if (queued_ > 0)
+        for (const auto& target : snapshot()->targets())
+            if (target->pool) target->pool->tick(loop.now);
+    settle();
+}
+
+void Reactor::refresh_date() {
+    const auto wall = std::chrono::system_clock::now();
+    workspace.date = http::http_date(wall);
+    date_until_ = loop.now + (std::chrono::ceil<std::chrono::seconds>(wall + std::chrono::nanoseconds{1}) - wall);
+}
+
+void Reactor::note_lag(Duration lag) {
+    if (loop.now - lag_since_ > lag_window) {
+        lag_before_ = lag_;
+        lag_ = {};
+        lag_since_ = loop.now;
+    }
+    lag_ = std::max(lag_, lag);
+    const auto worst = std::chrono::nanoseconds(std::max(lag_, lag_before_)).count();
+    counters.loop_lag_nanoseconds.set(static_cast<std::uint64_t>(std::max<std::int64_t>(worst, 0)));
+}
+
+std::shared_ptr<const Snapshot> Reactor::snapshot() {
+    if (!snapshot_ || snapshot_->generation != shared_.generation()) {
+        // A handle of this thread's own, so that sessions never touch a reference count that another thread touches too.
+        const auto newest = shared_.snapshot();
+        snapshot_ = {newest.get(), [newest](const Snapshot*) {}};
+    }
+    return snapshot_;
+}
+
+bool Reactor::over_connection_limit() { return shared_.open_connections() >= snapshot()->max_connections; }
+
+Series& Reactor::labelled(std::string_view pool, std::string_view label) {
+    auto& series = labels_[std::string(pool)];
+    const auto found = series.find(std::string(label));
+    if (found != series.end()) return *found->second;
+    auto& made = shared_.registry.series(pool, label);
+    if (series.size() < Registry::max_series) series.emplace(label, &made);
+    return made;
+}
+
+void Reactor::joined(Session& session) {
+    session.after_ = sessions_;
+    if (sessions_) sessions_->before_ = &session;
+    sessions_ = &session;
+    ++session_count_;
+    counters.connections_open.add();
+    counters.connections_total.add();
+}
+
+void Reactor::left(Session& session) {
+    (session.before_ ? session.before_->after_ : sessions_) = session.after_;
+    if (session.after_) session.after_->before_ = session.before_;
+    --session_count_;
+    counters.connections_open.subtract();
+    if (session_count_ == 0 && stopped_) asio::post(ports_->context, std::exchange(stopped_, nullptr));
+}
+
+void Reactor::stop(Duration bound, std::function<void()> done) {
+    stopping_ = true;
+    for (auto& listener : listeners_) listener->accept_last(); // who is connected already is served still
+    listeners_.clear();
+    for (auto* each = sessions_; each; each = each->after_) each->close_if_idle();
+    upstreams.close_idle();
+    if (session_count_ == 0) return done();
+    stopped_ = std::move(done);
+    ports_->stop_bound.expires_after(bound);
+    ports_->stop_bound.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        loop.now = Clock::now();
+        for (auto* each = sessions_; each; each = each->after_) each->cut();
+        settle();
+    });
+}
+
+} // namespace plimsoll::net

@@ -1,0 +1,114 @@
+// One thread of the data plane: an io_context that watches this thread's epoll set, its listening sockets, its upstream
+// connections, and the sessions of the clients that it accepted. Everything here belongs to that thread, but for post(),
+// deliver() and the counters.
+//
+//   io_context --readable--> epoll set --batch--> marks on streams --rung--> coroutines run --> settle(): next deadline
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "net/io/loop.hpp"
+#include "net/routing.hpp"
+#include "net/stats.hpp"
+#include "net/upstream.hpp"
+#include "net/workspace.hpp"
+#include "plimsoll/policy/retry_budget.hpp"
+
+namespace plimsoll::net {
+
+class Admission;
+class Listener;
+class Session;
+
+// What the reactors of one server share.
+class Shared {
+public:
+    explicit Shared(unsigned reactors);
+    std::shared_ptr<const Snapshot> snapshot() const;
+    std::uint64_t generation() const { return generation_.load(std::memory_order_relaxed); }
+    void publish(std::shared_ptr<const Snapshot> snapshot);
+    std::uint64_t open_connections() const;
+
+    Registry registry;
+    std::vector<std::unique_ptr<ReactorCounters>> counters;
+
+private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::atomic<std::uint64_t> generation_ = 0;
+};
+
+class Reactor {
+public:
+    Reactor(unsigned index, Shared& shared);
+    ~Reactor();
+    Reactor(const Reactor&) = delete;
+
+    // Any thread.
+    void post(std::function<void()> what);
+    void deliver(Admission& admission);
+
+    void run(); // the thread's body; ends after leave()
+    void leave();
+    void listen(int fd, unsigned listener, bool shared_socket);
+    // Stops accepting, closes idle clients at once and all others after the bound; `done` when none is left.
+    void stop(Duration bound, std::function<void()> done);
+    bool stopping() const { return stopping_; }
+
+    // For sessions.
+    unsigned index() const { return index_; }
+    std::shared_ptr<const Snapshot> snapshot(); // the newest; this thread's own handle on it
+    std::uint64_t generation() const { return shared_.generation(); }
+    RetryBudget& budget(const Pool& pool) { return budgets_[&pool]; }
+    Series& labelled(std::string_view pool, std::string_view label); // by the application's own label
+    std::uint64_t random() { return random_(); }
+    void joined(Session& session);
+    void left(Session& session);
+    bool over_connection_limit();
+    void waits_in_queue() { ++queued_; }
+    void waits_no_more() { --queued_; }
+
+    io::Loop loop;
+    Workspace workspace;
+    ReactorCounters& counters;
+    Upstreams upstreams{loop, counters};
+
+private:
+    struct Ports; // what is Asio's
+    void watch();
+    void traffic();
+    void settle(); // after anything that may have rung or armed something
+    void tick();
+    void refresh_date();
+    void note_lag(Duration lag);
+
+    const unsigned index_;
+    Shared& shared_;
+    std::unique_ptr<Ports> ports_;
+    std::vector<std::unique_ptr<Listener>> listeners_;
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::unordered_map<const Pool*, RetryBudget> budgets_;
+    std::unordered_map<std::string, std::unordered_map<std::string, Series*>> labels_;
+    std::mt19937_64 random_;
+    Session* sessions_ = nullptr;
+    std::size_t session_count_ = 0;
+    std::size_t queued_ = 0; // sessions that wait in a pool's queue
+    bool stopping_ = false;
+    std::function<void()> stopped_;
+    Instant tick_at_ = never;
+    Instant date_until_{};
+    Instant lag_since_{};
+    Duration lag_{}, lag_before_{};
+
+    std::mutex mailbox_mutex_;
+    std::vector<Admission*> mailbox_;
+};
+
+} // namespace plimsoll::net

@@ -1,0 +1,78 @@
+// Which route a request takes: an immutable snapshot, made from a configuration and swapped whole.
+//
+// The first route that matches wins. A path is one of
+//   "/api"     a prefix, as plain text (like nginx's location): "/api" matches "/api", "/api/x" and "/apiary"; write "/api/"
+//              to keep to the segment
+//   "=/login"  exactly this
+//   "~^/v[0-9]+/"   a regular expression (Perl syntax), searched for in the path
+// A host is compared without case and port: exact, or "*.example.org" for everything below it. Matched is the path that
+// an application will see: escapes decoded and dots resolved (http::routing_path).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/http/forwarded.hpp"
+#include "net/stats.hpp"
+
+namespace plimsoll::net {
+
+struct Target { // a pool, as routes point to it
+    std::string_view name;
+    std::shared_ptr<Pool> pool; // null: the configuration names it, but nobody made it
+    config::Upstream upstream;
+};
+
+class PathRule {
+public:
+    explicit PathRule(const std::string& pattern);
+    ~PathRule();
+    PathRule(PathRule&&) noexcept;
+    bool matches(std::string_view path) const; // a regular expression too complex for this path: false
+
+private:
+    enum class Kind : std::uint8_t { prefix, exact, regex } kind_ = Kind::prefix;
+    std::string text_;
+    struct Regex;
+    std::unique_ptr<Regex> regex_;
+};
+
+struct Route {
+    config::Route rule;
+    PathRule path;
+    const Target* target = nullptr;
+    std::string label;
+    Series* series = nullptr;
+};
+
+// Everything of the configuration that a request may need.
+class Snapshot {
+public:
+    // `listeners` are those that are bound, in that order: a listener that the configuration no longer has keeps its old settings.
+    Snapshot(const config::Config& config, const Pools& pools, Registry& registry,
+             std::vector<config::Listener> listeners, std::uint64_t generation);
+    Snapshot(const Snapshot&) = delete;
+
+    const Route* find(std::string_view host, std::string_view path, std::string_view method) const; // null: none
+
+    const std::uint64_t generation;
+    const std::vector<config::Listener> listeners;
+    const unsigned max_connections;
+    const bool access_log;
+    const double access_sample;
+    const std::vector<std::unique_ptr<Target>>& targets() const { return targets_; }
+    const http::TrustedProxies& trusted() const { return trusted_; }
+    Series& unrouted() const { return *unrouted_; }
+    Registry& registry() const { return registry_; }
+
+private:
+    std::vector<std::unique_ptr<Target>> targets_;
+    std::vector<Route> routes_;
+    http::TrustedProxies trusted_;
+    Series* unrouted_;
+    Registry& registry_;
+};
+
+} // namespace plimsoll::net

@@ -1,0 +1,190 @@
+#include "net/server.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "log/log.hpp"
+#include "net/io/spool.hpp"
+#include "net/listener.hpp"
+#include "net/reactor.hpp"
+
+namespace plimsoll::net {
+
+namespace {
+
+unsigned thread_count(const config::Config& config) {
+    return config.proxy.threads ? config.proxy.threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+// Every client may need several descriptors; the soft limit is a habit of shells, the hard one is the operator's word.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+} // namespace
+
+struct Server::Impl {
+    explicit Impl(const config::Config& config) : shared(thread_count(config)), threads_wanted(thread_count(config)) {}
+
+    Shared shared;
+    const unsigned threads_wanted;
+    config::Config config;
+    Pools pools;
+    std::vector<config::Listener> listeners; // as bound
+    std::vector<std::string> addresses;
+    std::vector<std::string> socket_files;
+    std::vector<std::unique_ptr<Reactor>> reactors;
+    std::vector<std::thread> threads;
+    std::uint64_t generation = 0;
+    std::atomic<bool> stopping = false;
+
+    void publish() {
+        shared.publish(std::make_shared<const Snapshot>(config, pools, shared.registry, listeners, ++generation));
+    }
+    std::string bind_all();
+    void close_all() {
+        for (auto& reactor : reactors) reactor->leave();
+        for (auto& thread : threads) thread.join();
+        threads.clear();
+        reactors.clear();
+    }
+    // Runs `what` on every reactor and `done` after the last of them.
+    void on_all(const std::function<void(Reactor&, std::function<void()>)>& what, std::function<void()> done);
+};
+
+Server::Server(const config::Config& config, Pools pools) : impl_(std::make_unique<Impl>(config)) {
+    impl_->config = config;
+    impl_->pools = std::move(pools);
+    impl_->listeners = config.listeners;
+    impl_->publish();
+}
+
+Server::~Server() {
+    if (impl_->reactors.empty()) return;
+    std::atomic<bool> stopped = false;
+    stop(Duration::zero(), [&stopped] {
+        stopped = true;
+        stopped.notify_one();
+    });
+    stopped.wait(false);
+    impl_->close_all();
+}
+
+std::string Server::Impl::bind_all() {
+    for (std::size_t i = 0; i < listeners.size(); ++i) {
+        std::string problem;
+        const auto listening = open_listening(listeners[i].address, threads_wanted, problem);
+        if (!problem.empty()) return problem;
+        for (unsigned each = 0; each < threads_wanted; ++each)
+            reactors[each]->listen(listening.sockets[each], static_cast<unsigned>(i), listening.shared);
+        addresses.push_back(listening.address);
+        if (listening.shared) socket_files.push_back(listening.address.substr(listening.address.find(':') + 1));
+    }
+    return {};
+}
+
+std::string Server::start() {
+    raise_descriptor_limit();
+    if (::access(impl_->config.store.path.c_str(), W_OK) == 0) io::use_directory(impl_->config.store.path.c_str());
+    for (unsigned i = 0; i < impl_->threads_wanted; ++i)
+        impl_->reactors.push_back(std::make_unique<Reactor>(i, impl_->shared));
+    auto problem = impl_->bind_all();
+    if (!problem.empty()) {
+        impl_->reactors.clear();
+        impl_->addresses.clear();
+        for (const auto& file : impl_->socket_files) ::unlink(file.c_str());
+        return problem;
+    }
+    for (auto& reactor : impl_->reactors) impl_->threads.emplace_back([&reactor] { reactor->run(); });
+    return {};
+}
+
+std::vector<std::string> Server::addresses() const { return impl_->addresses; }
+
+void Server::apply(const config::Config& config, Pools pools) {
+    // Sockets stay as they are bound; what a listener allows follows the configuration.
+    for (auto& bound : impl_->listeners) {
+        const auto found = std::find_if(config.listeners.begin(), config.listeners.end(),
+                                        [&](const auto& each) { return each.address == bound.address; });
+        if (found != config.listeners.end()) bound = *found;
+    }
+    impl_->config = config;
+    impl_->pools = std::move(pools);
+    impl_->publish();
+}
+
+void Server::Impl::on_all(const std::function<void(Reactor&, std::function<void()>)>& what,
+                          std::function<void()> done) {
+    struct Count {
+        std::atomic<std::size_t> left;
+        std::function<void()> done;
+    };
+    auto count = std::make_shared<Count>();
+    count->left = reactors.size();
+    count->done = std::move(done);
+    if (reactors.empty()) return count->done();
+    for (auto& reactor : reactors)
+        reactor->post([what, count, &reactor] {
+            what(*reactor, [count] {
+                if (count->left.fetch_sub(1) == 1) count->done();
+            });
+        });
+}
+
+void Server::close_idle(WorkerKey worker, std::function<void()> done) {
+    impl_->on_all(
+        [worker](Reactor& reactor, std::function<void()> one_done) {
+            reactor.upstreams.close_idle(worker);
+            one_done();
+        },
+        std::move(done));
+}
+
+void Server::stop(Duration bound, std::function<void()> done) {
+    for (const auto& file : impl_->socket_files) ::unlink(file.c_str());
+    impl_->socket_files.clear();
+    impl_->on_all(
+        [bound](Reactor& reactor, std::function<void()> one_done) { reactor.stop(bound, std::move(one_done)); },
+        std::move(done));
+}
+
+ServerStats Server::stats() const {
+    ServerStats stats;
+    impl_->shared.registry.add_to(stats);
+    std::map<std::pair<std::string, std::string>, std::uint64_t> refusals;
+    std::uint64_t lag = 0;
+    for (const auto& each : impl_->shared.counters) {
+        stats.connections_open += each->connections_open.get();
+        stats.connections_total += each->connections_total.get();
+        stats.connections_refused += each->connections_refused.get();
+        stats.retries += each->retries.get();
+        stats.client_aborts += each->client_aborts.get();
+        stats.upgrades += each->upgrades.get();
+        stats.upstream_connects += each->upstream_connects.get();
+        stats.upstream_reuses += each->upstream_reuses.get();
+        stats.upstream_failures += each->upstream_failures.get();
+        stats.upstream_idle += each->upstream_idle.get();
+        lag = std::max(lag, each->loop_lag_nanoseconds.get());
+        each->add_refusals(refusals);
+    }
+    for (const auto& reactor : impl_->reactors) stats.buffered_bytes += reactor->loop.buffers.used();
+    for (const auto& [key, count] : refusals) stats.refusals.push_back({key.first, key.second, "enforce", count});
+    for (const auto& [name, pool] : impl_->pools) {
+        const auto gate = pool->stats();
+        for (std::size_t reason = 1; reason < std::size(gate.shadow_refused); ++reason)
+            if (gate.shadow_refused[reason])
+                stats.refusals.push_back(
+                    {name, std::string(to_string(static_cast<Reason>(reason))), "shadow", gate.shadow_refused[reason]});
+    }
+    stats.loop_lag_seconds = static_cast<double>(lag) / 1e9;
+    return stats;
+}
+
+} // namespace plimsoll::net

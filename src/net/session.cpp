@@ -1,0 +1,408 @@
+#include "net/session.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <sys/socket.h>
+
+#include "log/log.hpp"
+#include "net/http/target.hpp"
+#include "net/reactor.hpp"
+
+namespace plimsoll::net {
+
+using io::Stream;
+using io::until;
+
+namespace {
+
+// Enough for nearly every head; what belongs to a body had better be read to where it stays.
+constexpr std::size_t first_read = 16 << 10;
+constexpr unsigned requests_a_turn = 16; // of one client that never makes us wait
+constexpr unsigned reads_a_turn = 16;
+constexpr auto linger_time = std::chrono::seconds{2};
+constexpr std::size_t linger_bytes = 1 << 20;
+
+http::Identity new_identity(Reactor& reactor) {
+    return http::Identity({reactor.random(), reactor.random(), reactor.random()});
+}
+
+} // namespace
+
+Session::Session(Reactor& reactor, int fd, unsigned listener, std::string peer)
+    : reactor_(reactor), wakeup_(reactor.loop.runnable), client_(reactor.loop, fd), admission_(reactor, wakeup_),
+      peer_(std::move(peer)), listener_(listener) {
+    client_.attach(wakeup_);
+    reactor_.joined(*this);
+}
+
+Session::~Session() { reactor_.left(*this); }
+
+void Session::start(Reactor& reactor, int fd, unsigned listener, std::string peer) {
+    run(std::unique_ptr<Session>(new Session(reactor, fd, listener, std::move(peer))));
+}
+
+io::Detached Session::run(std::unique_ptr<Session> self) {
+    try {
+        co_await self->serve();
+    } catch (const std::exception& error) {
+        log::error("session_failed", {{"client", self->peer_}, {"error", error.what()}});
+    }
+}
+
+void Session::close_if_idle() {
+    if (idle_) cut();
+}
+
+void Session::cut() {
+    client_.cut();
+    wakeup_.signal(io::Wakeup::cut);
+}
+
+const config::Listener& Session::listener() const { return snapshot_->listeners[listener_]; }
+
+http::Limits Session::limits() const {
+    // A head must fit the buffer that it is read into.
+    const auto largest = static_cast<std::size_t>(io::Loop::scratch_size - (4 << 10));
+    return {std::min(static_cast<std::size_t>(listener().max_header.count), largest), listener().max_fields, 8 << 10};
+}
+
+void Session::use_newest_snapshot() {
+    if (snapshot_ && snapshot_->generation == reactor_.generation()) return;
+    snapshot_ = reactor_.snapshot();
+    trusted_ = snapshot_->trusted().trusts(peer_);
+}
+
+io::Task<> Session::serve() {
+    for (unsigned in_a_row = 0;; ++in_a_row) {
+        if (held_.empty() && !client_.is(Stream::readable)) {
+            if (reactor_.stopping()) co_return;
+            idle_ = true;
+            use_newest_snapshot();
+            client_.expect_within(listener().idle_timeout);
+            co_await until(wakeup_, client_, Stream::readable | Stream::late);
+            idle_ = false;
+            if (cut_short() || client_.is(Stream::late)) co_return;
+            client_.no_deadline();
+            in_a_row = 0;
+        } else if (in_a_row == requests_a_turn) {
+            co_await io::next_turn(wakeup_);
+            in_a_row = 0;
+        }
+        use_newest_snapshot();
+        const bool another = co_await serve_one();
+        if (!another) co_return;
+    }
+}
+
+io::Task<bool> Session::serve_one() {
+    Exchange x(reactor_.loop, new_identity(reactor_));
+    co_await read_head(x);
+    if (x.open()) find_route(x);
+    if (x.open() && !x.upload.complete() && !x.upload.streamed()) co_await read_body(x);
+    while (x.open()) {
+        if (!try_admit(x)) co_await wait_for_slot(x);
+        if (x.open()) co_await attempt(x);
+    }
+    if (x.refusal) co_await answer_refusal(x);
+    account(x);
+    if (x.abort) break_off(x);
+    if (x.gone || x.abort) co_return false;
+    if (x.keep_alive) co_return true;
+    // Closing over bytes that nobody read resets the connection, and may take the answer away from the client.
+    if (!x.upload.complete() || x.refusal || client_.is(Stream::readable)) co_await linger();
+    co_return false;
+}
+
+io::Task<> Session::read_head(Exchange& x) {
+    std::size_t seen = 0;
+    auto held = std::exchange(held_, {});
+    bool parse_held = !held.empty(); // bytes that came with the request before
+    while (true) {
+        if (!parse_held && !client_.is(Stream::readable)) {
+            if (!io::Deadlines::armed(client_)) client_.expect_within(listener().header_timeout);
+            co_await until(wakeup_, client_, Stream::readable | Stream::late);
+            if (cut_short()) x.gone = true;
+            if (!x.gone && client_.is(Stream::late)) {
+                if (held.empty()) x.gone = true; // it never said a word: there is nothing to answer
+                if (!x.gone) x.refusal = {408, "request_timeout", "the head of the request did not arrive in time"};
+            }
+            if (!x.open()) break;
+        }
+        char* scratch = reactor_.loop.scratch();
+        std::memcpy(scratch, held.data(), held.size());
+        auto size = held.size();
+        if (!std::exchange(parse_held, false)) {
+            const auto io = client_.read(scratch + size, std::min(io::Loop::scratch_size - size, first_read));
+            if (io.kind == io::Io::blocked) continue;
+            if (io.kind != io::Io::done) {
+                x.gone = true;
+                break;
+            }
+            size += io.bytes;
+        }
+        if (parse_head(x, {scratch, size}, seen)) break;
+        held.assign(scratch, size);
+        seen = size;
+    }
+    client_.no_deadline();
+    x.began = reactor_.loop.now;
+}
+
+// True: there is a head, or a refusal.
+bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t& seen) {
+    auto& head = reactor_.workspace.request;
+    const auto parsed = http::parse_request(bytes, seen, limits(), head);
+    if (parsed.state == http::Parsed::State::need_more) return false;
+    if (parsed.state == http::Parsed::State::error) {
+        x.refusal = parsed.refusal;
+        return true;
+    }
+    x.head.assign(bytes.substr(0, parsed.size));
+    x.parsed_at = reactor_.loop.scratch_age();
+    x.method = head.method;
+    x.framing = head.framing;
+    x.minor = head.minor;
+    x.upgrade = head.upgrade;
+    x.keep_alive = head.keep_alive && !reactor_.stopping();
+    x.expects_continue = head.expect_continue;
+    x.half_closed = client_.is(Stream::hangup);
+    x.loose = bytes.substr(parsed.size);
+    return true;
+}
+
+const http::RequestHead& Session::head_of(Exchange& x) {
+    auto& head = reactor_.workspace.request;
+    if (x.parsed_at == reactor_.loop.scratch_age()) return head;
+    http::parse_request(x.head, 0, limits(), head); // accepted once, so accepted again
+    x.parsed_at = reactor_.loop.scratch_age();
+    return head;
+}
+
+void Session::find_route(Exchange& x) {
+    const auto& head = head_of(x);
+    // What applies to the whole server is routed as its root.
+    const auto path = head.form == http::TargetForm::asterisk ? std::string_view("/")
+                                                              : http::routing_path(head.path, reactor_.workspace.out);
+    x.json = http::wants_json(head);
+    if (!path.empty()) x.route = snapshot_->find(head.host, path, head.method_text);
+    x.series = x.route ? x.route->series : &snapshot_->unrouted();
+    begin_body(x);
+    if (path.empty())
+        x.refusal = {400, "bad_target", "the path of the request climbs above the root"};
+    else if (!x.route)
+        x.refusal = {404, "no_route", "no route matches this request"};
+    else if (!x.route->target || !x.route->target->pool)
+        x.refusal = {503, "no_pool", "the pool of this route does not exist"};
+    else if (head.last_hop)
+        x.refusal = {501, "last_hop", "Max-Forwards is 0, and this proxy does not answer in place of a worker"};
+}
+
+// Sorts what came with the head: body, or the beginning of the next request.
+void Session::begin_body(Exchange& x) {
+    const auto rest = std::exchange(x.loose, {});
+    const auto max_body = static_cast<std::uint64_t>(listener().max_body.count);
+    x.upload.expect(x.framing, max_body, x.route && x.route->rule.stream);
+    if (x.framing.kind == http::Framing::Kind::length &&
+        x.framing.length <= std::min<std::uint64_t>(rest.size(), max_body)) {
+        x.loose = rest.substr(0, static_cast<std::size_t>(x.framing.length));
+        x.upload.all_is_loose(x.framing.length);
+        held_.assign(rest.substr(x.loose.size()));
+    } else if (!rest.empty()) {
+        held_.assign(x.upload.take(rest));
+    }
+    check_body(x);
+}
+
+void Session::check_body(Exchange& x) {
+    switch (x.upload.state()) {
+    case Upload::State::more:
+    case Upload::State::complete: return;
+    case Upload::State::broken: x.refusal = x.upload.fault(); return;
+    case Upload::State::too_large:
+        x.refusal = {413, "body_too_large", "the body of the request is larger than this server takes"};
+        return;
+    case Upload::State::no_room:
+        x.refusal = {503, "buffers_full", "this server has no room to buffer the body of the request"};
+        return;
+    case Upload::State::gone: x.gone = true; return;
+    }
+}
+
+io::Task<> Session::read_body(Exchange& x) {
+    if (std::exchange(x.expects_continue, false) && x.upload.received() == 0) {
+        // Two dozen bytes fit, unless the client has stopped reading the answers before.
+        if (client_.write(http::continue_head).kind != io::Io::done) x.gone = true;
+    }
+    unsigned in_a_row = 0;
+    while (x.open() && !x.upload.complete()) {
+        if (!client_.is(Stream::readable)) {
+            client_.expect_within(listener().body_timeout);
+            co_await until(wakeup_, client_, Stream::readable | Stream::late);
+            in_a_row = 0;
+            if (cut_short()) x.gone = true;
+            if (!x.gone && client_.is(Stream::late))
+                x.refusal = {408, "body_timeout", "the body of the request did not arrive in time"};
+            if (!x.open()) break;
+        } else if (++in_a_row == reads_a_turn) {
+            co_await io::next_turn(wakeup_);
+            in_a_row = 0;
+        }
+        x.upload.read(client_, held_);
+        check_body(x);
+    }
+    client_.no_deadline();
+}
+
+void Session::settle(Exchange& x) {
+    if (x.loose.empty()) return;
+    if (!x.upload.spool().append(x.loose))
+        x.refusal = {503, "buffers_full", "this server has no room to buffer the body of the request"};
+    x.loose = {};
+}
+
+bool Session::client_left(const Exchange& x) const {
+    return cut_short() || (client_.is(Stream::hangup) && !x.half_closed);
+}
+
+bool Session::try_admit(Exchange& x) {
+    auto& pool = *x.route->target->pool;
+    if (!std::exchange(x.counted, true)) reactor_.budget(pool).request_began();
+    Gate::Facts facts;
+    facts.priority = x.route->rule.priority;
+    facts.avoid = x.avoid;
+    facts.draw = static_cast<double>(reactor_.random() >> 11) * 0x1p-53;
+    wakeup_.clear(io::Wakeup::granted);
+    auto arrival = pool.arrive(reactor_.loop.now, facts, admission_);
+    x.ticket = arrival.ticket;
+    if (arrival.permit)
+        x.permit = std::move(arrival.permit);
+    else if (!x.ticket)
+        refuse_admission(x, arrival.reason, arrival.retry_after);
+    return x.ticket == 0;
+}
+
+void Session::refuse_admission(Exchange& x, Reason reason, Duration retry_after) {
+    const auto status = static_cast<unsigned short>(reason == Reason::rate ? 429 : 503);
+    x.refusal = {status, to_string(reason), "the application cannot take this request now"};
+    x.retry_after = std::max(retry_after, Duration{std::chrono::seconds{1}});
+}
+
+io::Task<> Session::wait_for_slot(Exchange& x) {
+    settle(x);
+    const auto since = reactor_.loop.now;
+    const auto granted = [this] { return (wakeup_.signals() & io::Wakeup::granted) != 0; };
+    const std::uint8_t gone = x.half_closed ? 0 : Stream::hangup;
+    reactor_.waits_in_queue();
+    while (!granted() && !client_left(x)) co_await until(wakeup_, client_, gone, io::Wakeup::granted);
+    if (!granted()) {
+        x.gone = true;
+        // Too late to leave: the news is on its way and holds a pointer to us.
+        if (!x.route->target->pool->leave(x.ticket))
+            while (!granted()) co_await until(wakeup_, client_, 0, io::Wakeup::granted).whatever_happens();
+    }
+    reactor_.waits_no_more();
+    x.waited += reactor_.loop.now - since;
+    auto permit = std::move(admission_.permit);
+    if (x.gone) co_return; // a permit that came too late goes back by itself
+    if (permit)
+        x.permit = std::move(permit);
+    else
+        refuse_admission(x, admission_.reason, {});
+}
+
+io::Task<> Session::answer_refusal(Exchange& x) {
+    http::Answer answer;
+    answer.refusal = x.refusal;
+    answer.retry_after_seconds = static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(x.retry_after).count());
+    answer.head_only = x.method == http::Method::head;
+    answer.json = x.json;
+    answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete();
+    answer.minor = x.minor;
+    answer.date = reactor_.workspace.date_text();
+    answer.request_id = x.identity.request_id();
+    const std::size_t size = http::write_refusal(answer, reactor_.workspace.out);
+    const std::string_view text{reactor_.workspace.out.data(), size};
+    x.status = x.refusal.status;
+    auto io = client_.write(text);
+    if (io.kind == io::Io::blocked && !x.outbox.append(text.substr(io.bytes))) io.kind = io::Io::failed;
+    while (io.kind == io::Io::blocked) {
+        client_.expect_within(listener().write_timeout);
+        co_await until(wakeup_, client_, Stream::writable | Stream::late);
+        const bool late = cut_short() || client_.is(Stream::late);
+        client_.no_deadline();
+        io = late ? io::Io{io::Io::failed, 0} : x.outbox.send_to(client_);
+    }
+    if (io.kind != io::Io::done) x.gone = true;
+}
+
+void Session::account(Exchange& x) {
+    if (x.counted) {
+        auto& budget = reactor_.budget(*x.route->target->pool);
+        budget.request_ended();
+        if (x.retrying) budget.give();
+    }
+    if (x.gone && x.head.empty()) return; // nobody asked for anything
+    const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};
+    if (x.refusal) reactor_.counters.refused(pool, x.refusal.reason);
+    if (x.gone) reactor_.counters.client_aborts.add();
+    auto* series = x.series ? x.series : &snapshot_->unrouted();
+    if (!x.worker_route.empty()) series = &reactor_.labelled(pool, x.worker_route);
+    const auto took = reactor_.loop.now - x.began;
+    series->slots[reactor_.index()].record(x.status, took, x.upload.received(), x.answer_bytes);
+    if (snapshot_->access_log) log_access(x, took);
+}
+
+void Session::log_access(const Exchange& x, Duration took) const {
+    const auto draw = static_cast<double>(reactor_.random() >> 11) * 0x1p-53;
+    if (draw >= snapshot_->access_sample) return;
+    // "GET /path HTTP/1.1": the target stands between the first two spaces of the head.
+    const std::string_view line = std::string_view(x.head).substr(0, x.head.find('\r'));
+    const auto first = line.find(' ');
+    const auto second = line.find(' ', first + 1);
+    const auto seconds = [](Duration span) { return std::chrono::duration<double>(span).count(); };
+    const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};
+    const std::string_view label = !x.worker_route.empty() ? std::string_view(x.worker_route)
+                                   : x.route               ? std::string_view(x.route->label)
+                                                           : std::string_view{};
+    log::access("request",
+                {{"client", peer_},
+                 {"method", line.substr(0, first)},
+                 {"path", first == line.npos ? std::string_view{} : line.substr(first + 1, second - first - 1)},
+                 {"status", x.status},
+                 {"request_bytes", x.upload.received()},
+                 {"response_bytes", x.answer_bytes},
+                 {"seconds", seconds(took)},
+                 {"queue_seconds", seconds(x.waited)},
+                 {"pool", pool},
+                 {"worker", x.worker_name},
+                 {"route", label},
+                 {"attempts", x.attempts},
+                 {"reason", x.refusal ? x.refusal.reason
+                            : x.gone  ? "client_gone"
+                            : x.abort ? "broken_off"
+                                      : ""},
+                 {"request_id", x.identity.request_id()}});
+}
+
+void Session::break_off(const Exchange& x) {
+    // Where the end of the connection is the end of the body, only a reset tells the client that this is not it.
+    if (x.answer_framing.kind != http::Framing::Kind::until_close) return;
+    const ::linger at_once{1, 0};
+    ::setsockopt(client_.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+io::Task<> Session::linger() {
+    client_.finish_writing();
+    client_.expect_within(linger_time);
+    std::size_t read = 0;
+    while (read < linger_bytes) {
+        if (!client_.is(Stream::readable)) co_await until(wakeup_, client_, Stream::readable | Stream::late);
+        if (cut_short() || client_.is(Stream::late)) co_return;
+        const auto io = client_.read(reactor_.loop.scratch(), io::Loop::scratch_size);
+        if (io.kind == io::Io::closed || io.kind == io::Io::failed) co_return;
+        read += io.bytes;
+    }
+}
+
+} // namespace plimsoll::net

@@ -1,0 +1,95 @@
+// A client's connection: one coroutine, from accept to close, that reads like the life of a request.
+//
+//   read head -> route -> take body -> admit -> attempt ... (again, if it may be retried) -> account -> next request
+//
+// Each step leaves its mark in the Exchange: a refusal to be answered, or that the client is gone; the steps after it are then
+// passed over. Most requests run through all of them without a pause but one: for the worker's answer.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/admission.hpp"
+#include "net/exchange.hpp"
+#include "net/io/stream.hpp"
+#include "net/io/task.hpp"
+#include "net/io/wakeup.hpp"
+
+namespace plimsoll::net {
+
+class Download;
+class Reactor;
+
+class Session {
+public:
+    static void start(Reactor& reactor, int fd, unsigned listener, std::string peer);
+    ~Session();
+
+    void close_if_idle(); // the proxy stops: between requests is the time to go
+    void cut();           // now, whatever is under way
+
+private:
+    friend class Reactor; // its list of sessions
+    Session(Reactor& reactor, int fd, unsigned listener, std::string peer);
+
+    static io::Detached run(std::unique_ptr<Session> self);
+    io::Task<> serve();
+    io::Task<bool> serve_one(); // true: another request may follow
+
+    // The steps (session.cpp).
+    io::Task<> read_head(Exchange& x);
+    bool parse_head(Exchange& x, std::string_view bytes, std::size_t& seen);
+    void find_route(Exchange& x);
+    void begin_body(Exchange& x);
+    void check_body(Exchange& x);
+    io::Task<> read_body(Exchange& x);
+    bool try_admit(Exchange& x); // false: in the queue
+    io::Task<> wait_for_slot(Exchange& x);
+    void refuse_admission(Exchange& x, Reason reason, Duration retry_after);
+    io::Task<> answer_refusal(Exchange& x);
+    void account(Exchange& x);
+
+    // One attempt at one worker (attempt.cpp).
+    enum class Lease : std::uint8_t { ready, connecting, busy, failed };
+    io::Task<> attempt(Exchange& x);
+    Lease lease(Exchange& x);
+    Lease open(Exchange& x);
+    io::Task<Ending> connect(Exchange& x, Lease state);
+    Ending send_request(Exchange& x);
+    io::Task<Ending> converse(Exchange& x, Download& download);
+    std::optional<Ending> move_bytes(Exchange& x, Download& download);
+    void move_request(Exchange& x);
+    std::optional<Ending> stream_body(Exchange& x);
+    bool request_unsent(Exchange& x) const { return !x.unsent_head.empty() || !x.upload.spool().empty(); }
+    void release_worker(Exchange& x, const Download& download);
+    void conclude(Exchange& x, Ending ending, const Download& download);
+    bool may_retry(Exchange& x, Ending ending, const Download& download);
+    io::Task<Ending> tunnel(Exchange& x); // tunnel.cpp
+
+    const http::RequestHead& head_of(Exchange& x);
+    http::Limits limits() const;
+    const config::Listener& listener() const;
+    void settle(Exchange& x); // before a wait: nothing of this request in the scratch buffer
+    bool client_left(const Exchange& x) const;
+    bool cut_short() const { return wakeup_.signals() & io::Wakeup::cut; }
+    void use_newest_snapshot();
+    void break_off(const Exchange& x); // so that the client sees an error, not an end
+    io::Task<> linger();
+    void log_access(const Exchange& x, Duration took) const;
+
+    Reactor& reactor_;
+    io::Wakeup wakeup_;
+    io::Stream client_;
+    Admission admission_;
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::string peer_; // as text; empty: a unix socket
+    std::string held_; // bytes that were read but not used yet
+    Session* before_ = nullptr;
+    Session* after_ = nullptr;
+    const unsigned listener_;
+    bool idle_ = false, trusted_ = false;
+};
+
+} // namespace plimsoll::net

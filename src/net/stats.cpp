@@ -1,0 +1,72 @@
+#include "net/stats.hpp"
+
+#include <algorithm>
+
+namespace plimsoll::net {
+
+void SeriesSlot::record(unsigned status, Duration took, std::uint64_t received, std::uint64_t sent) {
+    by_class[std::min<std::size_t>(status / 100, by_class.size() - 1)].add();
+    const double elapsed = std::chrono::duration<double>(took).count();
+    const auto bound = std::lower_bound(latency_bounds.begin(), latency_bounds.end(), elapsed);
+    seconds[static_cast<std::size_t>(bound - latency_bounds.begin())].add();
+    nanoseconds.add(static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
+    request_bytes.add(received);
+    response_bytes.add(sent);
+}
+
+void ReactorCounters::refused(std::string_view pool, std::string_view reason) {
+    const std::lock_guard lock(mutex_);
+    ++refusals_[{pool, reason}];
+}
+
+void ReactorCounters::add_refusals(std::map<std::pair<std::string, std::string>, std::uint64_t>& to) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, count] : refusals_) to[{std::string(key.first), std::string(key.second)}] += count;
+}
+
+Series& Registry::series(std::string_view pool, std::string_view route) {
+    const std::lock_guard lock(mutex_);
+    auto key = std::pair(std::string(pool), std::string(route));
+    auto found = series_.find(key);
+    if (found == series_.end() && series_.size() >= max_series) {
+        key.second = "other";
+        found = series_.find(key);
+    }
+    if (found != series_.end()) return *found->second;
+    auto made = std::make_unique<Series>();
+    made->pool = key.first;
+    made->route = key.second;
+    made->slots = std::make_unique<SeriesSlot[]>(reactors_);
+    return *series_.emplace(std::move(key), std::move(made)).first->second;
+}
+
+std::string_view Registry::intern(std::string_view pool) {
+    const std::lock_guard lock(mutex_);
+    auto found = names_.find(pool);
+    if (found == names_.end()) found = names_.emplace(std::string(pool), std::make_unique<std::string>(pool)).first;
+    return *found->second;
+}
+
+void Registry::add_to(ServerStats& stats) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, series] : series_) {
+        RouteStats sum;
+        sum.pool = series->pool;
+        sum.route = series->route;
+        for (unsigned reactor = 0; reactor < reactors_; ++reactor) {
+            const auto& slot = series->slots[reactor];
+            for (std::size_t i = 0; i < sum.by_class.size(); ++i) sum.by_class[i] += slot.by_class[i].get();
+            for (std::size_t i = 0; i < sum.seconds.counts.size(); ++i) {
+                const auto count = slot.seconds[i].get();
+                sum.seconds.counts[i] += count;
+                sum.seconds.count += count;
+            }
+            sum.seconds.sum_seconds += static_cast<double>(slot.nanoseconds.get()) / 1e9;
+            sum.request_bytes += slot.request_bytes.get();
+            sum.response_bytes += slot.response_bytes.get();
+        }
+        stats.routes.push_back(std::move(sum));
+    }
+}
+
+} // namespace plimsoll::net

@@ -1,0 +1,96 @@
+#include "net/upload.hpp"
+
+#include <algorithm>
+
+#include "net/io/loop.hpp"
+
+namespace plimsoll::net {
+
+using Kind = http::Framing::Kind;
+
+void Upload::expect(http::Framing framing, std::uint64_t max_body, bool streamed) {
+    framing_ = framing;
+    left_ = framing.length;
+    max_body_ = max_body;
+    streamed_ = streamed;
+    state_ = framing.has_body() ? State::more : State::complete;
+    if (framing.kind == Kind::length && framing.length > max_body) state_ = State::too_large;
+    spool_.limit({io::Spool::Limits{}.memory, streamed ? 0 : max_body});
+}
+
+http::Framing Upload::framing_to_worker() const {
+    if (streamed_ || framing_.kind != Kind::chunked) return framing_;
+    if (received_ == 0) return {};
+    return {Kind::length, received_};
+}
+
+void Upload::add(std::string_view data) {
+    received_ += data.size();
+    if (received_ > max_body_)
+        state_ = State::too_large;
+    else if (!spool_.append(data))
+        state_ = State::no_room;
+}
+
+std::string_view Upload::take(std::string_view bytes) {
+    if (state_ != State::more) return bytes;
+    if (framing_.kind == Kind::chunked) return take_chunks(bytes);
+    const auto mine = bytes.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size())));
+    add(mine);
+    left_ -= mine.size();
+    if (left_ == 0 && state_ == State::more) state_ = State::complete;
+    return bytes.substr(mine.size());
+}
+
+bool Upload::forward_chunk(std::string_view data) {
+    char size[18];
+    return spool_.append({size, http::write_chunk_size(data.size(), size)}) && spool_.append(data) &&
+           spool_.append("\r\n");
+}
+
+std::string_view Upload::take_chunks(std::string_view bytes) {
+    while (state_ == State::more && !bytes.empty()) {
+        const auto piece = scanner_.next(bytes);
+        const auto data = bytes.substr(piece.framing, piece.data);
+        bytes.remove_prefix(piece.framing + piece.data);
+        if (!data.empty() && !streamed_) {
+            add(data);
+        } else if (!data.empty()) {
+            received_ += data.size();
+            if (received_ > max_body_)
+                state_ = State::too_large;
+            else if (!forward_chunk(data))
+                state_ = State::no_room;
+        }
+        if (state_ != State::more) break;
+        if (scanner_.state() == http::ChunkScanner::State::broken) state_ = State::broken;
+        if (scanner_.state() == http::ChunkScanner::State::done) {
+            state_ = State::complete;
+            if (streamed_ && !spool_.append(http::last_chunk)) state_ = State::no_room;
+        }
+    }
+    return bytes;
+}
+
+void Upload::read(io::Stream& client, std::string& beyond) {
+    // A body of known length is read straight to where it stays, and never beyond its end.
+    if (framing_.kind == Kind::length) {
+        const auto to = spool_.room(static_cast<std::size_t>(std::min<std::uint64_t>(left_, io::Loop::scratch_size)));
+        if (!to.empty()) {
+            const auto io = client.read(to.data(), to.size());
+            if (io.kind == io::Io::closed || io.kind == io::Io::failed) state_ = State::gone;
+            if (io.kind != io::Io::done) return;
+            spool_.commit(io.bytes);
+            received_ += io.bytes;
+            left_ -= io.bytes;
+            if (left_ == 0) state_ = State::complete;
+            return;
+        }
+    }
+    char* scratch = loop_.scratch();
+    const auto io = client.read(scratch, io::Loop::scratch_size);
+    if (io.kind == io::Io::closed || io.kind == io::Io::failed) state_ = State::gone;
+    if (io.kind == io::Io::done) beyond.append(take({scratch, io.bytes}));
+}
+
+} // namespace plimsoll::net

@@ -1,0 +1,53 @@
+// The request's body on its way from the client to the worker.
+//
+// Buffered (the rule): read to its end before a worker is asked for, and then sent with its length, whether it came in chunks
+// or not. Streamed (`stream = true` in the route): passed on as it comes, in chunks if it came in chunks.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "net/http/chunk_scanner.hpp"
+#include "net/http/head.hpp"
+#include "net/io/spool.hpp"
+
+namespace plimsoll::net {
+
+class Upload {
+public:
+    enum class State : std::uint8_t { more, complete, broken, too_large, gone, no_room };
+
+    explicit Upload(io::Loop& loop) : spool_(loop), loop_(loop) {}
+
+    void expect(http::Framing framing, std::uint64_t max_body, bool streamed);
+    // Takes what belongs to the body and returns what follows it.
+    std::string_view take(std::string_view bytes);
+    void read(io::Stream& client, std::string& beyond); // one read; `beyond` gets what follows the body
+    void all_is_loose(std::uint64_t bytes) {            // it lies elsewhere, complete (Exchange::loose)
+        received_ = bytes;
+        state_ = State::complete;
+    }
+
+    State state() const { return state_; }
+    bool complete() const { return state_ == State::complete; }
+    const http::Refusal& fault() const { return scanner_.fault(); }
+    http::Framing framing_to_worker() const; // valid when complete, or streamed
+    std::uint64_t received() const { return received_; }
+    bool streamed() const { return streamed_; }
+    io::Spool& spool() { return spool_; }
+
+private:
+    std::string_view take_chunks(std::string_view bytes);
+    bool forward_chunk(std::string_view data);
+    void add(std::string_view data);
+
+    io::Spool spool_;
+    io::Loop& loop_;
+    http::ChunkScanner scanner_;
+    http::Framing framing_;
+    std::uint64_t left_ = 0, max_body_ = 0, received_ = 0;
+    State state_ = State::complete;
+    bool streamed_ = false;
+};
+
+} // namespace plimsoll::net

@@ -1,0 +1,99 @@
+#include "net/upstream.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace plimsoll::net {
+
+void UpstreamConnection::unattended() {
+    if (is(readable | hangup | late)) home_.drop(*this); // destroys *this
+}
+
+void Upstreams::count(std::size_t idle) {
+    idle_count_ = idle;
+    counters_.upstream_idle.set(idle);
+}
+
+Upstreams::Connection Upstreams::take(WorkerKey worker) {
+    const auto found = idle_.find(worker);
+    if (found == idle_.end() || found->second.empty()) return nullptr;
+    auto connection = std::move(found->second.back());
+    found->second.pop_back();
+    count(idle_count_ - 1);
+    connection->no_deadline();
+    connection->reused_ = true;
+    return connection;
+}
+
+void Upstreams::keep(Connection connection, Duration idle_time) {
+    connection->detach();
+    if (connection->is(io::Stream::hangup)) return;
+    if (connection->is(io::Stream::readable)) {
+        // The last read filled the buffer exactly: only another one tells whether something is left.
+        char byte;
+        if (connection->read(&byte, 1).kind != io::Io::blocked) return;
+    }
+    if (!connection->watch()) return; // unwatched, its end would go unseen
+    auto& resting = idle_[connection->worker()];
+    if (resting.size() >= max_idle) return;
+    connection->expect_within(idle_time);
+    resting.push_back(std::move(connection));
+    count(idle_count_ + 1);
+}
+
+void Upstreams::drop(UpstreamConnection& connection) {
+    const auto found = idle_.find(connection.worker());
+    auto& resting = found->second;
+    const auto place =
+        std::find_if(resting.begin(), resting.end(), [&](const auto& each) { return each.get() == &connection; });
+    resting.erase(place);
+    if (resting.empty()) idle_.erase(found); // workers come and go
+    count(idle_count_ - 1);
+}
+
+void Upstreams::close_idle(WorkerKey worker) {
+    const auto found = idle_.find(worker);
+    if (found == idle_.end()) return;
+    count(idle_count_ - found->second.size());
+    idle_.erase(found);
+}
+
+void Upstreams::close_idle() {
+    idle_.clear();
+    count(0);
+}
+
+Upstreams::Opening Upstreams::open(WorkerKey worker, const sockaddr_storage& address, socklen_t length) {
+    const int fd = ::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return {};
+    auto connection = std::make_unique<UpstreamConnection>(*this, loop_, fd, worker);
+    const bool tcp = address.ss_family != AF_UNIX;
+    if (tcp) {
+        const int on = 1;
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    const int result = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), length);
+    const int error = result == 0 ? 0 : errno;
+    if (error == EAGAIN) return {nullptr, Opening::State::busy};
+    if (error != 0 && error != EINPROGRESS && error != EINTR) return {nullptr, Opening::State::failed};
+    if (error == 0) {
+        connection->assume(io::Stream::writable);
+        if (!connection->watch()) return {};
+        return {std::move(connection), Opening::State::connected};
+    }
+    connection->assume(0);
+    if (!connection->watch(true)) return {};
+    return {std::move(connection), Opening::State::connecting};
+}
+
+bool Upstreams::established(const UpstreamConnection& connection) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    return ::getsockopt(connection.fd(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+}
+
+} // namespace plimsoll::net

@@ -1,0 +1,76 @@
+// Connections to workers, as one reactor holds them: last in, first out, so that the fewest stay warm and the rest run into
+// their idle time. A resting connection stays in the epoll set: whatever happens to it there (the worker closed it, or sent
+// something that nobody asked for) makes it unfit, and it is dropped before anybody could use it.
+//
+// None is ever opened ahead of need: a silent connection blocks a sync worker, and delays every worker's exit.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "net/io/stream.hpp"
+#include "net/pool.hpp"
+#include "net/stats.hpp"
+
+namespace plimsoll::net {
+
+class Upstreams;
+
+class UpstreamConnection final : public io::Stream {
+public:
+    UpstreamConnection(Upstreams& home, io::Loop& loop, int fd, WorkerKey worker)
+        : Stream(loop, fd), home_(home), worker_(worker) {}
+
+    WorkerKey worker() const { return worker_; }
+    bool reused() const { return reused_; } // it has rested: the worker may have closed it meanwhile
+
+private:
+    friend class Upstreams;
+    void unattended() override;
+
+    Upstreams& home_;
+    WorkerKey worker_;
+    bool reused_ = false;
+};
+
+class Upstreams {
+public:
+    using Connection = std::unique_ptr<UpstreamConnection>;
+
+    Upstreams(io::Loop& loop, ReactorCounters& counters) : loop_(loop), counters_(counters) {}
+
+    Connection take(WorkerKey worker);                    // a resting one, or null
+    void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
+
+    struct Opening {
+        Connection connection; // null: refused at once, or no descriptors
+        enum class State : std::uint8_t {
+            connected,
+            connecting,
+            busy,
+            failed
+        } state = State::failed; // busy: unix backlog is full
+    };
+    Opening open(WorkerKey worker, const sockaddr_storage& address, socklen_t length);
+    static bool established(const UpstreamConnection& connection); // writable after `connecting`: did it work?
+
+    void close_idle(WorkerKey worker);
+    void close_idle();
+    std::size_t idle() const { return idle_count_; }
+
+    static constexpr std::size_t max_idle = 512; // of one worker, in one reactor
+
+private:
+    friend class UpstreamConnection;
+    void drop(UpstreamConnection& connection);
+    void count(std::size_t idle);
+
+    io::Loop& loop_;
+    ReactorCounters& counters_;
+    std::unordered_map<WorkerKey, std::vector<Connection>> idle_;
+    std::size_t idle_count_ = 0;
+};
+
+} // namespace plimsoll::net

@@ -1,0 +1,36 @@
+#include <gtest/gtest.h>
+
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+class EitherSocket : public ::testing::TestWithParam<bool> {};
+
+TEST_P(EitherSocket, requests_follow_each_other_on_one_connection_at_both_ends) {
+    Origin origin(echo, GetParam());
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 50; ++i) {
+        ASSERT_TRUE(client.send(get("/a" + std::to_string(i))));
+        auto answer = client.read_response();
+        ASSERT_EQ(answer.status(), 200);
+        EXPECT_EQ(answer.body, "GET /a" + std::to_string(i) + " ");
+        const std::string body(static_cast<std::size_t>(i) * 4000, 'x');
+        ASSERT_TRUE(client.send(post("/b", body)));
+        answer = client.read_response();
+        ASSERT_EQ(answer.status(), 200);
+        EXPECT_EQ(answer.body, "POST /b " + body);
+    }
+    EXPECT_EQ(origin.connections(), 1);
+    EXPECT_EQ(proxy.server().stats().connections_total, 1u);
+    EXPECT_EQ(proxy.server().stats().upstream_reuses, 99u);
+}
+INSTANTIATE_TEST_SUITE_P(upstream, EitherSocket, ::testing::Values(false, true),
+                         [](const auto& info) { return info.param ? "unix_socket" : "tcp"; });
+
+} // namespace
+} // namespace plimsoll::net::testing
