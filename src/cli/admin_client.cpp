@@ -102,10 +102,12 @@ int send_all(int fd, std::string_view bytes, Clock::time_point deadline) {
     return 0;
 }
 
+constexpr auto foreign = "does not speak as Plimsoll's admin API: is this its address?";
+
 // Reads one answer. Empty: it is whole; else what was wrong with it.
 std::string receive(int fd, http::response_parser<http::string_body>& parser, const AdminClient::Bounds& bounds,
                     Clock::time_point deadline) {
-    std::string pending;
+    std::string pending, beginning;
     char buffer[64 << 10];
     while (!parser.is_done()) {
         if (int error = await(fd, POLLIN, std::min(deadline, Clock::now() + bounds.silence)); error != 0)
@@ -118,16 +120,18 @@ std::string receive(int fd, http::response_parser<http::string_body>& parser, co
         if (got == 0) {
             if (!parser.got_some()) return "hung up without an answer";
             parser.put_eof(error);
+            if (error && !std::string_view("HTTP/").starts_with(beginning.substr(0, 5))) return foreign;
             if (error) return "hung up in the middle of its answer";
             continue;
         }
         pending.append(buffer, static_cast<std::size_t>(got));
+        if (beginning.size() < 5) beginning.append(buffer, std::min<std::size_t>(5, static_cast<std::size_t>(got)));
         while (!pending.empty() && !parser.is_done()) {
             auto used = parser.put(boost::asio::buffer(pending), error);
             pending.erase(0, used);
             if (error == http::error::need_more) break;
             if (error == http::error::body_limit) return "answered with more than this command can hold";
-            if (error) return "does not speak as Plimsoll's admin API (" + error.message() + "): is this its address?";
+            if (error) return foreign;
         }
     }
     return {};

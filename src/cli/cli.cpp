@@ -127,7 +127,9 @@ void add_reading_commands(CLI::App& app, Options& options, Code& code) {
     auto* id = found->add_option("ID", options.incident, "as in the list: i-000042");
     auto* file = found->add_option("--file", options.name, "print this piece of evidence")->needs(id);
     found->add_option("-o,--output", options.output, "write it to this file")->needs(file);
-    found->add_option("--limit", options.most, "how many of the newest to list")->capture_default_str();
+    found->add_option("--limit", options.most, "how many of the newest to list")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
 }
 
 void add_actions(CLI::App& app, Options& options, Code& code) {

@@ -27,17 +27,11 @@ int print(Context& context, const boost::json::value& answer, Show show) {
 
 // Of all pools, or of one.
 boost::json::value all_workers(const Context& context, const std::string& pool) {
-    std::vector<std::string> pools = {pool};
-    if (pool.empty()) {
-        pools.clear();
-        auto answer = get(context, "/v1/pools");
-        for (auto one : Facts(&answer)["pools"].list()) pools.push_back(one["name"].text());
-    }
+    if (!pool.empty()) return get(context, "/v1/pools/" + url_encoded(pool) + "/workers");
+    auto answer = get(context, "/v1/pools");
     boost::json::array workers;
-    for (const auto& name : pools) {
-        auto answer = get(context, "/v1/pools/" + url_encoded(name) + "/workers");
-        for (auto worker : Facts(&answer)["workers"].list()) workers.push_back(*worker.value());
-    }
+    for (auto one : Facts(&answer)["pools"].list())
+        for (auto worker : one["workers"].list()) workers.push_back(*worker.value());
     return boost::json::object{{"workers", std::move(workers)}};
 }
 
@@ -108,10 +102,7 @@ int follow(Context& context, const std::string& id) {
 } // namespace
 
 int status(Context& context) {
-    auto answer = get(context, "/v1/status");
-    if (context.json) return print(context, answer, [](Facts) { return std::string(); });
-    auto pools = get(context, "/v1/pools");
-    return print(context, answer, [&](Facts status) { return show_status(status, Facts(&pools), context.style); });
+    return print(context, get(context, "/v1/status"), [&](Facts status) { return show_status(status, context.style); });
 }
 
 int workers(Context& context, const std::string& pool) {
@@ -121,8 +112,8 @@ int workers(Context& context, const std::string& pool) {
 int reload(Context& context) { return print(context, post(context, "/v1/config/reload"), show_changes); }
 
 int incidents(Context& context, std::size_t most) {
-    return print(context, get(context, "/v1/incidents"),
-                 [&](Facts list) { return show_incidents(list, most, context.style); });
+    return print(context, get(context, "/v1/incidents?limit=" + std::to_string(most)),
+                 [&](Facts list) { return show_incidents(list, context.style); });
 }
 
 int incident(Context& context, const std::string& id) {

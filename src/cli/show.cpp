@@ -18,41 +18,48 @@ Colour colour_of_pressure(Facts pressure) {
 
 std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
 
-// A pool's workers may come as a list or as a number.
-std::string worker_count(Facts pool) {
-    auto workers = pool["workers"];
-    if (workers.number()) return workers.text();
-    return workers.known() ? std::to_string(workers.list().size()) : "-";
-}
-
-} // namespace
-
-std::string show_status(Facts status, Facts pools, const Style& style) {
-    std::string text = "plimsoll";
-    if (auto version = status["version"].text(); !version.empty()) text += " " + version;
-    if (status["started_at"].time()) text += ", up " + since_text(status["started_at"], style.now);
+std::string first_line(Facts status, const Style& style) {
+    std::string text =
+        "plimsoll " + or_dash(status["version"].text()) + ", up " + since_text(status["started_at"], style.now);
     if (status["ready"].known())
         text += ", " + (status["ready"].truth() ? painted("ready", Colour::green, style.colours)
                                                 : painted("not ready", Colour::red, style.colours));
     std::string listeners;
     for (auto listener : status["listeners"].list()) listeners += (listeners.empty() ? "" : ", ") + listener.text();
     if (!listeners.empty()) text += ", listening on " + listeners;
-    text += "\n\n";
-    Table table({"POOL", "SOURCE", ">SERVING", ">WORKERS", ">QUEUED", "RECYCLING", ">RECYCLES/H"});
+    auto traffic = status["traffic"];
+    if (traffic["requests"].number())
+        text += "\n" + traffic["requests"].text() + " requests, " + count_text(traffic["refusals"]) + " refused, " +
+                count_text(traffic["server_errors"]) + " server errors, " + count_text(traffic["connections"]) +
+                " connections open";
+    return text + "\n";
+}
+
+} // namespace
+
+std::string show_status(Facts status, const Style& style) {
+    Table table({"POOL", "SOURCE", ">SERVING", ">WORKERS", ">BUSY", ">SLOTS", ">QUEUED", "RECYCLING", ">RECYCLES/H",
+                 ">DEATHS"});
     std::string alerts;
-    for (auto pool : pools["pools"].list()) {
-        bool short_of = pool["serving"].number() && pool["min_serving"].number() &&
-                        *pool["serving"].number() < *pool["min_serving"].number();
-        table.row({pool["name"].text(), or_dash(pool["source"].text()),
-                   Cell(count_text(pool["serving"]), short_of ? Colour::red : Colour::green), worker_count(pool),
+    auto alert = [&](const std::string& text) {
+        if (!text.empty()) alerts += painted("! " + text, Colour::red, style.colours) + "\n";
+    };
+    for (auto reason : status["reasons"].list()) alert(reason.text());
+    for (auto pool : status["pools"].list()) {
+        auto serving = pool["serving"].number().value_or(0);
+        auto colour = serving == 0                                         ? Colour::red
+                      : serving < pool["min_serving"].number().value_or(0) ? Colour::yellow
+                                                                           : Colour::green;
+        auto recycles = pool["recycles"];
+        table.row({pool["name"].text(), or_dash(pool["source"].text()), Cell(count_text(pool["serving"]), colour),
+                   count_text(pool["worker_count"]), count_text(pool["in_flight"]), count_text(pool["slots"]),
                    count_text(pool["queued"]), or_dash(pool["recycling"].text()),
-                   count_text(pool["recycles_last_hour"]) + "/" + count_text(pool["max_per_hour"])});
-        if (auto alert = pool["alert"].text(); !alert.empty())
-            alerts += painted("! " + pool["name"].text() + ": " + alert, Colour::red, style.colours) + "\n";
+                   count_text(recycles["last_hour"]) + "/" + count_text(recycles["max_per_hour"]),
+                   count_text(pool["deaths"])});
+        if (pool["alert"].known()) alert(pool["name"].text() + ": " + pool["alert"].text());
     }
-    text += table.empty() ? "no pools\n" : table.text(style.colours);
-    for (auto problem : status["problems"].list())
-        alerts += painted("! " + problem.text(), Colour::red, style.colours) + "\n";
+    if (status["store"]["problem"].known()) alert("incidents: " + status["store"]["problem"].text());
+    auto text = first_line(status, style) + "\n" + (table.empty() ? "no pools\n" : table.text(style.colours));
     return alerts.empty() ? text : text + "\n" + alerts;
 }
 
@@ -79,38 +86,22 @@ std::string show_workers(Facts workers, const Style& style) {
     return table.text(style.colours) + (advice.empty() ? "" : "\n" + advice);
 }
 
-std::string show_incidents(Facts incidents, std::size_t most, const Style& style) {
-    auto list = incidents["incidents"].list();
-    if (list.empty()) return "no incidents\n";
+std::string show_incidents(Facts incidents, const Style& style) {
     Table table({"INCIDENT", ">AGO", "WORKER", ">GEN", "TRIGGER", "STATE", "CAPTURE", "VERDICT"});
-    for (std::size_t i = 0; i < list.size() && i < most; ++i) {
-        auto incident = list[i];
+    for (auto incident : incidents["incidents"].list()) {
         auto state = incident["state"].text();
         auto colour = state == "open" ? Colour::yellow : state == "abandoned" ? Colour::red : Colour::none;
-        auto capture =
-            incident["capture"]["status"].known() ? incident["capture"]["status"] : incident["capture_status"];
         table.row({incident["id"].text(), since_text(incident["opened_at"], style.now), incident["worker"].text(),
                    count_text(incident["generation"]), incident["trigger"].text(), Cell(state, colour),
-                   or_dash(capture.text()), incident["verdict"].text()});
+                   or_dash(incident["capture"]["status"].text()), incident["verdict"].text()});
     }
-    auto text = table.text(style.colours);
-    if (list.size() > most) text += "and " + std::to_string(list.size() - most) + " older ones: --limit N shows more\n";
-    return text;
+    return table.empty() ? "no incidents\n" : table.text(style.colours);
 }
 
 std::string show_changes(Facts reload) {
-    auto changes = reload["changes"].list();
-    if (changes.empty()) return "reloaded: nothing changed\n";
-    std::string text = "reloaded:\n";
-    for (auto change : changes) {
-        if (change["key"].known()) {
-            text += "  " + change["key"].text() + ": " + change["before"].text() + " -> " + change["after"].text();
-            if (change["live"].known() && !change["live"].truth()) text += " (needs a restart)";
-        } else {
-            text += "  " + change.text();
-        }
-        text += "\n";
-    }
+    std::string text = reload["changes"].list().empty() ? "reloaded: nothing changed\n" : "reloaded:\n";
+    for (auto change : reload["changes"].list()) text += "  " + change["text"].text() + "\n";
+    for (auto warning : reload["warnings"].list()) text += warning["text"].text() + " (warning)\n";
     return text;
 }
 

@@ -12,9 +12,9 @@ struct Style {
     WallTime now{};
 };
 
-std::string show_status(Facts status, Facts pools, const Style& style); // /v1/status, /v1/pools
-std::string show_workers(Facts workers, const Style& style);            // {"workers": [...]}
-std::string show_incidents(Facts incidents, std::size_t most, const Style& style);
+std::string show_status(Facts status, const Style& style);   // /v1/status
+std::string show_workers(Facts workers, const Style& style); // {"workers": [...]}
+std::string show_incidents(Facts incidents, const Style& style);
 std::string show_incident(Facts incident, const Style& style);
 std::string timeline_line(Facts entry, std::optional<WallTime> opened); // "    +41 ms  drained"
 std::string show_changes(Facts reload);                                 // of /v1/config/reload, one line each

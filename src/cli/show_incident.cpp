@@ -1,5 +1,3 @@
-#include <boost/json/serialize.hpp>
-
 #include "cli/show.hpp"
 #include "cli/table.hpp"
 
@@ -32,15 +30,18 @@ std::string times(Facts incident, const Style& style) {
     return text;
 }
 
+std::string successor_text(Facts successor) {
+    if (!successor.known()) return {};
+    auto generation = successor["generation"].text();
+    return "successor " + (generation.empty() ? successor.text() : "generation " + generation);
+}
+
 std::string recycle_text(Facts recycle) {
     auto drained = recycle["drained_ms"].number();
     auto lost = recycle["lost"];
     return joined({recycle["outcome"].text(),
                    drained ? "drained in " + length_text(milliseconds{static_cast<std::int64_t>(*drained)}) : "",
-                   lost.number() ? lost.text() + " requests lost" : "",
-                   recycle["successor"].known() && !recycle["successor"].text().empty()
-                       ? "successor " + recycle["successor"].text()
-                       : ""});
+                   lost.number() ? lost.text() + " requests lost" : "", successor_text(recycle["successor"])});
 }
 
 std::string memory_text(Facts recycle) {
@@ -79,18 +80,10 @@ std::string types(Facts list, const Style& style) {
     return table.empty() ? "" : table.text(style.colours, "  ");
 }
 
-// Sentences, or whatever the capture found.
-std::string retainers(Facts found) {
+std::string retainers(Facts list) {
     std::string text;
-    auto append = [&text](Facts one) {
-        auto sentence = one.value() != nullptr && (one.value()->is_object() || one.value()->is_array())
-                            ? printable(boost::json::serialize(*one.value()))
-                            : one.text();
-        if (!sentence.empty()) text += "  " + sentence + "\n";
-    };
-    if (found.list().empty()) append(found);
-    for (auto one : found.list()) append(one);
-    return text == "  []\n" || text == "  {}\n" ? "" : text;
+    for (auto chain : list.list()) text += "  " + chain.text() + "\n";
+    return text;
 }
 
 std::string timeline(Facts incident) {
@@ -101,12 +94,9 @@ std::string timeline(Facts incident) {
 }
 
 std::string files(Facts incident, const Style& style) {
-    auto list = incident["capture"]["files"];
+    auto capture = incident["capture"];
     Table table({"FILE", ">SIZE"});
-    for (auto file : list.list()) {
-        auto name = file["name"].known() ? file["name"].text() : file.text();
-        table.row({name, file["size"].known() ? bytes_text(file["size"]) : bytes_text(file["bytes"])});
-    }
+    for (auto file : capture["files"].list()) table.row({file.text(), bytes_text(capture["sizes"][file.text()])});
     if (table.empty()) return {};
     return table.text(style.colours, "  ") + "  plimsoll incidents " + incident["id"].text() +
            " --file NAME prints one, -o FILE keeps it\n";

@@ -137,4 +137,4 @@ def test_the_commands_speak_to_a_running_proxy(two):
 
 def test_a_command_without_a_proxy_says_where_it_looked(plimsoll):
     done = plimsoll().cli("status", "--admin", "127.0.0.1:1")
-    assert done.returncode == 1 and "127.0.0.1:1" in done.stderr and len(done.stderr.splitlines()) == 1, done
+    assert done.returncode == 3 and "127.0.0.1:1" in done.stderr and len(done.stderr.splitlines()) == 1, done

@@ -1,0 +1,206 @@
+#include "cli/show.hpp"
+
+#include <boost/json/parse.hpp>
+#include <gtest/gtest.h>
+
+#include "cli/table.hpp"
+
+using namespace plimsoll::cli;
+using namespace std::chrono_literals;
+
+namespace {
+
+boost::json::value json(std::string_view text) { return boost::json::parse({text.data(), text.size()}); }
+// 2026-03-01T02:14:05Z
+const Style plain{.colours = false, .now = WallTime{} + 1'772'331'245s};
+
+TEST(Table, aligns_words_left_and_numbers_right) {
+    Table table({"NAME", ">COUNT", "STATE"});
+    table.row({"a", "5", "serving"});
+    table.row({"longer", "1234567", "x"});
+    EXPECT_EQ(table.text(false), "NAME      COUNT  STATE\n"
+                                 "a             5  serving\n"
+                                 "longer  1234567  x\n");
+}
+
+TEST(Table, counts_neither_colours_nor_bytes_as_width) {
+    Table table({"NAME", "STATE"});
+    table.row({"gr\xc3\xbc\xc3\x9f", {"up", Colour::green}});
+    table.row({"abcd", {"down", Colour::red}});
+    EXPECT_EQ(table.text(false), "NAME  STATE\ngr\xc3\xbc\xc3\x9f  up\nabcd  down\n");
+    EXPECT_NE(table.text(true).find("gr\xc3\xbc\xc3\x9f  \x1b[32mup\x1b[0m\n"), std::string::npos);
+}
+
+TEST(Printable, nothing_from_elsewhere_speaks_to_the_terminal) {
+    EXPECT_EQ(printable("a\x1b[2Jb\nc\td"), "a?[2Jb c d");
+    EXPECT_EQ(printable("\xff\xc3z"), "??z");
+    EXPECT_EQ(printable("\xc2\x9b"), "?");
+    EXPECT_EQ(printable("\xe2\x80\xae"), "?");
+    EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
+}
+
+TEST(Facts, what_is_missing_or_of_another_type_is_not_there) {
+    auto value = json(
+        R"({"a":{"b":1},"n":null,"s":"x","t":"2026-03-01T02:14:05.500Z","u":1772331245,"bad":"2026-99-01T00:00:00Z"})");
+    Facts facts(&value);
+    EXPECT_EQ(facts["a"]["b"].number(), 1.0);
+    EXPECT_FALSE(facts["a"]["b"]["c"]["d"].known());
+    EXPECT_FALSE(facts["n"].known());
+    EXPECT_FALSE(facts["s"].number());
+    EXPECT_TRUE(facts["s"].list().empty());
+    EXPECT_EQ(facts["t"].time(), plain.now + 500ms);
+    EXPECT_EQ(facts["u"].time(), plain.now);
+    EXPECT_FALSE(facts["bad"].time());
+    EXPECT_FALSE(facts["s"].time());
+    EXPECT_EQ(bytes_text(facts["n"]), "-");
+    EXPECT_EQ(moment_text(facts["t"]), "2026-03-01 02:14:05 UTC");
+}
+
+TEST(Length, is_told_in_two_units_at_most) {
+    EXPECT_EQ(length_text(41ms), "41 ms");
+    EXPECT_EQ(length_text(4200ms), "4.2 s");
+    EXPECT_EQ(length_text(192s), "3m 12s");
+    EXPECT_EQ(length_text(2h + 5min), "2h 5m");
+    EXPECT_EQ(length_text(99h), "4d 3h");
+}
+
+TEST(Workers, are_rows_and_unknown_is_a_dash) {
+    auto value = json(R"({"workers":[
+      {"id":"app-1","pool":"app","pid":4711,"generation":3,"state":"serving","addressable":true,"started_at":"2026-03-01T02:10:53Z",
+       "requests":1234,"in_flight":1,"slots":1,"memory":{"anon_bytes":104857600,"limit_bytes":536870912,"pressure":0.195}},
+      {"id":"app-2","pool":"app","pid":null,"generation":1,"state":"starting","addressable":false,"advice":"install plimsoll-agent",
+       "started_at":null,"requests":0,"in_flight":0,"slots":0,"memory":{"anon_bytes":null,"rss_bytes":null,"limit_bytes":null,"pressure":null}}]})");
+    EXPECT_EQ(show_workers(Facts(&value), plain),
+              "WORKER  STATE     GEN   PID     MEMORY      LIMIT  USED  REQUESTS  BUSY      UP\n"
+              "app-1   serving     3  4711  100.0 MiB  512.0 MiB   20%      1234   1/1  3m 12s\n"
+              "app-2   starting    1     -          -          -     -         0   0/-       -\n"
+              "\n"
+              "! app-2 has no address of its own: install plimsoll-agent\n");
+    auto none = json(R"({"workers":[]})");
+    EXPECT_EQ(show_workers(Facts(&none), plain), "no workers\n");
+}
+
+TEST(Workers, colours_tell_states_and_pressure_apart) {
+    auto value = json(R"({"workers":[{"id":"a","state":"stuck","memory":{"pressure":0.9}}]})");
+    auto text = show_workers(Facts(&value), {.colours = true, .now = plain.now});
+    EXPECT_NE(text.find("\x1b[31mstuck\x1b[0m"), std::string::npos);
+    EXPECT_NE(text.find("\x1b[33m90%\x1b[0m"), std::string::npos);
+    EXPECT_EQ(show_workers(Facts(&value), plain).find('\x1b'), std::string::npos);
+}
+
+TEST(Status, tells_pools_and_what_is_wrong) {
+    auto value = json(
+        R"({"version":"0.1.0","started_at":"2026-03-01T00:09:05Z","ready":false,"reasons":["pool b: no worker serves"],
+      "listeners":["0.0.0.0:8080"],"traffic":{"requests":10,"refusals":1,"server_errors":0,"connections":2},
+      "store":{"incidents":3,"problem":"no space left"},
+      "pools":[{"name":"app","source":"gunicorn","serving":4,"min_serving":3,"worker_count":4,"in_flight":2,"slots":4,"queued":0,
+                "recycling":null,"alert":null,"recycles":{"last_hour":2,"max_per_hour":60},"deaths":1},
+               {"name":"b","source":"command","serving":0,"min_serving":1,"worker_count":2,"in_flight":0,"slots":2,"queued":7,
+                "recycling":"b-1","alert":"the successor did not start","recycles":{"last_hour":0,"max_per_hour":60},"deaths":0}]})");
+    EXPECT_EQ(show_status(Facts(&value), plain),
+              "plimsoll 0.1.0, up 2h 5m, not ready, listening on 0.0.0.0:8080\n"
+              "10 requests, 1 refused, 0 server errors, 2 connections open\n"
+              "\n"
+              "POOL  SOURCE    SERVING  WORKERS  BUSY  SLOTS  QUEUED  RECYCLING  RECYCLES/H  DEATHS\n"
+              "app   gunicorn        4        4     2      4       0  -                2/60       1\n"
+              "b     command         0        2     0      2       7  b-1              0/60       0\n"
+              "\n"
+              "! pool b: no worker serves\n"
+              "! b: the successor did not start\n"
+              "! incidents: no space left\n");
+}
+
+TEST(Incidents, are_rows_with_their_verdicts) {
+    auto value = json(
+        R"({"incidents":[{"id":"i-000042","pool":"app","worker":"app-1","generation":3,"opened_at":"2026-03-01T02:10:53Z",
+      "state":"closed","trigger":"soft_limit","verdict":"over its limit","capture":{"status":"done"}}]})");
+    EXPECT_EQ(show_incidents(Facts(&value), plain),
+              "INCIDENT     AGO  WORKER  GEN  TRIGGER     STATE   CAPTURE  VERDICT\n"
+              "i-000042  3m 12s  app-1     3  soft_limit  closed  done     over its limit\n");
+    auto none = json(R"({"incidents":[]})");
+    EXPECT_EQ(show_incidents(Facts(&none), plain), "no incidents\n");
+}
+
+TEST(Incident, is_told_from_its_verdict_to_its_evidence) {
+    auto value =
+        json(R"({"id":"i-000042","pool":"app","worker":"app-1","generation":3,"opened_at":"2026-03-01T02:10:53Z",
+      "closed_at":"2026-03-01T02:10:57.200Z","state":"closed","trigger":"soft_limit","verdict":"app-1 was over its limit",
+      "routes":[],"lines":[{"file":"app.py","line":41,"bytes":1048576,"count":256,"bytes_per_request":4096}],
+      "types":[{"type":"dict","count":1000,"bytes":65536,"delta":900}],"retainers":["dict: orders._seen"],
+      "capture":{"status":"done","files":["census.json"],"sizes":{"census.json":2048}},
+      "recycle":{"outcome":"done","drained_ms":41,"lost":0,"memory_before":104857600,"memory_after":52428800,
+                 "successor":{"generation":4,"process":"4712"}},
+      "timeline":[{"at":"2026-03-01T02:10:53Z","event":"soft limit crossed"},{"at":"2026-03-01T02:10:54.500Z","event":"drained\nin 41 ms"}]})");
+    EXPECT_EQ(show_incident(Facts(&value), plain),
+              R"(i-000042  app-1 was over its limit
+
+  worker    app-1, generation 3, pool app
+  trigger   soft_limit
+  state     closed
+  opened    2026-03-01 02:10:53 UTC (3m 12s ago), closed after 4.2 s
+  memory    100.0 MiB -> 50.0 MiB
+  recycle   done, drained in 41 ms, 0 requests lost, successor generation 4
+  capture   done
+
+What happened
+     +0 ms  soft limit crossed
+    +1.5 s  drained in 41 ms
+
+Which lines
+  LINE          KEPT  BLOCKS  A REQUEST
+  app.py:41  1.0 MiB     256    4.0 KiB
+
+Which types grew since the worker began
+  TYPE  GREW BY  OBJECTS     BYTES
+  dict      900     1000  64.0 KiB
+
+Kept by
+  dict: orders._seen
+
+Evidence
+  FILE            SIZE
+  census.json  2.0 KiB
+  plimsoll incidents i-000042 --file NAME prints one, -o FILE keeps it
+)");
+}
+
+TEST(Incident, that_has_just_begun_leaves_out_what_is_not_known) {
+    auto value = json(
+        R"({"id":"i-1","pool":"app","worker":"app-1","generation":1,"opened_at":"2026-03-01T02:14:05Z","closed_at":null,"state":"open",
+      "trigger":"death","verdict":"it died","routes":[],"lines":[],"types":[],"retainers":null,"capture":{"status":"none","files":[]},
+      "recycle":null,"timeline":[]})");
+    EXPECT_EQ(show_incident(Facts(&value), plain), R"(i-1  it died
+
+  worker    app-1, generation 1, pool app
+  trigger   death
+  state     open
+  opened    2026-03-01 02:14:05 UTC (0 ms ago)
+  capture   none
+)");
+}
+
+TEST(Changes, are_told_as_the_api_tells_them) {
+    auto value = json(
+        R"({"ok":true,"changes":[{"key":"log.level","text":"log.level: info -> debug"}],"warnings":[{"text":"f:1:1: x"}]})");
+    EXPECT_EQ(show_changes(Facts(&value)), "reloaded:\n  log.level: info -> debug\nf:1:1: x (warning)\n");
+    auto nothing = json(R"({"ok":true,"changes":[]})");
+    EXPECT_EQ(show_changes(Facts(&nothing)), "reloaded: nothing changed\n");
+}
+
+TEST(Show, no_shape_of_answer_is_a_crash) {
+    for (
+        auto text :
+        {"null", "1", "[]", "{}",
+         R"({"workers":5,"pools":{},"incidents":[null,1,"x",[]],"timeline":[null],"types":[{}],"lines":[[]]})",
+         R"({"workers":[{"memory":7,"slots":"many"}],"recycle":[],"capture":{"files":[{}],"sizes":[]},"opened_at":1e300})"}) {
+        auto value = json(text);
+        Facts facts(&value);
+        show_status(facts, plain);
+        show_workers(facts, plain);
+        show_incidents(facts, plain);
+        show_incident(facts, plain);
+        show_changes(facts);
+    }
+}
+
+} // namespace
