@@ -14,8 +14,7 @@ boost::json::value parsed(const Context& context, const Answer& answer) {
     if (error)
         throw Failure{.code = 3,
                       .text = context.client.address() +
-                              " answered with something that is no JSON: is this Plimsoll's admin address?",
-                      .json = {}};
+                              " answered with something that is no JSON: is this Plimsoll's admin address?"};
     return value;
 }
 
@@ -37,7 +36,7 @@ std::string reason_of(Facts answer) {
 Answer ask(const Context& context, std::string_view method, const std::string& target) {
     std::string why_not;
     auto answer = context.client.ask(method, target, "", why_not);
-    if (!answer) throw Failure{.code = 3, .text = why_not, .json = {}};
+    if (!answer) throw Failure{.code = 3, .text = why_not};
     return *std::move(answer);
 }
 
@@ -51,11 +50,10 @@ boost::json::value post(const Context& context, const std::string& target) {
 Failure refusal(const Context& context, const Answer& answer) {
     boost::json::error_code error;
     auto value = boost::json::parse(answer.body, error);
-    Failure failure{.code = 1, .text = {}, .json = error ? "" : answer.body};
-    if (!error) {
-        if (auto problems = problems_of(value); !problems.empty())
-            return {.code = 2, .text = problems, .json = answer.body};
-    }
+    Failure failure{.code = 1};
+    if (!error) failure.json = answer.body;
+    if (auto problems = error ? "" : problems_of(value); !problems.empty())
+        return {.code = 2, .text = problems, .is_problems = true, .json = answer.body};
     if (answer.status == 401 || answer.status == 403) {
         failure.text =
             context.client.address() +

@@ -1,5 +1,6 @@
 #include "cli/cli.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
@@ -40,8 +41,7 @@ std::string token_of(const Options& options) {
     std::ifstream file(options.token_file);
     std::string token;
     if (!std::getline(file, token))
-        throw Failure{
-            .code = 2, .text = "--token-file " + options.token_file + " cannot be read or is empty", .json = {}};
+        throw Failure{.code = 2, .text = "--token-file " + options.token_file + " cannot be read or is empty"};
     while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
     return token;
 }
@@ -49,14 +49,13 @@ std::string token_of(const Options& options) {
 Context context_of(const Options& options) {
     std::string why_not;
     if (!config::parse_place(options.admin, why_not))
-        throw Failure{.code = 2, .text = "--admin '" + options.admin + "' is no address: " + why_not, .json = {}};
+        throw Failure{.code = 2, .text = "--admin '" + options.admin + "' is no address: " + why_not};
     auto token = token_of(options);
     for (unsigned char c : token)
         if (c <= ' ' || c >= 0x7f)
             throw Failure{.code = 2,
                           .text =
-                              "the token holds a character that no token may hold (white space, a control character)",
-                          .json = {}};
+                              "the token holds a character that no token may hold (white space, a control character)"};
     return {.client = AdminClient(options.admin, token),
             .json = options.json,
             .style = {on_terminal(), std::chrono::system_clock::now()},
@@ -77,9 +76,7 @@ void speaks_to_proxy(CLI::App& command, Options& options) {
     command.add_flag("--json", options.json, "print what the admin API answers");
 }
 
-using Code = int;
-
-void add_proxy_commands(CLI::App& app, Options& options, const Program& program, Code& code) {
+void add_proxy_commands(CLI::App& app, Options& options, const Program& program, int& code) {
     auto* serve = app.add_subcommand("serve", "Serve as a configuration file says");
     serve->add_option("-c,--config", options.serve.config_file, "the configuration file")->required();
     serve->callback([&] { code = program.serve(options.serve); });
@@ -102,7 +99,7 @@ void add_proxy_commands(CLI::App& app, Options& options, const Program& program,
     check_file->callback([&] { code = check(options.file, options.json, std::cout, std::cerr); });
 }
 
-void add_reading_commands(CLI::App& app, Options& options, Code& code) {
+void add_reading_commands(CLI::App& app, Options& options, int& code) {
     auto command = [&](const char* name, const char* what, auto body) {
         auto* added = app.add_subcommand(name, what);
         speaks_to_proxy(*added, options);
@@ -132,7 +129,7 @@ void add_reading_commands(CLI::App& app, Options& options, Code& code) {
         ->capture_default_str();
 }
 
-void add_actions(CLI::App& app, Options& options, Code& code) {
+void add_actions(CLI::App& app, Options& options, int& code) {
     struct {
         const char *name, *what;
         bool can_wait;
@@ -154,12 +151,9 @@ void add_actions(CLI::App& app, Options& options, Code& code) {
 }
 
 int tell(const Failure& failure, bool json) {
-    std::cerr << (failure.code == 2 && failure.text.find('\n') != std::string::npos ? "" : "plimsoll: ") << failure.text
-              << "\n";
-    if (json && failure.json.empty())
-        std::cout << boost::json::serialize(boost::json::object{{"error", failure.text}}) << "\n";
-    else if (json && failure.json != " ")
-        std::cout << failure.json << "\n";
+    std::cerr << (failure.is_problems ? "" : "plimsoll: ") << failure.text << "\n";
+    auto shown = failure.json.value_or(boost::json::serialize(boost::json::object{{"error", failure.text}}));
+    if (json && !shown.empty()) std::cout << shown << "\n";
     return failure.code;
 }
 
@@ -174,15 +168,14 @@ void find_misspelt_command(const CLI::App& app, int argc, char** argv) {
     auto meant = config::nearest(word, names);
     throw Failure{.code = 2,
                   .text = "there is no command '" + word + "'" +
-                          (meant.empty() ? ": plimsoll --help lists them" : " (did you mean " + meant + "?)"),
-                  .json = {}};
+                          (meant.empty() ? ": plimsoll --help lists them" : " (did you mean " + meant + "?)")};
 }
 
 int parse_and_call(int argc, char** argv, const Program& program, Options& options) {
     CLI::App app{"The reverse proxy that knows how much memory its Python workers use, and acts on it.", "plimsoll"};
     app.set_version_flag("--version", std::string("plimsoll ") + PLIMSOLL_VERSION);
     app.require_subcommand(0, 1);
-    Code code = 0;
+    int code = 0;
     add_proxy_commands(app, options, program, code);
     add_reading_commands(app, options, code);
     add_actions(app, options, code);
@@ -191,10 +184,8 @@ int parse_and_call(int argc, char** argv, const Program& program, Options& optio
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error); // --help, --version
-        throw Failure{.code = 2,
-                      .text = std::string(error.what()) + " (plimsoll " +
-                              (argc > 1 && argv[1][0] != '-' ? argv[1] : "") + " --help)",
-                      .json = {}};
+        std::string command = argc > 1 && argv[1][0] != '-' ? std::string(argv[1]) + " " : "";
+        throw Failure{.code = 2, .text = std::string(error.what()) + " (plimsoll " + command + "--help)"};
     }
     if (app.get_subcommands().empty()) std::cout << app.help();
     return code;
@@ -209,7 +200,7 @@ int main(int argc, char** argv, Program program) {
     } catch (const Failure& failure) {
         return tell(failure, options.json);
     } catch (const std::exception& error) {
-        return tell({.code = 1, .text = error.what(), .json = {}}, options.json);
+        return tell({.code = 1, .text = error.what()}, options.json);
     }
 }
 

@@ -49,7 +49,7 @@ Place find_worker(const Context& context, const std::string& word) {
     auto meant = config::nearest(word, ids);
     std::string text = "there is no worker '" + word + "'";
     if (!meant.empty()) text += " (did you mean " + meant + "?)";
-    throw Failure{.code = 1, .text = text + ": `plimsoll workers` lists them", .json = {}};
+    throw Failure{.code = 1, .text = text + ": `plimsoll workers` lists them"};
 }
 
 std::string progress(const std::string& action, const std::string& worker, const std::string& incident) {
@@ -88,13 +88,12 @@ int follow(Context& context, const std::string& id) {
                 throw Failure{.code = 1,
                               .text =
                                   "incident " + id + " is " + state + (outcome.empty() ? "" : ", recycle " + outcome),
-                              .json = " "};
+                              .json = ""};
             return 0;
         }
         if (std::chrono::steady_clock::now() > deadline)
             throw Failure{.code = 1,
-                          .text = "incident " + id + " is still open after " + length_text(context.patience),
-                          .json = {}};
+                          .text = "incident " + id + " is still open after " + length_text(context.patience)};
         std::this_thread::sleep_for(context.poll);
     }
 }
@@ -126,13 +125,13 @@ int incident_file(Context& context, const std::string& id, const std::string& na
     if (answer.status != 200) throw refusal(context, answer);
     if (output.empty()) {
         if (::isatty(1) == 1 && answer.body.find('\0') != std::string::npos)
-            throw Failure{.code = 1, .text = name + " is no text: keep it with -o FILE", .json = {}};
+            throw Failure{.code = 1, .text = name + " is no text: keep it with -o FILE"};
         context.out << answer.body << std::flush;
         return 0;
     }
     std::ofstream file(output, std::ios::binary | std::ios::trunc);
     file << answer.body << std::flush;
-    if (!file) throw Failure{.code = 1, .text = output + " cannot be written: " + std::strerror(errno), .json = {}};
+    if (!file) throw Failure{.code = 1, .text = output + " cannot be written: " + std::strerror(errno)};
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <optional>
 #include <string>
 
 #include "cli/admin_client.hpp"
@@ -12,8 +13,9 @@ namespace plimsoll::cli {
 
 struct Failure {
     int code = 1;
-    std::string text; // lines without a newline at the end
-    std::string json; // what --json prints; empty: made of the text
+    std::string text;                // what went wrong, in one line; or a configuration's problems, one a line
+    bool is_problems = false;        // each of those lines begins with its own place
+    std::optional<std::string> json; // what --json prints: unset: made of the text; empty: nothing more
 };
 
 struct Context {

@@ -242,6 +242,10 @@ TEST_F(CommandTest, a_reload_of_a_bad_file_tells_all_its_problems_with_code_2) {
     auto done = call({"reload"});
     EXPECT_EQ(done.code, 2);
     EXPECT_EQ(done.err, "f.toml:3:1: pool.soze: unknown key (did you mean size?)\nf.toml:4:2: a: bad\n");
+    on("POST /v1/config/reload", 422,
+       R"({"problems":[{"file":"f.toml","line":3,"column":1,"key":"a","message":"bad"}]})");
+    EXPECT_EQ(call({"reload"}).code, 2);
+    EXPECT_EQ(call({"reload"}).err, "f.toml:3:1: a: bad\n"); // one problem looks as one of many
 }
 
 TEST_F(CommandTest, a_piece_of_evidence_is_printed_or_kept) {
