@@ -7,8 +7,6 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
-#include "fleet/deadline.hpp"
-
 namespace plimsoll::fleet {
 namespace {
 
@@ -70,9 +68,10 @@ std::string AgentLink::write(const boost::json::object& message) {
 
 asio::awaitable<void> AgentLink::flush(std::shared_ptr<AgentLink> self) {
     while (!self->queue_.empty() && self->open()) {
-        const Deadline deadline(self->socket_, self->write_timeout_);
+        self->writing_.emplace(self->socket_, self->write_timeout_);
         auto [ec, size] = co_await asio::async_write(self->socket_, asio::buffer(self->queue_.front()), as_result);
-        self->too_slow_ = self->too_slow_ || deadline.expired();
+        self->too_slow_ = self->too_slow();
+        self->writing_.reset();
         if (ec) self->close(); // the reader ends with it, and says so
         self->queued_bytes_ -= self->queue_.front().size();
         self->queue_.pop_front();

@@ -7,12 +7,14 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
 
+#include "fleet/deadline.hpp"
 #include "fleet/peer.hpp"
 #include "fleet/wait.hpp"
 
@@ -42,7 +44,8 @@ public:
     static asio::awaitable<void> part(std::shared_ptr<AgentLink> self, boost::json::object message, Duration bound);
     void close();
     bool open() const { return socket_.is_open(); }
-    bool too_slow() const { return too_slow_; } // closed, because the peer did not read
+    // Closed because the peer did not read. True before either side of the link has been told that it is closed.
+    bool too_slow() const { return too_slow_ || (writing_ && writing_->expired()); }
 
 private:
     static asio::awaitable<void> flush(std::shared_ptr<AgentLink> self);
@@ -54,6 +57,7 @@ private:
     std::deque<std::string> queue_;
     std::size_t queued_bytes_ = 0;
     bool flushing_ = false;
+    std::optional<Deadline<Socket>> writing_;
     bool too_slow_ = false;
 };
 

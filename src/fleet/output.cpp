@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
-#include <boost/asio/buffer.hpp>
 #include <unistd.h>
 
 #include "log/log.hpp"
@@ -18,25 +18,32 @@ Output::Output(asio::io_context& control, Fd pipe, std::string log_name, Keep ke
 
 void Output::start() { spawn(control_, "output", read(shared_from_this())); }
 
+// Waits for bytes and then takes them itself, rather than have them read into a buffer of its own: catch_up would otherwise
+// overtake those that are on their way from there.
 asio::awaitable<void> Output::read(std::shared_ptr<Output> self) {
-    std::array<char, 4096> buffer;
     for (;;) {
-        auto [ec, size] = co_await self->pipe_.async_read_some(asio::buffer(buffer), as_result);
-        if (ec) break; // the last writer has gone, or close()
-        self->take({buffer.data(), size});
+        auto [ec] = co_await self->pipe_.async_wait(asio::posix::stream_descriptor::wait_read, as_result);
+        if (ec || !self->take_available()) break; // close(), or the last writer has gone
     }
     self->end_line();
 }
 
 void Output::catch_up() {
+    take_available();
+    end_line();
+}
+
+// False: there is no more to come.
+bool Output::take_available() {
     std::array<char, 4096> buffer;
     constexpr int pipe_full = 64; // times the buffer: a grandchild may print without end
     for (int i = 0; i < pipe_full && pipe_.is_open(); ++i) {
         const auto size = ::read(pipe_.native_handle(), buffer.data(), buffer.size());
-        if (size <= 0) break;
+        if (size == 0) return false;
+        if (size < 0) return errno == EAGAIN || errno == EINTR;
         take({buffer.data(), static_cast<std::size_t>(size)});
     }
-    end_line();
+    return pipe_.is_open();
 }
 
 void Output::close() {

@@ -34,6 +34,7 @@ public:
 
 private:
     static asio::awaitable<void> read(std::shared_ptr<Output> self);
+    bool take_available();
     void take(std::string_view chunk);
     void take_lines(std::string_view chunk);
     void end_line();

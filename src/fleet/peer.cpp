@@ -9,12 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fleet/process_tree.hpp"
 #include "sense/memory.hpp"
 
 namespace plimsoll::fleet {
 namespace {
-
-constexpr int max_ancestors = 16; // a worker is our grandchild; a shell or two may stand between
 
 // The length may show, the content may not.
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
@@ -29,16 +28,8 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 bool is_descendant_of_ours(const Peer& peer) {
     struct stat process {};
     const std::string directory = "/proc/" + std::to_string(peer.pid);
-    if (peer.pid <= 1 || ::stat(directory.c_str(), &process) != 0 || process.st_uid != peer.uid) return false;
-    const sense::Reader proc;
-    int pid = peer.pid;
-    for (int i = 0; i < max_ancestors && pid > 1; ++i) {
-        const auto stat = proc.stat(pid);
-        if (!stat) return false;
-        if (stat->parent == ::getpid()) return true;
-        pid = stat->parent;
-    }
-    return false;
+    if (peer.pid <= 0 || ::stat(directory.c_str(), &process) != 0 || process.st_uid != peer.uid) return false;
+    return descends_from(peer.pid, ::getpid());
 }
 
 // Numeric host of an address, IPv4 in IPv6 as IPv4; empty for unix sockets.

@@ -9,6 +9,7 @@
 //   it shows the token (proxy.token here, PLIMSOLL_TOKEN there); over TCP nothing else counts
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 

@@ -26,7 +26,7 @@ std::vector<int> process_tree(int pid) {
 
 bool descends_from(int pid, int ancestor) {
     const sense::Reader proc;
-    for (int depth = 0; depth < deepest_ancestor && pid > 1; ++depth) {
+    for (int depth = 0; depth < deepest_ancestor && pid > 0; ++depth) {
         if (pid == ancestor) return true;
         const auto stat = proc.stat(pid);
         if (!stat) return false;
