@@ -5,7 +5,9 @@ no other process can have had (containers that share a volume have the same pids
 """
 import os
 import socket
+import time
 
+SETTLED = 60                                # seconds after which a socket that nobody listens on is a dead worker's
 SUN_PATH = 107                              # the longest address of a unix socket that Linux takes
 
 
@@ -93,8 +95,31 @@ def address_of(listener, reached_from=None):
     """As the hello says it. A listener on every address is announced at the one from which we reach the proxy."""
     name = listener.getsockname()
     if isinstance(name, (str, bytes)):
-        return "unix:" + os.fsdecode(name)
+        return "unix:" + os.path.abspath(os.fsdecode(name))
     host = name[0]
     if host in ("0.0.0.0", "::"):
         host = reached_from or "127.0.0.1"
     return "tcp:%s:%d" % ("[%s]" % host if ":" in host else host, name[1])
+
+
+def sweep(folder):
+    """Sockets of workers that were killed and had nobody to clean up after them. Called when a server starts."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith("worker-") and entry.name.endswith(".sock"):
+            try:
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > SETTLED and not _answers(entry.path):
+                    os.unlink(entry.path)
+            except OSError:
+                pass
+
+
+def _answers(path):
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            pass                            # a full backlog: somebody is there
+        return True

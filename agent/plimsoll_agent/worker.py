@@ -3,6 +3,7 @@ import os
 
 from . import identity, quiet
 from .agent import Agent
+from .capture import abort
 from .memory import Memory
 
 _current = None
@@ -15,9 +16,11 @@ def current():
 class Worker:
     """A worker's agent, its private listener and what it says of its server."""
 
-    def __init__(self, settings, facts, listener=None, address=None, server=None):
-        """address: a text or a function of the connection; facts: the hello's keys about the server."""
+    def __init__(self, settings, facts, listener=None, address=None, server=None, path=None):
+        """facts: the hello's keys about the server. address: a function of the connection. server: takes orders for the arbiter. path:
+        the listener's, where no arbiter removes it."""
         self.pid = os.getpid()
+        self._path = path
         self.listener = listener
         self.server = server
         self.server_name = facts["server"]
@@ -30,8 +33,17 @@ class Worker:
             os.register_at_fork(after_in_child=self._close_listener)
 
     def _identity(self, connection):
-        address = self._address(connection) if callable(self._address) else self._address
-        return dict(self._hello, address=address)
+        return dict(self._hello, address=self._address(connection) if self._address else None)
+
+    @quiet.guarded
+    def leave(self):
+        """The worker ends on purpose."""
+        self.agent.bye()
+        path, self._path = self._path, None
+        if path is not None:
+            os.unlink(path)
+        if self.server is None:
+            abort.leave()
 
     def _close_listener(self):
         """A process that the application forks must not keep a dead worker's address alive."""

@@ -52,6 +52,10 @@ class Agent:
         assert result is not True, "hung up during %s" % name
         return dict(result, files=self.files.get(number, {}))
 
+    def settle(self):
+        """Waits for the census at boot, so that what follows counts as growth."""
+        wait_for(lambda: self.command("capture_a")["data"]["boot_census"], "the census at boot")
+
     def take(self, message):
         kind = message["type"]
         if kind == "ready":

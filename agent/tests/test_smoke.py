@@ -53,6 +53,7 @@ def test_a_worker_is_addressed_succeeded_retired_and_captured(venv, kind, serve,
 
     quick = successor.command("capture_a")
     assert quick["ok"] and b"File" in quick["files"]["stacks.txt"]
+    successor.settle()
     for _ in range(5):
         ask(successor.address, "/bytes")
     deep = successor.command("capture_b", top=10)

@@ -51,6 +51,12 @@ def remove_if_empty(folder, pid):
         pass
 
 
+def leave():
+    """For a worker that has no arbiter to clean up after it."""
+    if _folder is not None:
+        remove_if_empty(_folder, os.getpid())
+
+
 def sweep(folder):
     """Stacks that nobody fetched. Called once, when a server starts."""
     for entry in os.scandir(folder):

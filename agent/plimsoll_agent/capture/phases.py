@@ -18,7 +18,8 @@ MARGIN = 0.5                                # of the deadline, kept for the answ
 def capture_a(task):
     text, requests = stacks.collect()
     task.file("stacks.txt", text)
-    return {"gc": gc_numbers(), "memory": memory.numbers(), "threads": len(sys._current_frames()), "requests": requests}
+    return {"gc": gc_numbers(), "memory": memory.numbers(), "threads": len(sys._current_frames()), "requests": requests,
+            "boot_census": boot.census() is not None}
 
 
 def gc_numbers():

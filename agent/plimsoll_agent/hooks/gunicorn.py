@@ -38,6 +38,7 @@ class Server:
         self.succession = Succession(arbiter)
         self.statuses = {}                  # of workers that are dead but not reaped yet
         abort.sweep(self.run_dir)
+        listener.sweep(self.run_dir)
 
 
 def patch(module):
@@ -86,11 +87,10 @@ def chain1(ours, theirs):
 
 @quiet.guarded
 def prepare(arbiter):
-    state = getattr(arbiter, "plimsoll", None)
-    if state is None:
+    if getattr(arbiter, "plimsoll", None) is None:
         arbiter.plimsoll = Server(arbiter)
     else:
-        state.succession.restarted()
+        arbiter.plimsoll.succession.restarted()
     if arbiter.cfg.preload_app:
         boot.remember()              # here, not in each worker: touching a shared heap makes it unshared
 
@@ -139,7 +139,8 @@ def attach(worker, config, run_dir, path, succession=None):
         worker.sockets = list(worker.sockets) + [private]
     stacks = abort.open_file(run_dir, worker.cfg.uid)
     ours = workers.begin(config, facts(worker, stacks), private,
-                         private and (lambda connection: listener.address_of(private, connection.local_host())), succession)
+                         private and (lambda connection: listener.address_of(private, connection.local_host())), succession,
+                         path if succession is None and config.listen == "unix" else None)
     worker.plimsoll = ours                  # gevent's worker on gunicorn 20 and 23 drops what nobody refers to
     if succession is not None and config.control[0] == "tcp":
         ours.agent.connected = lambda connection: succession.order("peer", "%s %d" % connection.peer())
@@ -185,9 +186,7 @@ def ready(ours):
 def leaving(server, worker):
     ours = workers.current()                # none where the arbiter itself calls this for a worker that it could not signal
     if ours is not None:
-        ours.agent.bye()
-        if ours.server is None:             # nobody in the arbiter will
-            remove(getattr(worker, "plimsoll_path", None))
+        ours.leave()
 
 
 def reaped(server, worker):
@@ -216,9 +215,16 @@ def adopt(found):
             late(found)
         return True
     if arbiter is not None and isinstance(found, arbiter.Arbiter):
-        install(found.cfg)                  # --preload: the arbiter loads the application, and forks later
+        adopt_arbiter(found)                # --preload: it loads the application, and forks later
         return True
     return False
+
+
+@quiet.guarded
+def adopt_arbiter(arbiter):
+    install(arbiter.cfg)
+    if getattr(arbiter, "plimsoll", None) is None:      # its setup() began before we came
+        arbiter.plimsoll = Server(arbiter)
 
 
 @quiet.guarded
@@ -228,7 +234,6 @@ def late(worker):
     run_dir = listener.run_dir(config)
     install(worker.cfg)
     before = len(worker.sockets)
-    worker.plimsoll_path = os.path.join(run_dir, listener.fresh_name())
-    attach(worker, config, run_dir, worker.plimsoll_path)
+    attach(worker, config, run_dir, os.path.join(run_dir, listener.fresh_name()))
     if hasattr(worker, "wait_fds"):
         worker.wait_fds = list(worker.wait_fds) + worker.sockets[before:]

@@ -16,51 +16,51 @@ def patch(module):
     async def startup(self, sockets=None):
         before_startup(self, sockets)
         await plain_startup(self, sockets=sockets)
-        after_startup(self, sockets)
+        after_startup(self)
 
     async def shutdown(self, sockets=None):
         before_shutdown()
         await plain_shutdown(self, sockets=sockets)
-        after_shutdown()
 
     server.startup, server.shutdown = startup, shutdown
 
 
-_paths = []                                 # of this process's private listener, to remove
+@quiet.guarded
+def before_startup(server, sockets):
+    if sockets and workers.current() is None:
+        config = settings.read()
+        run_dir = listener.run_dir(config)
+        private = path = None
+        if config.listen == "unix":
+            path = os.path.join(run_dir, listener.fresh_name())
+            private = listener.unix(path)
+        elif config.listen == "tcp":
+            private = listener.tcp(listener.local_host(config))
+        if private is not None:
+            sockets.append(private)         # uvicorn serves the list, and closes what is in it at the end
+        begin(server, config, run_dir, private, path)
 
 
 @quiet.guarded
-def before_startup(server, sockets):
-    if workers.current() is not None:
+def after_startup(server):
+    """The lifespan's startup is over and the sockets are served. gunicorn's classes say ready by themselves."""
+    if not getattr(server, "started", False):
         return
-    config = settings.read()
-    run_dir = listener.run_dir(config)
-    private = None
-    if sockets and config.listen != "none":
-        private = make_listener(config, run_dir)
-        sockets.append(private)             # uvicorn serves the list, and closes what is in it at the end
+    if workers.current() is None:
+        config = settings.read()
+        served = next((sock for listening in server.servers for sock in listening.sockets or ()), None)
+        begin(server, config, listener.run_dir(config), served, None)
+    ours = workers.current()
+    if ours.server_name == "uvicorn":
+        ours.agent.ready()
+
+
+def begin(server, config, run_dir, listening, path):
+    listener.sweep(run_dir)
     stacks = abort.open_file(run_dir, os.getuid())
     abort.listen()
-    workers.begin(config, facts(server.config, stacks), private, lambda connection: address(server, private, connection))
-
-
-def make_listener(config, run_dir):
-    if config.listen == "tcp":
-        return listener.tcp(listener.local_host(config))
-    path = os.path.join(run_dir, listener.fresh_name())
-    private = listener.unix(path)
-    _paths.append(path)
-    return private
-
-
-def address(server, private, connection):
-    """None until the server listens: a dial may come before."""
-    if private is not None:
-        return listener.address_of(private, connection.local_host())
-    for served in getattr(server, "servers", ()):
-        for sock in served.sockets or ():
-            return listener.address_of(sock, connection.local_host())
-    return None
+    workers.begin(config, facts(server.config, stacks), listening,
+                  listening and (lambda connection: listener.address_of(listening, connection.local_host())), path=path)
 
 
 def facts(config, stacks):
@@ -76,21 +76,8 @@ def facts(config, stacks):
 
 
 @quiet.guarded
-def after_startup(server, sockets):
-    """The lifespan's startup is over and the sockets are served. gunicorn's classes say ready by themselves."""
-    ours = workers.current()
-    if ours is not None and getattr(server, "started", False) and ours.server_name == "uvicorn":
-        ours.agent.ready()
-
-
-@quiet.guarded
 def before_shutdown():
+    """Under gunicorn too: uvicorn ends by the signal that it was sent, so gunicorn's worker_exit is never called."""
     ours = workers.current()
     if ours is not None:
-        ours.agent.bye()
-
-
-@quiet.guarded
-def after_shutdown():
-    while _paths:
-        os.unlink(_paths.pop())
+        ours.leave()

@@ -1,0 +1,88 @@
+"""uvicorn as a supervisor of several processes, and as one."""
+import os
+import signal
+
+import pytest
+
+from fake_proxy import FakeProxy, wait_for
+from servers import alive, ask, children
+
+VENVS = ["py38", "py311", "py313"]
+
+
+def uvicorn(*options):
+    return ["python", "-m", "uvicorn", "--app-dir", "{here}", "--uds", "{public}"] + list(options) + ["apps.asgi:app"]
+
+
+def answers(agent):
+    return '"pid": %d' % agent.pid in ask(agent.address)
+
+
+@pytest.mark.parametrize("venv", VENVS)
+def test_children_have_private_listeners_and_are_replaced(venv, serve, proxy):
+    server = serve(venv, uvicorn("--workers", "2"), proxy=proxy)
+    workers = proxy.ready(2)
+    assert all(answers(agent) and agent.hello["server"] == "uvicorn" and agent.hello["ppid"] == server.pid for agent in workers)
+    os.kill(workers[0].pid, signal.SIGTERM)
+    wait_for(lambda: workers[0].gone, "the end")
+    assert workers[0].said_bye and not os.path.exists(workers[0].address[5:])
+    assert all(answers(agent) for agent in proxy.ready(2))
+
+
+def test_children_may_listen_on_tcp(serve, folder):
+    proxy = FakeProxy(folder, tcp=True)
+    serve("py311", uvicorn("--workers", "2"), proxy=proxy)
+    assert all(agent.address.startswith("tcp:127.0.0.1:") and answers(agent) for agent in proxy.ready(2))
+    proxy.close()
+
+
+@pytest.mark.parametrize("venv", VENVS)
+def test_one_process_tells_its_own_address_and_copy(venv, serve, proxy):
+    server = serve(venv, uvicorn(), {"PLIMSOLL_INDEX": "3"}, proxy)
+    agent, = proxy.ready(1)
+    assert agent.hello["index"] == 3 and agent.pid == server.pid
+    assert agent.address == "unix:" + server.public and answers(agent)
+
+
+def test_one_process_on_a_port_tells_it(serve, proxy):
+    command = uvicorn()
+    command[command.index("--uds"):command.index("{public}") + 1] = ["--port", "0"]
+    serve("py311", command, proxy=proxy)
+    agent, = proxy.ready(1)
+    assert agent.address.startswith("tcp:127.0.0.1:") and answers(agent)
+
+
+def test_a_child_that_cannot_start_again_does_not_stop_the_others(serve, proxy, folder):
+    flag = os.path.join(folder, "broken")
+    server = serve("py311", uvicorn("--workers", "2"), {"BROKEN_LIFESPAN": flag}, proxy)
+    one, other = proxy.ready(2)
+    open(flag, "w").close()
+    os.kill(one.pid, signal.SIGKILL)
+    wait_for(lambda: server.output().count("startup failed") >= 2, "two starts that fail", 30)
+    assert server.process.poll() is None and answers(other)
+    os.unlink(flag)
+    assert all(answers(agent) for agent in proxy.ready(2))
+
+
+def test_a_first_batch_that_cannot_start_ends_the_server_as_ever(serve, proxy, folder):
+    flag = os.path.join(folder, "broken")
+    open(flag, "w").close()
+    server = serve("py311", uvicorn("--workers", "2"), {"BROKEN_LIFESPAN": flag}, proxy)
+    assert server.exit_code(30) is not None
+
+
+def test_a_capture_of_a_child_tells_its_tasks_and_requests(serve, proxy):
+    import threading
+    serve("py311", uvicorn("--workers", "2"), proxy=proxy)
+    agent = proxy.ready(2)[0]
+    client = threading.Thread(target=ask, args=(agent.address, "/slow"))
+    client.start()
+
+    def seen():
+        capture = agent.command("capture_a")
+        return capture if capture["data"]["requests"] else None
+    capture = wait_for(seen, "the request in the capture", 5)
+    assert capture["data"]["requests"][0]["path"] == "/slow"
+    text = capture["files"]["stacks.txt"].decode()
+    assert "Task " in text and "apps/asgi.py" in text and "asyncio.sleep(1.0)" in text
+    client.join()
