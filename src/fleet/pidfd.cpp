@@ -65,8 +65,16 @@ bool Pidfd::send(int signal, std::string& why_not) {
 
 void Pidfd::watch(std::function<void()> on_end) {
     on_end_ = std::move(on_end);
+    wait();
+}
+
+void Pidfd::wait() {
     fd_.async_wait(asio::posix::stream_descriptor::wait_read, [weak = weak_from_this()](boost::system::error_code ec) {
-        if (const auto self = weak.lock(); self && !ec) self->settle();
+        const auto self = weak.lock();
+        if (!self || ec) return;
+        self->settle();
+        // Asio may wake a descriptor for an event that belonged to an earlier one with the same place in its tables.
+        if (!self->ended_) self->wait();
     });
 }
 

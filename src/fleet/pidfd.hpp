@@ -37,6 +37,7 @@ public:
     static asio::awaitable<bool> ended(std::shared_ptr<Pidfd> self, Duration bound);
 
 private:
+    void wait();
     void settle(); // looks whether it has ended, and tells everybody
 
     asio::io_context& control_;
