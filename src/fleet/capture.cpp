@@ -115,12 +115,11 @@ asio::awaitable<void> Capture::trace_window(Duration at_most) {
     if (!tracing_) co_return;
     const std::uint64_t begun = pool_->requests(*generation_);
     const std::uint64_t wanted = settings.trace_requests;
-    co_await until(
-        [self, begun, wanted] {
-            return self->generation_->gone() || self->pool_->context().stopping ||
-                   self->pool_->requests(*self->generation_) - begun >= wanted;
-        },
-        at_most);
+    const auto enough = [self, begun, wanted] {
+        return self->generation_->gone() || self->pool_->context().stopping ||
+               self->pool_->requests(*self->generation_) - begun >= wanted;
+    };
+    co_await until(enough, at_most);
     incident_->note("allocations were traced during " + std::to_string(pool_->requests(*generation_) - begun) +
                     " requests");
 }
@@ -156,7 +155,8 @@ asio::awaitable<void> Capture::phase_b(Duration bound) {
     boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
     if (generation_->agent && co_await ask("capture_b", std::move(args), bound, "the heap")) ++taken_;
     tracing_ = false;
-    co_await until([self] { return self->command_done_; }, std::max<Duration>(bound - (Clock::now() - begun), 0s));
+    const auto command_done = [self] { return self->command_done_; };
+    co_await until(command_done, std::max<Duration>(bound - (Clock::now() - begun), 0s));
     if (!generation_->gone()) co_await own_numbers("memory-drained.json");
 }
 
@@ -213,14 +213,15 @@ void Capture::finish() {
 asio::awaitable<std::string> take_stacks(Context& context, int agent_pid) {
     if (agent_pid <= 0 || context.surroundings.run_dir.empty()) co_return std::string{};
     const std::string path = context.surroundings.run_dir + "/stacks." + std::to_string(agent_pid) + ".txt";
-    co_return co_await offload(context.threads, [path] {
+    auto take = [path] {
         std::ifstream in(path, std::ios::binary);
         std::string text(largest_stacks_file, '\0');
         in.read(text.data(), static_cast<std::streamsize>(text.size()));
         text.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
         ::unlink(path.c_str());
         return text;
-    });
+    };
+    co_return co_await offload(context.threads, std::move(take));
 }
 
 } // namespace plimsoll::fleet

@@ -77,7 +77,8 @@ void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
 
 asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation,
                                        unsigned in_flight) {
-    co_await until([generation] { return cause_known(*generation); }, cause_wait);
+    const auto known = [generation] { return cause_known(*generation); };
+    co_await until(known, cause_wait);
     // One that never served is told once, not at each of its server's attempts; a recycle tells of its own successor.
     if (generation->serving_since == Instant{}) {
         const std::string how = generation->exit ? generation->exit->text() : "cause unknown";

@@ -36,13 +36,14 @@ struct Incident::Desk {
     }
     // Questions and files need not keep the order: the incident they belong to was opened before anybody could ask.
     asio::awaitable<std::string> ask(std::function<std::string(store::IncidentStore&)> question) {
-        co_return co_await offload(threads, [&store = store, question = std::move(question)]() -> std::string {
+        auto call = [&store = store, question = std::move(question)]() -> std::string {
             try {
                 return question(store);
             } catch (const std::exception& e) {
                 return e.what();
             }
-        });
+        };
+        co_return co_await offload(threads, std::move(call));
     }
 };
 

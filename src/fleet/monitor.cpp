@@ -137,9 +137,10 @@ asio::awaitable<void> Monitor::look_closely(std::shared_ptr<Generation> generati
         std::optional<sense::Rollup> rollup;
         std::optional<sense::Cgroup> cgroup;
     };
-    const Look look = co_await offload(pool_.context().threads, [reader = reader_, pid = generation->pid] {
+    auto read = [reader = reader_, pid = generation->pid] {
         return Look{reader->smaps_rollup(pid), reader->cgroup(pid)};
-    });
+    };
+    const Look look = co_await offload(pool_.context().threads, std::move(read));
     if (look.rollup) generation->memory.rollup = look.rollup;
     if (look.cgroup) generation->memory.cgroup = look.cgroup;
 }
@@ -149,13 +150,12 @@ asio::awaitable<std::optional<sense::Cgroup>> Monitor::cgroup_now(std::optional<
     std::vector<int> witnesses = {::getpid()};
     for (const GenerationPtr& generation : alive(pool_))
         if (generation->pid > 0 && witnesses.size() < 16) witnesses.push_back(generation->pid);
-    co_return co_await offload(
-        pool_.context().threads,
-        [reader = reader_, witnesses, path = as_last_seen->path]() -> std::optional<sense::Cgroup> {
-            for (const int pid : witnesses)
-                if (auto cgroup = reader->cgroup(pid); cgroup && cgroup->path == path) return cgroup;
-            return std::nullopt;
-        });
+    auto read = [reader = reader_, witnesses, path = as_last_seen->path]() -> std::optional<sense::Cgroup> {
+        for (const int pid : witnesses)
+            if (auto cgroup = reader->cgroup(pid); cgroup && cgroup->path == path) return cgroup;
+        return std::nullopt;
+    };
+    co_return co_await offload(pool_.context().threads, std::move(read));
 }
 
 } // namespace plimsoll::fleet

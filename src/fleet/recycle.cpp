@@ -186,7 +186,8 @@ asio::awaitable<void> Recycle::close_idle_connections() {
     if (!pool_->context().surroundings.close_idle || old_->key == 0) co_return;
     const auto closed = std::make_shared<bool>(false);
     pool_->context().surroundings.close_idle(old_->key, [closed] { *closed = true; });
-    if (!co_await until([closed] { return *closed; }, close_idle_bound))
+    const auto all_closed = [closed] { return *closed; };
+    if (!co_await until(all_closed, close_idle_bound))
         incident_->note("idle connections to it could not be closed in " + text_of(close_idle_bound));
 }
 

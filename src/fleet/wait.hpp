@@ -22,6 +22,9 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 asio::awaitable<void> pause(Duration length);
 // False: the bound was over first. The condition is asked once more at the end.
+//
+// Give it a closure that has a name. g++ 12 destroys a closure (and any aggregate, and the operands of ?:) twice that is
+// made inside a co_await expression.
 asio::awaitable<bool> until(std::function<bool()> condition, Duration bound);
 
 // Runs it on its own; an exception that leaves it is logged under `name`, never lost.

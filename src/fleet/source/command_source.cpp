@@ -120,7 +120,8 @@ asio::awaitable<Successor> CommandSource::begin_successor(WorkerPtr worker, Dura
 asio::awaitable<bool> CommandSource::end(std::shared_ptr<Pool> pool, GenerationPtr generation, Said said) {
     generation->ending = true;
     const bool ended = co_await end_child(generation->child, pool->settings().recycle.end_timeout, said);
-    if (ended) co_await until([generation] { return generation->gone(); }, notice_bound);
+    const auto noticed = [generation] { return generation->gone(); };
+    if (ended) co_await until(noticed, notice_bound);
     remove_socket(*generation);
     co_return ended;
 }
@@ -155,7 +156,8 @@ asio::awaitable<void> CommandSource::stop() {
             spawn(pool->context().control, "end " + worker->id, finish(pool, generation, left));
         }
     // All at once; each has its own ladder, which ends by itself.
-    co_await until([left] { return *left == 0; }, pool->settings().recycle.end_timeout * 3 + notice_bound * 2);
+    const auto all_ended = [left] { return *left == 0; };
+    co_await until(all_ended, pool->settings().recycle.end_timeout * 3 + notice_bound * 2);
 }
 
 // The worker whose process, or whose wrapper, the agent lives in.

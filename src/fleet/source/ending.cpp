@@ -50,6 +50,7 @@ asio::awaitable<std::string> send_signal(std::shared_ptr<Pool> pool, GenerationP
 
 asio::awaitable<bool> end_by_signals(std::shared_ptr<Pool> pool, GenerationPtr generation, bool told, Said said) {
     const Duration bound = pool->settings().recycle.end_timeout;
+    const auto gone = [generation] { return generation->gone(); };
     for (const Rung& rung : ladder) {
         if (generation->gone()) co_return true;
         if (rung.signal != SIGTERM) said("it did not end in time: " + std::string(rung.name));
@@ -58,7 +59,7 @@ asio::awaitable<bool> end_by_signals(std::shared_ptr<Pool> pool, GenerationPtr g
             if (!why_not.empty() && !generation->gone())
                 said(std::string(rung.name) + " could not be sent: " + why_not);
         }
-        if (co_await until([generation] { return generation->gone(); }, bound)) co_return true;
+        if (co_await until(gone, bound)) co_return true;
     }
     co_return generation->gone();
 }

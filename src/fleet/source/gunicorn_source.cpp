@@ -85,7 +85,8 @@ asio::awaitable<std::string> GunicornSource::settle(LeftOver left) {
     };
     if (!pool_.settings().source.command.empty() || left.stage == "evidence")
         co_return co_await AnnouncedSource::settle(left);
-    co_await until([find] { return find() != nullptr; }, pool_.settings().recycle.ready_timeout / 4);
+    const auto found = [find] { return find() != nullptr; };
+    co_await until(found, pool_.settings().recycle.ready_timeout / 4);
     const WorkerPtr victim = find();
     if (!victim) co_return std::string("finished: the worker is gone, its successor has taken its place");
     const GenerationPtr old = victim->current;
@@ -108,8 +109,8 @@ asio::awaitable<std::string> GunicornSource::settle(LeftOver left) {
     }
     pool_.move(*victim, *old, WorkerState::draining);
     pool_.accept(*old, false);
-    const bool drained = co_await until([this, old] { return old->gone() || pool_.in_flight(*old) == 0; },
-                                        pool_.settings().recycle.drain_timeout);
+    const auto idle = [this, old] { return old->gone() || pool_.in_flight(*old) == 0; };
+    const bool drained = co_await until(idle, pool_.settings().recycle.drain_timeout);
     old->ending = true;
     pool_.take_out(*old);
     if (const auto agent = agent_beside(pool_, *old)) co_await order(agent, "retire", old->agent_pid());

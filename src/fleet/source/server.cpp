@@ -46,6 +46,7 @@ std::string Server::start_once() {
 }
 
 asio::awaitable<void> Server::supervise(std::shared_ptr<Server> self, std::shared_ptr<Pool> pool) {
+    const auto stopping = [self] { return self->stopping_; };
     while (!self->stopping_) {
         const std::shared_ptr<Child> child = self->child_;
         const std::uint64_t before = pool->times_served();
@@ -56,12 +57,12 @@ asio::awaitable<void> Server::supervise(std::shared_ptr<Server> self, std::share
         self->tell_end(*child, had_served);
         child->kill_group(SIGTERM); // orphaned workers still hold the listener that the next one wants
         const Duration rest = self->backoff_.next(had_served);
-        co_await until([self] { return self->stopping_; }, rest);
+        co_await until(stopping, rest);
         while (!self->stopping_) {
             const std::string why_not = self->start_once();
             if (why_not.empty()) break;
             pool->set_alert(why_not);
-            co_await until([self] { return self->stopping_; }, self->backoff_.next(false));
+            co_await until(stopping, self->backoff_.next(false));
         }
     }
 }
@@ -86,10 +87,10 @@ asio::awaitable<void> Server::stop() {
     const auto self = shared_from_this();
     stopping_ = true;
     if (!child_) co_return;
-    const std::string pool = pool_.settings().name;
-    co_await end_child(child_, pool_.settings().recycle.end_timeout, [pool](const std::string& rung) {
+    const Said said = [pool = pool_.settings().name](const std::string& rung) {
         log::info("server_ending", {{"pool", pool}, {"step", rung}});
-    });
+    };
+    co_await end_child(child_, pool_.settings().recycle.end_timeout, said);
 }
 
 } // namespace plimsoll::fleet

@@ -109,8 +109,8 @@ void StaticSource::connected(std::shared_ptr<Agent> agent) {
 
 asio::awaitable<std::string> StaticSource::settle(LeftOver left) {
     const auto worker = pool_.find(left.worker);
-    const bool serves =
-        worker && co_await until([worker] { return worker->serves(); }, pool_.settings().recycle.ready_timeout);
+    const auto answers = [worker] { return worker->serves(); };
+    const bool serves = worker && co_await until(answers, pool_.settings().recycle.ready_timeout);
     co_return serves ? std::string("abandoned: whatever had been done to the worker, it serves")
                      : std::string("abandoned: the worker does not serve");
 }

@@ -1,0 +1,198 @@
+#include <csignal>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "sense/memory.hpp"
+#include "tests/fleet/stage.hpp"
+
+namespace plimsoll::fleet {
+namespace {
+
+using namespace std::chrono_literals;
+
+void arbiter(Stage& stage, config::SourceKind kind, unsigned workers, std::vector<std::string> more = {}) {
+    stage.pool().source.kind = kind;
+    std::vector<std::string> arguments = {"--workers", std::to_string(workers)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    stage.pool().source.command = Stage::python("arbiter.py", arguments);
+}
+
+std::vector<int> pids(Stage& stage) {
+    std::vector<int> all;
+    for (const WorkerView& worker : stage.view().workers) all.push_back(worker.pid.value_or(0));
+    return all;
+}
+
+TEST(GunicornSource, workers_that_announce_themselves_are_probed_and_serve) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 3);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(3));
+    for (const WorkerView& worker : stage.view().workers) {
+        EXPECT_EQ(stage.ask_worker(worker.id, "/"), std::to_string(*worker.pid));
+        EXPECT_TRUE(worker.addressable);
+        EXPECT_EQ(worker.slots, 1U);
+    }
+    EXPECT_TRUE(stage.until(
+        [&] { return stage.worker("app-1").memory.source == "proc" && stage.worker("app-1").memory.anon; }));
+}
+
+TEST(GunicornSource, a_chosen_worker_is_recycled_successor_first_and_nothing_is_lost) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    Clients clients(stage.net, 4);
+    for (const std::string id : {"app-2", "app-1", "app-2"}) {
+        const auto before = stage.worker(id);
+        const auto others = pids(stage);
+        ASSERT_EQ(stage.fleet->recycle("app", id, "").status, 202);
+        unsigned least = 2;
+        ASSERT_TRUE(stage.until([&] {
+            least = std::min(least, stage.view().serving);
+            return stage.view().recycling.empty();
+        }));
+        EXPECT_EQ(least, 2U) << "capacity never falls";
+        EXPECT_EQ(stage.worker(id).generation, before.generation + 1);
+        EXPECT_FALSE(alive(*before.pid));
+        unsigned same = 0;
+        for (const int pid : pids(stage))
+            for (const int other : others) same += pid == other;
+        EXPECT_EQ(same, 1U) << "the other one is the same process";
+    }
+    clients.stop();
+    EXPECT_EQ(clients.failed(), 0U);
+    EXPECT_EQ(stage.view().workers.size(), 2U);
+}
+
+TEST(GunicornSource, a_successor_that_cannot_boot_is_cancelled_and_the_pool_heals_when_the_code_is_mended) {
+    Stage stage;
+    const std::string broken = (stage.directory / "broken").string();
+    arbiter(stage, config::SourceKind::gunicorn, 2, {"--broken", broken});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    std::ofstream(broken) << "x";
+    const auto before = pids(stage);
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(Stage::story(*incident).find("cancelled"), std::string::npos) << Stage::story(*incident);
+    EXPECT_EQ(pids(stage), before) << "the others keep serving";
+    EXPECT_EQ(stage.view().serving, 2U);
+    EXPECT_TRUE(stage.view().alert);
+    EXPECT_EQ(stage.fleet->recycle("app", "app-2", "").status, 409);
+    std::filesystem::remove(broken);
+    ::kill(before[1], SIGKILL);
+    ASSERT_TRUE(stage.until([&] { return stage.worker("app-2").generation == 2 && stage.view().serving == 2; }));
+    EXPECT_FALSE(stage.view().alert) << *stage.view().alert;
+    EXPECT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    ASSERT_TRUE(stage.until([&] { return stage.view().recycles_ok == 1; }));
+    EXPECT_EQ(stage.view().workers.size(), 2U);
+}
+
+TEST(GunicornSource, a_death_is_told_with_the_signal_that_the_arbiter_saw) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    ::kill(*stage.worker("app-1").pid, SIGKILL);
+    const auto incident = stage.incident("death");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(incident->verdict.find("SIGKILL"), std::string::npos) << incident->verdict;
+    ASSERT_TRUE(stage.serving(2));
+    EXPECT_EQ(stage.worker("app-1").generation, 2U) << "the one that was forked in its place has its name";
+}
+
+TEST(GunicornSource, a_worker_that_is_killed_while_its_successor_boots_costs_the_arbiter_no_count) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    const int pid = *stage.worker("app-1").pid;
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    ::kill(pid, SIGKILL);
+    ASSERT_TRUE(stage.until([&] { return stage.view().recycling.empty() && stage.view().serving == 2; }));
+    EXPECT_FALSE(stage.until([&] { return stage.view().workers.size() != 2; }, 1s));
+    EXPECT_EQ(stage.view().serving, 2U);
+}
+
+TEST(GunicornSource, an_arbiter_that_is_killed_is_started_again) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    const auto before = pids(stage);
+    const int parent = sense::Reader().stat(before[0])->parent;
+    ::kill(parent, SIGKILL);
+    ASSERT_TRUE(stage.until([&] {
+        const auto now = pids(stage);
+        return stage.view().serving == 2 && now.size() == 2 && now[0] != before[0] && now[1] != before[1];
+    }));
+    for (const int pid : before) EXPECT_TRUE(stage.until([&] { return !alive(pid); })) << "no orphan is left";
+    const auto incident = stage.incident("death");
+    ASSERT_TRUE(incident);
+}
+
+TEST(GunicornSource, a_foreign_process_is_none_of_a_supervised_servers_workers) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 1);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    const std::string control = "PLIMSOLL_CONTROL=" + stage.config.proxy.control.front() +
+                                " PLIMSOLL_POOL=app PLIMSOLL_RUN_DIR=" + stage.directory.string() + " ";
+    const std::string script = std::filesystem::absolute("tests/fleet/app.py").string();
+    std::system((control + "timeout 1 python3 " + script + " --agent --socket " + stage.directory.string() +
+                 "/x.sock >" + stage.directory.string() + "/said 2>&1 &")
+                    .c_str());
+    ASSERT_TRUE(stage.until([&] {
+        std::ifstream said(stage.directory / "said");
+        std::string line;
+        return std::getline(said, line) && line.find("none of its workers") != std::string::npos;
+    }));
+    EXPECT_EQ(stage.view().workers.size(), 1U);
+}
+
+TEST(UvicornSource, a_worker_is_drained_ended_and_its_successor_awaited) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::uvicorn, 2, {"--order", "uvicorn"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    Clients clients(stage.net, 4);
+    for (const std::string id : {"app-1", "app-2"}) {
+        const auto before = stage.worker(id);
+        ASSERT_EQ(stage.fleet->recycle("app", id, "").status, 202);
+        ASSERT_TRUE(stage.until([&] { return stage.view().recycling.empty(); }));
+        EXPECT_EQ(stage.worker(id).generation, before.generation + 1);
+        EXPECT_FALSE(alive(*before.pid));
+    }
+    clients.stop();
+    EXPECT_EQ(clients.failed(), 0U);
+    EXPECT_EQ(stage.view().recycles_ok, 2U);
+}
+
+TEST(GunicornSource, where_no_successor_can_come_first_the_worker_is_drained_first) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2, {"--order", "none"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(Stage::story(*incident).find("cannot be started first"), std::string::npos) << Stage::story(*incident);
+    EXPECT_NE(incident->details.find("\"outcome\":\"done\""), std::string::npos) << Stage::story(*incident);
+    EXPECT_EQ(stage.worker("app-1").generation, 2U);
+}
+
+TEST(GunicornSource, stopping_ends_the_arbiter_and_its_workers) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    const auto before = pids(stage);
+    stage.stop();
+    for (const int pid : before) EXPECT_FALSE(alive(pid));
+}
+
+} // namespace
+} // namespace plimsoll::fleet

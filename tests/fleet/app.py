@@ -1,0 +1,187 @@
+"""A worker for the fleet's tests: one process, one request at a time, HTTP/1.1 with Connection: close.
+
+    app.py [--socket PATH | --port N] [--agent] [--ignore-term] [--exit CODE] [--slow SECONDS] [--hang-capture] [--supervised]
+
+GET /           "PID"
+POST /grow/N    keeps N MiB more
+POST /sleep/S   answers after S seconds
+POST /die/N     exits with code N in the middle of the request
+
+With --agent a thread speaks the agent's protocol: docs/agent-protocol.md. With --supervised it starts again after SIGTERM, as a
+server under systemd does.
+"""
+import argparse
+import base64
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+KEPT = []
+STOPPING = threading.Event()
+
+
+class Agent:
+    """The smallest agent there can be, with what a test wants to go wrong."""
+
+    def __init__(self, hello, orders=None, hang_capture=False):
+        self.hello, self.orders, self.hang_capture = hello, orders or {}, hang_capture
+        self.lock = threading.Lock()
+
+    def run(self):
+        while not STOPPING.is_set():
+            try:
+                self.talk()
+            except OSError:
+                pass
+            time.sleep(0.1)
+
+    def talk(self):
+        self.connection = socket.socket(socket.AF_UNIX)
+        self.connection.connect(os.environ["PLIMSOLL_CONTROL"].replace("unix:", "", 1))
+        self.send(dict(self.hello, type="hello"))
+        reader = self.connection.makefile("rb")
+        while True:
+            head = reader.read(4)
+            if len(head) < 4:
+                return
+            message = json.loads(reader.read(struct.unpack(">I", head)[0]))
+            if message["type"] == "refused":
+                print("refused:", message["reason"], flush=True)
+                return
+            if message["type"] == "command":
+                self.obey(message)
+
+    def send(self, message):
+        data = json.dumps(message).encode()
+        with self.lock:
+            self.connection.sendall(struct.pack(">I", len(data)) + data)
+
+    def file(self, command, name, content):
+        self.send({"type": "file", "id": command["id"], "name": name, "data": base64.b64encode(content).decode(), "last": True})
+
+    def obey(self, command):
+        name, data, error = command["name"], {}, None
+        if self.hang_capture and name.startswith("capture"):
+            return
+        if name == "capture_a":
+            self.file(command, "stacks.txt", b"Thread 1: in leak()\n")
+        elif name == "capture_b":
+            self.file(command, "census.json", b"{}")
+            data = {"types": [{"type": "bytearray", "count": len(KEPT), "bytes": sum(map(len, KEPT)), "delta": len(KEPT)}]}
+        elif name in ("successor", "retire", "cancel"):
+            error = self.orders[name](command["args"]["pid"]) if name in self.orders else "no arbiter"
+        elif name == "signal":
+            os.kill(command["args"]["pid"], command["args"]["signal"])
+        self.send({"type": "result", "id": command["id"], "ok": error is None, "error": error, "data": data})
+
+
+def hello(**more):
+    return dict({"v": 1, "pool": os.environ.get("PLIMSOLL_POOL"), "pid": os.getpid(), "ppid": os.getppid(),
+                 "pid_namespace": os.stat("/proc/self/ns/pid").st_ino, "host": socket.gethostname(), "server": "other",
+                 "worker_class": "sync", "threads": 1, "keep_alive": 0, "python": "3", "agent": "test",
+                 "started_at": time.time(), "ready": True}, **more)
+
+
+def answer(connection):
+    reader = connection.makefile("rb")
+    first = reader.readline().split()
+    if len(first) < 2:
+        return
+    length = 0
+    while True:
+        line = reader.readline().strip().lower()
+        if not line:
+            break
+        if line.startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    reader.read(length)
+    parts = first[1].decode().strip("/").split("/")
+    if parts[0] == "grow":
+        KEPT.append(bytearray(os.urandom(1 << 20) * int(parts[1])))
+    elif parts[0] == "sleep":
+        time.sleep(float(parts[1]))
+    elif parts[0] == "die":
+        os._exit(int(parts[1]))
+    body = b"%d" % os.getpid()
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
+
+
+def serve(listener):
+    """Until SIGTERM; the request in flight is answered first."""
+    listener.settimeout(0.02)
+    while not STOPPING.is_set():
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            continue
+        connection.settimeout(10)
+        try:
+            with connection:
+                answer(connection)
+        except OSError:
+            pass
+
+
+def listen(path=None, port=None):
+    if path:
+        if os.path.exists(path):
+            os.unlink(path)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+    else:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+    listener.listen(64)
+    return listener
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--socket")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--slow", type=float, default=0)
+    parser.add_argument("--exit", type=int)
+    parser.add_argument("--exit-if", help="a file: while it exists the process ends at once, with --exit's code")
+    for flag in ("--agent", "--ignore-term", "--hang-capture", "--supervised"):
+        parser.add_argument(flag, action="store_true")
+    options = parser.parse_args()
+    if options.supervised:
+        return supervise()
+    if options.exit is not None and (not options.exit_if or os.path.exists(options.exit_if)):
+        print("Traceback (most recent call last):\n  File ...\nModuleNotFoundError: No module named 'nowhere'", file=sys.stderr)
+        return options.exit
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if options.ignore_term else lambda *_: STOPPING.set())
+    time.sleep(options.slow)
+    listener = listen(options.socket, options.port)
+    if options.agent:
+        index = os.environ.get("PLIMSOLL_INDEX")
+        agent = Agent(hello(index=int(index) if index else None), hang_capture=options.hang_capture)
+        threading.Thread(target=agent.run, daemon=True).start()
+    serve(listener)
+    return 0
+
+
+def supervise():
+    arguments = [argument for argument in sys.argv if argument != "--supervised"]
+    children = []
+
+    def end(*_):
+        STOPPING.set()
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+    while not STOPPING.is_set():
+        children[:] = [os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable] + arguments)]
+        os.waitpid(children[0], 0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""A server of several workers for the fleet's tests, shaped like gunicorn with the agent's hooks: an arbiter that forks workers, each
+with a private listener that it announces; `successor`, `retire` and `cancel` as docs/agent-protocol.md has them.
+
+    arbiter.py --workers N [--broken FILE] [--order uvicorn]
+
+While FILE exists no worker can boot. Orders reach the arbiter through a pipe that its workers inherit.
+"""
+import argparse
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import app  # noqa: E402
+
+BOOT_FAILED = 3
+
+
+class Arbiter:
+    def __init__(self, options):
+        self.options = options
+        self.wanted = options.workers
+        self.workers = {}                   # pid -> True once it has been forked
+        self.marked = {}                    # pid of a worker to go -> its successor's pid, None before the fork
+        self.cancelled = set()
+        self.read, self.write = os.pipe()
+        self.hold_until = 0
+
+    def run(self):
+        signal.signal(signal.SIGTERM, lambda *_: app.STOPPING.set())
+        while not app.STOPPING.is_set():
+            self.reap()
+            while len(self.workers) < self.wanted and time.monotonic() >= self.hold_until:
+                self.fork()
+            if select.select([self.read], [], [], 0.02)[0]:
+                for line in os.read(self.read, 4096).decode().splitlines():
+                    verb, pid = line.split()
+                    self.obey(verb, int(pid))
+        for pid in self.workers:
+            os.kill(pid, signal.SIGTERM)
+        while self.workers:
+            self.reap()
+            time.sleep(0.01)
+
+    def fork(self):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os._exit(self.work())
+            finally:
+                os._exit(1)
+        self.workers[pid] = True
+        for victim, successor in self.marked.items():
+            if successor is None:
+                self.marked[victim] = pid
+                break
+
+    def reap(self):
+        while self.workers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            self.workers.pop(pid, None)
+            failed = os.WIFEXITED(status) and os.WEXITSTATUS(status) == BOOT_FAILED
+            if failed:
+                self.hold_until = time.monotonic() + 0.2
+            if self.marked.pop(pid, self) is not self or pid in self.cancelled:
+                self.wanted -= 1
+            for victim, successor in self.marked.items():
+                if successor == pid:
+                    self.marked[victim] = None
+            self.tell(pid, status, failed)
+
+    def tell(self, pid, status, failed):
+        message = json.dumps({"type": "exited", "pid": pid, "status": status, "pool": os.environ.get("PLIMSOLL_POOL"),
+                              "boot_failed": failed}).encode()
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(os.environ["PLIMSOLL_CONTROL"].replace("unix:", "", 1))
+                connection.sendall(struct.pack(">I", len(message)) + message)
+        except OSError:
+            pass
+
+    def obey(self, verb, pid):
+        if verb == "successor" and pid in self.workers:
+            self.marked[pid] = None
+            self.wanted += 1
+        elif verb == "retire" and pid in self.workers:
+            os.kill(pid, signal.SIGTERM)
+        elif verb == "cancel":
+            for victim, successor in list(self.marked.items()):
+                del self.marked[victim]
+                if successor in self.workers:
+                    self.cancelled.add(successor)
+                    os.kill(successor, signal.SIGTERM)
+                else:
+                    self.wanted -= 1
+
+    def work(self):
+        app.STOPPING.clear()
+        signal.signal(signal.SIGTERM, lambda *_: app.STOPPING.set())
+        path = os.path.join(os.environ["PLIMSOLL_RUN_DIR"], "w%d.sock" % os.getpid())
+        listener = app.listen(path)
+        server = {"order": "gunicorn"}.get(self.options.order, self.options.order)
+
+        def order(verb):
+            def pass_on(pid):
+                if self.options.order != "gunicorn":
+                    return "no arbiter with the agent's hooks"
+                os.write(self.write, ("%s %d\n" % (verb, pid)).encode())
+            return pass_on
+        orders = {verb: order(verb) for verb in ("successor", "retire", "cancel")}
+        agent = app.Agent(app.hello(server=server, address="unix:" + path), orders)
+        threading.Thread(target=agent.run, daemon=True).start()
+        if self.options.broken and os.path.exists(self.options.broken):
+            time.sleep(0.05)
+            return BOOT_FAILED
+        app.serve(listener)
+        os.unlink(path)
+        return 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--broken")
+    parser.add_argument("--order", default="gunicorn")
+    Arbiter(parser.parse_args()).run()
+
+
+if __name__ == "__main__":
+    main()
