@@ -56,6 +56,8 @@ TEST(Line, json_escapes_any_byte) {
     EXPECT_EQ(json_value("\xff"), R"("\ufffd")");
     EXPECT_EQ(json_value("a\xc3"), R"("a\ufffd")");                   // cut off
     EXPECT_EQ(json_value("\xc0\xaf"), R"("\ufffd\ufffd")");           // overlong
+    EXPECT_EQ(json_value("\xe0\x80\xaf"), R"("\ufffd\ufffd\ufffd")"); // overlong, three bytes
+    EXPECT_EQ(json_value("\xf0\x80\x80\xaf"), R"("\ufffd\ufffd\ufffd\ufffd")");
     EXPECT_EQ(json_value("\xed\xa0\x80"), R"("\ufffd\ufffd\ufffd")"); // surrogate
     EXPECT_EQ(json_value("\xf4\x90\x80\x80"), R"("\ufffd\ufffd\ufffd\ufffd")");
     EXPECT_EQ(json_value("\xe2\x80\xa8"), R"("\u2028")");
