@@ -52,9 +52,8 @@ public:
         at_ += decode_escapes(text, out_.data() + at_);
     }
     void finish() {
-        const std::size_t size = at_ - string_ - 2;
-        full_ |= size > 0xffff;
         if (full_) return;
+        const std::size_t size = at_ - string_ - 2; // the whole packet is not larger than what 16 bits can tell
         out_[string_] = static_cast<char>(size & 0xff);
         out_[string_ + 1] = static_cast<char>(size >> 8);
     }

@@ -37,10 +37,10 @@ TEST(ChunkScanner, plain_framing_is_fit_to_be_passed_through) {
         const char* bytes;
         bool plain;
     };
-    for (const Row& row :
-         {Row{"5\r\nhello\r\n0\r\n\r\n", true}, Row{"5\r\nhel", true}, Row{"5", true},
-          Row{"5\r\nhello\r\n0\r\n\r", true}, Row{"5;a\r\nhello\r\n", false}, Row{"0\r\nX: y\r\n\r\n", false},
-          Row{"0\r\nX", false}, Row{"5\r\nhellooo", false}, Row{"5 ;a\r\n", false}}) {
+    for (const Row& row : {Row{"5\r\nhello\r\n0\r\n\r\n", true}, Row{"5\r\nhel", true}, Row{"5", true},
+                           Row{"5\r\nhello\r\n0\r\n\r", true}, Row{"5;a\r\nhello\r\n", false},
+                           Row{"0\r\nX: y\r\n\r\n", false}, Row{"0\r\nX", false}, Row{"5\r\nhellooo", false},
+                           Row{"5 ;a\r\n", false}, Row{"5;", false}, Row{"5 ", false}}) {
         ChunkScanner scanner;
         EXPECT_EQ(scanner.verify(row.bytes).plain, row.plain) << row.bytes;
     }

@@ -79,6 +79,15 @@ TEST(RequestHead, a_malformed_field_is_told_before_too_many_of_them) {
               400);
 }
 
+TEST(RequestHead, length_and_coding_together_are_told_as_such_in_either_order) {
+    for (const char* fields :
+         {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+          "Transfer-Encoding: gzip\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n"})
+        EXPECT_EQ(Request("POST / HTTP/1.1\r\nHost: x\r\n" + std::string(fields) + "\r\n").parsed.refusal.reason,
+                  "framing")
+            << fields;
+}
+
 TEST(RequestHead, every_refusal_has_a_word_and_a_sentence) {
     for (const char* text : {"GET\r\n", "GET / HTTP/2.0\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nA\r\n\r\n",
                              "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"}) {
