@@ -182,7 +182,7 @@ class Agent:
             if self._ready and not told_ready:
                 told_ready = connection.send({"type": "ready"})
             if self._ready:
-                boot.remember_once()
+                quiet.guarded(boot.remember_once)()
             now = native.monotonic()
             if now >= next_sample:
                 connection.send(dict(self._memory.sample(), type="sample"), patience=0)    # a file is on its way: skip one

@@ -21,7 +21,7 @@ def guarded(function):
         try:
             return function(*args, **named)
         except Exception as error:
-            once((function.__name__, type(error)), "%s: %r" % (function.__name__, error))
+            once((call.__name__, type(error)), "%s: %r" % (call.__name__, error))
             return None
-    call.__name__ = function.__name__
+    call.__name__ = getattr(function, "__name__", "call")
     return call

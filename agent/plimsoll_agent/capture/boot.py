@@ -5,21 +5,26 @@ import sys
 from . import census as censuses
 
 BUDGET = 2.0                                # seconds
-MOST_BLOCKS = 20000000                      # a heap so large is not walked for the sake of a possible capture
+MOST_BLOCKS = 5000000                       # to list all objects of a larger heap would stop a serving worker for 100 ms
 
 _census = None
+_looked = False
 
 
 def remember():
+    """In an arbiter, or in a test: nobody waits."""
     global _census
-    if sys.getallocatedblocks() < MOST_BLOCKS:
-        _census, objects, containers = censuses.take(BUDGET, polite=True)
-        del objects, containers
+    _census = censuses.take(BUDGET)[0]
 
 
 def remember_once():
-    if _census is None:
-        remember()
+    """In a worker that serves already."""
+    global _census, _looked
+    if _looked:
+        return
+    _looked = True
+    if _census is None and sys.getallocatedblocks() < MOST_BLOCKS:
+        _census = censuses.take(BUDGET, polite=True)[0]
 
 
 def census():

@@ -7,8 +7,8 @@ immortal atoms so count as nothing.
 
 All objects are counted, but only the contents of Python's own containers and of the application's instances are looked at. What C code
 shows to the collector is not always fit to be touched: CPython 3.12.0 to 3.12.5 hand out freed objects for the module _asyncio, and hang
-in the next collection. Contents are estimated from every n-th object where there is no time for all, but those of big containers are
-always looked at: that is where leaks live. An instance of a class of the application's is charged with what it alone holds (its
+in the next collection. They are looked at in rounds, each with every 61st object, until the time is over, and what was found is scaled
+up; those of big containers are always looked at: that is where leaks live. An instance of a class of the application's is charged with what it alone holds (its
 __dict__, its atoms): a class that leaks stands above the bytes in it.
 """
 import collections
@@ -22,10 +22,10 @@ BIG = 4096                                  # bytes of a container itself: some 
 MOST_BIG = 200
 MOST_CONTENTS = 20000                       # items of one container that are looked at
 IMMORTAL = 1 << 28
-SECONDS_AN_OBJECT = 3e-6                    # measured, for its contents
+ROUNDS, STEP = 61, 37                       # primes: heaps are periodic (instance, its list, instance, its list...)
 THROUGH = (tuple, dict)
 CONTAINERS = frozenset([dict, list, tuple, set, frozenset, collections.deque, collections.OrderedDict, collections.defaultdict])
-LIBRARY = ("builtins", "_", "abc", "collections", "functools", "types", "typing", "re", "enum", "weakref", "inspect", "asyncio",
+LIBRARY = ("plimsoll_agent", "builtins", "abc", "collections", "functools", "types", "typing", "re", "enum", "weakref", "inspect", "asyncio",
            "threading", "logging", "importlib", "contextvars", "contextlib", "ast", "gc", "io", "os", "datetime", "decimal")
 
 
@@ -43,17 +43,19 @@ class Census:
         self.counts, self.bytes = {}, {}    # by name of type; atoms' counts are rounded estimates
         self.lengths = {}                   # id of a big container -> its length
         self.objects = 0
-        self.stride = 1
-        self.complete = False
+        self.looked_into = 0.0              # share of the objects whose contents were seen
 
 
 class Container:
     """A big container, and what is in it."""
 
     def __init__(self, thing, length, contents):
-        self.thing, self.length, self.contents = thing, length, contents
-        self.bytes = sum(size for _, size in contents.values())
+        self.thing, self.length, self.contents = thing, length, contents   # by name of type: [count, bytes]
         self.grown = length
+
+    @property
+    def bytes(self):
+        return sum(size for _, size in self.contents.values())
 
 
 def name_of(kind):
@@ -66,7 +68,7 @@ def is_library(kind):
     if not isinstance(module, str):
         return True
     root = module.partition(".")[0]
-    return root in LIBRARY or root.startswith("_") or root == "plimsoll_agent"
+    return root in LIBRARY or root.startswith("_") and root != "__main__"
 
 
 def take(budget, polite=False):
@@ -84,27 +86,29 @@ def take(budget, polite=False):
         if polite:
             native.sleep(0.001)
     big = sorted(big, key=lambda item: -item[0])[:MOST_BIG]
-    seen = set(id(thing) for _, thing in big)
-    atoms = {}
+    seen, atoms = set(id(thing) for _, thing in big), {}
     containers = [_look_into(thing, atoms) for _, thing in big]
-    left = max(0.05, ends - native.monotonic())
-    census.stride = 1 + int(len(objects) * SECONDS_AN_OBJECT / left)
-    sample = objects[::census.stride]
-    for start in range(0, len(sample), CHUNK):
-        for thing in sample[start:start + CHUNK]:
+    sampled, owned, rounds = {}, {}, 0
+    while rounds < ROUNDS and (native.monotonic() < ends or not rounds):
+        for thing in objects[rounds * STEP % ROUNDS::ROUNDS]:
             if id(thing) not in seen:
-                _contents(thing, kinds, atoms, census.stride)
-        if native.monotonic() > ends:
-            break
+                _contents(thing, owned, sampled)
+        rounds += 1
         if polite:
             native.sleep(0.001)
-    else:
-        census.complete = True
-    for kind, (count, size) in atoms.items():
-        entry = kinds.setdefault(kind, [0, 0])
-        entry[0] += count
-        entry[1] += size
+    census.looked_into = rounds / ROUNDS
+    for found, scale in ((atoms, 1), (sampled, ROUNDS / rounds)):
+        for kind, (count, size) in found.items():
+            entry = kinds.setdefault(kind, [0, 0])
+            entry[0] += count * scale
+            entry[1] += size * scale
+    for kind, size in owned.items():
+        kinds[kind][1] += size * ROUNDS / rounds
     _name(census, kinds)
+    for container in containers:            # an instance is worth what one of its class holds on average
+        for name, entry in container.contents.items():
+            if entry[1] is None:
+                entry[1] = int(entry[0] * census.bytes[name] / max(1, census.counts[name]))
     census.lengths = {id(container.thing): container.length for container in containers}
     return census, objects, containers
 
@@ -140,20 +144,21 @@ def _look_into(thing, atoms):
     referents = gc.get_referents(thing)
     step = 1 + len(referents) // MOST_CONTENTS
     contents = {}
-    for thing_in in referents[::step]:
-        share = _share(sys.getrefcount(thing_in) - OWN_REFERENCES - 1)         # and the slice
+    for held in referents[::step]:
+        share = _share(sys.getrefcount(held) - OWN_REFERENCES - 1)         # and the slice
         if not share:
             continue
-        entry = contents.setdefault(type(thing_in), [0, 0])
+        entry = contents.setdefault(name_of(type(held)), [0, None if gc.is_tracked(held) else 0])
         entry[0] += step
-        entry[1] += size_of(thing_in) * step * share
-        if not gc.is_tracked(thing_in):
-            _add(atoms, thing_in, step * share)
+        if not gc.is_tracked(held):
+            _add(atoms, held, step * share)
+            if entry[1] is not None:
+                entry[1] += int(size_of(held) * step * share)
     try:
         length = len(thing)
-    except Exception:
+    except Exception:                       # a __len__ of the application's
         length = len(referents)
-    return Container(thing, length, {name_of(kind): (count, int(size)) for kind, (count, size) in contents.items()})
+    return Container(thing, length, contents)
 
 
 def _share(references):
@@ -173,21 +178,19 @@ def _add(atoms, atom, weight, depth=3):
                 _add(atoms, inner, weight * share, depth - 1)
 
 
-def _contents(thing, kinds, atoms, stride):
+def _contents(thing, owned, atoms):
     kind = type(thing)
-    own = None
-    if kind not in CONTAINERS:
-        if is_library(kind) or isinstance(thing, type):
-            return
-        own = kinds[kind]
+    charged = kind not in CONTAINERS
+    if charged and (is_library(kind) or isinstance(thing, type)):
+        return
     for held in gc.get_referents(thing):
         references = sys.getrefcount(held) - OWN_REFERENCES
         if references > IMMORTAL:
             continue
         if not gc.is_tracked(held):
-            _add(atoms, held, stride / max(1, references))
-        if own is not None and references <= 1:
-            own[1] += _owned(held) * stride
+            _add(atoms, held, 1.0 / max(1, references))
+        if charged and references <= 1:
+            owned[kind] = owned.get(kind, 0) + _owned(held)
 
 
 def _owned(held):
@@ -215,6 +218,7 @@ def grown_containers(containers, before, top):
     lengths = before.lengths if before is not None else {}
     for container in containers:
         container.grown = container.length - lengths.get(id(container.thing), 0)
-    grown = [container for container in containers if container.grown > 0]
-    grown.sort(key=lambda container: -(container.bytes + size_of(container.thing)) * container.grown / max(1, container.length))
-    return grown[:top]
+    def gained(container):
+        return (container.bytes + size_of(container.thing)) * container.grown / max(1, container.length)
+    grown = sorted((container for container in containers if container.grown > 0), key=gained, reverse=True)
+    return [container for container in grown[:top] if gained(container) > gained(grown[0]) / 20]

@@ -12,6 +12,7 @@ from ..task import Abandoned, CommandError
 from . import boot, census, malloc, retainers, stacks, trace
 
 RECENT = 300000                             # objects, among which the fastest-growing types' are found
+CENSUS_BUDGET, RETAINERS_BUDGET = 2.0, 1.0  # seconds, however far the deadline: a successor waits for this worker's memory
 MARGIN = 0.5                                # of the deadline, kept for the answer
 
 
@@ -112,9 +113,8 @@ def capture_b(task):
 
 
 def look_at_heap(task, data):
-    """The census takes at most half of the time that is left, the retainers half of the rest."""
     top = int(task.args.get("top") or 20)
-    now, objects, containers = census.take(task.left() / 2)
+    now, objects, containers = census.take(min(CENSUS_BUDGET, task.left() / 2))
     before = boot.census()
     data["types"] = census.growth(now, before, top)
     grown = census.grown_containers(containers, before, 10)
@@ -122,19 +122,29 @@ def look_at_heap(task, data):
     at_boot = None if before is None else {name: {"count": count, "bytes": before.bytes.get(name, 0)}
                                            for name, count in before.counts.items()}
     targets, titles = suspects(objects, grown, data["types"])
-    objects_seen, complete, stride = now.objects, now.complete, now.stride
+    seen, looked_into = now.objects, now.looked_into
     del objects[:], containers, now
-    search = retainers.Search([targets, titles, grown, everything], native.monotonic() + max(0.0, task.left() - MARGIN) / 2)
+    search = retainers.Search([targets, titles, grown, everything], native.monotonic() + min(RETAINERS_BUDGET, max(0.0, task.left() - MARGIN) / 2))
     chains = search.chains(targets)
-    data["retainers"] = ["%s: %s" % (title, chain) for title, chain in zip(titles, chains) if chain]
+    data["retainers"] = merged(titles, chains)
     for container, chain in zip(grown, chains):
         data["containers"].append({"kept_by": chain, "type": census.name_of(type(container.thing)), "length": container.length,
                                    "grown": container.grown, "bytes": container.bytes,
                                    "contents": {name: {"count": count, "bytes": size} for name, (count, size)
                                                 in sorted(container.contents.items(), key=lambda item: -item[1][1])[:5]}})
-    task.file("census.json", json.dumps({"objects": objects_seen, "complete": complete, "one_in": stride, "growth": data["types"],
+    task.file("census.json", json.dumps({"objects": seen, "looked_into": looked_into, "growth": data["types"],
                                          "containers": data["containers"], "now": everything, "boot": at_boot}, indent=1))
     task.file("retainers.txt", "\n".join(data["retainers"]) + "\n" if data["retainers"] else "none found\n")
+
+
+def merged(titles, chains):
+    """Equal chains once, with how many of the objects that were looked at hang on it."""
+    sampled, kept = {}, {}
+    for title, chain in zip(titles, chains):
+        sampled[title] = sampled.get(title, 0) + 1
+        if chain:
+            kept[title, chain] = kept.get((title, chain), 0) + 1
+    return ["%s: %s" % key + (" (%d of %d)" % (count, sampled[key[0]]) if sampled[key[0]] > 1 else "") for key, count in kept.items()]
 
 
 def suspects(objects, grown, types, of_each=3):
@@ -142,7 +152,8 @@ def suspects(objects, grown, types, of_each=3):
     collector keeps its objects about in the order of their age."""
     targets = [container.thing for container in grown]
     titles = ["%s of %d" % (census.name_of(type(container.thing)), container.length) for container in grown]
-    wanted = {row["type"]: of_each for row in types[:6] if row["delta"] > 0}
+    least = types[0]["delta_bytes"] / 10 if types else 0
+    wanted = {row["type"]: of_each for row in types[:6] if row["delta"] > 0 and row["delta_bytes"] > least}
     known, names = set(map(id, targets)), {}
     for thing in objects[:-RECENT:-1]:
         if not wanted:

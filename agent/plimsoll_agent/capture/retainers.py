@@ -16,95 +16,104 @@ from .census import name_of
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEPTH = 8
 MOST_OF_A_LEVEL = 300                       # more referrers than these add nothing that a human reads
+MOST_HOLDERS = 8                            # of one object
 MOST_ITEMS = 200000                         # of a container that are searched for the key
 
 
 class Search:
-    """ours: objects of the capture itself, which refer to everything and keep nothing."""
+    """The graph of who holds what, grown upwards from the targets level by level until each has a way to a root.
+    ours: objects of the capture itself, which refer to everything and keep nothing."""
 
     def __init__(self, ours, ends):
-        self._hidden = set(map(id, ours))
         self._ends = ends
-        self._modules = {id(module.__dict__): name for name, module in list(sys.modules.items())
+        self._things, self._holders, self._roots = {}, {}, set()       # by id
+        self._modules = {id(vars(module)): name for name, module in list(sys.modules.items())
                          if isinstance(module, types.ModuleType)}
+        self._hidden = set(map(id, [*ours, self._things, self._holders, self._modules, vars(self)]))
 
     def chains(self, targets):
         """For each target its chain as text, outermost first, or None where none was found in time."""
-        above = {id(target): None for target in targets}    # id -> (child's id, how the child is held)
-        things = {id(target): target for target in targets}
-        found, level = {}, list(targets)
-        hide = self._hidden
-        hide.update(map(id, (above, things, found, targets)))
-        origin = {id(target): {id(target)} for target in targets}
-        hide.add(id(origin))
+        self._hidden.add(id(targets))
+        self._things.update((id(target), target) for target in targets)
+        level = list(targets)
         for _ in range(DEPTH):
-            if not level or native.monotonic() > self._ends or len(found) == len(targets):
+            if not level or native.monotonic() > self._ends or all(self._path(id(target)) for target in targets):
                 break
-            hide.add(id(level))
-            referrers = gc.get_referrers(*level)
-            hide.add(id(referrers))
-            wanted = set(map(id, level))
-            following = []
-            for holder in referrers:
-                if id(holder) in above or id(holder) in hide or self._is_ours(holder):
-                    continue
-                child = self._child(holder, wanted)
-                if child is None:
-                    continue
-                above[id(holder)] = child
-                things[id(holder)] = holder
-                origin[id(holder)] = origin[child]
-                root = self._root(holder, things[child])
-                new = origin[child] - set(found)
-                if root is not None:
-                    for target in new:
-                        found[target] = self._text(root, holder, child, above, things)
-                elif new and len(following) < MOST_OF_A_LEVEL:
+            level = self._above(level)
+        return [self._text(path) if path else None for path in (self._path(id(target)) for target in targets)]
+
+    def _above(self, level):
+        """Links one level to its holders; those that are new and no roots are the next level."""
+        self._hidden.add(id(level))
+        wanted, following = set(map(id, level)), []
+        referrers = gc.get_referrers(*level)
+        self._hidden.add(id(referrers))
+        for holder in referrers:
+            known = id(holder) in self._things
+            if id(holder) in self._hidden or _is_ours(holder) or not known and len(following) >= MOST_OF_A_LEVEL:
+                continue
+            held = self._held(holder, wanted)
+            for child in held:
+                holders = self._holders.setdefault(child, [])
+                if len(holders) < MOST_HOLDERS:
+                    holders.append(id(holder))
+            if held and not known:
+                self._things[id(holder)] = holder
+                if self._is_root(holder):
+                    self._roots.add(id(holder))
+                else:
                     following.append(holder)
-                if native.monotonic() > self._ends:
-                    break
-            level = following
-        return [found.get(id(target)) for target in targets]
+            if native.monotonic() > self._ends:
+                break
+        self._hidden.discard(id(referrers))
+        return following
 
-    def _is_ours(self, holder):
-        if isinstance(holder, types.FrameType):
-            return holder.f_code.co_filename.startswith(PACKAGE)
-        return type(holder).__module__.startswith("plimsoll_agent")
-
-    def _child(self, holder, wanted):
+    def _held(self, holder, wanted):
         if isinstance(holder, types.ModuleType):            # its C state is not to be touched: see census.py
-            return id(vars(holder)) if id(vars(holder)) in wanted else None
-        for referent in gc.get_referents(holder):
-            if id(referent) in wanted:
-                return id(referent)
+            return wanted & {id(vars(holder))}
+        return {id(held) for held in gc.get_referents(holder) if id(held) in wanted}
+
+    def _is_root(self, holder):
+        return isinstance(holder, (types.ModuleType, types.FrameType, type)) or id(holder) in self._modules
+
+    def _path(self, target):
+        """The shortest way from a root down to the target, as ids."""
+        ways, seen = [[target]], {target}
+        while ways:
+            following = []
+            for way in ways:
+                for holder in self._holders.get(way[0], ()):
+                    if holder in self._roots:
+                        return [holder] + way
+                    if holder not in seen:
+                        seen.add(holder)
+                        following.append([holder] + way)
+            ways = following
         return None
 
-    def _root(self, holder, child):
-        """Text where the chain may end, else None."""
-        if isinstance(holder, types.ModuleType):
-            return holder.__name__
-        if isinstance(holder, dict) and id(holder) in self._modules:
-            name = self._modules[id(holder)]
-            key = _key_of(holder, child)
-            return "%s.%s%s" % (name, key, _measure(child)) if key else name
-        if isinstance(holder, type):
-            key = next((key for key, value in vars(holder).items() if value is child), None)
-            return "class %s%s%s" % (name_of(holder), "." + key if key else "", _measure(child))
-        if isinstance(holder, types.FrameType):
-            name = next((name for name, value in holder.f_locals.items() if value is child), "?")
-            return "local %s%s of %s (%s:%d)" % (name, _measure(child), holder.f_code.co_name, holder.f_code.co_filename, holder.f_lineno)
-        return None
-
-    def _text(self, root, holder, child, above, things):
-        """root names the child already; from there down to the target."""
-        named = isinstance(holder, (types.FrameType, type)) or isinstance(holder, dict) and id(holder) in self._modules
-        steps = [root]
-        if not named:
-            steps.append(_describe(things[child]))
-        while above[child] is not None:
-            parent, child = child, above[child]
-            steps.append(_edge(things[parent], things[child]) + _describe(things[child]))
+    def _text(self, path):
+        root, first = self._things[path[0]], self._things[path[1]]
+        steps = [self._root_text(root, first)]
+        for parent, child in zip(path[1:], path[2:]):
+            steps.append(_edge(self._things[parent], self._things[child]) + _describe(self._things[child]))
         return " -> ".join(step for step in steps if step)
+
+    def _root_text(self, root, child):
+        """Names the root's child too."""
+        if isinstance(root, types.FrameType):
+            code, name = root.f_code, _key_of(root.f_locals, child) or "?"
+            return "local %s of %s (%s:%d)%s" % (name, code.co_name, code.co_filename, root.f_lineno, _measure(child))
+        if isinstance(root, type):
+            return "class %s.%s%s" % (name_of(root), _key_of(vars(root), child) or "?", _measure(child))
+        if isinstance(root, types.ModuleType):
+            return root.__name__
+        return "%s.%s%s" % (self._modules[id(root)], _key_of(root, child) or "?", _measure(child))
+
+
+def _is_ours(holder):
+    if isinstance(holder, types.FrameType):
+        return holder.f_code.co_filename.startswith(PACKAGE)
+    return getattr(type(holder), "__module__", "").startswith("plimsoll_agent")
 
 
 def _key_of(mapping, child):

@@ -1,10 +1,9 @@
 """Where every thread, asyncio task and greenlet stands, as text; and which requests are in flight there.
 
 First the frames are noted as (file, line, function), which takes well under a millisecond, then they are written out: threads run on
-meanwhile. Of a request only method and path are told, never a query, a header or a value.
+meanwhile. Source lines are read without linecache, which would keep whole files in the application's memory for good. Of a request only method and path are told, never a query, a header or a value.
 """
 import gc
-import linecache
 import os
 import sys
 
@@ -25,14 +24,15 @@ def collect():
     noted = []
     for ident, frame in sys._current_frames().items():
         if ident != _thread.get_ident() and not ours(_outermost(frame)):
-            noted.append(("Thread %d%s" % (ident, _thread_name(ident)), _walk(frame, "f_back")))
+            noted.append(("Thread %d%s" % (ident, _thread_name(ident)), _walk(frame)))
     noted += _tasks() + _greenlets()
     requests, text = [], []
+    source = _source(place for _, (frames, _) in noted for place in frames)
     for title, (frames, request) in noted:
         if request is not None:
             title += ", " + request["method"] + " " + request["path"]
             requests.append(dict(request, where=title.partition(",")[0]))
-        text.append(title + "\n" + "".join(map(_line, frames)))
+        text.append(title + "\n" + "".join(_line(place, source) for place in frames))
     return "\n".join(text), requests
 
 
@@ -42,7 +42,7 @@ def _outermost(frame):
     return frame
 
 
-def _walk(frame, _next):
+def _walk(frame):
     """Frames from the innermost outwards."""
     frames, request = [], None
     while frame is not None and len(frames) < MOST_FRAMES:
@@ -65,10 +65,29 @@ def _request(frame):
     return None
 
 
-def _line(place):
+def _source(places):
+    """(file, line) -> text, each file read once and as far as needed."""
+    wanted = {}
+    for file, line, _ in places:
+        wanted.setdefault(file, set()).add(line)
+    found = {}
+    for file, lines in wanted.items():
+        try:
+            with open(file, encoding="utf-8", errors="replace") as text:
+                for number, line in enumerate(text, 1):
+                    if number in lines:
+                        found[file, number] = line.strip()
+                    if number >= max(lines):
+                        break
+        except OSError:
+            pass                            # frozen, or generated
+    return found
+
+
+def _line(place, source):
     file, line, function = place
-    source = linecache.getline(file, line).strip()
-    return '  File "%s", line %d, in %s\n%s' % (file, line, function, "    %s\n" % source if source else "")
+    text = source.get((file, line))
+    return '  File "%s", line %d, in %s\n%s' % (file, line, function, "    %s\n" % text if text else "")
 
 
 def _thread_name(ident):
@@ -118,5 +137,5 @@ def _greenlets():
     for generation in generations:
         for found in gc.get_objects(generation=generation):
             if isinstance(found, greenlet.greenlet) and found.gr_frame is not None and len(noted) < MOST_TASKS:
-                noted.append(("Greenlet %#x" % id(found), _walk(found.gr_frame, "f_back")))
+                noted.append(("Greenlet %#x" % id(found), _walk(found.gr_frame)))
     return noted

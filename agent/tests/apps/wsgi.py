@@ -34,7 +34,9 @@ def app(environ, start_response):
         while time.monotonic() < ends:
             sum(range(1000))
     elif path == "/gil":
-        ctypes.PyDLL(None).sleep(30)        # holds the GIL in C code
+        mutex = ctypes.create_string_buffer(64)
+        ctypes.PyDLL(None).pthread_mutex_lock(mutex)
+        ctypes.PyDLL(None).pthread_mutex_lock(mutex)    # for ever, with the GIL held
     elif path == "/raise":
         raise RuntimeError("the application's own")
     elif path == "/fork":
