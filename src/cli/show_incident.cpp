@@ -65,18 +65,26 @@ std::string routes(Facts list, const Style& style) {
     return table.empty() ? "" : table.text(style.colours, "  ");
 }
 
+// The first ones say it; the rest stands in the evidence.
+constexpr std::size_t most_rows = 15;
+
 std::string lines(Facts list, const Style& style) {
     Table table({"LINE", ">KEPT", ">BLOCKS", ">A REQUEST"});
-    for (auto row : list.list())
+    for (auto row : list.list()) {
+        if (table.size() == most_rows) break;
         table.row({row["file"].text() + ":" + row["line"].text(), bytes_text(row["bytes"]), count_text(row["count"]),
                    bytes_text(row["bytes_per_request"])});
+    }
     return table.empty() ? "" : table.text(style.colours, "  ");
 }
 
 std::string types(Facts list, const Style& style) {
     Table table({"TYPE", ">GREW BY", ">OBJECTS", ">BYTES"});
-    for (auto row : list.list())
+    for (auto row : list.list()) {
+        if (row["delta"].number().value_or(0) <= 0) continue;
+        if (table.size() == most_rows) break;
         table.row({row["type"].text(), count_text(row["delta"]), count_text(row["count"]), bytes_text(row["bytes"])});
+    }
     return table.empty() ? "" : table.text(style.colours, "  ");
 }
 

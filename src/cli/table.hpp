@@ -23,6 +23,7 @@ public:
     explicit Table(std::vector<std::string> headings) : headings_(std::move(headings)) {}
     void row(std::vector<Cell> cells) { rows_.push_back(std::move(cells)); }
     bool empty() const { return rows_.empty(); }
+    std::size_t size() const { return rows_.size(); }
     std::string text(bool colours, std::string_view indent = "") const;
 
 private:

@@ -179,6 +179,18 @@ TEST(Incident, that_has_just_begun_leaves_out_what_is_not_known) {
 )");
 }
 
+TEST(Incident, shows_the_types_that_grew_and_not_all_of_them) {
+    std::string types =
+        R"({"type":"shrunk","delta":-5,"count":1,"bytes":1},{"type":"same","delta":0,"count":1,"bytes":1})";
+    for (int i = 0; i < 50; ++i)
+        types += R"(,{"type":"grew)" + std::to_string(i) + R"(","delta":7,"count":9,"bytes":1})";
+    auto value = json(R"({"types":[)" + types + "]}");
+    auto text = show_incident(Facts(&value), plain);
+    EXPECT_NE(text.find("grew0 "), std::string::npos) << text;
+    EXPECT_NE(text.find("grew14 "), std::string::npos) << text;
+    for (auto left_out : {"grew15", "shrunk", "same"}) EXPECT_EQ(text.find(left_out), std::string::npos) << left_out;
+}
+
 TEST(Changes, are_told_as_the_api_tells_them) {
     auto value = json(
         R"({"ok":true,"changes":[{"key":"log.level","text":"log.level: info -> debug"}],"warnings":[{"text":"f:1:1: x"}]})");
