@@ -205,7 +205,7 @@ std::string_view Download::last_chunk_after(bool nothing, std::span<char> out) {
     workspace_.trailers.clear();
     http::ByteWriter writer(out);
     writer << (nothing ? "0\r\n" : "\r\n0\r\n");
-    if (!http::parse_trailers(scanner_.trailers(), false, workspace_.trailers))
+    if (!http::parse_trailers(scanner_.trailers(), http::ChunkScanner::Of::response, workspace_.trailers))
         for (const auto& field : workspace_.trailers) writer.field(field.name, field.value);
     writer << "\r\n";
     return writer.overflowed() ? plain : std::string_view(out.data(), writer.size());

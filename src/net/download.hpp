@@ -53,7 +53,7 @@ private:
     Exchange& exchange_;
     io::Stream& client_;
     Workspace& workspace_;
-    http::ChunkScanner scanner_;
+    http::ChunkScanner scanner_{http::ChunkScanner::Of::response};
     http::Framing framing_; // the worker's
     std::uint64_t left_ = 0;
     State state_ = State::head;

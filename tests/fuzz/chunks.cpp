@@ -68,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::require(decode_plainly(input.bytes) == whole, "a plain body is plain");
 
     http::FieldTable fields;
-    if (whole.state == State::done && !http::parse_trailers(whole.trailers, true, fields))
+    if (whole.state == State::done && !http::parse_trailers(whole.trailers, http::ChunkScanner::Of::request, fields))
         for (const http::Field& field : fields)
             fuzz::require(field.id != http::FieldName::content_length && field.id != http::FieldName::transfer_encoding,
                           "no trailer frames");

@@ -181,11 +181,22 @@ void ChunkScanner::trailer(char c) {
         return;
     default:
         if (c != '\n') return fail(malformed);
-        step_ = step_ == Step::trailer_lf ? Step::trailer_first : Step::done;
+        if (step_ == Step::trailer_last_lf) return end();
+        step_ = Step::trailer_first;
     }
 }
 
-Refusal parse_trailers(std::string_view bytes, bool of_request, FieldTable& fields) {
+void ChunkScanner::end() {
+    step_ = Step::done;
+    if (trailers_.empty()) return;
+    thread_local FieldTable fields;
+    if (Refusal refusal = parse_trailers(trailers_, of_, fields)) {
+        fault_ = refusal;
+        step_ = Step::broken;
+    }
+}
+
+Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& fields) {
     fields.clear();
     if (bytes.empty()) return {};
     thread_local FieldTable all;
@@ -193,7 +204,7 @@ Refusal parse_trailers(std::string_view bytes, bool of_request, FieldTable& fiel
     for (const Field& field : all) {
         if (may_stand_in_trailer(field.id))
             fields.add(field);
-        else if (of_request)
+        else if (of == ChunkScanner::Of::request)
             return forbidden_trailer;
     }
     return {};

@@ -28,6 +28,7 @@ namespace plimsoll::http {
 class ChunkScanner {
 public:
     enum class State : std::uint8_t { reading, done, broken };
+    enum class Of : std::uint8_t { request, response }; // which trailers are a fault, see parse_trailers()
     struct Piece {
         std::size_t framing = 0; // bytes to pass over
         std::size_t data = 0;    // body bytes after them
@@ -37,6 +38,9 @@ public:
         std::uint64_t data = 0; // body bytes among them
         bool plain = false;     // no fault, no extension, no trailer: fit to be passed through
     };
+
+    ChunkScanner() = default; // of a request, the stricter one
+    explicit ChunkScanner(Of of) : of_(of) {}
 
     // Consumes at least one byte where there is one, until data ends or the bytes do.
     Piece next(std::string_view bytes);
@@ -48,7 +52,7 @@ public:
     std::uint64_t left_in_chunk() const { return step_ == Step::data ? left_ : 0; } // could be spliced
     void took(std::uint64_t bytes); // that many of left_in_chunk() went another way
 
-    // Done: the trailer section with its blank line, empty where there was none. parse_trailers() reads it.
+    // Done: the trailer section with its blank line, checked; empty where there was none. parse_trailers() reads it.
     std::string_view trailers() const { return trailers_; }
 
     static constexpr std::size_t max_extensions = 4096; // bytes in the whole body
@@ -67,6 +71,7 @@ private:
     void after_size(char c);
     Step extension(char c) const;
     void trailer(char c);
+    void end();
     void fail(std::string_view detail);
 
     std::uint64_t left_ = 0; // of the chunk
@@ -74,13 +79,14 @@ private:
     std::uint32_t extensions_ = 0;
     std::uint8_t digits_ = 0;
     Step step_ = Step::size_first;
+    Of of_ = Of::request;
     Refusal fault_;
     std::string trailers_; // allocates only where a trailer comes
 };
 
-// Reads a trailer section. Fields that may not stand in one (framing, routing, authentication, content: RFC
+// Reads a trailer section, views into it. Fields that may not stand in one (framing, routing, authentication, content: RFC
 // 9110, 6.5.1) are an error in a request and left out of a response.
-Refusal parse_trailers(std::string_view bytes, bool of_request, FieldTable& fields);
+Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& fields);
 
 // "1f40\r\n" for a chunk of n bytes, into a buffer of at least 18 bytes; returns its length. A chunk ends in "\r\n" and
 // a body in last_chunk, or in "0\r\n", trailer lines and "\r\n".

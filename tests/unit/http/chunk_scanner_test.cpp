@@ -78,7 +78,7 @@ TEST(ChunkScanner, trailers_are_kept_with_their_blank_line) {
     ASSERT_EQ(scanner.state(), State::done);
     EXPECT_EQ(scanner.trailers(), "A: 1\r\nB: 2\r\n\r\n");
     FieldTable fields;
-    EXPECT_FALSE(parse_trailers(scanner.trailers(), true, fields));
+    EXPECT_FALSE(parse_trailers(scanner.trailers(), ChunkScanner::Of::request, fields));
     ASSERT_EQ(fields.size(), 2U);
     EXPECT_EQ(fields.value("b"), "2");
 }
@@ -107,10 +107,16 @@ TEST(ChunkScanner, forbidden_trailers_are_an_error_of_clients_and_left_out_of_an
                              "A_B"}) {
         const std::string trailers = std::string(name) + ": 1\r\nX-Good: 2\r\n\r\n";
         FieldTable fields;
-        EXPECT_EQ(parse_trailers(trailers, true, fields).status, 400) << name;
-        EXPECT_FALSE(parse_trailers(trailers, false, fields)) << name;
+        EXPECT_EQ(parse_trailers(trailers, ChunkScanner::Of::request, fields).status, 400) << name;
+        EXPECT_FALSE(parse_trailers(trailers, ChunkScanner::Of::response, fields)) << name;
         ASSERT_EQ(fields.size(), 1U) << name;
         EXPECT_EQ(fields[0].name, "X-Good");
+
+        ChunkScanner of_request, of_response(ChunkScanner::Of::response);
+        of_request.next("0\r\n" + trailers);
+        of_response.next("0\r\n" + trailers);
+        EXPECT_EQ(of_request.fault().reason, "trailer") << name;
+        EXPECT_EQ(of_response.state(), State::done) << name;
     }
 }
 

@@ -103,7 +103,7 @@ private:
         default: finish();
         }
         left_ = framing_.length;
-        scanner_ = {};
+        scanner_ = http::ChunkScanner(of());
         return true;
     }
 
@@ -113,7 +113,7 @@ private:
         if (scanner_.state() == http::ChunkScanner::State::broken) return refuse(scanner_.fault());
         if (scanner_.state() == http::ChunkScanner::State::reading) return true;
         http::FieldTable trailers;
-        if (auto refusal = http::parse_trailers(scanner_.trailers(), requests_, trailers)) return refuse(refusal);
+        if (auto refusal = http::parse_trailers(scanner_.trailers(), of(), trailers)) return refuse(refusal);
         for (const http::Field& field : trailers) {
             last_["trailer"] = std::string(field.name) + ": " + std::string(field.value);
             text_ += "trailer " + last_["trailer"] + "\n";
@@ -122,6 +122,9 @@ private:
         return true;
     }
 
+    http::ChunkScanner::Of of() const {
+        return requests_ ? http::ChunkScanner::Of::request : http::ChunkScanner::Of::response;
+    }
     void note_request() {
         const auto& head = request_;
         framing_ = head.framing;
