@@ -245,6 +245,7 @@ std::optional<Ending> Session::move_bytes(Exchange& x, Download& download) {
         if (!x.upload.complete() && !x.sending_failed)
             if (const auto ending = stream_body(x)) return ending;
         move_request(x);
+        if (reactor_.stopping()) x.keep_alive = false;
         for (unsigned i = 0; i < reads_a_move && x.worker->is(Stream::readable) && download.wants_more(); ++i) {
             download.receive();
             x.worker_moved = true;

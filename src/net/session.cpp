@@ -317,7 +317,7 @@ io::Task<> Session::answer_refusal(Exchange& x) {
     answer.retry_after_seconds = static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(x.retry_after).count());
     answer.head_only = x.method == http::Method::head;
     answer.json = x.json;
-    answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete();
+    answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete() && !reactor_.stopping();
     answer.minor = x.minor;
     answer.date = reactor_.workspace.date_text();
     answer.request_id = x.identity.request_id();

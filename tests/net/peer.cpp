@@ -47,6 +47,11 @@ bool Message::has(std::string_view name) const {
     return lower(head).find("\r\n" + std::string(name) + ":") != std::string::npos;
 }
 
+Peer::Peer(int fd) : fd_(fd) {
+    const int on = 1;
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 Peer::Peer(Peer&& other) noexcept { *this = std::move(other); }
 
 Peer& Peer::operator=(Peer&& other) noexcept {
@@ -66,13 +71,11 @@ Peer Peer::connect(const std::string& text) {
     if (!address || !to_sockaddr(*address, storage, length)) return {};
     Peer peer(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::connect(peer.fd_, reinterpret_cast<sockaddr*>(&storage), length) != 0) peer.close();
-    const int on = 1;
-    ::setsockopt(peer.fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return peer;
 }
 
 void Peer::small_window() {
-    const int size = 4096;
+    const int size = 128 << 10;
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
@@ -210,11 +213,15 @@ void Origin::accept_all() {
         if (fd < 0) continue;
         ++connections_;
         const std::lock_guard lock(mutex_);
-        const int alias = ::dup(fd); // to hang up on a script that waits
-        open_.push_back(alias);
         threads_.emplace_back([this, fd] {
             Peer peer(fd);
+            {
+                const std::lock_guard guard(mutex_);
+                open_.push_back(&peer);
+            }
             serve_(peer);
+            const std::lock_guard guard(mutex_);
+            std::erase(open_, &peer);
         });
     }
 }
@@ -228,9 +235,9 @@ void Origin::stop_listening() {
 
 Origin::~Origin() {
     stop_listening();
-    for (const int fd : open_) {
-        ::shutdown(fd, SHUT_RDWR);
-        ::close(fd);
+    {
+        const std::lock_guard lock(mutex_); // hang up on scripts that wait
+        for (auto* peer : open_) ::shutdown(peer->fd(), SHUT_RDWR);
     }
     for (auto& thread : threads_) thread.join();
 }

@@ -27,7 +27,7 @@ struct Message {
 class Peer {
 public:
     Peer() = default;
-    explicit Peer(int fd) : fd_(fd) {}
+    explicit Peer(int fd);
     Peer(Peer&& other) noexcept;
     Peer& operator=(Peer&& other) noexcept;
     ~Peer();
@@ -44,7 +44,7 @@ public:
     void finish_writing();
     void close();
     void reset();        // close with RST
-    void small_window(); // a tiny receive buffer; a client calls it at once
+    void small_window(); // a receive buffer that does not grow; a client calls it at once
     int fd() const { return fd_; }
 
 private:
@@ -76,7 +76,7 @@ private:
     std::thread acceptor_;
     std::mutex mutex_;
     std::vector<std::thread> threads_;
-    std::vector<int> open_;
+    std::vector<Peer*> open_;
 };
 
 // Answers every request on a connection with 200 and "METHOD PATH BODY".

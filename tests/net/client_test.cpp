@@ -1,0 +1,367 @@
+// Clients that leave, dawdle, attack, or come in numbers.
+#include <gtest/gtest.h>
+
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto abandoned = static_cast<int>(Outcome::abandoned);
+
+TEST(Client, one_that_leaves_while_the_worker_thinks_frees_the_slot_and_ends_the_upstream_connection) {
+    std::atomic<bool> asked = false, told = false;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        asked = true;
+        told = peer.ended();
+    });
+    Proxy proxy;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    ASSERT_TRUE(eventually([&] { return asked.load(); }));
+    client.close();
+    EXPECT_TRUE(eventually([&] { return told.load(); }));
+    EXPECT_TRUE(eventually([&] { return proxy.worker(key).finished[abandoned] == 1; }));
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().client_aborts == 1; }));
+}
+
+TEST(Client, one_that_leaves_while_it_waits_in_the_queue_never_reaches_a_worker) {
+    std::atomic<bool> release = false;
+    std::atomic<int> requests = 0;
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete) {
+            ++requests;
+            eventually([&] { return release.load(); });
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto first = proxy.client();
+    first.send(get());
+    ASSERT_TRUE(eventually([&] { return requests == 1; }));
+    auto second = proxy.client();
+    second.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    second.close();
+    EXPECT_TRUE(eventually([&] { return proxy.queued() == 0; }));
+    release = true;
+    EXPECT_EQ(first.read_response().status(), 200);
+    EXPECT_EQ(requests, 1);
+}
+
+TEST(Client, one_that_only_finished_writing_still_gets_its_answer) {
+    Origin origin([](Peer& peer) {
+        while (peer.read_request().complete) {
+            std::this_thread::sleep_for(milliseconds{30});
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    ASSERT_EQ(client.read_response().body, "ok"); // from here on it is watched, so the end is seen with the request
+    // One segment holds both, so that the end is there when the request is read.
+    const int on = 1, off = 0;
+    ::setsockopt(client.fd(), 6, 3, &on, sizeof on); // TCP_CORK
+    client.send(get());
+    client.finish_writing();
+    ::setsockopt(client.fd(), 6, 3, &off, sizeof off);
+    EXPECT_EQ(client.read_response().body, "ok");
+}
+
+TEST(Client, a_slow_reader_does_not_hold_the_slot) {
+    const std::string body(20'000'000, 'r');
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete)
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    });
+    Proxy proxy;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.small_window();
+    client.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.worker(key).finished[0] == 1; })) << "the worker waits for the client";
+    EXPECT_EQ(proxy.in_flight(), 0u);
+    const auto answer = client.read_response();
+    EXPECT_TRUE(answer.complete);
+    EXPECT_TRUE(answer.body == body);
+}
+
+TEST(Client, a_slow_reader_of_a_chunked_answer_does_not_hold_the_slot) {
+    std::string bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", body;
+    for (int i = 0; i < 2000; ++i) {
+        const auto piece = std::string(10'000, static_cast<char>('a' + i % 26));
+        bytes += "2710\r\n" + piece + "\r\n";
+        body += piece;
+    }
+    bytes += "0\r\n\r\n";
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete) peer.send(bytes);
+    });
+    Proxy proxy;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.small_window();
+    client.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.worker(key).finished[0] == 1; }));
+    const auto answer = client.read_response();
+    EXPECT_TRUE(answer.complete);
+    EXPECT_TRUE(answer.body == body);
+}
+
+TEST(Client, a_slow_sender_takes_no_slot_before_its_body_is_here) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto slow = proxy.client();
+    slow.send("POST /slow HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbo");
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().buffered_bytes > 0; }));
+    EXPECT_EQ(proxy.pool->stats().admitted, 0u);
+    auto quick = proxy.client();
+    quick.send(get("/quick"));
+    EXPECT_EQ(quick.read_response().body, "GET /quick ");
+    slow.send("dy");
+    EXPECT_EQ(slow.read_response().body, "POST /slow body");
+}
+
+TEST(Client, an_event_stream_arrives_event_by_event) {
+    std::atomic<bool> more = false;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n8\r\ndata: "
+                  "1\n\r\n");
+        eventually([&] { return more.load(); });
+        peer.send("8\r\ndata: 2\n\r\n0\r\n\r\n");
+        peer.read_some();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    std::string seen;
+    while (seen.find("data: 1") == std::string::npos) {
+        const auto some = client.read_some();
+        ASSERT_FALSE(some.empty());
+        seen += some;
+    }
+    more = true;
+    while (seen.find("0\r\n\r\n") == std::string::npos) {
+        const auto some = client.read_some();
+        ASSERT_FALSE(some.empty());
+        seen += some;
+    }
+}
+
+TEST(Client, a_listener_of_an_event_stream_that_leaves_is_noticed_between_events) {
+    std::atomic<bool> told = false;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+        told = peer.ended();
+    });
+    Proxy proxy;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    client.read_some();
+    client.close();
+    EXPECT_TRUE(eventually([&] { return told.load(); }));
+    EXPECT_TRUE(eventually([&] { return proxy.worker(key).finished[abandoned] == 1; }));
+}
+
+TEST(Client, a_stream_is_paused_and_not_piled_up_when_the_client_is_slow) {
+    std::atomic<std::size_t> sent = 0;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nX-Accel-Buffering: no\r\n\r\n");
+        const std::string piece(10'000, 's');
+        while (sent < 50'000'000 && peer.send(piece)) sent += piece.size();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.small_window();
+    client.send(get());
+    std::size_t before = 1;
+    ASSERT_TRUE(eventually([&] {
+        const std::size_t now = sent;
+        std::this_thread::sleep_for(milliseconds{50});
+        return std::exchange(before, now) == sent && now > 0;
+    }));
+    EXPECT_LT(sent, 50'000'000u);
+    EXPECT_LT(proxy.server().stats().buffered_bytes, 200'000u);
+    client.close();
+}
+
+TEST(Client, one_that_expects_100_gets_it_before_it_sends_the_body) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 3; ++i) {
+        client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+        EXPECT_EQ(client.read_response().status(), 100);
+        client.send("body");
+        const auto answer = client.read_response();
+        EXPECT_EQ(answer.status(), 200);
+        EXPECT_EQ(answer.body, "POST / body");
+    }
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody");
+    EXPECT_EQ(client.read_response().body, "POST / body"); // it did not wait: no 100 is owed
+}
+
+TEST(Client, a_refusal_comes_instead_of_100) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.listeners[0].max_body = {3};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    EXPECT_EQ(client.read_response().status(), 413);
+}
+
+TEST(Client, more_connections_than_allowed_are_refused_and_counted) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.proxy.max_connections = 3;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    std::vector<Peer> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(proxy.client());
+        clients.back().send(get());
+        ASSERT_EQ(clients.back().read_response().status(), 200);
+    }
+    auto fourth = proxy.client();
+    fourth.send(get());
+    const auto answer = fourth.read_response();
+    EXPECT_EQ(answer.status(), 503);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "max_connections");
+    EXPECT_EQ(proxy.server().stats().connections_refused, 1u);
+    clients.clear();
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().connections_open == 0; }));
+    auto fifth = proxy.client();
+    fifth.send(get());
+    EXPECT_EQ(fifth.read_response().status(), 200);
+}
+
+TEST(Client, a_head_that_does_not_end_is_408_and_silence_is_hung_up_on) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.listeners[0].header_timeout = milliseconds{100};
+    proxy.config.listeners[0].idle_timeout = milliseconds{150};
+    proxy.config.listeners[0].body_timeout = milliseconds{100};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: te");
+    EXPECT_EQ(client.read_response().status(), 408);
+    EXPECT_TRUE(client.ended());
+    client = proxy.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(client.ended());
+    client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhalf");
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.status(), 408);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "body_timeout");
+}
+
+TEST(Client, a_dripping_head_does_not_outlive_its_deadline) {
+    Proxy proxy;
+    proxy.config.listeners[0].header_timeout = milliseconds{200};
+    proxy.start();
+    auto client = proxy.client();
+    const auto since = std::chrono::steady_clock::now();
+    client.send("GET / HTTP/1.1\r\nX: ");
+    while (client.silent_for(milliseconds{10}) && std::chrono::steady_clock::now() - since < std::chrono::seconds{5})
+        client.send("x");
+    EXPECT_LT(std::chrono::steady_clock::now() - since, std::chrono::seconds{2});
+    EXPECT_EQ(client.read_response().status(), 408);
+}
+
+TEST(Client, one_that_takes_nothing_is_cut_off_in_the_end) {
+    const std::string body(20'000'000, 'r');
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete)
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    });
+    Proxy proxy;
+    proxy.config.listeners[0].write_timeout = milliseconds{200};
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.small_window();
+    client.send(get());
+    EXPECT_TRUE(eventually(
+        [&] { return proxy.server().stats().connections_open == 0 && proxy.server().stats().client_aborts == 1; }));
+    EXPECT_EQ(proxy.server().stats().buffered_bytes, 0u);
+}
+
+TEST(Client, what_breaks_http_is_refused_with_a_reason_and_the_connection_closed) {
+    Proxy proxy;
+    proxy.start();
+    for (const std::string bad :
+         {"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n", "NONSENSE\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
+        auto client = proxy.client();
+        client.send(bad);
+        const auto answer = client.read_response();
+        EXPECT_EQ(answer.status(), 400) << bad;
+        EXPECT_TRUE(answer.has("x-plimsoll-reason")) << bad;
+        EXPECT_TRUE(client.ended()) << bad;
+    }
+    EXPECT_EQ(proxy.server().stats().routes.at(0).by_class[4], 4u);
+}
+
+TEST(Client, a_broken_chunk_in_a_buffered_body_never_reaches_a_worker) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nXYZ\r\n");
+    EXPECT_EQ(client.read_response().status(), 400);
+    EXPECT_EQ(origin.connections(), 0);
+}
+
+TEST(Client, thousands_of_short_connections_leave_nothing_behind) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 4);
+    proxy.start();
+    std::vector<std::thread> threads;
+    std::atomic<int> good = 0;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            for (int i = 0; i < 250; ++i) {
+                auto client = proxy.client();
+                client.send(get("/", "Connection: close\r\n"));
+                if (client.read_response().status() == 200 && client.ended()) ++good;
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(good, 1000);
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().connections_open == 0; }));
+    EXPECT_EQ(proxy.server().stats().connections_total, 1000u);
+}
+
+} // namespace
+} // namespace plimsoll::net::testing

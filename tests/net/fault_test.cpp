@@ -1,0 +1,294 @@
+// Workers that close, stall or lie, and what the client and the slot see of it.
+#include <gtest/gtest.h>
+
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+// Sends the first `bytes` bytes of an answer to each request, then hangs up.
+Origin::Script stops_after(const std::string& answer, const std::size_t& bytes, std::atomic<int>* requests = nullptr) {
+    return [&answer, &bytes, requests](Peer& peer) {
+        if (!peer.read_request().complete) return;
+        if (requests) ++*requests;
+        peer.send(std::string_view(answer).substr(0, bytes));
+    };
+}
+
+TEST(Fault, a_worker_that_closes_at_any_byte_is_never_taken_for_a_whole_answer) {
+    const std::vector<std::string> answers = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nansw\r\n2\r\ner\r\n0\r\n\r\n"};
+    for (const auto& bytes : answers) {
+        std::size_t cut = 0;
+        Origin origin(stops_after(bytes, cut));
+        Proxy proxy;
+        const auto key = proxy.add_worker(origin.address());
+        proxy.start();
+        const auto head = bytes.find("\r\n\r\n") + 4;
+        for (cut = 0; cut < bytes.size(); ++cut) {
+            auto client = proxy.client();
+            client.send(post("/", "x"));
+            const auto answer = client.read_response();
+            if (cut < head) {
+                ASSERT_EQ(answer.status(), 502) << "after " << cut;
+                ASSERT_EQ(answer.field("x-plimsoll-reason"), "upstream_closed");
+                client.send(post("/", "y")); // a clean answer leaves the connection usable
+                ASSERT_EQ(client.read_response().status(), 502);
+            } else {
+                ASSERT_EQ(answer.status(), 200) << "after " << cut;
+                ASSERT_FALSE(answer.complete) << "after " << cut;
+                ASSERT_TRUE(client.ended());
+            }
+        }
+        EXPECT_EQ(proxy.worker(key).finished[0], 0u);
+    }
+}
+
+TEST(Fault, a_broken_answer_without_length_resets_a_client_that_would_take_the_end_for_its_end) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    const auto answer = client.read_response();
+    EXPECT_FALSE(answer.complete);
+    EXPECT_TRUE(client.was_reset());
+}
+
+TEST(Fault, an_idempotent_request_survives_a_connection_that_died_while_it_rested) {
+    std::atomic<int> requests = 0;
+    Origin origin([&](Peer& peer) {
+        if (!peer.read_request().complete) return;
+        ++requests;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        if (!peer.read_request().complete) return; // takes the next one, and dies of it
+        ++requests;
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (const auto* request : {"GET", "PUT", "DELETE", "HEAD"}) {
+        const auto put = std::string(request) == "PUT";
+        const auto text =
+            std::string(request) + " / HTTP/1.1\r\nHost: a\r\nContent-Length: " + (put ? "4\r\n\r\nbody" : "0\r\n\r\n");
+        client.send(get());
+        ASSERT_EQ(client.read_response().status(), 200);
+        client.send(text);
+        ASSERT_EQ(client.read_response(std::string(request) == "HEAD").status(), 200) << request;
+        client.send(get()); // uses up the connection
+        ASSERT_EQ(client.read_response().status(), 200);
+    }
+    EXPECT_GE(proxy.server().stats().retries, 8u);
+}
+
+TEST(Fault, a_post_that_reached_a_worker_is_never_sent_again) {
+    std::atomic<int> requests = 0;
+    Origin origin([&](Peer& peer) {
+        if (!peer.read_request().complete) return;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        if (!peer.read_request().complete) return;
+        ++requests;
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    ASSERT_EQ(client.read_response().status(), 200);
+    client.send(post("/", "once"));
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.status(), 502);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "upstream_closed");
+    EXPECT_EQ(requests, 1);
+    EXPECT_EQ(proxy.server().stats().retries, 0u);
+}
+
+TEST(Fault, a_refused_connect_goes_to_another_worker_even_with_a_post) {
+    Origin dead(echo), alive(echo);
+    Proxy proxy;
+    const auto key = proxy.add_worker(dead.address());
+    proxy.add_worker(alive.address());
+    proxy.start();
+    dead.stop_listening();
+    auto client = proxy.client();
+    for (int i = 0; i < 20; ++i) {
+        client.send(post("/", "body" + std::to_string(i)));
+        const auto answer = client.read_response();
+        ASSERT_EQ(answer.status(), 200);
+        EXPECT_EQ(answer.body, "POST / body" + std::to_string(i));
+    }
+    EXPECT_GT(proxy.server().stats().retries, 0u);
+    EXPECT_GT(proxy.worker(key).finished[static_cast<int>(Outcome::refused_upstream)], 0u);
+}
+
+TEST(Fault, when_every_worker_refuses_the_client_is_told_so) {
+    Origin dead(echo);
+    Proxy proxy;
+    proxy.add_worker(dead.address());
+    proxy.start();
+    dead.stop_listening();
+    auto client = proxy.client();
+    client.send(post("/", "body"));
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.status(), 502);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "upstream_refused");
+    EXPECT_TRUE(eventually([&] { return proxy.refused("upstream_refused") == 1; }));
+    client.send(get()); // and the connection stays
+    EXPECT_EQ(client.read_response().status(), 502);
+}
+
+TEST(Fault, a_worker_that_stalls_before_the_head_costs_504_and_after_it_the_connection) {
+    Origin silent([](Peer& peer) {
+        peer.read_request();
+        peer.read_some();
+    });
+    Origin half([](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        peer.read_some();
+    });
+    for (auto* origin : {&silent, &half}) {
+        Proxy proxy;
+        proxy.config.pools[0].upstream.response_timeout = std::chrono::milliseconds{100};
+        proxy.config.pools[0].upstream.read_timeout = std::chrono::milliseconds{100};
+        const auto key = proxy.add_worker(origin->address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send(get());
+        const auto answer = client.read_response();
+        if (origin == &silent) {
+            EXPECT_EQ(answer.status(), 504);
+            EXPECT_EQ(answer.field("x-plimsoll-reason"), "upstream_timeout");
+        } else {
+            EXPECT_EQ(answer.status(), 200);
+            EXPECT_FALSE(answer.complete);
+            EXPECT_TRUE(client.ended());
+        }
+        EXPECT_TRUE(eventually([&] { return proxy.worker(key).finished[static_cast<int>(Outcome::timeout)] == 1; }));
+    }
+}
+
+TEST(Fault, nonsense_from_a_worker_is_502_and_reaches_nobody) {
+    for (const std::string bytes :
+         {"\x16\x03\x01", "SMTP ready\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+          "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n"}) {
+        Origin origin([&](Peer& peer) {
+            peer.read_request();
+            peer.send(bytes);
+            peer.send(std::string(70'000, 'x'));
+            peer.read_some();
+        });
+        Proxy proxy;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send(get());
+        const auto answer = client.read_response();
+        EXPECT_EQ(answer.status(), 502) << bytes;
+        EXPECT_EQ(answer.field("x-plimsoll-reason"), "upstream_malformed") << bytes;
+    }
+}
+
+TEST(Fault, bytes_after_an_answer_never_become_the_next_one) {
+    Origin origin([](Peer& peer) {
+        while (peer.read_request().complete)
+            peer.send(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 10; ++i) {
+        client.send(get());
+        ASSERT_EQ(client.read_response().body, "ok");
+    }
+    EXPECT_EQ(origin.connections(), 10);
+}
+
+TEST(Fault, what_a_resting_connection_says_unasked_makes_it_unfit) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+        peer.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
+        peer.read_some();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    ASSERT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().upstream_idle == 0; }));
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 200);
+}
+
+TEST(Fault, a_worker_of_one_request_a_connection_is_hung_up_on_at_once) {
+    std::atomic<long> lingered = -1;
+    Origin origin([&](Peer& peer) {
+        const auto request = peer.read_request();
+        EXPECT_EQ(request.field("connection"), "close");
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+        const auto since = std::chrono::steady_clock::now();
+        peer.ended();
+        lingered =
+            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - since).count();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 1, false);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(eventually([&] { return lingered >= 0; }));
+    EXPECT_LT(lingered, 500);
+    EXPECT_EQ(proxy.server().stats().upstream_idle, 0u);
+}
+
+TEST(Fault, an_early_answer_is_relayed_while_the_body_is_still_coming) {
+    for (const bool stream : {true, false}) {
+        Origin origin([&](Peer& peer) {
+            peer.read_some();
+            peer.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+        });
+        Proxy proxy;
+        proxy.config.routes[0].stream = stream;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        std::thread writer([&] {
+            client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 3000000\r\n\r\n" +
+                        std::string(stream ? 100 : 3'000'000, 'x'));
+        });
+        const auto answer = client.read_response();
+        EXPECT_EQ(answer.status(), 413);
+        EXPECT_EQ(answer.body, "no");
+        writer.join();
+    }
+}
+
+TEST(Fault, the_retry_budget_bounds_the_retries) {
+    Origin origin([](Peer& peer) { peer.read_request(); });
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 502);
+    EXPECT_EQ(origin.connections(), 3); // three attempts, and no more
+    EXPECT_EQ(proxy.server().stats().retries, 2u);
+}
+
+} // namespace
+} // namespace plimsoll::net::testing

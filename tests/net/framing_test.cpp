@@ -1,0 +1,226 @@
+// How bodies are delimited, both ways.
+#include <gtest/gtest.h>
+
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+// A worker that answers every request with the same bytes, and hangs up if told so.
+Origin::Script answers(std::string bytes, bool then_close = false) {
+    return [bytes, then_close](Peer& peer) {
+        while (peer.read_request().complete) {
+            if (!peer.send(bytes) || then_close) return;
+        }
+    };
+}
+
+struct Served {
+    Message answer;
+    bool kept = false; // the client's connection took another request
+};
+
+Served serve(const std::string& bytes, const std::string& request = get(), bool then_close = false) {
+    Origin origin(answers(bytes, then_close));
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(request);
+    Served served;
+    const bool head = request.starts_with("HEAD");
+    served.answer = client.read_response(head);
+    if (client.send(request)) served.kept = client.read_response(head).status() == served.answer.status();
+    return served;
+}
+
+TEST(Framing, a_chunked_answer_arrives_whole_and_the_connection_stays) {
+    const auto served =
+        serve("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7;ext=\"a\"\r\n, world\r\n0\r\n\r\n");
+    EXPECT_EQ(served.answer.body, "hello, world");
+    EXPECT_TRUE(served.answer.complete);
+    EXPECT_TRUE(served.kept);
+}
+
+TEST(Framing, trailers_of_an_answer_are_passed_on) {
+    const auto served = serve("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 42\r\n\r\n");
+    EXPECT_EQ(served.answer.body, "ok");
+    EXPECT_EQ(served.answer.field("x-sum"), "42");
+}
+
+TEST(Framing, an_answer_that_ends_with_the_connection_is_chunked_for_the_client) {
+    const auto served = serve("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end", get(), true);
+    EXPECT_EQ(served.answer.field("transfer-encoding"), "chunked");
+    EXPECT_EQ(served.answer.body, "until the end");
+    EXPECT_TRUE(served.answer.complete);
+    EXPECT_TRUE(served.kept);
+}
+
+TEST(Framing, a_client_of_http_1_0_gets_the_plain_bytes_and_the_end) {
+    const auto served = serve("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+                              "GET / HTTP/1.0\r\nHost: test\r\n\r\n");
+    EXPECT_FALSE(served.answer.has("transfer-encoding"));
+    EXPECT_EQ(served.answer.body, "hello");
+    EXPECT_TRUE(served.answer.complete);
+    EXPECT_FALSE(served.kept);
+}
+
+TEST(Framing, an_answer_to_head_has_its_length_but_no_body) {
+    const auto served =
+        serve("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
+    EXPECT_EQ(served.answer.field("content-length"), "1000");
+    EXPECT_TRUE(served.kept);
+}
+
+TEST(Framing, neither_204_nor_304_has_a_body) {
+    EXPECT_TRUE(serve("HTTP/1.1 204 No Content\r\n\r\n").kept);
+    EXPECT_TRUE(serve("HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n\r\n").kept);
+}
+
+TEST(Framing, interim_answers_are_passed_on_before_the_one_that_counts) {
+    Origin origin(
+        answers("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    const auto hints = client.read_response();
+    EXPECT_EQ(hints.status(), 103);
+    EXPECT_EQ(hints.field("link"), "</a.css>");
+    EXPECT_EQ(client.read_response().body, "ok");
+}
+
+TEST(Framing, a_chunked_request_reaches_the_worker_with_its_length) {
+    std::string seen;
+    Origin origin([&seen](Peer& peer) {
+        auto request = peer.read_request();
+        seen = request.field("content-length") + "/" + request.field("transfer-encoding") + "/" + request.body;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        peer.read_request();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n there\r\n0\r\n\r\n");
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_EQ(seen, "11//hello there");
+}
+
+TEST(Framing, a_streamed_request_stays_chunked_and_arrives_as_it_comes) {
+    std::atomic<bool> first_part = false;
+    std::string seen;
+    Origin origin([&](Peer& peer) {
+        std::string bytes;
+        while (bytes.find("hello") == std::string::npos) bytes += peer.read_some();
+        first_part = true;
+        while (bytes.find("0\r\n\r\n") == std::string::npos) bytes += peer.read_some();
+        seen = bytes;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        peer.read_request();
+    });
+    Proxy proxy;
+    proxy.config.routes[0].stream = true;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    EXPECT_TRUE(eventually([&] { return first_part.load(); }));
+    client.send("6\r\n there\r\n0\r\n\r\n");
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_NE(seen.find("Transfer-Encoding: chunked"), std::string::npos) << seen;
+}
+
+TEST(Framing, pipelined_requests_are_answered_in_order) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    std::string all;
+    for (int i = 0; i < 40; ++i)
+        all += i % 2 ? get("/" + std::to_string(i))
+                     : post("/" + std::to_string(i), std::string(static_cast<std::size_t>(i) * 100, 'b'));
+    all += get("/missing?no") + "GET /nowhere HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    std::thread writer([&] { client.send(all); });
+    for (int i = 0; i < 40; ++i) {
+        const auto answer = client.read_response();
+        ASSERT_EQ(answer.status(), 200);
+        EXPECT_EQ(answer.body.substr(0, answer.body.rfind(' ')), (i % 2 ? "GET /" : "POST /") + std::to_string(i));
+    }
+    EXPECT_EQ(client.read_response().status(), 200);
+    const auto last = client.read_response();
+    EXPECT_EQ(last.field("connection"), "close");
+    EXPECT_TRUE(client.ended());
+    writer.join();
+}
+
+TEST(Framing, large_answers_of_every_kind_arrive_whole) {
+    const std::string body(3'000'000, 'z');
+    std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (std::size_t at = 0; at < body.size(); at += 10'000) chunked += "2710\r\n" + body.substr(at, 10'000) + "\r\n";
+    chunked += "0\r\n\r\n";
+    EXPECT_EQ(serve(chunked).answer.body, body);
+    const auto by_length = serve("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + body);
+    EXPECT_EQ(by_length.answer.body, body);
+    EXPECT_TRUE(by_length.kept);
+    EXPECT_EQ(serve("HTTP/1.1 200 OK\r\n\r\n" + body, get(), true).answer.body, body);
+}
+
+TEST(Framing, a_large_upload_goes_through_a_file_and_arrives_whole) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    std::string body;
+    for (int i = 0; body.size() < 2'000'000; ++i) body += std::to_string(i);
+    client.send(post("/", body));
+    EXPECT_EQ(client.read_response().body, "POST / " + body);
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().buffered_bytes == 0; }));
+}
+
+TEST(Framing, a_body_over_the_limit_is_refused_before_it_comes) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.listeners[0].max_body = {1000};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1001\r\n\r\n");
+    EXPECT_EQ(client.read_response().status(), 413);
+    EXPECT_TRUE(client.ended());
+    client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send("400\r\n" + std::string(0x400, 'x') + "\r\n");
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.status(), 413);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "body_too_large");
+}
+
+TEST(Framing, what_plimsoll_says_to_workers_and_workers_to_plimsoll_stays_inside) {
+    std::string seen;
+    Origin origin([&seen](Peer& peer) {
+        seen = peer.read_request().head;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Plimsoll-Route: GET /users/{id}\r\n\r\n");
+        peer.read_request();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get("/users/7", "X-Plimsoll-Anything: forged\r\n"));
+    const auto answer = client.read_response();
+    EXPECT_FALSE(answer.has("x-plimsoll-route"));
+    EXPECT_EQ(seen.find("forged"), std::string::npos);
+    EXPECT_TRUE(eventually([&] {
+        for (const auto& route : proxy.server().stats().routes)
+            if (route.route == "GET /users/{id}" && route.pool == "app" && route.by_class[2] == 1) return true;
+        return false;
+    }));
+}
+
+} // namespace
+} // namespace plimsoll::net::testing

@@ -1,0 +1,392 @@
+// Starting, stopping, the queue across threads, reloads, tunnels, recycling's needs.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+std::string temporary_socket() {
+    static int number = 0;
+    return "/tmp/plimsoll-listen-" + std::to_string(::getpid()) + "-" + std::to_string(++number);
+}
+
+TEST(Queue, a_slot_freed_on_one_thread_wakes_a_request_on_another) {
+    Origin origin([](Peer& peer) {
+        while (peer.read_request().complete) peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    Proxy proxy;
+    proxy.config.proxy.threads = 4;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    std::vector<std::thread> threads;
+    std::atomic<int> good = 0;
+    for (int t = 0; t < 16; ++t)
+        threads.emplace_back([&] {
+            auto client = proxy.client();
+            for (int i = 0; i < 50; ++i) {
+                client.send(i % 2 ? get() : post("/", "body"));
+                if (client.read_response().status() == 200) ++good;
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(good, 800);
+    EXPECT_EQ(proxy.worker(key).finished[0], 800u);
+}
+
+TEST(Queue, a_request_that_waits_too_long_is_refused_with_503_and_retry_after) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.read_some();
+    });
+    Proxy proxy;
+    proxy.config.pools[0].queue.timeout = milliseconds{100};
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto first = proxy.client(), second = proxy.client();
+    first.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    second.send(post("/", "a body that waits as well"));
+    const auto answer = second.read_response();
+    EXPECT_EQ(answer.status(), 503);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "queue_timeout");
+    EXPECT_NE(answer.field("retry-after"), "");
+    EXPECT_TRUE(eventually([&] { return proxy.refused("queue_timeout") == 1; }));
+    first.close();
+}
+
+TEST(Queue, a_full_queue_refuses_at_once) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.read_some();
+    });
+    Proxy proxy;
+    proxy.config.pools[0].queue.size = 1;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto first = proxy.client(), second = proxy.client(), third = proxy.client();
+    first.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    second.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    third.send(get());
+    EXPECT_EQ(third.read_response().field("x-plimsoll-reason"), "queue_full");
+    third.send(get()); // its connection stays
+    EXPECT_EQ(third.read_response().status(), 503);
+    second.close();
+    first.close();
+}
+
+TEST(Queue, a_worker_that_begins_to_accept_takes_those_who_wait) {
+    Origin origin(echo);
+    Proxy proxy;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.pool->accept(key, false);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get("/early"));
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    proxy.pool->accept(key, true);
+    EXPECT_EQ(client.read_response().body, "GET /early ");
+}
+
+TEST(Recycling, close_idle_empties_the_pool_for_that_worker_only) {
+    std::atomic<int> ended = 0;
+    const auto counting = [&](Peer& peer) {
+        echo(peer);
+        ++ended;
+    };
+    Origin one(counting), other(echo);
+    Proxy proxy;
+    const auto key = proxy.add_worker(one.address());
+    const auto spared = proxy.add_worker(other.address());
+    proxy.start();
+    std::vector<Peer> clients;
+    for (int i = 0; i < 8; ++i) {
+        clients.push_back(proxy.client());
+        clients.back().send(get());
+        ASSERT_EQ(clients.back().read_response().status(), 200);
+    }
+    proxy.pool->accept(key, false);
+    const auto before = proxy.server().stats().upstream_idle;
+    ASSERT_GT(before, 0u);
+    std::atomic<bool> done = false;
+    proxy.server().close_idle(key, [&] { done = true; });
+    ASSERT_TRUE(eventually([&] { return done.load(); }));
+    EXPECT_TRUE(eventually([&] { return ended == one.connections(); }));
+    EXPECT_LT(proxy.server().stats().upstream_idle, before);
+    for (auto& client : clients) {
+        client.send(get());
+        EXPECT_EQ(client.read_response().status(), 200);
+    }
+    EXPECT_GT(proxy.worker(spared).admitted, 0u);
+}
+
+TEST(Recycling, an_idle_upstream_connection_is_closed_in_time) {
+    std::atomic<bool> ended = false;
+    Origin origin([&](Peer& peer) {
+        echo(peer);
+        ended = true;
+    });
+    Proxy proxy;
+    proxy.config.pools[0].upstream.idle_timeout = milliseconds{50};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(eventually([&] { return ended.load(); }));
+    EXPECT_EQ(proxy.server().stats().upstream_idle, 0u);
+}
+
+TEST(Stop, idle_clients_are_closed_at_once_and_running_requests_finish_with_connection_close) {
+    std::atomic<bool> release = false, asked = false;
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete) {
+            if (asked.exchange(true)) eventually([&] { return release.load(); });
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto idle = proxy.client(), running = proxy.client();
+    idle.send(get());
+    ASSERT_EQ(idle.read_response().status(), 200);
+    running.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    std::atomic<bool> done = false;
+    proxy.server().stop(seconds{10}, [&] { done = true; });
+    EXPECT_TRUE(idle.ended());
+    EXPECT_FALSE(done);
+    release = true;
+    const auto answer = running.read_response();
+    EXPECT_EQ(answer.status(), 200);
+    EXPECT_EQ(answer.field("connection"), "close");
+    EXPECT_TRUE(running.ended());
+    EXPECT_TRUE(eventually([&] { return done.load(); }));
+    EXPECT_LT(Peer::connect(proxy.address()).fd(), 0);
+}
+
+TEST(Stop, what_has_not_ended_when_the_bound_is_reached_is_cut) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.read_some();
+    });
+    Proxy proxy;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto running = proxy.client(), waiting = proxy.client(), uploading = proxy.client();
+    running.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    waiting.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    uploading.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhalf");
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().connections_open == 3; }));
+    EXPECT_TRUE(proxy.stop(milliseconds{50}));
+    EXPECT_TRUE(running.ended());
+    EXPECT_TRUE(waiting.ended());
+    EXPECT_EQ(proxy.worker(key).finished[static_cast<int>(Outcome::abandoned)], 1u);
+    EXPECT_EQ(proxy.server().stats().connections_open, 0u);
+}
+
+TEST(Start, a_taken_port_is_one_clear_line_even_if_the_other_one_shares_ports) {
+    Proxy first, second;
+    first.start();
+    second.config.listeners[0].address = first.address();
+    Server server(second.config, {});
+    const auto problem = server.start();
+    EXPECT_NE(problem.find(first.address() + " is taken"), std::string::npos) << problem;
+    EXPECT_EQ(problem.find('\n'), std::string::npos);
+    EXPECT_TRUE(server.addresses().empty());
+}
+
+TEST(Start, a_stale_socket_file_is_replaced_and_one_in_use_is_not) {
+    const auto path = temporary_socket();
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0); // bound and never closed properly: a crash
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ::close(fd);
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.listeners[0].address = "unix:" + path;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    for (int i = 0; i < 10; ++i) {
+        auto client = proxy.client();
+        client.send(get());
+        ASSERT_EQ(client.read_response().status(), 200);
+    }
+    Server second(proxy.config, {});
+    EXPECT_NE(second.start().find("is taken"), std::string::npos);
+    auto client = proxy.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(proxy.stop(seconds{1}));
+    EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(Start, a_file_that_is_no_socket_is_never_removed) {
+    const auto path = temporary_socket();
+    {
+        std::FILE* file = std::fopen(path.c_str(), "w");
+        std::fclose(file);
+    }
+    Proxy proxy;
+    proxy.config.listeners[0].address = "unix:" + path;
+    Server server(proxy.config, {});
+    EXPECT_NE(server.start(), "");
+    EXPECT_TRUE(std::filesystem::exists(path));
+    std::filesystem::remove(path);
+}
+
+TEST(Reload, new_routes_apply_to_the_next_request_of_an_open_connection_and_counters_live_on) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get("/a"));
+    EXPECT_EQ(client.read_response().status(), 200);
+    auto changed = proxy.config;
+    changed.routes[0].path = "=/b";
+    changed.routes[0].label = "/";
+    proxy.server().apply(changed, {{"app", proxy.pool}});
+    client.send(get("/a"));
+    EXPECT_EQ(client.read_response().field("x-plimsoll-reason"), "no_route");
+    client.send(get("/b"));
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(eventually([&] {
+        for (const auto& route : proxy.server().stats().routes)
+            if (route.route == "/" && route.by_class[2] == 2 && route.seconds.count == 2) return true;
+        return false;
+    }));
+}
+
+TEST(Reload, a_hundred_reloads_under_load_fail_no_request) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 4);
+    proxy.start();
+    std::atomic<bool> over = false;
+    std::atomic<int> good = 0, bad = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            auto client = proxy.client();
+            while (!over) {
+                client.send(get());
+                ++(client.read_response().status() == 200 ? good : bad);
+            }
+        });
+    for (int i = 0; i < 100; ++i) {
+        auto changed = proxy.config;
+        changed.routes[0].label = "label" + std::to_string(i % 3);
+        proxy.server().apply(changed, {{"app", proxy.pool}});
+        std::this_thread::sleep_for(milliseconds{1});
+    }
+    over = true;
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(bad, 0);
+    EXPECT_GT(good, 0);
+}
+
+// Switches protocols, then doubles every byte.
+void doubling(Peer& peer) {
+    const auto request = peer.read_request();
+    EXPECT_EQ(request.field("upgrade"), "doubling");
+    peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: doubling\r\n\r\nhello");
+    while (true) {
+        const auto some = peer.read_some();
+        if (some.empty()) break;
+        std::string twice;
+        for (const char c : some) twice.append(2, c);
+        peer.send(twice);
+    }
+    peer.send("bye");
+}
+
+const std::string upgrade = get("/", "Connection: Upgrade\r\nUpgrade: doubling\r\n");
+
+std::string read_exactly(Peer& peer, std::size_t size) {
+    std::string bytes;
+    while (bytes.size() < size) {
+        const auto some = peer.read_some(size - bytes.size());
+        if (some.empty()) break;
+        bytes += some;
+    }
+    return bytes;
+}
+
+TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {
+    Origin origin(doubling);
+    Proxy proxy;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(upgrade + "ab"); // does not wait for the answer
+    const auto answer = client.read_response();
+    ASSERT_EQ(answer.status(), 101);
+    EXPECT_EQ(answer.field("upgrade"), "doubling");
+    EXPECT_EQ(read_exactly(client, 9), "helloaabb");
+    const std::string large(1'000'000, 'x');
+    std::thread writer([&] { client.send(large); });
+    EXPECT_EQ(read_exactly(client, 2'000'000), large + large);
+    writer.join();
+    EXPECT_EQ(proxy.in_flight(), 1u); // the slot is held as long as it lasts
+    client.finish_writing();
+    EXPECT_EQ(client.read_to_end(), "bye");
+    EXPECT_TRUE(eventually([&] { return proxy.worker(key).finished[0] == 1; }));
+    EXPECT_EQ(proxy.server().stats().upgrades, 1u);
+}
+
+TEST(Tunnel, one_where_nothing_moves_is_closed) {
+    Origin origin(doubling);
+    Proxy proxy;
+    proxy.config.pools[0].upstream.upgrade_idle_timeout = milliseconds{100};
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(upgrade);
+    ASSERT_EQ(client.read_response().status(), 101);
+    EXPECT_EQ(read_exactly(client, 5), "hello");
+    EXPECT_TRUE(client.ended());
+}
+
+TEST(Tunnel, a_client_that_vanishes_ends_it) {
+    Origin origin(doubling);
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(upgrade);
+    ASSERT_EQ(client.read_response().status(), 101);
+    client.reset();
+    EXPECT_TRUE(eventually([&] { return proxy.in_flight() == 0; }));
+}
+
+TEST(Tunnel, a_refused_upgrade_is_an_ordinary_answer) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(upgrade);
+    EXPECT_EQ(client.read_response().status(), 200);
+    client.send(get("/next"));
+    EXPECT_EQ(client.read_response().body, "GET /next ");
+}
+
+} // namespace
+} // namespace plimsoll::net::testing
