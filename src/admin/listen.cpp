@@ -11,8 +11,10 @@
 namespace plimsoll::admin {
 namespace {
 
-// Left behind by a Plimsoll that was killed: nobody answers.
-bool is_stale(const sockaddr_storage& where, socklen_t length) {
+// Left behind by a Plimsoll that was killed: nobody answers. A file that is no socket answers as little, and is not ours.
+bool is_stale(const std::string& path, const sockaddr_storage& where, socklen_t length) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
     const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0) return false;
     const bool refused =
@@ -73,7 +75,7 @@ Listening listen_at(const std::string& text, bool has_token) {
 
     const auto* where = reinterpret_cast<const sockaddr*>(&storage);
     int error = ::bind(fd, where, length) == 0 ? 0 : errno;
-    if (error == EADDRINUSE && is_unix && is_stale(storage, length)) {
+    if (error == EADDRINUSE && is_unix && is_stale(address.path, storage, length)) {
         ::unlink(address.path.c_str());
         error = ::bind(fd, where, length) == 0 ? 0 : errno;
     }
