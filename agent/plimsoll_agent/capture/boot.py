@@ -4,7 +4,7 @@ import sys
 
 from . import census as censuses
 
-BUDGET = 2.0                                # seconds
+BUDGET = 1.0                                # seconds
 MOST_BLOCKS = 5000000                       # to list all objects of a larger heap would stop a serving worker for 100 ms
 
 _census = None

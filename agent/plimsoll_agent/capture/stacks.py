@@ -97,33 +97,43 @@ def _thread_name(ident):
 
 
 def _tasks():
-    """asyncio keeps its tasks in weak sets that moved about over the versions; 3.14 keeps them by thread, and tells them of a loop."""
+    """Up to 3.13 asyncio keeps its tasks in weak sets, and so for every loop, uvloop's too; 3.14 keeps them by thread and tells them of a
+    loop, which is found on the stacks."""
     asyncio = sys.modules.get("asyncio.tasks")
+    if asyncio is None:
+        return []
     tasks = {}
     for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):
-        for task in list(getattr(asyncio, name, None) or ()):
+        for task in list(getattr(asyncio, name, ())):
             tasks[id(task)] = task
-    noted = []
-    for task in list(tasks.values())[:MOST_TASKS]:
-        if not task.done():
-            noted.append(("Task %s" % task.get_name(), _walk_awaits(task.get_coro())))
-    return noted
+    for loop in _loops():
+        for task in asyncio.all_tasks(loop):
+            tasks[id(task)] = task
+    return [("Task %s" % task.get_name(), _walk_awaits(task.get_coro())) for task in list(tasks.values())[:MOST_TASKS] if not task.done()]
+
+
+def _loops():
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            if frame.f_code.co_name == "run_forever" and "self" in frame.f_code.co_varnames:
+                yield frame.f_locals["self"]
+            frame = frame.f_back
+
+
+AWAITS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 
 
 def _walk_awaits(awaitable):
     """A suspended task has no stack: its coroutine tells what it awaits, and so on inwards."""
     frames, request = [], None
     while awaitable is not None and len(frames) < MOST_FRAMES:
-        for prefix in ("cr", "gi", "ag"):
-            frame = getattr(awaitable, prefix + "_frame", None)
-            if frame is not None:
-                frames.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
-                request = _request(frame) or request
-                awaitable = getattr(awaitable, "cr_await" if prefix == "cr" else prefix + ("_yieldfrom" if prefix == "gi" else "_await"),
-                                    None)
-                break
-        else:
+        names = next((names for names in AWAITS if getattr(awaitable, names[0], None) is not None), None)
+        if names is None:
             break
+        frame = getattr(awaitable, names[0])
+        frames.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+        request = _request(frame) or request
+        awaitable = getattr(awaitable, names[1])
     return frames[::-1], request
 
 
