@@ -170,7 +170,7 @@ std::optional<Answer> AdminClient::ask(std::string_view method, std::string_view
     std::string reason;
     auto place = config::parse_place(address_, reason);
     if (!place) {
-        why_not = "--admin '" + address_ + "' is no address: " + reason;
+        why_not = config::place_problem(address_);
         return {};
     }
     auto deadline = Clock::now() + bounds_.total;

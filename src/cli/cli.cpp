@@ -47,9 +47,8 @@ std::string token_of(const Options& options) {
 }
 
 Context context_of(const Options& options) {
-    std::string why_not;
-    if (!config::parse_place(options.admin, why_not))
-        throw Failure{.code = 2, .text = "--admin '" + options.admin + "' is no address: " + why_not};
+    if (auto problem = config::place_problem(options.admin); !problem.empty())
+        throw Failure{.code = 2, .text = "--admin " + problem};
     auto token = token_of(options);
     for (unsigned char c : token)
         if (c <= ' ' || c >= 0x7f)
@@ -60,11 +59,6 @@ Context context_of(const Options& options) {
             .json = options.json,
             .style = {on_terminal(), std::chrono::system_clock::now()},
             .out = std::cout};
-}
-
-std::string place_problem(const std::string& address) {
-    std::string why_not;
-    return config::parse_place(address, why_not) ? std::string() : "'" + address + "' is no address: " + why_not;
 }
 
 void speaks_to_proxy(CLI::App& command, Options& options) {
@@ -88,9 +82,9 @@ void add_proxy_commands(CLI::App& app, Options& options, const Program& program,
         ->capture_default_str();
     run->add_flag("--asgi", options.run.asgi, "an ASGI application: uvicorn instead of gunicorn");
     run->add_option("--listen", options.run.listen, "HOST:PORT or unix:/path")
-        ->check(place_problem)
+        ->check(config::place_problem)
         ->capture_default_str();
-    run->add_option("--admin", options.run.admin, "admin address")->check(place_problem)->capture_default_str();
+    run->add_option("--admin", options.run.admin, "admin address")->check(config::place_problem)->capture_default_str();
     run->callback([&] { code = program.run(options.run); });
 
     auto* check_file = app.add_subcommand("check", "Tell every problem of a configuration file");

@@ -67,6 +67,12 @@ std::string progress(const std::string& action, const std::string& worker, const
     return incident.empty() ? text + "\n" : text + ": plimsoll incidents " + incident + "\n";
 }
 
+Failure unhappy_end(const std::string& id, const std::string& state, const std::string& outcome) {
+    return {.code = 1,
+            .text = "incident " + id + " is " + state + (outcome.empty() ? "" : ", recycle " + outcome),
+            .json = ""}; // the incident itself has been printed
+}
+
 // Prints the timeline as it grows, until the incident is closed.
 int follow(Context& context, const std::string& id) {
     auto deadline = std::chrono::steady_clock::now() + context.patience;
@@ -83,13 +89,8 @@ int follow(Context& context, const std::string& id) {
                 context.out << boost::json::serialize(answer) << "\n";
             else
                 context.out << incident["verdict"].text() << "\n";
-            bool good = state == "closed" && (outcome.empty() || outcome == "done" || outcome == "none");
-            if (!good)
-                throw Failure{.code = 1,
-                              .text =
-                                  "incident " + id + " is " + state + (outcome.empty() ? "" : ", recycle " + outcome),
-                              .json = ""};
-            return 0;
+            if (state == "closed" && (outcome.empty() || outcome == "done")) return 0;
+            throw unhappy_end(id, state, outcome);
         }
         if (std::chrono::steady_clock::now() > deadline)
             throw Failure{.code = 1,

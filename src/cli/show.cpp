@@ -16,7 +16,7 @@ Colour colour_of_pressure(Facts pressure) {
     return share >= 0.95 ? Colour::red : share >= 0.85 ? Colour::yellow : Colour::none;
 }
 
-std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string first_line(Facts status, const Style& style) {
     std::string text =

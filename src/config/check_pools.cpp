@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <set>
 
 #include "config/checks.hpp"
 #include "config/nearest.hpp"
@@ -34,17 +35,17 @@ void check_addresses(const std::string& path, const Source& source, Findings& fi
     if (source.addresses.empty())
         findings.problem(path + (findings.stands(path + ".addresses") ? ".addresses" : ""),
                          "kind \"static\" needs the workers' addresses: addresses = [\"127.0.0.1:8001\"]");
+    std::set<std::string> seen;
     for (std::size_t i = 0; i < source.addresses.size(); ++i) {
         auto element = path + ".addresses[" + std::to_string(i) + "]";
         const auto& address = source.addresses[i];
         std::string why_not;
         auto place = parse_place(address, why_not);
         if (!place)
-            findings.problem(element, "'" + address + "' is no address: " + why_not);
+            findings.problem(element, place_problem(address));
         else if (!place->unix_socket && (place->port == 0 || place->host.empty()))
             findings.problem(element, "'" + address + "' needs a host and a port above 0");
-        else if (std::find(source.addresses.begin(), source.addresses.begin() + static_cast<long>(i), address) !=
-                 source.addresses.begin() + static_cast<long>(i))
+        else if (!seen.insert(address).second)
             findings.problem(element, "'" + address + "' stands in the list twice");
     }
 }

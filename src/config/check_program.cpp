@@ -11,7 +11,7 @@ std::optional<Place> place_at(const std::string& path, const std::string& addres
     if (!findings.sound(path)) return {};
     std::string why_not;
     auto place = parse_place(address, why_not);
-    if (!place) findings.problem(path, "'" + address + "' is no address: " + why_not);
+    if (!place) findings.problem(path, place_problem(address));
     return place;
 }
 

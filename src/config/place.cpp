@@ -93,6 +93,12 @@ std::optional<Place> parse_place(std::string_view text, std::string& why_not) {
     return tcp_place(text, why_not);
 }
 
+std::string place_problem(std::string_view text) {
+    std::string why_not;
+    if (parse_place(text, why_not)) return {};
+    return "'" + std::string(text) + "' is no address: " + why_not;
+}
+
 bool is_network(std::string_view text) {
     auto slash = text.find('/');
     auto address = text.substr(0, slash);

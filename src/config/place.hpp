@@ -21,6 +21,9 @@ struct Place {
 // why_not says what is wrong and what would be right.
 std::optional<Place> parse_place(std::string_view text, std::string& why_not);
 
+// Empty: an address. Else the whole sentence: "'127.0.0.1' is no address: the port is missing: ..."
+std::string place_problem(std::string_view text);
+
 bool is_network(std::string_view text); // "10.0.0.0/8", "fd00::/8", "192.0.2.7"
 
 } // namespace plimsoll::config
