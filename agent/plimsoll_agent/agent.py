@@ -202,7 +202,7 @@ class Agent:
 
     def _command(self, connection, message):
         if self._task is not None and not self._task.finished:
-            connection.send({"type": "result", "id": message.get("id"), "ok": False, "error": "busy"})
+            connection.send({"type": "result", "id": message.get("id"), "ok": False, "error": "busy", "data": {}})
             return
         self._task = Task(connection, message, self._server)
         native.start_thread(commands.run, (self._task,))

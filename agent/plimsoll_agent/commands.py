@@ -12,25 +12,22 @@ from .task import Abandoned, CommandError
 
 
 def run(task):
+    """The body of a command's thread. It is free for the next command before it answers, as the proxy may send that one at once."""
     try:
         command = COMMANDS.get(task.name)
         if command is None:
-            task.answer(False, error="this agent knows no command %s" % task.name)
-        else:
-            task.answer(True, command(task))
+            raise CommandError("this agent knows no command %s" % task.name)
+        outcome = (True, command(task), None)
     except Abandoned:
-        pass
+        outcome = None
     except CommandError as error:
-        _answer_failure(task, str(error))
+        outcome = (False, None, str(error))
     except BaseException as error:
-        _answer_failure(task, "%s: %s" % (type(error).__name__, error))
-    finally:
-        task.finished = True
-
-
-def _answer_failure(task, error):
+        outcome = (False, None, "%s: %s" % (type(error).__name__, error))
+    task.finished = True
     try:
-        task.answer(False, error=error)
+        if outcome is not None:
+            task.answer(*outcome)
     except (OSError, ValueError, protocol.ProtocolError):
         pass                                # the connection is gone, and the proxy knows it
 

@@ -29,6 +29,7 @@ class Agent:
         self.ready = self.said_bye = self.gone = False
         self._numbers = 0
         self._lock = threading.Lock()
+        self.answered = threading.Condition()
 
     pid = property(lambda self: self.hello["pid"])
     address = property(lambda self: self.hello["address"])
@@ -48,8 +49,13 @@ class Agent:
     def command(self, name, deadline=10.0, **args):
         """Sends a command and waits; the result, with the files that came before it."""
         number = self.ask(name, deadline, **args)
-        result = wait_for(lambda: self.results.get(number) or self.gone, "the result of %s" % name, deadline + 5)
-        assert result is not True, "hung up during %s" % name
+        ends = time.monotonic() + deadline + 5
+        with self.answered:
+            while number not in self.results:
+                assert not self.gone, "hung up during %s" % name
+                assert time.monotonic() < ends, "no answer to %s" % name
+                self.answered.wait(0.1)
+        result = self.results[number]
         return dict(result, files=self.files.get(number, {}))
 
     def settle(self):
@@ -66,7 +72,9 @@ class Agent:
             files = self.files.setdefault(message["id"], {})
             files[message["name"]] = files.get(message["name"], b"") + base64.b64decode(message["data"])
         elif kind == "result":
-            self.results[message["id"]] = message
+            with self.answered:
+                self.results[message["id"]] = message
+                self.answered.notify_all()
         elif kind == "bye":
             self.said_bye = True
 

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 
 import venvs
 from fake_proxy import wait_for
@@ -108,9 +107,8 @@ class Server:
         except ProcessLookupError:
             pass
         self.process.wait()
-        time.sleep(0)
 
 
 def gunicorn(*options, module="apps.wsgi:app", program=("python", "-m", "gunicorn")):
-    return list(program) + ["-b", "unix:{public}", "--chdir", "{here}", "--graceful-timeout", "3", "--log-level", "info"] + list(options) + [
-        module]
+    common = ["-b", "unix:{public}", "--chdir", "{here}", "--graceful-timeout", "3", "--log-level", "info"]
+    return list(program) + common + list(options) + [module]

@@ -42,7 +42,8 @@ def test_it_imports_nothing_until_a_server_comes(install):
 
 def test_activating_twice_is_once(install):
     install("py311")
-    code = "import plimsoll_agent, sys; plimsoll_agent.startup(); plimsoll_agent.start(); print(len([f for f in sys.meta_path if 'plimsoll' in type(f).__module__]))"
+    code = ("import plimsoll_agent, sys; plimsoll_agent.startup(); plimsoll_agent.start(); "
+            "print(len([finder for finder in sys.meta_path if 'plimsoll' in type(finder).__module__]))")
     assert python("py311", code, PLIMSOLL_CONTROL="/c", PYTHONPATH=os.path.join(AGENT, "bootstrap")).stdout == "1\n"
 
 

@@ -219,6 +219,12 @@ def test_an_unknown_command_is_refused(serve, proxy):
     assert not result["ok"] and "dance" in result["error"]
 
 
+def test_a_command_right_behind_an_answer_is_not_told_busy(serve, proxy):
+    agent = one_worker(serve, proxy)
+    for _ in range(200):
+        assert agent.command("ping")["ok"]
+
+
 def test_trim_gives_memory_back(serve, proxy):
     agent = one_worker(serve, proxy)
     result = agent.command("trim")

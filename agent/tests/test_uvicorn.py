@@ -1,11 +1,12 @@
 """uvicorn as a supervisor of several processes, and as one."""
 import os
 import signal
+import threading
 
 import pytest
 
 from fake_proxy import FakeProxy, wait_for
-from servers import alive, ask, children
+from servers import ask
 
 VENVS = ["py38", "py311", "py313"]
 
@@ -72,7 +73,6 @@ def test_a_first_batch_that_cannot_start_ends_the_server_as_ever(serve, proxy, f
 
 
 def test_a_capture_of_a_child_tells_its_tasks_and_requests(serve, proxy):
-    import threading
     serve("py311", uvicorn("--workers", "2"), proxy=proxy)
     agent = proxy.ready(2)[0]
     client = threading.Thread(target=ask, args=(agent.address, "/slow"))

@@ -3,9 +3,10 @@
     python agent/tests/venvs.py [NAME...]        runner py38 py39 ... py313 debian; default: all that this machine can make
     build/venvs/runner/bin/python -m pytest -n 2 agent/tests
 
-`runner` holds pytest and pytest-xdist, with which the tests themselves run. Each other environment holds the newest gunicorn, gevent, uvicorn and uvicorn-worker that its Python can get from PyPI; `debian` is the
-system's Python with the distribution's own gunicorn (20.1 in Debian 12). A stamp beside each tells what it was made from, so
-that a second run costs nothing. A Python that is missing is skipped, and the tests then say so.
+`runner` holds pytest and pytest-xdist, with which the tests themselves run. Each other environment holds the newest gunicorn,
+gevent, uvicorn and uvicorn-worker that its Python can get from PyPI; `debian` is the system's Python with the distribution's own
+gunicorn (20.1 in Debian 12). A stamp in each tells what it was made from, so that a second run costs nothing. A Python that is
+missing is skipped, and the tests then say so.
 """
 import glob
 import os

@@ -5,11 +5,11 @@ the contents of containers are counted too, one level deep (tuples and dicts tha
 atom that r containers share is met r times: each time it counts 1/r, which needs no memory of what was met before. Interned and
 immortal atoms so count as nothing.
 
-All objects are counted, but only the contents of Python's own containers and of the application's instances are looked at. What C code
-shows to the collector is not always fit to be touched: CPython 3.12.0 to 3.12.5 hand out freed objects for the module _asyncio, and hang
-in the next collection. They are looked at in rounds, each with every 61st object, until the time is over, and what was found is scaled
-up; those of big containers are always looked at: that is where leaks live. An instance of a class of the application's is charged with what it alone holds (its
-__dict__, its atoms): a class that leaks stands above the bytes in it.
+All objects are counted, but only the contents of Python's own containers and of the application's instances are looked at. What
+C code shows to the collector is not always fit to be touched: CPython 3.12.0 to 3.12.5 hand out freed objects for the module
+_asyncio, and hang in the next collection. The contents are looked at in rounds, each with every 61st object, until the time is
+over, and what was found is scaled up; those of big containers always are: that is where leaks live. An instance of a class of the
+application's is charged with what it alone holds (its __dict__, its atoms): a class that leaks stands above the bytes in it.
 """
 import collections
 import gc
@@ -24,7 +24,8 @@ MOST_CONTENTS = 20000                       # items of one container that are lo
 IMMORTAL = 1 << 28
 ROUNDS, STEP = 61, 37                       # primes: heaps are periodic (instance, its list, instance, its list...)
 THROUGH = (tuple, dict)
-CONTAINERS = frozenset([dict, list, tuple, set, frozenset, collections.deque, collections.OrderedDict, collections.defaultdict])
+CONTAINERS = frozenset([dict, list, tuple, set, frozenset, collections.deque, collections.OrderedDict,
+                        collections.defaultdict])
 LIBRARY = ("plimsoll_agent", "builtins", "abc", "collections", "functools", "types", "typing", "re", "enum", "weakref", "inspect", "asyncio",
            "threading", "logging", "importlib", "contextvars", "contextlib", "ast", "gc", "io", "os", "datetime", "decimal")
 
@@ -202,13 +203,14 @@ def _owned(held):
 
 
 def growth(now, before, top):
-    """[{type, count, bytes, delta, delta_bytes}], the most bytes gained first."""
+    """[{type, count, bytes, delta, delta_bytes}] of what has grown, the most bytes gained first."""
     before = before or Census()
     rows = []
     for name, count in now.counts.items():
         size = now.bytes.get(name, 0)
-        rows.append({"type": name, "count": count, "bytes": size, "delta": count - before.counts.get(name, 0),
-                     "delta_bytes": size - before.bytes.get(name, 0)})
+        delta, delta_bytes = count - before.counts.get(name, 0), size - before.bytes.get(name, 0)
+        if (delta > 0 or delta_bytes > 0) and not name.startswith("plimsoll_agent."):
+            rows.append({"type": name, "count": count, "bytes": size, "delta": delta, "delta_bytes": delta_bytes})
     rows.sort(key=lambda row: (-row["delta_bytes"], -row["delta"], row["type"]))
     return rows[:top]
 

@@ -106,7 +106,8 @@ def capture_b(task):
             data["memory"]["after_trim"] = memory.statm()
             data["mallinfo_after_trim"] = malloc.info()
 
-    for name, step in (("trace", traced), ("stacks", drained_stacks), ("collect", collect), ("census", count), ("allocator", allocator)):
+    for name, step in (("trace", traced), ("stacks", drained_stacks), ("collect", collect), ("census", count),
+                       ("allocator", allocator)):
         steps.run(name, step)
     data["gc"] = gc_numbers()
     return data

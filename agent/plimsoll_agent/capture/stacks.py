@@ -1,7 +1,8 @@
 """Where every thread, asyncio task and greenlet stands, as text; and which requests are in flight there.
 
-First the frames are noted as (file, line, function), which takes well under a millisecond, then they are written out: threads run on
-meanwhile. Source lines are read without linecache, which would keep whole files in the application's memory for good. Of a request only method and path are told, never a query, a header or a value.
+First the frames are noted as (file, line, function), which takes well under a millisecond, then they are written out: threads run
+on meanwhile. Source lines are read without linecache, which would keep whole files in the application's memory for good. Of a
+request only method and path are told, never a query, a header or a value.
 """
 import gc
 import os
@@ -109,7 +110,8 @@ def _tasks():
     for loop in _loops():
         for task in asyncio.all_tasks(loop):
             tasks[id(task)] = task
-    return [("Task %s" % task.get_name(), _walk_awaits(task.get_coro())) for task in list(tasks.values())[:MOST_TASKS] if not task.done()]
+    running = [task for task in tasks.values() if not task.done()]
+    return [("Task %s" % task.get_name(), _walk_awaits(task.get_coro())) for task in running[:MOST_TASKS]]
 
 
 def _loops():

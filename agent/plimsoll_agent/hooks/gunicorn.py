@@ -193,9 +193,9 @@ def reaped(server, worker):
     state = server.plimsoll
     status = state.statuses.pop(worker.pid, None)
     boot_failed = state.succession.reaped(worker, status)
-    farewell.say(state.settings, state.succession.peer, worker.pid, status, boot_failed)
     remove(getattr(worker, "plimsoll_path", None))
     abort.remove_if_empty(state.run_dir, worker.pid)
+    farewell.say(state.settings, state.succession.peer, worker.pid, status, boot_failed)
 
 
 def remove(path):
