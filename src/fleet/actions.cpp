@@ -92,10 +92,10 @@ ActionResult Pool::take_capture(const std::string& id, bool trace) {
     if (trace && !worker->current->agent_connected())
         return not_now("no agent is connected in " + id + " (pip install plimsoll-agent)", std::nullopt);
     worker->in_capture = true;
-    const auto incident = context_.journal.open(
+    const auto incident = context_->journal.open(
         {settings_.name, id, "capture",
          "an operator asked for a " + std::string(trace ? "trace" : "capture") + " of " + id, worker->current->number});
-    spawn(context_.control, "capture " + id,
+    spawn(context_->control, "capture " + id,
           capture_worker(shared_from_this(), worker, worker->current, incident, trace));
     return {202, incident->id(), {}, std::nullopt};
 }

@@ -19,7 +19,7 @@ void Pool::bind(const WorkerPtr& worker, const GenerationPtr& generation, const 
     seats_[agent.get()] = {worker, generation};
     if (hello.same_pids && generation->pid != hello.pid) {
         std::string why_not;
-        auto process = Process::attach(context_.control, hello.pid, hello.ppid, why_not);
+        auto process = Process::attach(context_->control, hello.pid, hello.ppid, why_not);
         if (process) {
             generation->pid = hello.pid;
             // A child of ours stays the one that is signalled and awaited: the agent's process lives below it.
@@ -87,7 +87,7 @@ void Pool::disconnected(Agent& agent, bool said_bye) {
     if (!worker || !generation || generation->agent.get() != &agent) return;
     generation->said_bye = said_bye;
     // A process that we hold by pidfd tells its end by itself.
-    if (!generation->process && !generation->gone() && !context_.stopping) look_after(worker, generation);
+    if (!generation->process && !generation->gone() && !context_->stopping) look_after(worker, generation);
 }
 
 namespace {

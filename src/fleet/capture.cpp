@@ -106,7 +106,7 @@ asio::awaitable<void> Capture::own_numbers(std::string name) {
     if (co_await keep(name, boost::json::serialize(numbers))) ++taken_;
 }
 
-asio::awaitable<void> Capture::trace_window(Duration at_most) {
+asio::awaitable<void> Capture::trace_window(Duration at_most, std::function<bool()> urgent) {
     const auto self = shared_from_this();
     const config::Capture& settings = pool_->settings().capture;
     if (!allowed_ || !generation_->agent_connected()) co_return;
@@ -115,8 +115,8 @@ asio::awaitable<void> Capture::trace_window(Duration at_most) {
     if (!tracing_) co_return;
     const std::uint64_t begun = pool_->requests(*generation_);
     const std::uint64_t wanted = settings.trace_requests;
-    const auto enough = [self, begun, wanted] {
-        return self->generation_->gone() || self->pool_->context().stopping ||
+    const auto enough = [self, begun, wanted, urgent] {
+        return self->generation_->gone() || self->pool_->context().stopping || (urgent && urgent()) ||
                self->pool_->requests(*self->generation_) - begun >= wanted;
     };
     co_await until(enough, at_most);
@@ -221,7 +221,7 @@ asio::awaitable<std::string> take_stacks(Context& context, int agent_pid) {
         ::unlink(path.c_str());
         return text;
     };
-    co_return co_await offload(context.threads, std::move(take));
+    co_return co_await offload(*context.threads, std::move(take));
 }
 
 } // namespace plimsoll::fleet

@@ -23,16 +23,18 @@ public:
 
     // False: nothing may be captured (switched off, no space); the incident says why.
     boost::asio::awaitable<bool> begin();
-    boost::asio::awaitable<void> trace_window(Duration at_most);
+    boost::asio::awaitable<void> trace_window(Duration at_most,
+                                              std::function<bool()> urgent = {}); // urgent: cut it short
     boost::asio::awaitable<void> phase_a();
-    boost::asio::awaitable<void> trace_stop();             // for a worker that serves on: the traces alone
+    boost::asio::awaitable<void> trace_stop(); // for a worker that serves on: the traces alone
     boost::asio::awaitable<void> phase_b(Duration bound);
-    boost::asio::awaitable<void> stacks_of_the_dead();     // what a faulthandler wrote before the end
-    void finish();                                         // the incident's capture status: done, partial, failed, none
+    boost::asio::awaitable<void> stacks_of_the_dead(); // what a faulthandler wrote before the end
+    void finish();                                     // the incident's capture status: done, partial, failed, none
     bool succeeded() const { return taken_ > 0 && missed_ == 0; }
 
 private:
-    boost::asio::awaitable<bool> ask(std::string command, boost::json::object args, Duration deadline, std::string what);
+    boost::asio::awaitable<bool> ask(std::string command, boost::json::object args, Duration deadline,
+                                     std::string what);
     boost::asio::awaitable<bool> keep(std::string name, std::string content);
     static boost::asio::awaitable<void> run_command(std::shared_ptr<Capture> self, Duration bound);
     boost::asio::awaitable<void> own_numbers(std::string name);
@@ -42,7 +44,7 @@ private:
     WorkerPtr worker_;
     GenerationPtr generation_;
     std::shared_ptr<Incident> incident_;
-    std::int64_t room_ = 0;                                // bytes left of capture.max_size
+    std::int64_t room_ = 0; // bytes left of capture.max_size
     unsigned taken_ = 0, missed_ = 0;
     bool allowed_ = false, tracing_ = false, command_done_ = false;
 };

@@ -1,7 +1,9 @@
-// What all pools of the fleet share: threads, the journal, and the way to what surrounds them.
+// What all pools of the fleet share: threads, the journal, and the way to what surrounds them. Shared by them: coroutines
+// of a pool may be destroyed after the fleet, with the io_context that they wait on.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
@@ -14,12 +16,13 @@ namespace plimsoll::fleet {
 
 struct Context {
     boost::asio::io_context& control;
-    boost::asio::thread_pool& threads;                     // for whatever may block: SQLite, disk, smaps_rollup
-    Journal& journal;
+    std::shared_ptr<boost::asio::thread_pool> threads; // for whatever may block: SQLite, disk, smaps_rollup
+    Journal journal;
     Surroundings surroundings;
-    std::string state_dir;                                 // where a recycle in flight is written down
-    std::string control_address, token;                    // what agents of servers that we start are told
-    std::function<unsigned(const std::string& domain)> sharing;   // how many workers of the whole fleet live in a memory domain
+    std::string state_dir;              // where a recycle in flight is written down
+    std::string control_address, token; // what agents of servers that we start are told
+    std::function<unsigned(const std::string& domain)>
+        sharing; // how many workers of the whole fleet live in a memory domain
     bool stopping = false;
 };
 

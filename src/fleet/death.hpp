@@ -10,7 +10,7 @@
 namespace plimsoll::fleet {
 
 struct Death {
-    std::string verdict;                                   // "app-2 (pid 12) was killed by the kernel: out of memory ..."
+    std::string verdict; // "app-2 (pid 12) was killed by the kernel: out of memory ..."
     bool out_of_memory = false;
 };
 // before, after: the cgroup that it lived in, as last seen and now. in_flight: requests that died with it.

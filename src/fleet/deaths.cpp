@@ -25,7 +25,7 @@ bool cause_known(const Generation& generation) {
 } // namespace
 
 void Pool::watch(const WorkerPtr& worker, const GenerationPtr& generation) {
-    spawn(context_.control, "watch " + worker->id, watch_process(shared_from_this(), worker, generation));
+    spawn(context_->control, "watch " + worker->id, watch_process(shared_from_this(), worker, generation));
 }
 
 asio::awaitable<void> Pool::watch_process(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
@@ -39,7 +39,7 @@ asio::awaitable<void> Pool::watch_process(std::shared_ptr<Pool> self, WorkerPtr 
 }
 
 void Pool::look_after(const WorkerPtr& worker, const GenerationPtr& generation) {
-    spawn(context_.control, "silence of " + worker->id, judge_silence(shared_from_this(), worker, generation));
+    spawn(context_->control, "silence of " + worker->id, judge_silence(shared_from_this(), worker, generation));
 }
 
 // The connection of an agent whose process we cannot see is gone: the process died, or only the connection did. Its
@@ -47,7 +47,7 @@ void Pool::look_after(const WorkerPtr& worker, const GenerationPtr& generation) 
 asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
     const std::shared_ptr<Agent> silent = generation->agent;
     const auto settled = [self, generation, silent] {
-        return generation->gone() || generation->agent != silent || self->context_.stopping;
+        return generation->gone() || generation->agent != silent || self->context_->stopping;
     };
     for (int unanswered = 0; unanswered < silent_looks;) {
         if (co_await until(settled, silence_step)) co_return;
@@ -68,10 +68,10 @@ void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
     take_out(*generation);
     dead_.push_back(generation);
     if (dead_.size() > dead_kept) dead_.pop_front();
-    const bool was_ending = generation->ending || context_.stopping;
+    const bool was_ending = generation->ending || context_->stopping;
     move(*worker, *generation, was_ending ? WorkerState::gone : WorkerState::failed);
     if (was_ending) return; // whoever ends it knows what comes next
-    spawn(context_.control, "death of " + worker->id, tell_death(shared_from_this(), worker, generation, lost));
+    spawn(context_->control, "death of " + worker->id, tell_death(shared_from_this(), worker, generation, lost));
     if (worker->current == generation && !worker->in_recycle) source_->vacated(worker); // else the recycle decides
 }
 
@@ -101,7 +101,7 @@ asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr wor
     const Death death = explain_death(worker->id, generation->name_of_process(), generation->exit,
                                       generation->memory.cgroup, after, used, in_flight);
     const auto incident =
-        self->context_.journal.open({self->settings_.name, worker->id, "death", death.verdict, generation->number});
+        self->context_->journal.open({self->settings_.name, worker->id, "death", death.verdict, generation->number});
     incident->note(death.verdict);
     if (generation->boot_failed) incident->note("it failed while it loaded the application");
     if (death.out_of_memory)
@@ -115,14 +115,14 @@ asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr wor
     if (generation->exit && generation->exit->signal) told["signal"] = *generation->exit->signal;
     // The place heals by itself: the story ends when its successor serves, or when nobody came.
     const auto healed = [self, worker, generation] {
-        return self->context_.stopping || (worker->current != generation && worker->serves());
+        return self->context_->stopping || (worker->current != generation && worker->serves());
     };
-    if (co_await until(healed, self->settings_.recycle.ready_timeout) && !self->context_.stopping)
+    if (co_await until(healed, self->settings_.recycle.ready_timeout) && !self->context_->stopping)
         incident->note(worker->id + " generation " + std::to_string(worker->current->number) + " (" +
                        worker->current->name_of_process() + ") serves in its place");
     else
-        incident->note(self->context_.stopping ? "Plimsoll stopped before another process took its place"
-                                               : "no other process has taken its place yet");
+        incident->note(self->context_->stopping ? "Plimsoll stopped before another process took its place"
+                                                : "no other process has taken its place yet");
     incident->close();
 }
 

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fleet/orphans.hpp"
+
 namespace plimsoll::fleet {
 
 bool mentions(const std::vector<std::string>& argv, const std::string& placeholder) {
@@ -53,6 +55,7 @@ Command server_command(const Context& context, const config::Pool& pool, const s
     environment.emplace_back("PLIMSOLL_POOL", pool.name);
     environment.emplace_back("PLIMSOLL_RUN_DIR", context.surroundings.run_dir);
     environment.emplace_back("PLIMSOLL_LISTEN", listen);
+    environment.emplace_back(starter_variable, starter());
     if (index) environment.emplace_back("PLIMSOLL_INDEX", std::to_string(*index));
     if (!context.surroundings.agent_path.empty())
         environment.emplace_back("PYTHONPATH", python_path(context, pool.source));

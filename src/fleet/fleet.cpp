@@ -5,6 +5,7 @@
 
 #include "fleet/agent_server.hpp"
 #include "fleet/context.hpp"
+#include "fleet/orphans.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
@@ -14,6 +15,7 @@ namespace plimsoll::fleet {
 namespace {
 
 constexpr std::size_t slow_threads = 2;
+constexpr Duration orphan_bound = std::chrono::seconds{10};
 constexpr Duration sharing_age = std::chrono::seconds{1};
 constexpr Duration smallest_sample_interval = std::chrono::milliseconds{250};
 
@@ -33,10 +35,15 @@ bool awaits_agents(const config::Source& source) {
 
 struct Fleet::Impl {
     Impl(asio::io_context& control, const config::Config& config, store::IncidentStore& store, Surroundings around)
-        : journal(threads, store, around.publish),
-          context{control, threads, journal, std::move(around), config.store.path, {}, {}, {}, false},
+        : threads(std::make_shared<asio::thread_pool>(slow_threads)),
+          context(std::make_shared<Context>(Context{.control = control,
+                                                    .threads = threads,
+                                                    .journal = Journal(threads, store, around.publish),
+                                                    .surroundings = std::move(around),
+                                                    .state_dir = config.store.path,
+                                                    .token = config.proxy.token})),
           agents(control, {config.proxy.control, config.proxy.token, sample_interval(config)}, events()) {
-        context.sharing = [this](const std::string& domain) { return sharing(domain); };
+        context->sharing = [this](const std::string& domain) { return sharing(domain); };
     }
 
     AgentServer::Events events();
@@ -51,13 +58,12 @@ struct Fleet::Impl {
     ActionResult act(const std::string& pool, Action action) const {
         const auto found = std::ranges::find(pools, pool, [](const auto& p) { return p->settings().name; });
         if (found == pools.end()) return {404, {}, "no pool " + pool, std::nullopt};
-        if (context.stopping) return {409, {}, "Plimsoll is stopping", std::nullopt};
+        if (context->stopping) return {409, {}, "Plimsoll is stopping", std::nullopt};
         return action(**found);
     }
 
-    asio::thread_pool threads{slow_threads};
-    Journal journal;
-    Context context;
+    std::shared_ptr<asio::thread_pool> threads;
+    std::shared_ptr<Context> context;
     std::vector<std::shared_ptr<Pool>> pools;
     AgentServer agents;
     std::map<std::string, unsigned> sharers; // by memory domain, counted once a second
@@ -137,24 +143,23 @@ asio::awaitable<void> Fleet::Impl::stop(Impl* self, std::function<void()> done) 
         co_await pool->stop();
         --*count;
     };
-    for (const auto& pool : self->pools) spawn(self->context.control, "stop " + pool->settings().name, one(pool, left));
+    for (const auto& pool : self->pools)
+        spawn(self->context->control, "stop " + pool->settings().name, one(pool, left));
     while (*left > 0) co_await pause(std::chrono::milliseconds{5});
     self->agents.stop();
-    co_await offload(self->threads, [] { return true; }); // what was said before is with the store by now
     done();
 }
 
 Fleet::Fleet(asio::io_context& control, const config::Config& config, std::vector<std::shared_ptr<net::Pool>> pools,
              store::IncidentStore& store, Surroundings surroundings)
     : impl_(std::make_unique<Impl>(control, config, store, std::move(surroundings))) {
-    impl_->context.token = config.proxy.token;
     for (std::size_t i = 0; i < config.pools.size(); ++i)
         impl_->pools.push_back(std::make_shared<Pool>(impl_->context, config.pools[i], pools.at(i)));
 }
 
 Fleet::~Fleet() {
-    impl_->context.stopping = true;
-    impl_->threads.join(); // the last words of incidents reach the store
+    impl_->context->stopping = true;
+    impl_->threads->join(); // the last words of incidents reach the store
 }
 
 std::string Fleet::start() {
@@ -164,9 +169,12 @@ std::string Fleet::start() {
     // Children live on this machine: the unix socket, where there is one, needs no token.
     const auto local = std::ranges::find_if(addresses, [](const std::string& a) { return !a.starts_with("tcp:"); });
     if (local != addresses.end())
-        impl_->context.control_address = *local;
+        impl_->context->control_address = *local;
     else if (!addresses.empty())
-        impl_->context.control_address = addresses.front();
+        impl_->context->control_address = addresses.front();
+    std::vector<int> orphans = find_orphans(impl_->context->surroundings.run_dir);
+    if (!orphans.empty())
+        spawn(impl_->context->control, "orphans", end_orphans(impl_->context, std::move(orphans), orphan_bound));
     for (const auto& pool : impl_->pools) {
         problem = pool->start();
         if (!problem.empty()) return problem;
@@ -182,8 +190,8 @@ void Fleet::apply(const config::Config& config) {
 }
 
 void Fleet::stop(std::function<void()> done) {
-    impl_->context.stopping = true;
-    spawn(impl_->context.control, "stop", Impl::stop(impl_.get(), std::move(done)));
+    impl_->context->stopping = true;
+    spawn(impl_->context->control, "stop", Impl::stop(impl_.get(), std::move(done)));
 }
 
 bool Fleet::ready() const {

@@ -21,12 +21,12 @@ namespace plimsoll::fleet {
 struct Surroundings {
     // Closes every idle upstream connection to this worker on all reactors, then calls done on the control thread.
     std::function<void(WorkerKey, std::function<void()> done)> close_idle;
-    std::string run_dir;                                   // for private sockets; made by the app, 0755
-    std::string agent_path;                                // prepended to PYTHONPATH of servers that we start; empty: nothing
+    std::string run_dir;    // for private sockets; made by the app, 0755
+    std::string agent_path; // prepended to PYTHONPATH of servers that we start; empty: nothing
     // A server that we started ended before its pool ever served; `why` is one line ("gunicorn ended with exit code 3:
     // ModuleNotFoundError: No module named 'app'"). `plimsoll run` gives up on it; `serve` goes on trying.
     std::function<void(const std::string& pool, const std::string& why)> start_failed;
-    std::function<void(std::string_view event, boost::json::object facts)> publish;   // for /v1/events
+    std::function<void(std::string_view event, boost::json::object facts)> publish; // for /v1/events
 };
 
 class Fleet {
@@ -37,10 +37,10 @@ public:
 
     // Opens the control sockets, starts the servers. Empty, or the one line that says what is wrong and how to mend it.
     std::string start();
-    void apply(const config::Config& config);              // limits and thresholds of a reload
-    void stop(std::function<void()> done);                 // ends what it started, ladder and all; done is called once
+    void apply(const config::Config& config); // limits and thresholds of a reload
+    void stop(std::function<void()> done);    // ends what it started, ladder and all; done is called once
 
-    bool ready() const;                                    // every pool has at least one serving worker
+    bool ready() const; // every pool has at least one serving worker
     std::vector<PoolView> view() const;
     ActionResult drain(const std::string& pool, const std::string& worker);
     ActionResult undrain(const std::string& pool, const std::string& worker);
@@ -49,7 +49,7 @@ public:
     ActionResult trace(const std::string& pool, const std::string& worker);
 
 private:
-    struct Impl;                                           // pools with their sources, monitors and recyclers
+    struct Impl; // pools with their sources, monitors and recyclers
     std::unique_ptr<Impl> impl_;
 };
 

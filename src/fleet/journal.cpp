@@ -9,7 +9,7 @@ namespace plimsoll::fleet {
 
 // Kept by every incident, so that a word said late still finds its way. The strand keeps the order of the words.
 struct Incident::Desk {
-    asio::thread_pool& threads;
+    std::shared_ptr<asio::thread_pool> threads;
     asio::strand<asio::thread_pool::executor_type> order;
     store::IncidentStore& store;
     Publish publish;
@@ -43,7 +43,7 @@ struct Incident::Desk {
                 return e.what();
             }
         };
-        co_return co_await offload(threads, std::move(call));
+        co_return co_await offload(*threads, std::move(call));
     }
 };
 
@@ -87,9 +87,9 @@ asio::awaitable<std::string> Incident::why_no_capture() {
     return desk_->ask([](store::IncidentStore& store) { return store.why_no_capture(); });
 }
 
-Journal::Journal(asio::thread_pool& threads, store::IncidentStore& store, Publish publish)
+Journal::Journal(std::shared_ptr<asio::thread_pool> threads, store::IncidentStore& store, Publish publish)
     : desk_(std::make_shared<Incident::Desk>(
-          Incident::Desk{threads, asio::make_strand(threads), store, std::move(publish)})) {}
+          Incident::Desk{threads, asio::make_strand(*threads), store, std::move(publish)})) {}
 
 std::shared_ptr<Incident> Journal::open(Incident::Facts facts) {
     std::string id = desk_->store.open(facts.pool, facts.worker, facts.generation, facts.trigger, facts.verdict);

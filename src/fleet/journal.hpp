@@ -27,12 +27,12 @@ public:
     const std::string& id() const { return id_; }
     const Facts& facts() const { return facts_; }
 
-    void note(std::string event);                          // a sentence for a human at 3 in the morning
+    void note(std::string event); // a sentence for a human at 3 in the morning
     void verdict(std::string sentence);
     void capture_status(std::string status);
-    boost::json::object details;                           // routes, lines, types, retainers, recycle{...}
+    boost::json::object details; // routes, lines, types, retainers, recycle{...}
     void save_details();
-    void close(std::string state = "closed");              // afterwards further words still reach the store
+    void close(std::string state = "closed"); // afterwards further words still reach the store
 
     // Empty: written. Else why not; never throws.
     boost::asio::awaitable<std::string> add_file(std::string name, std::string content);
@@ -50,7 +50,7 @@ private:
 
 class Journal {
 public:
-    Journal(boost::asio::thread_pool& threads, store::IncidentStore& store, Publish publish);
+    Journal(std::shared_ptr<boost::asio::thread_pool> threads, store::IncidentStore& store, Publish publish);
     // One insert on the calling thread: its id is the answer to whoever asked.
     std::shared_ptr<Incident> open(Incident::Facts facts);
     // One that an earlier life of this program left behind: its story goes on.

@@ -81,18 +81,18 @@ void Pool::move(const Worker& worker, Generation& generation, WorkerState state)
                                 {"worker", worker.id},
                                 {"generation", generation.number},
                                 {"state", to_string(state)}});
-    context_.journal.publish("worker", {{"pool", settings_.name},
-                                        {"id", worker.id},
-                                        {"generation", generation.number},
-                                        {"state", to_string(state)},
-                                        {"pid", generation.pid > 0 ? generation.pid : generation.agent_pid()}});
+    context_->journal.publish("worker", {{"pool", settings_.name},
+                                         {"id", worker.id},
+                                         {"generation", generation.number},
+                                         {"state", to_string(state)},
+                                         {"pid", generation.pid > 0 ? generation.pid : generation.agent_pid()}});
 }
 
 asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPtr generation, Duration bound) {
     const auto self = shared_from_this();
     const Instant deadline = Clock::now() + bound;
     const auto told = [self, generation] {
-        return generation->ready || generation->gone() || !generation->agent || self->context_.stopping;
+        return generation->ready || generation->gone() || !generation->agent || self->context_->stopping;
     };
     // Listeners are open before the application is loaded: a probe would only wait in the backlog.
     if (!co_await until(told, bound))
@@ -100,7 +100,7 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
     move(*worker, *generation, WorkerState::warming);
     std::string problem = "no time was left for a request";
     Duration rest = first_probe_pause;
-    while (!generation->gone() && !context_.stopping) {
+    while (!generation->gone() && !context_->stopping) {
         if (!generation->address) co_return Readiness{true, "has started (it has no address of its own)"};
         const Duration left = deadline - Clock::now();
         if (left <= Duration::zero())
@@ -114,16 +114,16 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
         co_await pause(std::min(left, rest));
         rest = std::min(rest * 2, longest_probe_pause);
     }
-    if (context_.stopping) co_return Readiness{false, "Plimsoll is stopping"};
+    if (context_->stopping) co_return Readiness{false, "Plimsoll is stopping"};
     co_return Readiness{false, "it ended before it answered" +
                                    (generation->exit ? ": " + generation->exit->text() : std::string{})};
 }
 
 asio::awaitable<void> Pool::attend(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
-    while (!generation->gone() && !self->context_.stopping) {
+    while (!generation->gone() && !self->context_->stopping) {
         const Readiness readiness =
             co_await self->make_ready(worker, generation, self->settings_.recycle.ready_timeout);
-        if (generation->gone() || generation->ending || self->context_.stopping) co_return;
+        if (generation->gone() || generation->ending || self->context_->stopping) co_return;
         if (readiness.ready) {
             log::info("worker_ready", {{"pool", self->settings_.name},
                                        {"worker", worker->id},
@@ -169,7 +169,7 @@ void Pool::take_out(Generation& generation) {
     if (generation.key == 0) return;
     generation.served = net_->requests(generation.key);
     net_->remove(generation.key);
-    if (context_.surroundings.close_idle) context_.surroundings.close_idle(generation.key, [] {});
+    if (context_->surroundings.close_idle) context_->surroundings.close_idle(generation.key, [] {});
     generation.key = 0;
 }
 

@@ -35,12 +35,14 @@ bool replace_file(const std::string& path, const std::string& text) {
 } // namespace
 
 struct Marker::Desk {
+    std::shared_ptr<asio::thread_pool> threads;
     asio::strand<asio::thread_pool::executor_type> order;
     std::string path;
 };
 
 Marker::Marker(Context& context, std::string pool)
-    : desk_(std::make_shared<Desk>(Desk{asio::make_strand(context.threads), path_of(context, pool)})) {}
+    : desk_(
+          std::make_shared<Desk>(Desk{context.threads, asio::make_strand(*context.threads), path_of(context, pool)})) {}
 
 void Marker::write(const LeftOver& what) {
     boost::json::object json{{"incident", what.incident},

@@ -11,17 +11,17 @@
 namespace plimsoll::fleet {
 
 struct LeftOver {
-    std::string incident, worker, stage;                   // evidence, successor, draining, ending
+    std::string incident, worker, stage; // evidence, successor, draining, ending
     unsigned generation = 1;
-    int pid = 0, server = 0;                               // of the victim as its agent says, and of its parent
-    double started_at = 0;                                 // unix seconds, as its agent says
-    double marked_at = 0;                                  // unix seconds
+    int pid = 0, server = 0; // of the victim as its agent says, and of its parent
+    double started_at = 0;   // unix seconds, as its agent says
+    double marked_at = 0;    // unix seconds: when the recycle began
 };
 
 class Marker {
 public:
     Marker(Context& context, std::string pool);
-    void write(const LeftOver& what);                      // on the thread pool, in order; a full disk is logged, no more
+    void write(const LeftOver& what); // on the thread pool, in order; a full disk is logged, no more
     void erase();
     static std::optional<LeftOver> read(const Context& context, const std::string& pool);
 

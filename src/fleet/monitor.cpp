@@ -140,7 +140,7 @@ asio::awaitable<void> Monitor::look_closely(std::shared_ptr<Generation> generati
     auto read = [reader = reader_, pid = generation->pid] {
         return Look{reader->smaps_rollup(pid), reader->cgroup(pid)};
     };
-    const Look look = co_await offload(pool_.context().threads, std::move(read));
+    const Look look = co_await offload(*pool_.context().threads, std::move(read));
     if (look.rollup) generation->memory.rollup = look.rollup;
     if (look.cgroup) generation->memory.cgroup = look.cgroup;
 }
@@ -155,7 +155,7 @@ asio::awaitable<std::optional<sense::Cgroup>> Monitor::cgroup_now(std::optional<
             if (auto cgroup = reader->cgroup(pid); cgroup && cgroup->path == path) return cgroup;
         return std::nullopt;
     };
-    co_return co_await offload(pool_.context().threads, std::move(read));
+    co_return co_await offload(*pool_.context().threads, std::move(read));
 }
 
 } // namespace plimsoll::fleet

@@ -38,7 +38,7 @@ private:
     std::optional<Bytes> limit_of(const Generation& generation) const;
 
     Pool& pool_;
-    std::shared_ptr<const sense::Reader> reader_;          // shared: a slow reading may outlive us
+    std::shared_ptr<const sense::Reader> reader_; // shared: a slow reading may outlive us
     std::optional<sense::Host> host_;
 };
 

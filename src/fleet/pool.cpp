@@ -11,8 +11,8 @@ namespace plimsoll::fleet {
 
 using namespace std::chrono_literals;
 
-Pool::Pool(Context& context, config::Pool settings, std::shared_ptr<net::Pool> net)
-    : context_(context), settings_(std::move(settings)), net_(std::move(net)),
+Pool::Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_ptr<net::Pool> net)
+    : context_(std::move(context)), settings_(std::move(settings)), net_(std::move(net)),
       monitor_(std::make_unique<Monitor>(*this)), recycler_(std::make_unique<Recycler>(*this)) {}
 
 Pool::~Pool() = default;
@@ -76,7 +76,7 @@ void Pool::set_alert(std::string why) {
     if (why == alert_) return;
     alert_ = std::move(why);
     if (!alert_.empty()) log::error("pool_alert", {{"pool", settings_.name}, {"alert", alert_}});
-    context_.journal.publish("alert", {{"pool", settings_.name}, {"alert", alert_}});
+    context_->journal.publish("alert", {{"pool", settings_.name}, {"alert", alert_}});
 }
 
 PoolView Pool::view() const {
@@ -125,7 +125,7 @@ GenerationPtr Pool::new_generation(Worker& worker) {
 
 void Pool::install(const WorkerPtr& worker, const GenerationPtr& generation) {
     worker->current = generation;
-    spawn(context_.control, "attend " + worker->id, attend(shared_from_this(), worker, generation));
+    spawn(context_->control, "attend " + worker->id, attend(shared_from_this(), worker, generation));
 }
 
 namespace {
@@ -140,7 +140,7 @@ asio::awaitable<void> drop_if_empty(std::shared_ptr<Pool> pool, WorkerPtr worker
 
 void Pool::forget_place(const WorkerPtr& worker, Duration after) {
     if (!worker->current) return;
-    spawn(context_.control, "empty place " + worker->id,
+    spawn(context_->control, "empty place " + worker->id,
           drop_if_empty(shared_from_this(), worker, worker->current, after));
 }
 

@@ -27,14 +27,14 @@ using GenerationPtr = std::shared_ptr<Generation>;
 
 class Pool : public std::enable_shared_from_this<Pool> {
 public:
-    Pool(Context& context, config::Pool settings, std::shared_ptr<net::Pool> net);
+    Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_ptr<net::Pool> net);
     ~Pool();
 
     std::string start();
     void apply(const config::Pool& settings);
     boost::asio::awaitable<void> stop();
 
-    Context& context() { return context_; }
+    Context& context() { return *context_; }
     const config::Pool& settings() const { return settings_; }
     net::Pool& net() { return *net_; }
     Source& source() { return *source_; }
@@ -44,10 +44,10 @@ public:
     WorkerPtr find(const std::string& id) const;
     PoolView view() const;
     unsigned serving() const;
-    std::uint64_t times_served() const { return times_served_; }   // generations put in service so far
+    std::uint64_t times_served() const { return times_served_; } // generations put in service so far
     bool served_once() const { return times_served_ > 0; }
     std::optional<std::string> alert() const;
-    void set_alert(std::string why);                       // of the pool itself; the recycler has its own
+    void set_alert(std::string why); // of the pool itself; the recycler has its own
 
     // Actions of an operator (actions.cpp).
     ActionResult drain(const std::string& id);
@@ -56,24 +56,24 @@ public:
     ActionResult take_capture(const std::string& id, bool trace);
 
     // What sources do with places and generations.
-    WorkerPtr add_worker();                                // with the lowest free number
+    WorkerPtr add_worker(); // with the lowest free number
     void drop_worker(const WorkerPtr& worker);
     GenerationPtr new_generation(Worker& worker);
-    void install(const WorkerPtr& worker, const GenerationPtr& generation);   // it takes the place, and is attended to
+    void install(const WorkerPtr& worker, const GenerationPtr& generation); // it takes the place, and is attended to
     void bind(const WorkerPtr& worker, const GenerationPtr& generation, const std::shared_ptr<Agent>& agent);
-    void watch(const WorkerPtr& worker, const GenerationPtr& generation);     // its process's end is its death
-    void died(const WorkerPtr& worker, const GenerationPtr& generation);      // generation->exit says how, where known
-    void forget_place(const WorkerPtr& worker, Duration after);   // dropped if still empty then
+    void watch(const WorkerPtr& worker, const GenerationPtr& generation); // its process's end is its death
+    void died(const WorkerPtr& worker, const GenerationPtr& generation);  // generation->exit says how, where known
+    void forget_place(const WorkerPtr& worker, Duration after);           // dropped if still empty then
 
     // What a generation goes through.
     struct Readiness {
         bool ready = false;
-        std::string text;                                  // "answered 200 after 0.4 s", or why not
+        std::string text; // "answered 200 after 0.4 s", or why not
     };
     boost::asio::awaitable<Readiness> make_ready(WorkerPtr worker, GenerationPtr generation, Duration bound);
     void put_in_service(const WorkerPtr& worker, const GenerationPtr& generation);
     void accept(Generation& generation, bool accepting);
-    void take_out(Generation& generation);                 // out of net::Pool; permits in flight may still end
+    void take_out(Generation& generation); // out of net::Pool; permits in flight may still end
     void move(const Worker& worker, Generation& generation, WorkerState state);
     unsigned in_flight(const Generation& generation) const;
     std::uint64_t requests(const Generation& generation) const;
@@ -92,15 +92,18 @@ private:
         std::weak_ptr<Generation> generation;
     };
     static boost::asio::awaitable<void> attend(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation);
-    static boost::asio::awaitable<void> watch_process(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation);
-    static boost::asio::awaitable<void> judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation);
-    static boost::asio::awaitable<void> tell_death(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation,
-                                                   unsigned in_flight);
-    void look_after(const WorkerPtr& worker, const GenerationPtr& generation);   // its agent is silent, its process not visible
+    static boost::asio::awaitable<void> watch_process(std::shared_ptr<Pool> self, WorkerPtr worker,
+                                                      GenerationPtr generation);
+    static boost::asio::awaitable<void> judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker,
+                                                      GenerationPtr generation);
+    static boost::asio::awaitable<void> tell_death(std::shared_ptr<Pool> self, WorkerPtr worker,
+                                                   GenerationPtr generation, unsigned in_flight);
+    void look_after(const WorkerPtr& worker,
+                    const GenerationPtr& generation); // its agent is silent, its process not visible
     unsigned slots_of(const Generation& generation) const;
     void warn_of_max_requests(const Hello& hello);
 
-    Context& context_;
+    std::shared_ptr<Context> context_;
     config::Pool settings_;
     std::shared_ptr<net::Pool> net_;
     std::unique_ptr<Source> source_;
@@ -108,7 +111,7 @@ private:
     std::unique_ptr<Recycler> recycler_;
     std::vector<WorkerPtr> workers_;
     std::unordered_map<const Agent*, Seat> seats_;
-    std::deque<GenerationPtr> dead_;                       // the last few: the arbiter's word on them may come later
+    std::deque<GenerationPtr> dead_; // the last few: the arbiter's word on them may come later
     WorkerKey last_place_ = 0;
     std::string alert_;
     std::uint64_t deaths_ = 0;

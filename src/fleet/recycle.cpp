@@ -30,6 +30,8 @@ std::string text_of(std::optional<Bytes> amount) { return amount ? to_string(*am
 
 std::string requests_text(unsigned n) { return n == 1 ? "1 request" : std::to_string(n) + " requests"; }
 
+std::optional<Bytes> latest(const MemoryReading& memory) { return memory.anon ? memory.anon : memory.rss; }
+
 boost::json::value number(std::optional<Bytes> amount) {
     if (!amount) return nullptr;
     return amount->count;
@@ -40,7 +42,7 @@ boost::json::value number(std::optional<Bytes> amount) {
 Recycle::Recycle(std::shared_ptr<Pool> pool, WorkerPtr worker, RecycleCause cause, std::shared_ptr<Incident> incident)
     : pool_(std::move(pool)), worker_(std::move(worker)), cause_(cause), incident_(std::move(incident)),
       old_(worker_->current), capture_(std::make_shared<Capture>(pool_, worker_, old_, incident_)),
-      begun_(Clock::now()) {
+      begun_(Clock::now()), begun_at_(std::chrono::system_clock::now()) {
     worker_->in_recycle = true;
 }
 
@@ -48,7 +50,6 @@ asio::awaitable<void> Recycle::run() {
     const auto self = shared_from_this();
     incident_->note(incident_->facts().verdict);
     mark("evidence");
-    before_ = old_->memory.anon ? old_->memory.anon : old_->memory.rss;
     co_await take_evidence();
     if (old_died()) co_return;
     if (pool_->source().successor_first()) {
@@ -72,7 +73,7 @@ void Recycle::mark(const char* stage) {
         left.server = old_->agent->hello().ppid;
         left.started_at = old_->agent->hello().started_at.value_or(0);
     }
-    left.marked_at = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    left.marked_at = std::chrono::duration<double>(begun_at_.time_since_epoch()).count();
     pool_->recycler().marker().write(left);
 }
 
@@ -90,8 +91,11 @@ asio::awaitable<void> Recycle::take_evidence() {
     if (!co_await capture_->begin()) co_return;
     const config::Capture& settings = pool_->settings().capture;
     const bool patient = cause_ == RecycleCause::soft_limit || cause_ == RecycleCause::leak;
-    if (settings.trace && patient && !worker_->held) co_await capture_->trace_window(settings.trace_time);
+    const auto urgent = [self] { return self->pool_->recycler().urgent(); };
+    if (settings.trace && patient && !worker_->held) co_await capture_->trace_window(settings.trace_time, urgent);
+    const Instant begun = Clock::now();
     if (!old_->gone()) co_await capture_->phase_a();
+    incident_->note("looked at while it serves, in " + text_of(Clock::now() - begun));
 }
 
 // Its death has an incident of its own; this one only says that nothing is left to do.
@@ -160,6 +164,7 @@ asio::awaitable<bool> Recycle::drain() {
         co_return false;
     }
     const Instant begun = Clock::now();
+    before_ = latest(old_->memory);
     pool_->move(*worker_, *old_, WorkerState::draining);
     pool_->accept(*old_, false);
     const unsigned waiting = pool_->in_flight(*old_);
@@ -197,7 +202,8 @@ asio::awaitable<void> Recycle::examine() {
     pool_->move(*worker_, *old_, WorkerState::capturing);
     const Instant begun = Clock::now();
     co_await capture_->phase_b(pool_->settings().recycle.capture_timeout);
-    if (pool_->settings().capture.enabled) incident_->note("captured in " + text_of(Clock::now() - begun));
+    if (pool_->settings().capture.enabled)
+        incident_->note("examined while nobody waits for it, in " + text_of(Clock::now() - begun));
 }
 
 asio::awaitable<bool> Recycle::end_old() {
@@ -255,9 +261,10 @@ asio::awaitable<void> Recycle::conclude() {
     worker_->current = successor_;
     worker_->next.reset();
     if (successor_->gone()) pool_->source().vacated(worker_); // it answered, and died in the meantime
-    const auto read = [self] { return self->successor_->gone() || self->successor_->memory.anon.has_value(); };
+    // The least since it serves: what a process of this application needs, before it has leaked again.
+    const auto read = [self] { return self->successor_->gone() || self->successor_->memory.floor.has_value(); };
     co_await until(read, reading_bound);
-    const auto after = successor_->memory.anon ? successor_->memory.anon : successor_->memory.rss;
+    const auto after = successor_->memory.floor;
     incident_->note("memory: " + text_of(before_) + " before, " + text_of(after) + " after");
     std::string verdict = incident_->facts().verdict + ": drained in " + text_of(drained_) + ", " +
                           (lost_ == 0 ? "no request lost" : requests_text(lost_) + " cut") + ", recycled in " +

@@ -24,7 +24,7 @@ public:
 
 private:
     boost::asio::awaitable<void> take_evidence();
-    boost::asio::awaitable<bool> start_successor();        // false: the recycle is over
+    boost::asio::awaitable<bool> start_successor(); // false: the recycle is over
     boost::asio::awaitable<bool> drain();
     boost::asio::awaitable<void> examine();
     boost::asio::awaitable<bool> end_old();
@@ -32,9 +32,9 @@ private:
     boost::asio::awaitable<void> conclude();
     boost::asio::awaitable<void> give_up_successor(std::string why);
     boost::asio::awaitable<void> close_idle_connections();
-    bool old_died();                                       // by itself, before its time: the recycle is abandoned
+    bool old_died(); // by itself, before its time: the recycle is abandoned
     void over(Recycler::End end, const std::string& outcome, const std::string& verdict);
-    Duration patience() const;                             // for the requests in flight
+    Duration patience() const; // for the requests in flight
     Said said();
     void mark(const char* stage);
 
@@ -45,6 +45,7 @@ private:
     GenerationPtr old_, successor_;
     std::shared_ptr<Capture> capture_;
     Instant begun_;
+    WallTime begun_at_;
     Duration drained_{};
     unsigned lost_ = 0;
     std::optional<Bytes> before_;

@@ -66,6 +66,17 @@ void Recycler::healed() {
     planner_.heal();
 }
 
+bool Recycler::urgent() const {
+    const Instant now = Clock::now();
+    return std::ranges::any_of(pool_.workers(), [&](const WorkerPtr& worker) {
+        if (!worker->current || worker->current->gone()) return false;
+        const MemoryReading& memory = worker->current->memory;
+        const auto used = memory.used(now, pool_.settings().memory.stale_after);
+        const auto over = used ? crossed(pool_.settings().recycle, memory, *used) : std::nullopt;
+        return over && over->cause == RecycleCause::hard_limit && worker->not_improved != RecycleCause::hard_limit;
+    });
+}
+
 void Recycler::captured(bool whole) { ++(whole ? captures_ok_ : captures_failed_); }
 
 void Recycler::describe(PoolView& view) const {

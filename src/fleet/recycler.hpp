@@ -24,11 +24,11 @@ public:
     explicit Recycler(Pool& pool);
     ~Recycler();
     void configure();
-    void resume();                                         // a recycle that an earlier life of the program left behind
-    void tick(Instant now);                                // after each round of readings
+    void resume();          // a recycle that an earlier life of the program left behind
+    void tick(Instant now); // after each round of readings
     ActionResult request(const WorkerPtr& worker, const std::string& why);
     bool recycles(const Worker& worker) const;
-    void healed();                                         // a worker has become ready without our doing
+    void healed(); // a worker has become ready without our doing
     const std::string& alert() const;
     void describe(PoolView& view) const;
 
@@ -36,7 +36,9 @@ public:
     enum class End : std::uint8_t { done, no_successor, stuck, abandoned };
     void finished(const WorkerPtr& worker, RecycleCause cause, End end, const std::string& why);
     void captured(bool whole);
-    std::string why_not_drain_first(const Worker& worker) const;   // where a successor cannot come first; empty: capacity allows it
+    bool urgent() const; // some worker is over its hard limit: no time for a trace
+    std::string
+    why_not_drain_first(const Worker& worker) const; // where a successor cannot come first; empty: capacity allows it
     Marker& marker() { return marker_; }
 
 private:
@@ -45,13 +47,14 @@ private:
     void not_improved(const WorkerPtr& worker, RecycleCause cause, const std::string& numbers);
     std::shared_ptr<Incident> begin(const WorkerPtr& worker, RecycleCause cause, const std::string& why);
     void tell_why_it_waits(Instant now);
-    static boost::asio::awaitable<void> settle(std::shared_ptr<Pool> pool, LeftOver left, std::shared_ptr<Incident> incident);
+    static boost::asio::awaitable<void> settle(std::shared_ptr<Pool> pool, LeftOver left,
+                                               std::shared_ptr<Incident> incident);
 
     Pool& pool_;
     RecyclePlanner planner_;
     Marker marker_;
     std::shared_ptr<Recycle> running_;
-    std::string waits_;                                    // why the most urgent wish waits, as last logged
+    std::string waits_; // why the most urgent wish waits, as last logged
     std::uint64_t recycles_ok_ = 0, recycles_failed_ = 0, captures_ok_ = 0, captures_failed_ = 0;
 };
 

@@ -24,72 +24,73 @@ namespace plimsoll::fleet {
 
 // What is known of a generation's memory. A part that cannot be had is unset; one that is too old is unknown.
 struct MemoryReading {
-    std::optional<Bytes> anon, rss;                        // the fast reading
+    std::optional<Bytes> anon, rss; // the fast reading
     Instant taken{};
     WallTime taken_at{};
-    std::string source = "none";                           // proc, agent
-    std::optional<sense::Rollup> rollup;                   // the slow one
+    std::string source = "none";         // proc, agent
+    std::optional<sense::Rollup> rollup; // the slow one
     std::optional<sense::Cgroup> cgroup;
-    bool looked_at = false;                                // the slow reading was tried
-    std::optional<Bytes> limit;                            // of this worker
-    std::optional<Bytes> floor;                            // the least seen since it serves: what a recycle can win back
+    bool looked_at = false;     // the slow reading was tried
+    std::optional<Bytes> limit; // of this worker
+    std::optional<Bytes> floor; // the least seen since it serves: what a recycle can win back
 
-    std::optional<Bytes> used(Instant now, Duration stale_after) const;   // anon, else rss; nothing when stale
+    std::optional<Bytes> used(Instant now, Duration stale_after) const; // anon, else rss; nothing when stale
     std::optional<double> pressure(Instant now, Duration stale_after) const;
 };
 
 struct Generation {
     unsigned number = 1;
     WorkerState state = WorkerState::starting;
-    Instant since{}, born{}, serving_since{};              // of the state, of the process, of its service
+    Instant since{}, born{}, serving_since{}; // of the state, of the process, of its service
     WallTime started_at{};
-    std::optional<net::Address> address;                   // unset: not addressable
-    std::string advice;                                    // then: the one line that would fix it
-    WorkerKey key = 0;                                     // in net::Pool; 0: not in service
+    std::optional<net::Address> address; // unset: not addressable
+    std::string advice;                  // then: the one line that would fix it
+    WorkerKey key = 0;                   // in net::Pool; 0: not in service
     unsigned slots = 0;
-    std::uint64_t served = 0;                              // requests, kept when the key is gone
-    int pid = 0;                                           // in our own /proc; 0: not visible
-    std::shared_ptr<Process> process;                      // whom signals go to; null: not visible
-    std::shared_ptr<Child> child;                          // where we started it
-    std::shared_ptr<Agent> agent;                          // the last one; it may have hung up
-    std::optional<Sample> sample;                          // the agent's last word on memory
-    bool ready = false;                                    // the agent says: the application is loaded
+    std::uint64_t served = 0;         // requests, kept when the key is gone
+    int pid = 0;                      // in our own /proc; 0: not visible
+    std::shared_ptr<Process> process; // whom signals go to; null: not visible
+    std::shared_ptr<Child> child;     // where we started it
+    std::shared_ptr<Agent> agent;     // the last one; it may have hung up
+    std::optional<Sample> sample;     // the agent's last word on memory
+    bool ready = false;               // the agent says: the application is loaded
     bool said_bye = false, boot_failed = false;
-    bool ending = false;                                   // we are ending it: its end is no death
+    bool ending = false; // we are ending it: its end is no death
     std::optional<Exit> exit;
     MemoryReading memory;
 
     bool gone() const { return state == WorkerState::gone || state == WorkerState::failed; }
     bool agent_connected() const { return agent && agent->connected(); }
-    int agent_pid() const { return agent ? agent->hello().pid : 0; }   // in the agent's own namespace
-    std::string name_of_process() const;                   // "pid 4711", "pid 12 on web-1", "127.0.0.1:8001"
+    int agent_pid() const { return agent ? agent->hello().pid : 0; } // in the agent's own namespace
+    std::string name_of_process() const;                             // "pid 4711", "pid 12 on web-1", "127.0.0.1:8001"
 };
 
 struct Worker {
-    WorkerKey place = 0;                                   // names the place towards the planner
-    unsigned number = 1;                                   // the n of "app-n"
+    WorkerKey place = 0; // names the place towards the planner
+    unsigned number = 1; // the n of "app-n"
     std::string id;
-    std::shared_ptr<Generation> current, next;             // current: null before the first has come
-    unsigned generations = 0;                              // so far
-    unsigned boot_failures = 0;                            // generations in a row that died before they served
-    bool held = false;                                     // an operator drained it: stays so over generations
+    std::shared_ptr<Generation> current, next; // current: null before the first has come
+    unsigned generations = 0;                  // so far
+    unsigned boot_failures = 0;                // generations in a row that died before they served
+    bool held = false;                         // an operator drained it: stays so over generations
     std::optional<RecycleCause> wish;
-    std::string why;                                       // the wish in words
-    std::optional<RecycleCause> last_cause;                // of the recycle that made the current generation
-    std::optional<RecycleCause> not_improved;              // its cause is still there: no second recycle for it
-    std::string alert;                                     // what an operator must know of it
-    bool in_capture = false;                               // on an operator's request
-    bool in_recycle = false;                               // the recycler decides what follows its generation
+    std::string why;                          // the wish in words
+    std::optional<RecycleCause> last_cause;   // of the recycle that made the current generation
+    std::optional<RecycleCause> not_improved; // its cause is still there: no second recycle for it
+    std::string alert;                        // what an operator must know of it
+    bool in_capture = false;                  // on an operator's request
+    bool in_recycle = false;                  // the recycler decides what follows its generation
 
-    bool serves() const;                                   // any generation of it takes requests
+    bool serves() const; // any generation of it takes requests
     WorkerState state() const { return current ? current->state : WorkerState::starting; }
 };
 
 // Whose memory limit a process lives under: its cgroup's directory, or its agent's host where only the agent sees it. Workers
 // of one domain share what it allows.
 std::string memory_domain(const Generation& generation);
-inline constexpr const char* this_host = "";               // the domain of all processes that we see in /proc
+inline constexpr const char* this_host = ""; // the domain of all processes that we see in /proc
 
-WorkerView view_of(const Worker& worker, const std::string& pool, const net::Pool& net, Instant now, Duration stale_after);
+WorkerView view_of(const Worker& worker, const std::string& pool, const net::Pool& net, Instant now,
+                   Duration stale_after);
 
 } // namespace plimsoll::fleet

@@ -39,7 +39,7 @@ public:
     Stage();
     ~Stage();
 
-    config::Config config;                                 // one pool, "app": change it before start()
+    config::Config config; // one pool, "app": change it before start()
     config::Pool& pool() { return config.pools.front(); }
     static std::vector<std::string> python(const std::string& script, std::vector<std::string> arguments);
     std::string start();
@@ -58,19 +58,21 @@ public:
     std::string ask(const std::string& path);
     std::string ask_worker(const std::string& id, const std::string& path);
     // The newest incident with this trigger, once it is closed.
-    std::optional<store::Incident> incident(const std::string& trigger, std::chrono::seconds bound = std::chrono::seconds{20});
-    static std::string story(const store::Incident& incident);   // its timeline, for messages and searches
+    std::optional<store::Incident> incident(const std::string& trigger,
+                                            std::chrono::seconds bound = std::chrono::seconds{20});
+    static std::string story(const store::Incident& incident); // its timeline, for messages and searches
 
     std::filesystem::path directory;
     boost::asio::io_context io;
     std::shared_ptr<net::Pool> net;
     std::optional<store::IncidentStore> store;
     std::unique_ptr<Fleet> fleet;
-    std::string start_failed;                              // what start_failed was called with
-    std::vector<WorkerKey> closed_idle;                    // in order
+    std::string start_failed;           // what start_failed was called with
+    std::vector<WorkerKey> closed_idle; // in order
 };
 
-bool alive(int pid);                                       // and no zombie
-std::string http(const net::Address& address, const std::string& path, std::chrono::seconds bound = std::chrono::seconds{10});
+bool alive(int pid); // and no zombie
+std::string http(const net::Address& address, const std::string& path,
+                 std::chrono::seconds bound = std::chrono::seconds{10});
 
 } // namespace plimsoll::fleet

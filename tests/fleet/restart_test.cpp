@@ -1,0 +1,148 @@
+// The program is killed, and started again: nothing is lost, nobody is left behind.
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "fleet/orphans.hpp"
+#include "sense/memory.hpp"
+#include "tests/fleet/stage.hpp"
+
+namespace plimsoll::fleet {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A fleet in a process of its own, killed by SIGKILL when `ripe` says so: what remains is what a crash leaves.
+int killed_life(Stage& stage, const std::function<bool(Stage&)>& ripe) {
+    const pid_t life = ::fork();
+    if (life == 0) {
+        const bool so = stage.start().empty() && ripe(stage);
+        if (so) ::kill(::getpid(), SIGKILL);
+        ::_exit(1);
+    }
+    int status = 0;
+    ::waitpid(life, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+std::vector<int> processes_of(const Stage& stage) { return find_orphans(stage.directory.string()); }
+
+void copies(Stage& stage, std::vector<std::string> more = {}) {
+    stage.pool().source.kind = config::SourceKind::command;
+    std::vector<std::string> arguments = {"--socket", "{socket}", "--agent"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    stage.pool().source.command = Stage::python("app.py", arguments);
+    stage.pool().source.workers = 2;
+}
+
+TEST(Restart, servers_of_a_killed_life_end_with_it) {
+    Stage stage;
+    copies(stage);
+    ASSERT_EQ(killed_life(stage, [](Stage& s) { return s.serving(2); }), SIGKILL);
+    EXPECT_TRUE(stage.until([&] { return processes_of(stage).empty(); }));
+}
+
+TEST(Restart, those_that_do_not_heed_it_are_found_and_ended_by_the_next) {
+    Stage stage;
+    copies(stage, {"--ignore-term"});
+    ASSERT_EQ(killed_life(stage, [](Stage& s) { return s.serving(2); }), SIGKILL);
+    const auto orphans = processes_of(stage);
+    ASSERT_EQ(orphans.size(), 2U);
+    copies(stage);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2)) << "they are not waited for";
+    EXPECT_TRUE(stage.until([&] { return processes_of(stage).empty(); }, 15s));
+    for (const WorkerView& worker : stage.view().workers)
+        for (const int orphan : orphans) EXPECT_NE(worker.pid, orphan);
+}
+
+TEST(Restart, what_lives_on_its_own_or_belongs_to_a_living_plimsoll_is_no_orphan) {
+    Stage stage;
+    copies(stage);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    EXPECT_TRUE(processes_of(stage).empty());
+}
+
+TEST(Restart, an_incident_in_flight_is_closed_as_abandoned_and_says_what_became_of_the_recycle) {
+    Stage stage;
+    copies(stage, {"--hang-capture"}); // so that the recycle is in its middle when the program dies
+    ASSERT_EQ(killed_life(stage,
+                          [](Stage& s) {
+                              return s.serving(2) && s.until([&] { return s.worker("app-1").agent.connected; }) &&
+                                     s.fleet->recycle("app", "app-1", "").status == 202 &&
+                                     s.until([&] { return s.worker("app-1").state == "capturing"; });
+                          }),
+              SIGKILL);
+    ASSERT_TRUE(std::filesystem::exists(stage.directory / "store" / "recycle-app.json"));
+    copies(stage);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_EQ(incident->state, "abandoned");
+    EXPECT_TRUE(stage.until([&] { return !std::filesystem::exists(stage.directory / "store" / "recycle-app.json"); }));
+    EXPECT_TRUE(stage.until([&] {
+        return Stage::story(*stage.store->get(incident->id)).find("were started by the Plimsoll that was killed") !=
+               std::string::npos;
+    })) << Stage::story(*stage.store->get(incident->id));
+}
+
+// Somebody else's gunicorn: started by this test, so it outlives the fleet.
+struct Arbiter {
+    Arbiter(Stage& stage, int workers) {
+        ::setenv("PLIMSOLL_CONTROL", stage.config.proxy.control.front().c_str(), 1);
+        ::setenv("PLIMSOLL_POOL", "app", 1);
+        ::setenv("PLIMSOLL_RUN_DIR", stage.directory.c_str(), 1);
+        const auto command = Stage::python("arbiter.py", {"--workers", std::to_string(workers)});
+        pid = ::fork();
+        if (pid == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+            ::execlp("python3", "python3", command[1].c_str(), command[2].c_str(), command[3].c_str(), nullptr);
+            ::_exit(127);
+        }
+        for (const char* name : {"PLIMSOLL_CONTROL", "PLIMSOLL_POOL", "PLIMSOLL_RUN_DIR"}) ::unsetenv(name);
+    }
+    ~Arbiter() {
+        ::kill(pid, SIGTERM);
+        ::waitpid(pid, nullptr, 0);
+    }
+    pid_t pid = 0;
+};
+
+void killed_in(Stage& stage, const std::string& state) {
+    stage.pool().source.kind = config::SourceKind::gunicorn;
+    stage.pool().recycle.ready_timeout = 8s;
+    stage.pool().capture.command = {"sleep", "3"}; // holds the recycle in its phase
+    ASSERT_EQ(killed_life(stage,
+                          [&](Stage& s) {
+                              return s.serving(2) && s.fleet->recycle("app", "app-1", "").status == 202 &&
+                                     s.until([&] { return s.worker("app-1").state == state; });
+                          }),
+              SIGKILL);
+    stage.pool().capture.command.clear();
+}
+
+TEST(Restart, a_gunicorn_that_lives_on_has_the_recycle_finished_by_the_next_life) {
+    Stage stage;
+    Arbiter arbiter(stage, 2);
+    killed_in(stage, "capturing");
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] { return stage.view().workers.size() == 3; }))
+        << "one too many: the successor came first";
+    EXPECT_TRUE(stage.until([&] { return stage.view().workers.size() == 2 && stage.view().serving == 2; }));
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_TRUE(stage.until([&] {
+        return stage.store->get(incident->id)->verdict.find("finished") != std::string::npos;
+    })) << Stage::story(*stage.store->get(incident->id));
+    EXPECT_FALSE(stage.until([&] { return stage.view().workers.size() != 2; }, 1s))
+        << "the arbiter is content with two";
+}
+
+} // namespace
+} // namespace plimsoll::fleet

@@ -1,0 +1,136 @@
+#include <csignal>
+#include <cstdlib>
+
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "sense/memory.hpp"
+#include "tests/fleet/stage.hpp"
+
+extern char** environ;
+
+namespace plimsoll::fleet {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A server that somebody else started: this test. Ended with it.
+class Stranger {
+public:
+    Stranger(Stage& stage, std::vector<std::string> arguments) {
+        std::vector<std::string> command = {"env", "PLIMSOLL_CONTROL=" + stage.config.proxy.control.front(),
+                                            "PLIMSOLL_POOL=app", "PLIMSOLL_RUN_DIR=" + stage.directory.string()};
+        for (const std::string& part : Stage::python("app.py", std::move(arguments))) command.push_back(part);
+        std::vector<char*> argv;
+        for (std::string& part : command) argv.push_back(part.data());
+        argv.push_back(nullptr);
+        posix_spawnp(&pid_, "env", nullptr, nullptr, argv.data(), environ);
+    }
+    ~Stranger() { end(SIGTERM); }
+    void end(int signal) {
+        if (pid_ <= 0) return;
+        ::kill(pid_, signal);
+        ::waitpid(pid_, nullptr, 0);
+        pid_ = 0;
+    }
+    int pid() const { return pid_; }
+
+private:
+    pid_t pid_ = 0;
+};
+
+std::string at(Stage& stage, const std::string& name) { return (stage.directory / name).string(); }
+
+void two_addresses(Stage& stage) {
+    stage.pool().source.kind = config::SourceKind::static_addresses;
+    stage.pool().source.addresses = {"unix:" + at(stage, "a.sock"), "unix:" + at(stage, "b.sock")};
+}
+
+TEST(StaticSource, a_server_that_is_not_there_yet_serves_once_it_answers) {
+    Stage stage;
+    two_addresses(stage);
+    ASSERT_EQ(stage.start(), "");
+    Stranger a(stage, {"--socket", at(stage, "a.sock")});
+    ASSERT_TRUE(stage.serving(1));
+    EXPECT_FALSE(stage.ask("/").empty());
+    EXPECT_EQ(stage.worker("app-2").state, "warming");
+    Stranger b(stage, {"--socket", at(stage, "b.sock")});
+    ASSERT_TRUE(stage.serving(2));
+}
+
+TEST(StaticSource, without_an_agent_the_sockets_peer_tells_the_pid_and_its_memory_is_watched) {
+    Stage stage;
+    two_addresses(stage);
+    Stranger a(stage, {"--socket", at(stage, "a.sock")});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    EXPECT_EQ(stage.worker("app-1").pid, a.pid());
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").memory.anon.has_value(); }));
+    a.end(SIGKILL);
+    ASSERT_TRUE(stage.until([&] { return stage.net->stats().workers.empty(); }));
+    ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").generation == 2; })) << "its next process is awaited";
+}
+
+TEST(StaticSource, without_an_agent_a_recycle_is_refused_with_the_reason) {
+    Stage stage;
+    two_addresses(stage);
+    Stranger a(stage, {"--socket", at(stage, "a.sock")}), b(stage, {"--socket", at(stage, "b.sock")});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    const ActionResult refused = stage.fleet->recycle("app", "app-1", "");
+    EXPECT_EQ(refused.status, 409);
+    EXPECT_NE(refused.reason.find("no agent"), std::string::npos) << refused.reason;
+    EXPECT_TRUE(alive(a.pid()));
+}
+
+TEST(StaticSource, an_agent_ends_its_own_server_and_its_supervisor_starts_the_next) {
+    Stage stage;
+    two_addresses(stage);
+    Stranger a(stage, {"--socket", at(stage, "a.sock"), "--agent", "--supervised"});
+    Stranger b(stage, {"--socket", at(stage, "b.sock"), "--agent", "--supervised"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] {
+        const PoolView view = stage.view();
+        return view.serving == 2 && view.workers[0].agent.connected && view.workers[1].agent.connected;
+    }));
+    Clients clients(stage.net, 3);
+    const int before = *stage.worker("app-2").pid;
+    ASSERT_EQ(stage.fleet->recycle("app", "app-2", "").status, 202);
+    const auto incident = stage.incident("operator");
+    clients.stop();
+    ASSERT_TRUE(incident);
+    EXPECT_NE(incident->details.find("\"outcome\":\"done\""), std::string::npos) << Stage::story(*incident);
+    EXPECT_EQ(stage.worker("app-2").generation, 2U);
+    EXPECT_NE(stage.worker("app-2").pid, before);
+    EXPECT_EQ(clients.failed(), 0U);
+}
+
+TEST(StaticSource, a_recycle_that_nobody_follows_halts_the_pool) {
+    Stage stage;
+    two_addresses(stage);
+    stage.pool().recycle.ready_timeout = 1s;
+    Stranger a(stage, {"--socket", at(stage, "a.sock"), "--agent"}),
+        b(stage, {"--socket", at(stage, "b.sock"), "--agent"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] { return stage.view().serving == 2 && stage.worker("app-1").agent.connected; }));
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(incident->verdict.find("no successor became ready"), std::string::npos) << incident->verdict;
+    ASSERT_TRUE(stage.view().alert);
+    EXPECT_EQ(stage.fleet->recycle("app", "app-2", "").status, 409);
+}
+
+TEST(StaticSource, an_agent_that_listens_at_none_of_the_addresses_is_refused) {
+    Stage stage;
+    two_addresses(stage);
+    Stranger a(stage, {"--socket", at(stage, "a.sock"), "--agent"});
+    Stranger elsewhere(stage, {"--socket", at(stage, "c.sock"), "--agent"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").agent.connected; }));
+    EXPECT_FALSE(stage.until([&] { return stage.worker("app-2").agent.connected; }, 1s));
+}
+
+} // namespace
+} // namespace plimsoll::fleet
