@@ -137,11 +137,11 @@ DateText http_date(std::chrono::system_clock::time_point now) {
         for (unsigned i = digits; i-- > 0; value /= 10) at[i] = static_cast<char>('0' + value % 10);
         at += digits;
     };
-    put(days.substr(weekday(day).c_encoding() * 3, 3));
+    put(days.substr(std::size_t{weekday(day).c_encoding()} * 3, 3));
     put(", ");
     number(static_cast<unsigned>(date.day()), 2);
     put(" ");
-    put(months.substr((static_cast<unsigned>(date.month()) - 1) * 3, 3));
+    put(months.substr(std::size_t{static_cast<unsigned>(date.month()) - 1} * 3, 3));
     put(" ");
     number(static_cast<unsigned>(static_cast<int>(date.year())), 4);
     put(" ");
