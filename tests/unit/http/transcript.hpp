@@ -89,7 +89,7 @@ private:
             note_request();
         else
             note_response();
-        for (const auto& [name, value] : last_) text_ += name + "=" + value + "\n";
+        for (const auto& [name, value] : last_) text_.append(name).append("=").append(value).append("\n");
         for (const http::Field& field : requests_ ? request_.fields : response_.fields)
             text_ += std::string(field.name) + ": " + std::string(field.value) + "\n";
         erase(parsed.size);
