@@ -16,4 +16,6 @@ struct Refusal {
     explicit operator bool() const { return status != 0; }
 };
 
+std::string_view standard_reason(unsigned status); // "Not Found"; empty for an unknown status
+
 } // namespace plimsoll::http
