@@ -175,6 +175,7 @@ const http::RequestHead& Session::head_of(Exchange& x) {
     auto& head = reactor_.workspace.request;
     if (x.parsed_at == reactor_.loop.scratch_age()) return head;
     http::parse_request(x.head, 0, limits(), head); // accepted once, so accepted again
+    reactor_.loop.outdate();                        // whose head was there must not take this one for it
     x.parsed_at = reactor_.loop.scratch_age();
     return head;
 }

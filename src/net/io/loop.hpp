@@ -26,11 +26,12 @@ public:
     Budget buffers;
     Instant now = Clock::now(); // read once a batch of events
 
-    // Taking it ends what others thought was in it: `scratch_age` tells them.
+    // Taking it ends what others thought was in it, and in what was parsed from it: `scratch_age` tells them.
     char* scratch() {
-        ++scratch_age_;
+        outdate();
         return scratch_.get();
     }
+    void outdate() { ++scratch_age_; }
     std::uint64_t scratch_age() const { return scratch_age_; }
 
 private:
