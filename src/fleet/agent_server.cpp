@@ -25,6 +25,7 @@ using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 
 constexpr std::int64_t protocol_version = 1;
 constexpr Duration parting_bound = 1s;   // for a refused peer to read why
+constexpr std::size_t max_partings = 64; // beyond max_agents; who comes then is closed without a word
 constexpr Duration accept_pause = 100ms; // when accept itself fails: no descriptors, usually
 
 class ConnectedAgent final : public Agent {
@@ -113,24 +114,32 @@ asio::awaitable<void> AgentServer::Impl::accept(Self self, std::shared_ptr<Accep
 }
 
 asio::awaitable<void> AgentServer::Impl::connection(Self self, Link link) {
+    // However this ends, an exception in an event's handler included.
+    struct Leave {
+        Self server;
+        Link link;
+        ~Leave() { server->forget(link); }
+    };
+    const Leave leave{self, link};
     if (link->peer().tcp) watch_for_vanished_host(link->socket().native_handle());
     if (self->links.size() > self->settings.max_agents) {
         ++self->stats.over_capacity;
+        if (self->links.size() > self->settings.max_agents + max_partings) co_return;
         co_await AgentLink::part(link, refused("the proxy has as many agents as it takes"), parting_bound);
     } else if (auto agent = co_await greet(self, link)) {
         co_await serve(self, link, std::move(agent));
     }
-    self->forget(link);
 }
 
 // From the first byte to the welcome. Nothing: it was no agent, or it was refused.
 asio::awaitable<std::shared_ptr<ConnectedAgent>> AgentServer::Impl::greet(Self self, Link link) {
     const Deadline deadline(link->socket(), self->settings.hello_timeout);
+    bool reaped = false; // an arbiter, who says no hello
     for (;;) {
         const Frame frame = co_await link->read(max_first_frame);
         if (self->stopped) co_return nullptr;
         if (frame.closed) {
-            if (deadline.expired())
+            if (deadline.expired() && !reaped)
                 self->fault(*link, "no hello in time");
             else if (!frame.problem.empty())
                 self->fault(*link, frame.problem);
@@ -144,6 +153,7 @@ asio::awaitable<std::shared_ptr<ConnectedAgent>> AgentServer::Impl::greet(Self s
             problem = read_exited(message, exited, token);
             if (problem.empty()) refusal = why_not_admitted(link->peer(), token, self->settings.token);
             if (problem.empty() && refusal.empty()) {
+                reaped = true;
                 if (self->events.exited) self->events.exited(exited);
                 continue; // an arbiter may have reaped several
             }

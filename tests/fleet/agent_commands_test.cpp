@@ -173,6 +173,7 @@ TEST_F(AgentCommandsTest, the_deadline_counts_from_the_call_also_while_waiting) 
     EXPECT_TRUE(quiet()); // it was never sent
     EXPECT_EQ(result(command("ping", 0s)).error, "deadline");
     EXPECT_EQ(result(command("ping", -1s)).error, "deadline");
+    EXPECT_TRUE(quiet());
 }
 
 TEST_F(AgentCommandsTest, a_disconnect_fails_what_runs_and_what_waits_and_what_comes) {

@@ -1,11 +1,24 @@
 #!/usr/bin/env python3
-"""Writes fuzz seeds from tests/corpus/http: seeds.py DIRECTORY makes DIRECTORY/{heads,chunks,uwsgi}, one file a case."""
+"""Writes fuzz seeds from tests/corpus/http: seeds.py DIRECTORY makes DIRECTORY/{heads,chunks,uwsgi}, one file a
+case, and DIRECTORY/agents from the messages below."""
 import pathlib
 import re
 import sys
 
 corpus = pathlib.Path(__file__).resolve().parent.parent / "corpus" / "http"
 simple = {"r": "\r", "n": "\n", "t": "\t", "\\": "\\"}
+
+
+agents = [
+    b'\0{"type":"hello","v":1,"token":"t","pool":"app","index":0,"pid":7,"ppid":1,"pid_namespace":4026531836,"threads":4,'
+    b'"keep_alive":2.5,"address":"unix:/run/w.sock","age":1,"started_at":1.7e9,"memory_limit":null,"ready":true}',
+    b'\0{"type":"sample","rss":1048576,"anon":4096,"cgroup_usage":null,"fds":9}',
+    b'\0{"type":"file","id":3,"name":"census.json","data":"e30=","last":true}',
+    b'\0{"type":"result","id":3,"ok":false,"error":"busy","data":{"lines":[{"file":"a.py","line":1}]}}',
+    b'\0{"type":"exited","pid":7,"status":9,"pool":"app","boot_failed":true}',
+    b"\1Zm9vYg==",
+    b"\2HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 503 Busy\r\nRetry-After: 1\r\n\r\nx",
+]
 
 
 def unescape(line):
@@ -28,7 +41,7 @@ def cases(path):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    for target in ("heads", "chunks", "uwsgi"):
+    for target in ("heads", "chunks", "uwsgi", "agents"):
         (root / target).mkdir(parents=True, exist_ok=True)
     for name, raw in cases(corpus / "requests.txt"):
         (root / "heads" / name).write_bytes(b"\1" + raw)
@@ -36,6 +49,8 @@ def main():
         head, end, body = raw.partition(b"\r\n\r\n")
         if b"chunked" in head:
             (root / "chunks" / name).write_bytes(b"\1" + body)
+    for number, raw in enumerate(agents):
+        (root / "agents" / str(number)).write_bytes(raw)
     for name, raw in cases(corpus / "responses.txt"):
         choice = 2 * ("head" in name) + 4 * ("upgrade" in name)
         (root / "heads" / ("response_" + name)).write_bytes(bytes([choice]) + raw)
