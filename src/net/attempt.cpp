@@ -7,6 +7,7 @@
 
 #include "net/download.hpp"
 #include "net/http/uwsgi_packet.hpp"
+#include "net/names.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
 
@@ -24,7 +25,7 @@ constexpr std::size_t worth_joining = 4 << 10;
 constexpr std::uint64_t stream_window = 64 << 10; // of a streamed body that the worker has not taken yet
 // A new client joins the epoll set only when its answer takes this long: most are gone before.
 constexpr auto unwatched_time = std::chrono::milliseconds{5};
-constexpr auto backlog_pause = std::chrono::milliseconds{5};
+constexpr auto busy_pause = std::chrono::milliseconds{5};
 
 Outcome outcome_of(Ending ending) {
     switch (ending) {
@@ -80,7 +81,11 @@ Session::Lease Session::open(Exchange& x) {
     const auto& endpoint = x.permit.endpoint();
     sockaddr_storage address{};
     socklen_t length = 0;
-    if (!to_sockaddr(endpoint.address, address, length)) return Lease::failed;
+    if (!to_sockaddr(endpoint.address, address, length)) {
+        const auto found = reactor_.names().find(endpoint.address, address, length, reactor_.loop.now);
+        if (found == Names::Answer::pending) return Lease::busy;
+        if (found == Names::Answer::unknown) return Lease::failed;
+    }
     auto opening = reactor_.upstreams.open(endpoint.key, address, length);
     x.worker = std::move(opening.connection);
     switch (opening.state) {
@@ -98,9 +103,10 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
     const auto until_when = reactor_.loop.now + x.route->target->upstream.connect_timeout;
     const std::uint8_t gone = x.half_closed ? 0 : Stream::hangup;
     while (state == Lease::busy) {
-        // The backlog of a unix socket is full, and the kernel would not tell when it no longer is.
+        // The backlog of a unix socket is full (the kernel would not tell when it no longer is), or the worker's name is
+        // being looked up.
         if (reactor_.loop.now >= until_when) co_return Ending::connect_timeout;
-        client_.expect_within(backlog_pause);
+        client_.expect_within(busy_pause);
         co_await until(wakeup_, client_, static_cast<std::uint8_t>(gone | Stream::late));
         client_.no_deadline();
         if (client_left(x)) co_return Ending::client_gone;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <random>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -11,6 +12,7 @@
 
 #include "net/admission.hpp"
 #include "net/listener.hpp"
+#include "net/names.hpp"
 #include "net/session.hpp"
 
 namespace plimsoll::net {
@@ -22,6 +24,7 @@ namespace {
 thread_local Reactor* this_thread = nullptr;
 
 constexpr int batches_a_turn = 64; // before timers and posted work get their turn
+constexpr int busy = 8;            // events: after so many it pays to look again, before asking the io_context
 constexpr auto finest_tick = std::chrono::milliseconds{2};
 constexpr auto queue_tick = std::chrono::milliseconds{10};
 constexpr auto lag_window = std::chrono::seconds{1};
@@ -59,7 +62,8 @@ std::uint64_t Shared::open_connections() const {
 
 Reactor::Reactor(unsigned index, Shared& shared)
     : counters(*shared.counters[index]), index_(index), shared_(shared), ports_(std::make_unique<Ports>()),
-      random_(std::random_device{}()) {
+      names_(std::make_unique<Names>(ports_->context)),
+      random_(std::uint64_t{std::random_device{}()} << 32 | std::random_device{}()) {
     // A descriptor of its own for Asio, which closes what it was given.
     ports_->epoll.assign(::dup(loop.poller.descriptor()));
 }
@@ -127,10 +131,12 @@ void Reactor::traffic() {
     for (int i = 0; i < batches_a_turn; ++i) {
         const auto before = std::exchange(loop.now, Clock::now());
         if (i > 0) note_lag(loop.now - before);
-        if (loop.poller.poll() == 0 && loop.runnable.empty()) break;
+        const int events = loop.poller.poll();
+        if (events == 0 && loop.runnable.empty()) break;
         if (loop.now >= date_until_) refresh_date();
         for (std::size_t each = 0; each < listeners_.size(); ++each) listeners_[each]->accept_pending();
         loop.runnable.run();
+        if (events < busy && loop.runnable.empty()) break;
     }
     settle();
     watch();
@@ -185,6 +191,18 @@ std::shared_ptr<const Snapshot> Reactor::snapshot() {
         snapshot_ = {newest.get(), [newest](const Snapshot*) {}};
     }
     return snapshot_;
+}
+
+RetryBudget& Reactor::budget(const Pool& pool) {
+    if (last_budget_.first != &pool) last_budget_ = {&pool, &budgets_[&pool]};
+    return *last_budget_.second;
+}
+
+std::uint64_t Reactor::random() { // splitmix64
+    auto z = random_ += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
 }
 
 bool Reactor::over_connection_limit() { return shared_.open_connections() >= snapshot()->max_connections; }

@@ -9,7 +9,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <random>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -25,6 +24,7 @@ namespace plimsoll::net {
 
 class Admission;
 class Listener;
+class Names;
 class Session;
 
 // What the reactors of one server share.
@@ -66,9 +66,10 @@ public:
     unsigned index() const { return index_; }
     std::shared_ptr<const Snapshot> snapshot(); // the newest; this thread's own handle on it
     std::uint64_t generation() const { return shared_.generation(); }
-    RetryBudget& budget(const Pool& pool) { return budgets_[&pool]; }
+    RetryBudget& budget(const Pool& pool);
     Series& labelled(std::string_view pool, std::string_view label); // by the application's own label
-    std::uint64_t random() { return random_(); }
+    std::uint64_t random();                                          // good enough to spread load and to name requests
+    double draw() { return static_cast<double>(random() >> 11) * 0x1p-53; } // in [0, 1)
     void joined(Session& session);
     void left(Session& session);
     bool over_connection_limit();
@@ -79,6 +80,7 @@ public:
     Workspace workspace;
     ReactorCounters& counters;
     Upstreams upstreams{loop, counters};
+    Names& names() { return *names_; }
 
 private:
     struct Ports; // what is Asio's
@@ -92,11 +94,13 @@ private:
     const unsigned index_;
     Shared& shared_;
     std::unique_ptr<Ports> ports_;
+    std::unique_ptr<Names> names_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::shared_ptr<const Snapshot> snapshot_;
     std::unordered_map<const Pool*, RetryBudget> budgets_;
+    std::pair<const Pool*, RetryBudget*> last_budget_{}; // most requests go where the one before went
     std::unordered_map<std::string, std::unordered_map<std::string, Series*>> labels_;
-    std::mt19937_64 random_;
+    std::uint64_t random_;
     Session* sessions_ = nullptr;
     std::size_t session_count_ = 0;
     std::size_t queued_ = 0; // sessions that wait in a pool's queue

@@ -17,7 +17,7 @@ using io::until;
 namespace {
 
 // Enough for nearly every head; what belongs to a body had better be read to where it stays.
-constexpr std::size_t first_read = 16 << 10;
+constexpr std::size_t first_read = 8 << 10;
 constexpr unsigned requests_a_turn = 16; // of one client that never makes us wait
 constexpr unsigned reads_a_turn = 16;
 constexpr auto linger_time = std::chrono::seconds{2};
@@ -272,7 +272,7 @@ bool Session::try_admit(Exchange& x) {
     Gate::Facts facts;
     facts.priority = x.route->rule.priority;
     facts.avoid = x.avoid;
-    facts.draw = static_cast<double>(reactor_.random() >> 11) * 0x1p-53;
+    facts.draw = reactor_.draw();
     wakeup_.clear(io::Wakeup::granted);
     auto arrival = pool.arrive(reactor_.loop.now, facts, admission_);
     x.ticket = arrival.ticket;
@@ -355,7 +355,7 @@ void Session::account(Exchange& x) {
 }
 
 void Session::log_access(const Exchange& x, Duration took) const {
-    const auto draw = static_cast<double>(reactor_.random() >> 11) * 0x1p-53;
+    const auto draw = reactor_.draw();
     if (draw >= snapshot_->access_sample) return;
     // "GET /path HTTP/1.1": the target stands between the first two spaces of the head.
     const std::string_view line = std::string_view(x.head).substr(0, x.head.find('\r'));

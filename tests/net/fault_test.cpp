@@ -7,7 +7,8 @@ namespace plimsoll::net::testing {
 namespace {
 
 // Sends the first `bytes` bytes of an answer to each request, then hangs up.
-Origin::Script stops_after(const std::string& answer, const std::size_t& bytes, std::atomic<int>* requests = nullptr) {
+Origin::Script stops_after(const std::string& answer, const std::atomic<std::size_t>& bytes,
+                           std::atomic<int>* requests = nullptr) {
     return [&answer, &bytes, requests](Peer& peer) {
         if (!peer.read_request().complete) return;
         if (requests) ++*requests;
@@ -20,7 +21,7 @@ TEST(Fault, a_worker_that_closes_at_any_byte_is_never_taken_for_a_whole_answer) 
         "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nansw\r\n2\r\ner\r\n0\r\n\r\n"};
     for (const auto& bytes : answers) {
-        std::size_t cut = 0;
+        std::atomic<std::size_t> cut = 0;
         Origin origin(stops_after(bytes, cut));
         Proxy proxy;
         const auto key = proxy.add_worker(origin.address());
@@ -128,6 +129,25 @@ TEST(Fault, a_refused_connect_goes_to_another_worker_even_with_a_post) {
     EXPECT_GT(proxy.worker(key).finished[static_cast<int>(Outcome::refused_upstream)], 0u);
 }
 
+TEST(Fault, a_worker_may_be_given_by_name_and_a_name_that_nobody_knows_is_a_refusal) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.add_worker("localhost" + origin.address().substr(origin.address().find(':')), 8, false);
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 5; ++i) {
+        client.send(post("/", "named"));
+        EXPECT_EQ(client.read_response().body, "POST / named");
+    }
+    Proxy lost;
+    lost.add_worker("no-such-host.invalid:80");
+    lost.start();
+    client = lost.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().field("x-plimsoll-reason"), "upstream_refused");
+}
+
 TEST(Fault, when_every_worker_refuses_the_client_is_told_so) {
     Origin dead(echo);
     Proxy proxy;
@@ -215,11 +235,13 @@ TEST(Fault, bytes_after_an_answer_never_become_the_next_one) {
 }
 
 TEST(Fault, what_a_resting_connection_says_unasked_makes_it_unfit) {
-    Origin origin([](Peer& peer) {
+    std::atomic<int> unasked = 0;
+    Origin origin([&](Peer& peer) {
         peer.read_request();
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         std::this_thread::sleep_for(std::chrono::milliseconds{5});
         peer.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
+        ++unasked;
         peer.read_some();
     });
     Proxy proxy;
@@ -228,7 +250,7 @@ TEST(Fault, what_a_resting_connection_says_unasked_makes_it_unfit) {
     auto client = proxy.client();
     client.send(get());
     ASSERT_EQ(client.read_response().status(), 200);
-    EXPECT_TRUE(eventually([&] { return proxy.server().stats().upstream_idle == 0; }));
+    EXPECT_TRUE(eventually([&] { return unasked == 1 && proxy.server().stats().upstream_idle == 0; }));
     client.send(get());
     EXPECT_EQ(client.read_response().status(), 200);
 }

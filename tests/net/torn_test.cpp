@@ -40,7 +40,7 @@ TEST(Torn, an_answer_may_arrive_cut_at_every_byte) {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nansw\r\n2;e=f\r\ner\r\n0\r\nX-T: v\r\n\r\n",
         "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer"};
     for (const auto& bytes : answers) {
-        std::size_t cut = 0;
+        std::atomic<std::size_t> cut = 0;
         Origin origin([&](Peer& peer) {
             while (peer.read_request().complete) send_in_two(peer, bytes, cut);
         });

@@ -12,6 +12,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "net/io/frames.hpp"
+
 namespace plimsoll::net::io {
 
 namespace task {
@@ -29,6 +31,8 @@ struct Promise {
     std::coroutine_handle<> continuation;
     std::exception_ptr failure;
 
+    static void* operator new(std::size_t size) { return Frames::take(size); }
+    static void operator delete(void* frame, std::size_t size) { Frames::give(frame, size); }
     std::suspend_never initial_suspend() const noexcept { return {}; }
     Resume final_suspend() const noexcept { return {}; }
     void unhandled_exception() noexcept { failure = std::current_exception(); }

@@ -1,0 +1,51 @@
+// Addresses of workers that are given by name ("app:8000" in a Compose network). The system's resolver is asked off this
+// thread; its answer is used for a few seconds and then asked for again, while the old one still serves. So a container
+// that came back with another address is found without a restart.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <sys/socket.h>
+
+#include "net/address.hpp"
+#include "plimsoll/core/time.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace plimsoll::net {
+
+class Names {
+public:
+    enum class Answer : std::uint8_t { found, pending, unknown };
+
+    explicit Names(boost::asio::io_context& context);
+    ~Names();
+
+    // Never blocks. `pending`: ask again in a few milliseconds. Several addresses take turns.
+    Answer find(const Address& address, sockaddr_storage& to, socklen_t& length, Instant now);
+
+    static constexpr Duration fresh = std::chrono::seconds{5};  // then it is looked up again
+    static constexpr Duration usable = std::chrono::minutes{1}; // if that fails, so long at most
+    static constexpr Duration retry = std::chrono::seconds{1};  // after a failure
+    static constexpr std::size_t most_names = 1024;
+
+private:
+    struct Entry {
+        std::vector<std::pair<sockaddr_storage, socklen_t>> addresses;
+        std::size_t turn = 0;
+        Instant answered{}, asked{};
+        bool asking = false;
+    };
+    void ask(const std::string& key, const Address& address);
+
+    struct Resolver;
+    std::unique_ptr<Resolver> resolver_;
+    std::unordered_map<std::string, Entry> entries_;
+};
+
+} // namespace plimsoll::net
