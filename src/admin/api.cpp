@@ -170,7 +170,7 @@ Answer Api::status(const Request&, const Names&) const {
         {"version", version_},
         {"pid", ::getpid()},
         {"started_at", to_rfc3339(started_at_)},
-        {"uptime_seconds", std::chrono::duration<double>(now - started_at_).count()},
+        {"uptime_seconds", std::chrono::floor<std::chrono::seconds>(now - started_at_).count()},
         {"ready", reasons.empty()},
         {"reasons", json::value_from(reasons)},
         {"listeners", json::value_from(backend_.listeners ? backend_.listeners() : std::vector<std::string>())}};

@@ -97,38 +97,49 @@ json::object to_json(const fleet::PoolView& pool, bool with_workers) {
     return object;
 }
 
-// What the fleet found out (routes, lines, types, retainers, recycle) is kept as JSON; every promised key is there even
-// where nothing was found.
-json::object to_json(const store::Incident& incident, bool with_timeline) {
-    boost::system::error_code error;
-    auto parsed = json::parse(incident.details, error);
-    auto object = !error && parsed.is_object() ? std::move(parsed.get_object()) : json::object();
-    for (const auto list : {"routes", "lines", "types"})
-        if (!object.contains(list)) object[list] = json::array();
-    for (const auto key : {"retainers", "recycle"})
-        if (!object.contains(key)) object[key] = nullptr;
+namespace {
 
-    object["id"] = incident.id;
-    object["pool"] = incident.pool;
-    object["worker"] = incident.worker;
-    object["generation"] = incident.generation;
-    object["opened_at"] = to_rfc3339(incident.opened_at);
-    object["closed_at"] = incident.closed_at ? json::value(to_rfc3339(*incident.closed_at)) : json::value(nullptr);
-    object["state"] = incident.state;
-    object["trigger"] = incident.trigger;
-    object["verdict"] = incident.verdict;
+json::object capture_of(const store::Incident& incident, const json::object& details) {
     json::array files;
     json::object sizes;
     for (const auto& file : incident.files) {
         files.push_back(json::string(file.name));
         sizes[file.name] = file.size.count;
     }
-    auto* found = object.if_contains("capture");
-    auto capture = found != nullptr && found->is_object() ? found->get_object() : json::object();
-    capture["status"] = incident.capture_status;
-    capture["files"] = std::move(files);
-    capture["sizes"] = std::move(sizes);
-    object["capture"] = std::move(capture);
+    json::object capture{{"status", incident.capture_status}, {"files", std::move(files)}, {"sizes", std::move(sizes)}};
+    if (const auto* more = details.if_contains("capture"); more != nullptr && more->is_object())
+        for (const auto& member : more->get_object()) capture.emplace(member.key(), member.value());
+    return capture;
+}
+
+} // namespace
+
+// What the fleet found out (routes, lines, types, retainers, recycle, and what else it has) is kept as JSON. Every promised
+// key is there even where nothing was found, and none of the details overwrites what the store itself knows.
+json::object to_json(const store::Incident& incident, bool with_timeline) {
+    boost::system::error_code error;
+    const auto parsed = json::parse(incident.details, error);
+    const auto details = !error && parsed.is_object() ? parsed.get_object() : json::object();
+    const auto found = [&](std::string_view key, json::value otherwise) {
+        const auto* value = details.if_contains({key.data(), key.size()});
+        return value != nullptr ? *value : otherwise;
+    };
+    json::object object{{"id", incident.id},
+                        {"pool", incident.pool},
+                        {"worker", incident.worker},
+                        {"generation", incident.generation},
+                        {"opened_at", to_rfc3339(incident.opened_at)},
+                        {"closed_at", incident.closed_at ? at_or_null(*incident.closed_at) : json::value(nullptr)},
+                        {"state", incident.state},
+                        {"trigger", incident.trigger},
+                        {"verdict", incident.verdict},
+                        {"routes", found("routes", json::array())},
+                        {"lines", found("lines", json::array())},
+                        {"types", found("types", json::array())},
+                        {"retainers", found("retainers", nullptr)},
+                        {"capture", capture_of(incident, details)},
+                        {"recycle", found("recycle", nullptr)}};
+    for (const auto& member : details) object.emplace(member.key(), member.value());
     if (with_timeline) object["timeline"] = to_json_array(incident.timeline);
     return object;
 }

@@ -186,7 +186,7 @@ constexpr std::string_view document = R"json({
         "version": {"type": "string"},
         "pid": {"type": "integer"},
         "started_at": {"type": "string", "format": "date-time"},
-        "uptime_seconds": {"type": "number"},
+        "uptime_seconds": {"type": "integer"},
         "ready": {"type": "boolean"},
         "reasons": {"type": "array", "items": {"type": "string"}},
         "listeners": {"type": "array", "items": {"type": "string"}},

@@ -61,7 +61,7 @@ struct IncidentStore::Impl {
     std::vector<std::string> warnings, abandoned;
     std::map<std::pair<std::string, std::string>, std::uint64_t> opened;
     std::uint64_t next_number = 0, next_unnumbered = 1, forgotten = 0; // next_number 0: the database was never seen
-    std::chrono::steady_clock::time_point retry_at{};
+    std::chrono::steady_clock::time_point retry_at{}, sweep_at{};
     Bytes kept_size;
 
     std::string open_directory() {
@@ -112,6 +112,7 @@ struct IncidentStore::Impl {
                 return;
             }
             abandon_orphans();
+            sweep({});
         }
         database->checkpoint();
         problem.clear();
@@ -216,9 +217,10 @@ struct IncidentStore::Impl {
     }
 
     void sweep(Bytes room) {
-        if (database)
-            kept_size = store::sweep(*database, files, settings, room,
-                                     [&](const std::string& id) { return live.contains(id); });
+        if (!database) return;
+        sweep_at = std::chrono::steady_clock::now() + settings.sweep_pause;
+        kept_size =
+            store::sweep(*database, files, settings, room, [&](const std::string& id) { return live.contains(id); });
     }
 };
 
@@ -298,6 +300,8 @@ void IncidentStore::close(const std::string& id, const std::string& state) {
         incident.state = state;
         incident.closed_at = std::chrono::system_clock::now();
     });
+    const std::lock_guard guard(impl_->mutex);
+    if (std::chrono::steady_clock::now() >= impl_->sweep_at) impl_->sweep({});
 }
 
 std::string IncidentStore::add_file(const std::string& id, const std::string& name, std::string_view content) {

@@ -55,6 +55,8 @@ public:
         Bytes min_free = {64 << 20};        // less space on the disk: captures are refused
         std::size_t max_unwritten = 1'000;  // closed incidents kept in memory while they cannot be written
         std::chrono::milliseconds retry_pause = std::chrono::seconds{5}; // between attempts to write again
+        std::chrono::seconds sweep_pause =
+            std::chrono::hours{1}; // it sweeps by itself when opened and when something closes
     };
     // A directory that cannot be made or written, or a database that cannot be opened: the store works in memory only
     // and problem() says why. Serving never depends on it.

@@ -164,7 +164,7 @@ TEST_F(api, an_incident_has_every_promised_field) {
     EXPECT_EQ(text_at(incident, "/types/0/type"), R"("Order")");
     EXPECT_EQ(text_at(incident, "/routes"), "[]");
     EXPECT_EQ(text_at(incident, "/capture"),
-              R"({"error":null,"status":"done","files":["census.json"],"sizes":{"census.json":7}})");
+              R"({"status":"done","files":["census.json"],"sizes":{"census.json":7},"error":null})");
     EXPECT_EQ(text_at(incident, "/timeline/0/event"), R"("drained in 41 ms")");
     EXPECT_EQ(text_at(incident, "/state"), R"("closed")");
 

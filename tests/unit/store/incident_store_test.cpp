@@ -239,6 +239,20 @@ TEST(sweeping, by_age_spares_what_is_open) {
     EXPECT_FALSE(fs::exists(directory.path() + "/incidents/" + closed));
 }
 
+TEST(sweeping, happens_by_itself_when_one_closes_and_when_the_store_is_opened) {
+    Directory directory;
+    auto settings = in(directory.path());
+    settings.max_incidents = 2;
+    settings.sweep_pause = {};
+    {
+        IncidentStore store(settings);
+        for (int i = 0; i < 5; ++i) store.close(store.open("app", "w", 1, "death", ""));
+        EXPECT_EQ(store.count(), 2U);
+    }
+    settings.max_incidents = 1;
+    EXPECT_EQ(IncidentStore(settings).count(), 1U);
+}
+
 TEST(sweeping, by_size_takes_the_oldest_evidence_and_keeps_the_story) {
     Directory directory;
     auto settings = in(directory.path());
