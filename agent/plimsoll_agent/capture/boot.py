@@ -4,6 +4,7 @@ import sys
 
 from . import census as censuses
 
+LEAST = 2048                                # bytes of a type, below which it counts as nothing
 BUDGET = 1.0                                # seconds
 MOST_BLOCKS = 5000000                       # to list all objects of a larger heap would stop a serving worker for 100 ms
 
@@ -14,7 +15,7 @@ _looked = False
 def remember():
     """In an arbiter, or in a test: nobody waits."""
     global _census
-    _census = censuses.take(BUDGET)[0]
+    _census = censuses.take(BUDGET)[0].prune(LEAST)
 
 
 def remember_once():
@@ -24,7 +25,7 @@ def remember_once():
         return
     _looked = True
     if _census is None and sys.getallocatedblocks() < MOST_BLOCKS:
-        _census = censuses.take(BUDGET, polite=True)[0]
+        _census = censuses.take(BUDGET, polite=True)[0].prune(LEAST)
 
 
 def census():

@@ -47,6 +47,13 @@ class Census:
         self.looked_into = 0.0              # share of the objects whose contents were seen
 
 
+    def prune(self, least):
+        """What is kept for a worker's life should be small: most types have a handful of objects."""
+        self.counts = {name: count for name, count in self.counts.items() if self.bytes[name] >= least}
+        self.bytes = {name: size for name, size in self.bytes.items() if size >= least}
+        return self
+
+
 class Container:
     """A big container, and what is in it."""
 
