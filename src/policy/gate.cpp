@@ -78,6 +78,7 @@ void Gate::accept(WorkerKey worker, bool accepting, Instant, Events& events) {
     Worker* found = find(worker);
     if (!found || found->removed) return;
     found->accepting = accepting;
+    found->resting = false;
     grant(*found, events);
 }
 
@@ -174,6 +175,7 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
         return arrival;
     };
     if (facts.deadline <= now) return refuse(Reason::deadline);
+    wake_rested(now, events);
     if (memory_sheds(facts)) return refuse(Reason::memory);
     if (Worker* worker = pick(facts)) {
         ++worker->in_flight;
@@ -224,7 +226,15 @@ void Gate::grant(Worker& worker, Events& events) {
     }
 }
 
-void Gate::depart(Instant, WorkerKey worker, Outcome outcome, Events& events) {
+void Gate::wake_rested(Instant now, Events& events) {
+    for (Worker& worker : workers_) {
+        if (!worker.resting || now < worker.rested) continue;
+        worker.resting = false;
+        grant(worker, events);
+    }
+}
+
+void Gate::depart(Instant now, WorkerKey worker, Outcome outcome, Events& events) {
     Worker* found = find(worker);
     if (!found || found->in_flight == 0) return;
     --found->in_flight;
@@ -232,6 +242,10 @@ void Gate::depart(Instant, WorkerKey worker, Outcome outcome, Events& events) {
     if (found->removed && found->in_flight == 0) {
         std::erase_if(workers_, [&](const Worker& w) { return w.key == worker; });
         return;
+    }
+    if (outcome == Outcome::refused_upstream) {
+        found->resting = true;
+        found->rested = now + settings_.rest;
     }
     grant(*found, events);
 }
@@ -257,6 +271,7 @@ void Gate::expire(Instant now, Events& events) {
                 ++i;
         }
     }
+    wake_rested(now, events);
     // A waiter that avoids a worker takes it after all once no other one is left.
     for (Worker& worker : workers_) grant(worker, events);
 }

@@ -9,7 +9,8 @@
 // then lowest pressure in steps of 5 %, then by chance. Above 32 workers two of them are drawn instead of all looked at.
 //
 // Late binding: a request is given to a worker only when that worker has a free slot, so nothing piles up in a worker's
-// own backlog where nobody can see it, move it or give it up. Plain object: no clock, no lock, no thread; the shell holds
+// own backlog where nobody can see it, move it or give it up. A worker that refused a connection is passed over for a
+// moment: its process has died, it is the least loaded of all, and whoever watches processes hears of it a little later. Plain object: no clock, no lock, no thread; the shell holds
 // one lock around it (src/net/pool.hpp) and wakes those whom a call granted or dropped.
 #pragma once
 
@@ -45,6 +46,7 @@ public:
     struct Settings {
         std::size_t queue_size = 1024;                            // waiting requests, all priorities together
         Duration queue_timeout = std::chrono::seconds{5};
+        Duration rest = std::chrono::milliseconds{100};           // of a worker that refused a connection
         double load_line = 0.85;                                  // pressure at which shedding begins
         bool shed_enforced = true;                                // false: decide and count only (shadow)
         friend bool operator==(const Settings&, const Settings&) = default;
@@ -106,8 +108,10 @@ private:
         bool accepting = false, removed = false;                  // removed: only its last permits keep it here
         double pressure = -1;
         Bytes headroom;
+        bool resting = false;                                     // it refused a connection: until `rested` nobody goes there
+        Instant rested{};
         std::uint64_t admitted = 0, finished[5] = {};
-        bool free() const { return accepting && in_flight < slots; }
+        bool free() const { return accepting && !resting && in_flight < slots; }
     };
     struct Waiting {
         Ticket ticket = 0;
@@ -118,6 +122,7 @@ private:
     Worker* find(WorkerKey key);
     const Worker* find(WorkerKey key) const;
     Worker* pick(const Facts& facts);
+    void wake_rested(Instant now, Events& events);
     bool memory_sheds(const Facts& facts);
     bool avoidable(WorkerKey worker) const;                       // another worker accepts too
     bool give_up_a_lower(Priority priority, Events& events);

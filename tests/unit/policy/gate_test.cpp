@@ -143,6 +143,41 @@ TEST_F(GateTest, a_retry_goes_elsewhere_where_it_can) {
     EXPECT_EQ(events[0].granted, WorkerKey{1}) << "nobody else is left";
 }
 
+// A dead process is the least loaded worker of all: without a rest everybody would be sent to it.
+TEST_F(GateTest, a_worker_that_refused_a_connection_is_passed_over_for_a_moment) {
+    worker(1, 4);
+    worker(2, 4);
+    for (int i = 0; i < 2; ++i) arrive({.avoid = WorkerKey{1}}); // two are on worker 2, so 1 is the less loaded one
+    EXPECT_EQ(arrive().worker, 1U);
+    gate.depart(start, 1, Outcome::refused_upstream, events);
+    EXPECT_EQ(arrive({}, start + 99ms).worker, 2U);
+    EXPECT_EQ(arrive({}, start + 100ms).worker, 1U);
+}
+
+TEST_F(GateTest, while_the_only_worker_rests_requests_wait_instead_of_failing) {
+    worker(1);
+    arrive();
+    const auto waiting = arrive();
+    gate.depart(start, 1, Outcome::refused_upstream, events);
+    EXPECT_TRUE(events.empty()) << "the next one was sent to a worker that does not accept";
+    gate.expire(start + 99ms, events);
+    EXPECT_TRUE(events.empty());
+    gate.expire(start + 100ms, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, waiting.ticket);
+    EXPECT_EQ(events[0].granted, WorkerKey{1});
+}
+
+TEST_F(GateTest, a_worker_that_is_said_to_accept_rests_no_longer) {
+    worker(1);
+    arrive();
+    const auto waiting = arrive();
+    gate.depart(start, 1, Outcome::refused_upstream, events);
+    gate.accept(1, true, start, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, waiting.ticket);
+}
+
 TEST_F(GateTest, the_least_loaded_worker_with_most_headroom_is_picked) {
     worker(1, 4, 0.6);
     worker(2, 4, 0.2);
