@@ -2,7 +2,7 @@
 
     /pid                    who answers
     /sleep/S                a slow request
-    /hold-the-gil/S         C code that sleeps without letting go of the GIL
+    /hold-the-gil           C code that waits for ever, in a deadlock, without letting go of the GIL
     /ignore-term            from now on this worker ignores SIGTERM
     /hang-collect/S         from now on gc.collect() takes S seconds here
     /exit/CODE              ends the process in the middle of the request
@@ -43,8 +43,10 @@ def sleep(argument):
 
 
 def hold_the_gil(argument):
-    ctypes.PyDLL(None).usleep(int(float(argument) * 1_000_000))
-    return "let go"
+    mutex = ctypes.create_string_buffer(64)                    # zeros are an unlocked mutex
+    c = ctypes.PyDLL(None)
+    c.pthread_mutex_lock(mutex)
+    c.pthread_mutex_lock(mutex)
 
 
 def ignore_term(argument):

@@ -26,6 +26,7 @@ def two(plimsoll):
 
 
 def test_a_worker_has_the_fields_that_were_promised(two):
+    until(lambda: all(worker["memory"]["anon_bytes"] for worker in two.admin.workers()), 5, "the memory of each has been read")
     for worker in two.admin.workers():
         assert WORKER <= set(worker), WORKER - set(worker)
         assert MEMORY <= set(worker["memory"]), MEMORY - set(worker["memory"])

@@ -106,7 +106,7 @@ def test_a_worker_that_holds_the_gil_still_gives_its_stacks(plimsoll):
     proxy = plimsoll(fleet("sync", workers=3, app="faulty:wsgi", recycle=QUICK)).start()
     proxy.wait_serving(3)
     answers = []
-    stuck = threading.Thread(target=lambda: answers.append(proxy.get("/hold-the-gil/30", timeout=60)))
+    stuck = threading.Thread(target=lambda: answers.append(proxy.get("/hold-the-gil", timeout=90)))
     stuck.start()
     busy = until(lambda: [worker for worker in proxy.admin.workers() if worker["in_flight"]], 5, "the request has begun")[0]
     incident = proxy.recycle(busy["id"])
@@ -135,7 +135,7 @@ def test_a_capture_that_hangs_delays_nothing_beyond_its_deadline(plimsoll):
     assert time.monotonic() - began < 15 * PATIENCE, story(incident)
     assert incident["recycle"]["outcome"] == "done", story(incident)
     assert incident["capture"]["status"] in ("partial", "failed"), story(incident)
-    assert "deadline" in story(incident), story(incident)
+    assert "in time" in story(incident), story(incident)
     proxy.wait_serving(3)
 
 

@@ -90,22 +90,22 @@ def test_a_taken_port_is_named(place):
         taken = "127.0.0.1:%d" % other.getsockname()[1]
         done = ends(proxy, "app:app", listen=taken)
     assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert taken in done.stderr and "in use" in done.stderr, done.stderr
+    assert taken in done.stderr and "is taken" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("text, flags", [(FLASK, []), (ASGI, ["--asgi"])], ids=["flask", "asgi"])
 def test_an_application_that_cannot_be_imported_is_one_clear_line_and_an_exit_code(place, text, flags):
     proxy = place("import a_module_that_nobody_has\n" + text)
     done = ends(proxy, *flags, "app:app")
-    last = (done.stdout + done.stderr).splitlines()[-1]
-    assert "app:app" in last, done.stdout + done.stderr
-    assert "a_module_that_nobody_has" in done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "did not start" in done.stderr and "No module named 'a_module_that_nobody_has'" in done.stderr, done.stderr
 
 
 def test_an_application_that_is_not_there_is_named(place):
     proxy = place(FLASK)
     done = ends(proxy, "app:application")
-    assert "app:application" in (done.stdout + done.stderr).splitlines()[-1], done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "did not start" in done.stderr and "'application'" in done.stderr, done.stderr
 
 
 def test_serve_with_a_taken_port_ends_with_one_line(plimsoll):
@@ -115,7 +115,7 @@ def test_serve_with_a_taken_port_ends_with_one_line(plimsoll):
         other.listen()
         done = proxy.cli("serve", "-c", str(proxy.config_path))
     assert done.returncode == 1, done
-    assert "127.0.0.1:%d" % proxy.port in done.stderr and "in use" in done.stderr, done.stderr
+    assert "127.0.0.1:%d" % proxy.port in done.stderr and "is taken" in done.stderr, done.stderr
 
 
 def test_serve_without_its_file_ends_with_one_line(plimsoll):

@@ -22,15 +22,20 @@ def tiny_disk(path, size="1m"):
         subprocess.run(["umount", "-l", path], check=True)
 
 
+def fill(path):
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(file, b"f" * 4096)
+    os.close(file)
+
+
 def test_without_space_serving_and_recycling_go_on_and_captures_are_refused_with_a_reason(plimsoll):
     proxy = plimsoll(fleet("sync", workers=3))
     with tiny_disk(proxy.directory / "state") as disk:
         proxy.start()
         target = proxy.wait_serving(3)[0]
-        with open(disk / "filler", "wb") as filler, contextlib.suppress(OSError):
-            while True:
-                filler.write(b"f" * 4096)
-                filler.flush()
+        fill(disk / "filler")
         with Load(proxy.address, connections=16, timeout=30 * PATIENCE) as load:
             load.run_until(300, bound=60 * PATIENCE)
             refused = proxy.admin.act("capture", target["id"])
