@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+#include <vector>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -34,36 +34,41 @@ bool is_target(std::string_view path) {
            std::ranges::all_of(path, [](unsigned char c) { return c > 0x20 && c < 0x7f; });
 }
 
-// The resolver's thread cannot be interrupted, so it is not waited for beyond the bound: it ends when it ends, and
-// finds nobody there.
-asio::awaitable<std::optional<Endpoint>> resolve(net::Address address, Duration bound, std::string& problem) {
+// The addresses of a name, or none and a problem. The resolver's thread cannot be interrupted, so it is not waited for
+// beyond the bound: it ends when it ends, and finds nobody there.
+asio::awaitable<std::vector<Endpoint>> resolve(net::Address address, Duration bound, std::string& problem) {
     sockaddr_storage storage{};
     socklen_t length = 0;
-    if (net::to_sockaddr(address, storage, length)) co_return Endpoint(&storage, length);
-    const auto executor = co_await asio::this_coro::executor;
+    std::vector<Endpoint> endpoints;
+    if (net::to_sockaddr(address, storage, length)) {
+        endpoints.emplace_back(&storage, length);
+        co_return endpoints;
+    }
     struct Lookup {
         explicit Lookup(const asio::any_io_executor& executor) : resolver(executor), over(executor) {}
         asio::ip::tcp::resolver resolver;
         asio::steady_timer over;
-        std::optional<Endpoint> found;
+        std::vector<Endpoint> found;
         boost::system::error_code ec;
     };
-    const auto lookup = std::make_shared<Lookup>(executor);
+    const auto lookup = std::make_shared<Lookup>(co_await asio::this_coro::executor);
     lookup->over.expires_after(bound);
     lookup->resolver.async_resolve(address.host, std::to_string(address.port),
                                    [lookup](boost::system::error_code ec, const auto& results) {
                                        lookup->ec = ec;
-                                       if (!ec && !results.empty()) lookup->found = results.begin()->endpoint();
+                                       for (const auto& result : results) lookup->found.emplace_back(result.endpoint());
                                        lookup->over.cancel();
                                    });
     co_await lookup->over.async_wait(as_result); // over, or cancelled by the answer
-    if (!lookup->found)
-        problem = lookup->ec ? address.host + ": " + lookup->ec.message()
-                             : address.host + " was not resolved in " + in_words(bound);
-    co_return lookup->found;
+    if (lookup->ec)
+        problem = address.host + ": " + lookup->ec.message();
+    else if (lookup->found.empty())
+        problem = address.host + " was not resolved in " + in_words(bound);
+    co_return std::move(lookup->found);
 }
 
-std::string connect_problem(const net::Address& address, boost::system::error_code ec) {
+std::string connect_problem(const net::Address& address, boost::system::error_code ec, Duration bound) {
+    if (ec == asio::error::timed_out) return "no connection in " + in_words(bound);
     if (ec == asio::error::connection_refused) return "connection refused";
     if (ec == boost::system::errc::no_such_file_or_directory) return address.path + " does not exist";
     return "cannot connect: " + ec.message();
@@ -72,18 +77,23 @@ std::string connect_problem(const net::Address& address, boost::system::error_co
 // Connect, ask, and read until the status is known. The socket is closed by the deadline, and by leaving.
 asio::awaitable<ProbeResult> ask(net::Address address, std::string request, Duration bound) {
     ProbeResult result;
-    const Instant begun = Clock::now();
-    const auto endpoint = co_await resolve(address, bound, result.problem);
-    if (!endpoint) co_return result;
+    const Instant until = Clock::now() + bound;
+    const auto endpoints = co_await resolve(address, bound, result.problem);
+    if (endpoints.empty()) co_return result;
     Socket socket(co_await asio::this_coro::executor);
-    const Deadline deadline(socket, bound - (Clock::now() - begun));
-
-    auto [connect_ec] = co_await socket.async_connect(*endpoint, as_result);
+    // A name may have an address that nobody listens on ("localhost" is two); each gets its share of the time.
+    boost::system::error_code connect_ec = asio::error::timed_out;
+    for (std::size_t i = 0; i < endpoints.size() && connect_ec; ++i) {
+        const Deadline share(socket, (until - Clock::now()) / static_cast<int>(endpoints.size() - i));
+        auto [ec] = co_await socket.async_connect(endpoints[i], as_result);
+        connect_ec = share.expired() ? asio::error::timed_out : ec;
+        if (connect_ec) socket = Socket(socket.get_executor());
+    }
     if (connect_ec) {
-        result.problem =
-            deadline.expired() ? "no connection in " + in_words(bound) : connect_problem(address, connect_ec);
+        result.problem = connect_problem(address, connect_ec, bound);
         co_return result;
     }
+    const Deadline deadline(socket, until - Clock::now());
     // An error of writing is not the end: who answers without reading closes its side, and the answer may be there. If
     // it is not, reading fails as well.
     co_await asio::async_write(socket, asio::buffer(request), as_result);

@@ -169,8 +169,8 @@ TEST_F(ProbeTest, nobody_there_is_told_in_words) {
     EXPECT_TRUE(result.problem.starts_with("no-such-host.invalid")) << result.problem;
 }
 
-TEST_F(ProbeTest, names_are_resolved) {
-    listen({.host = "127.0.0.1"});
+TEST_F(ProbeTest, names_are_resolved_and_each_of_their_addresses_tried) {
+    listen({.host = "127.0.0.1"}); // where localhost is ::1 first, nobody is there
     address.host = "localhost";
     EXPECT_TRUE(ask({"HTTP/1.1 200 OK\r\n\r\n"}, true).answered);
 }
