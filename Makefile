@@ -35,8 +35,9 @@ test-tsan: test-packages
 	@cmake --preset tsan >/dev/null
 	@cmake --build --preset tsan --target threaded_tests
 	@ctest --preset tsan -L net
-test-agent: venvs
-	@$(PYTHON) -m pytest -q agent/tests
+test-agent: test-packages
+	@python3 agent/tests/venvs.py >/dev/null
+	@build/venvs/runner/bin/python -m pytest -q -n 2 agent/tests
 test-e2e: build venvs
 	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -q tests/e2e
 test-e2e-asan: asan venvs
