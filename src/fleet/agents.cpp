@@ -86,8 +86,13 @@ void Pool::disconnected(Agent& agent, bool said_bye) {
     seats_.erase(seat);
     if (!worker || !generation || generation->agent.get() != &agent) return;
     generation->said_bye = said_bye;
-    // A process that we hold by pidfd tells its end by itself.
-    if (!generation->process && !generation->gone() && !context_->stopping) look_after(worker, generation);
+    if (generation->gone() || context_->stopping) return;
+    if (said_bye) accept(*generation, false); // it takes no more connections: its server was reloaded or scaled down
+    if (generation->process) return;          // held by pidfd: it tells its end by itself
+    if (generation->ending)
+        died(worker, generation); // it was told to end, and this is all that can be seen of it
+    else
+        look_after(worker, generation);
 }
 
 namespace {

@@ -18,6 +18,7 @@ namespace {
 
 constexpr Duration phase_a_deadline = 3s; // its pause is 50 ms; the rest is waiting for its turn
 constexpr Duration trace_start_deadline = 3s;
+constexpr Duration ping_deadline = 1s;
 constexpr int top_lines = 50;
 constexpr std::size_t largest_stacks_file = 1 << 20;
 
@@ -77,6 +78,7 @@ asio::awaitable<bool> Capture::ask(std::string command, boost::json::object args
     for (AgentFile& file : result.files) co_await keep(file.name, std::move(file.content));
     for (auto& [key, value] : result.data) incident_->details[key] = std::move(value);
     incident_->save_details();
+    silent_ = result.error == "deadline";
     if (!result.ok)
         missed(what, result.error == "deadline" ? "the agent did not answer in time" : result.error);
     else if (!result.error.empty())
@@ -153,11 +155,23 @@ asio::awaitable<void> Capture::phase_b(Duration bound) {
         spawn(pool_->context().control, "capture command",
               run_command(self, std::min(bound, pool_->settings().capture.command_timeout)));
     boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
-    if (generation_->agent && co_await ask("capture_b", std::move(args), bound, "the heap")) ++taken_;
+    if (co_await answers() && co_await ask("capture_b", std::move(args), bound, "the heap")) ++taken_;
     tracing_ = false;
     const auto command_done = [self] { return self->command_done_; };
     co_await until(command_done, std::max<Duration>(bound - (Clock::now() - begun), 0s));
     if (!generation_->gone()) co_await own_numbers("memory-drained.json");
+}
+
+// An agent that was silent may be silent still (a stopped process, C code that holds the GIL): then its deadline is not
+// waited for a second time. Now that its worker is drained it may also be back.
+asio::awaitable<bool> Capture::answers() {
+    const auto self = shared_from_this();
+    if (!generation_->agent) co_return false;
+    if (!silent_) co_return true;
+    boost::json::object nothing;
+    const CommandResult pong = co_await generation_->agent->command("ping", std::move(nothing), ping_deadline);
+    if (!pong.ok) incident_->note("its agent is silent still: the heap is not captured");
+    co_return pong.ok;
 }
 
 asio::awaitable<void> Capture::run_command(std::shared_ptr<Capture> self, Duration bound) {

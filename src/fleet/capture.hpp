@@ -35,6 +35,7 @@ public:
 private:
     boost::asio::awaitable<bool> ask(std::string command, boost::json::object args, Duration deadline,
                                      std::string what);
+    boost::asio::awaitable<bool> answers();
     boost::asio::awaitable<bool> keep(std::string name, std::string content);
     static boost::asio::awaitable<void> run_command(std::shared_ptr<Capture> self, Duration bound);
     boost::asio::awaitable<void> own_numbers(std::string name);
@@ -46,7 +47,7 @@ private:
     std::shared_ptr<Incident> incident_;
     std::int64_t room_ = 0; // bytes left of capture.max_size
     unsigned taken_ = 0, missed_ = 0;
-    bool allowed_ = false, tracing_ = false, command_done_ = false;
+    bool allowed_ = false, tracing_ = false, silent_ = false, command_done_ = false;
 };
 
 // The file that the agent's faulthandler writes to; read once, then removed. Empty where there is none.

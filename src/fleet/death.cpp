@@ -5,18 +5,17 @@
 namespace plimsoll::fleet {
 
 Death explain_death(const std::string& worker, const std::string& process, const std::optional<Exit>& exit,
-                    const std::optional<sense::Cgroup>& before, const std::optional<sense::Cgroup>& after,
+                    const std::optional<sense::Cgroup>& cgroup, std::optional<std::uint64_t> kills_now,
                     std::optional<Bytes> memory, unsigned in_flight) {
     Death death;
-    const bool killed = !exit || !exit->code; // a process that exited with a code was not killed by the kernel
-    const bool same_group = before && after && before->path == after->path;
-    death.out_of_memory = killed && (!exit || !exit->signal || *exit->signal == SIGKILL) && same_group &&
-                          before->oom_kills && after->oom_kills && *after->oom_kills > *before->oom_kills;
-    const std::string cause = exit ? exit->text() : "cause unknown";
-    death.verdict = worker + " (" + process + ") died: " + cause;
+    // The kernel kills with SIGKILL; where the signal is not known the risen count speaks for itself.
+    const bool unknown = !exit || (!exit->code && !exit->signal);
+    const bool killed = unknown || exit->signal == SIGKILL;
+    death.out_of_memory = killed && cgroup && cgroup->oom_kills && kills_now && *kills_now > *cgroup->oom_kills;
+    death.verdict = worker + " (" + process + ") died: " + (exit ? exit->text() : "cause unknown");
     if (death.out_of_memory) {
         death.verdict += ", killed by the kernel because its cgroup was out of memory";
-        if (after->limit) death.verdict += " (limit " + to_string(*after->limit) + ")";
+        if (cgroup->limit) death.verdict += " (limit " + to_string(*cgroup->limit) + ")";
     }
     if (memory) death.verdict += "; it last used " + to_string(*memory);
     death.verdict += in_flight == 0   ? "; no request was in flight"

@@ -13,9 +13,10 @@ struct Death {
     std::string verdict; // "app-2 (pid 12) was killed by the kernel: out of memory ..."
     bool out_of_memory = false;
 };
-// before, after: the cgroup that it lived in, as last seen and now. in_flight: requests that died with it.
+// cgroup: that it lived in, as last seen; kills_now: its count of out-of-memory kills after the death. in_flight: requests
+// that died with it.
 Death explain_death(const std::string& worker, const std::string& process, const std::optional<Exit>& exit,
-                    const std::optional<sense::Cgroup>& before, const std::optional<sense::Cgroup>& after,
+                    const std::optional<sense::Cgroup>& cgroup, std::optional<std::uint64_t> kills_now,
                     std::optional<Bytes> memory, unsigned in_flight);
 
 } // namespace plimsoll::fleet

@@ -1,5 +1,6 @@
 // How the pool learns that a worker died, and what it does then: the worker leaves net::Pool at once, so that no further
 // request is sent to a socket that nobody serves; the story is told when its cause is known.
+#include "fleet/capture.hpp"
 #include "fleet/death.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
@@ -96,23 +97,26 @@ asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr wor
         co_return;
     }
     ++self->deaths_;
-    const auto after = co_await self->monitor_->cgroup_now(generation->memory.cgroup);
+    const auto kills = co_await self->monitor_->oom_kills_now(generation->memory.cgroup);
     const auto used = generation->memory.anon ? generation->memory.anon : generation->memory.rss;
     const Death death = explain_death(worker->id, generation->name_of_process(), generation->exit,
-                                      generation->memory.cgroup, after, used, in_flight);
+                                      generation->memory.cgroup, kills, used, in_flight);
     const auto incident =
         self->context_->journal.open({self->settings_.name, worker->id, "death", death.verdict, generation->number});
     incident->note(death.verdict);
     if (generation->boot_failed) incident->note("it failed while it loaded the application");
     if (death.out_of_memory)
-        incident->note("the kernel's count of out-of-memory kills in " + after->path + " rose from " +
-                       std::to_string(*generation->memory.cgroup->oom_kills) + " to " +
-                       std::to_string(*after->oom_kills));
+        incident->note("the kernel's count of out-of-memory kills in " + generation->memory.cgroup->path +
+                       " rose from " + std::to_string(*generation->memory.cgroup->oom_kills) + " to " +
+                       std::to_string(*kills));
     incident->details["death"] = {
         {"code", nullptr}, {"signal", nullptr}, {"out_of_memory", death.out_of_memory}, {"in_flight", in_flight}};
     auto& told = incident->details["death"].as_object();
     if (generation->exit && generation->exit->code) told["code"] = *generation->exit->code;
     if (generation->exit && generation->exit->signal) told["signal"] = *generation->exit->signal;
+    std::string stacks = co_await take_stacks(*self->context_, generation->agent_pid());
+    if (!stacks.empty() && (co_await incident->add_file("stacks-end.txt", std::move(stacks))).empty())
+        incident->note("its faulthandler left the stacks of all threads: stacks-end.txt");
     // The place heals by itself: the story ends when its successor serves, or when nobody came.
     const auto healed = [self, worker, generation] {
         return self->context_->stopping || (worker->current != generation && worker->serves());

@@ -15,6 +15,7 @@ namespace plimsoll::fleet {
 namespace {
 
 constexpr std::size_t slow_threads = 2;
+constexpr Duration sweep_interval = std::chrono::minutes{1};
 constexpr Duration orphan_bound = std::chrono::seconds{10};
 constexpr Duration sharing_age = std::chrono::seconds{1};
 constexpr Duration smallest_sample_interval = std::chrono::milliseconds{250};
@@ -69,6 +70,17 @@ struct Fleet::Impl {
     std::map<std::string, unsigned> sharers; // by memory domain, counted once a second
     Instant sharers_counted{};
 };
+
+namespace {
+
+asio::awaitable<void> keep_house(std::shared_ptr<Context> context) {
+    while (!context->stopping) {
+        co_await pause(sweep_interval);
+        if (!context->stopping) co_await context->journal.sweep();
+    }
+}
+
+} // namespace
 
 // An agent may leave out its pool where only one can be meant.
 std::shared_ptr<Pool> Fleet::Impl::pool_of(const std::string& name, std::string& refusal) const {
@@ -172,6 +184,7 @@ std::string Fleet::start() {
         impl_->context->control_address = *local;
     else if (!addresses.empty())
         impl_->context->control_address = addresses.front();
+    spawn(impl_->context->control, "sweep", keep_house(impl_->context));
     std::vector<int> orphans = find_orphans(impl_->context->surroundings.run_dir);
     if (!orphans.empty())
         spawn(impl_->context->control, "orphans", end_orphans(impl_->context, std::move(orphans), orphan_bound));

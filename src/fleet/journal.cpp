@@ -111,6 +111,16 @@ std::shared_ptr<Incident> Journal::resume(std::string id, Incident::Facts facts)
     return incident;
 }
 
+asio::awaitable<void> Journal::sweep() {
+    auto call = [](store::IncidentStore& store) {
+        store.sweep();
+        return std::string{};
+    };
+    const auto desk = desk_;
+    const std::string problem = co_await desk->ask(std::move(call));
+    if (!problem.empty()) log::warn("incidents_not_swept", {{"why", problem}});
+}
+
 void Journal::publish(std::string event, boost::json::object what) {
     if (desk_->publish) desk_->publish(std::move(event), std::move(what));
 }

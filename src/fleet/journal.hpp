@@ -56,6 +56,7 @@ public:
     // One that an earlier life of this program left behind: its story goes on.
     std::shared_ptr<Incident> resume(std::string id, Incident::Facts facts);
     void publish(std::string event, boost::json::object what);
+    boost::asio::awaitable<void> sweep(); // the store's bounds of age and size
 
 private:
     std::shared_ptr<Incident::Desk> desk_;

@@ -94,9 +94,9 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
     const auto told = [self, generation] {
         return generation->ready || generation->gone() || !generation->agent || self->context_->stopping;
     };
-    // Listeners are open before the application is loaded: a probe would only wait in the backlog.
-    if (!co_await until(told, bound))
-        co_return Readiness{false, "its application was not loaded after " + seconds_text(bound)};
+    // Listeners are open before the application is loaded: a probe would only wait in the backlog. Half of the time, since
+    // an agent that cannot tell must not hide a worker that answers.
+    co_await until(told, bound / 2);
     move(*worker, *generation, WorkerState::warming);
     std::string problem = "no time was left for a request";
     Duration rest = first_probe_pause;

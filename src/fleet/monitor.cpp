@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <unistd.h>
-
 #include "fleet/pool.hpp"
 #include "fleet/process_tree.hpp"
 #include "fleet/recycler.hpp"
@@ -145,17 +143,15 @@ asio::awaitable<void> Monitor::look_closely(std::shared_ptr<Generation> generati
     if (look.cgroup) generation->memory.cgroup = look.cgroup;
 }
 
-asio::awaitable<std::optional<sense::Cgroup>> Monitor::cgroup_now(std::optional<sense::Cgroup> as_last_seen) {
-    if (!as_last_seen) co_return std::nullopt;
-    std::vector<int> witnesses = {::getpid()};
+asio::awaitable<std::optional<std::uint64_t>> Monitor::oom_kills_now(std::optional<sense::Cgroup> cgroup) {
+    if (!cgroup) co_return std::nullopt;
+    auto read = [reader = reader_, cgroup] { return reader->oom_kills(*cgroup); };
+    const auto kills = co_await offload(*pool_.context().threads, std::move(read));
+    // The next death is not explained by this one.
     for (const GenerationPtr& generation : alive(pool_))
-        if (generation->pid > 0 && witnesses.size() < 16) witnesses.push_back(generation->pid);
-    auto read = [reader = reader_, witnesses, path = as_last_seen->path]() -> std::optional<sense::Cgroup> {
-        for (const int pid : witnesses)
-            if (auto cgroup = reader->cgroup(pid); cgroup && cgroup->path == path) return cgroup;
-        return std::nullopt;
-    };
-    co_return co_await offload(*pool_.context().threads, std::move(read));
+        if (generation->memory.cgroup && generation->memory.cgroup->path == cgroup->path)
+            generation->memory.cgroup->oom_kills = kills;
+    co_return kills;
 }
 
 } // namespace plimsoll::fleet

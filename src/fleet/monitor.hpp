@@ -27,8 +27,8 @@ public:
     void take(Generation& generation, const Sample& sample);
     // The slow reading at once: on suspicion, and for the numbers of an incident.
     boost::asio::awaitable<void> look_closely(std::shared_ptr<Generation> generation);
-    // The same cgroup as seen through a process that still lives in it; nothing where none does.
-    boost::asio::awaitable<std::optional<sense::Cgroup>> cgroup_now(std::optional<sense::Cgroup> as_last_seen);
+    // Out-of-memory kills by now in the cgroup of one that died. Its siblings there start counting anew.
+    boost::asio::awaitable<std::optional<std::uint64_t>> oom_kills_now(std::optional<sense::Cgroup> cgroup);
 
 private:
     static boost::asio::awaitable<void> poll(std::shared_ptr<Pool> pool);

@@ -11,6 +11,12 @@ namespace plimsoll::fleet {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+constexpr Duration recycle_bound = 1s;
+
+} // namespace
+
 Pool::Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_ptr<net::Pool> net)
     : context_(std::move(context)), settings_(std::move(settings)), net_(std::move(net)),
       monitor_(std::make_unique<Monitor>(*this)), recycler_(std::make_unique<Recycler>(*this)) {}
@@ -52,6 +58,9 @@ asio::awaitable<void> Pool::stop() {
         for (const GenerationPtr& generation : {worker->current, worker->next})
             if (generation) accept(*generation, false);
     if (source_) co_await source_->stop();
+    // A recycle in flight tells its incident that it was abandoned.
+    const auto at_rest = [self] { return !self->recycler_->running(); };
+    co_await until(at_rest, recycle_bound);
     for (const WorkerPtr& worker : workers_)
         for (const GenerationPtr& generation : {worker->current, worker->next})
             if (generation) take_out(*generation);

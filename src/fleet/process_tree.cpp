@@ -1,6 +1,7 @@
 #include "fleet/process_tree.hpp"
 
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "sense/memory.hpp"
@@ -14,13 +15,17 @@ constexpr int deepest_ancestor = 16;
 
 } // namespace
 
+std::vector<int> children_of(int pid) {
+    const std::string of = std::to_string(pid);
+    std::ifstream in("/proc/" + of + "/task/" + of + "/children");
+    return {std::istream_iterator<int>(in), {}};
+}
+
 std::vector<int> process_tree(int pid) {
     std::vector<int> tree = {pid};
-    for (std::size_t i = 0; i < tree.size() && tree.size() < largest_tree; ++i) {
-        const std::string of = std::to_string(tree[i]);
-        std::ifstream children("/proc/" + of + "/task/" + of + "/children");
-        for (int child = 0; tree.size() < largest_tree && children >> child;) tree.push_back(child);
-    }
+    for (std::size_t i = 0; i < tree.size() && tree.size() < largest_tree; ++i)
+        for (const int child : children_of(tree[i])) tree.push_back(child);
+    if (tree.size() > largest_tree) tree.resize(largest_tree);
     return tree;
 }
 

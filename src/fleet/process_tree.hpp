@@ -6,6 +6,7 @@
 
 namespace plimsoll::fleet {
 
+std::vector<int> children_of(int pid);
 std::vector<int> process_tree(int pid);    // itself first; at most 64, deeper ones are left out
 bool descends_from(int pid, int ancestor); // itself counts
 

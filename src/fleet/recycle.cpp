@@ -48,6 +48,18 @@ Recycle::Recycle(std::shared_ptr<Pool> pool, WorkerPtr worker, RecycleCause caus
 
 asio::awaitable<void> Recycle::run() {
     const auto self = shared_from_this();
+    std::string broken;
+    try {
+        co_await steps();
+    } catch (const std::exception& e) {
+        broken = e.what();
+    }
+    // A pool that waited for ever for this one to end would never be recycled again.
+    if (worker_->in_recycle) over(Recycler::End::abandoned, "abandoned", worker_->id + " was not recycled: " + broken);
+}
+
+asio::awaitable<void> Recycle::steps() {
+    const auto self = shared_from_this();
     incident_->note(incident_->facts().verdict);
     mark("evidence");
     co_await take_evidence();

@@ -23,6 +23,7 @@ public:
     boost::asio::awaitable<void> run();
 
 private:
+    boost::asio::awaitable<void> steps();
     boost::asio::awaitable<void> take_evidence();
     boost::asio::awaitable<bool> start_successor(); // false: the recycle is over
     boost::asio::awaitable<bool> drain();

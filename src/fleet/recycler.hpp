@@ -28,6 +28,7 @@ public:
     void tick(Instant now); // after each round of readings
     ActionResult request(const WorkerPtr& worker, const std::string& why);
     bool recycles(const Worker& worker) const;
+    bool running() const { return planner_.running().has_value(); }
     void healed(); // a worker has become ready without our doing
     const std::string& alert() const;
     void describe(PoolView& view) const;

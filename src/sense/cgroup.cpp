@@ -57,6 +57,11 @@ std::optional<Bytes> working_set(std::optional<Bytes> usage, std::optional<std::
     return Bytes{std::max<std::int64_t>(0, usage->count - inactive)};
 }
 
+std::optional<std::uint64_t> oom_kills_in(const Cgroup& cgroup) {
+    const char* file = cgroup.version == Cgroup::Version::v1 ? "/memory.oom_control" : "/memory.events";
+    return flat_key(cgroup.path + file, "oom_kill");
+}
+
 // Calls visit(directory) for the cgroup and each of its ancestors within the mount, until it says stop.
 template <class Visit>
 void upwards(const std::string& mount, std::string path, Visit visit) {
@@ -82,7 +87,7 @@ std::optional<Cgroup> read_v1(const std::string& mount, const std::string& path)
     else
         upwards(mount, path,
                 [&](const std::string& at) { tighten(cgroup.limit, number(at + "/memory.limit_in_bytes")); });
-    cgroup.oom_kills = flat_key(cgroup.path + "/memory.oom_control", "oom_kill");
+    cgroup.oom_kills = oom_kills_in(cgroup);
     if (!cgroup.usage && !cgroup.limit) return std::nullopt;
     return cgroup;
 }
@@ -98,11 +103,13 @@ std::optional<Cgroup> read_v2(const std::string& mount, const std::string& path)
     });
     if (!cgroup.usage) return std::nullopt; // the root of a host, or no memory controller: there is nothing to go by
     cgroup.working_set = working_set(cgroup.usage, flat_key(cgroup.path + "/memory.stat", "inactive_file"));
-    cgroup.oom_kills = flat_key(cgroup.path + "/memory.events", "oom_kill");
+    cgroup.oom_kills = oom_kills_in(cgroup);
     return cgroup;
 }
 
 } // namespace
+
+std::optional<std::uint64_t> Reader::oom_kills(const Cgroup& cgroup) const { return oom_kills_in(cgroup); }
 
 std::optional<Cgroup> Reader::cgroup(int pid) const {
     const auto text = read_small_file(proc_ + "/" + std::to_string(pid) + "/cgroup");

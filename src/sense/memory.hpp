@@ -68,6 +68,8 @@ public:
     std::optional<Rollup> smaps_rollup(int pid) const;
     std::optional<ProcessStat> stat(int pid) const;
     std::optional<Cgroup> cgroup(int pid) const; // of the process; v2, v1 and hybrid hierarchies
+    // Out-of-memory kills in it by now: the process that was seen there may be one of them.
+    std::optional<std::uint64_t> oom_kills(const Cgroup& cgroup) const;
     std::optional<Host> host() const;
     std::optional<Pressure> pressure() const;
 

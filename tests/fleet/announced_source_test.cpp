@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 
@@ -182,6 +183,28 @@ TEST(GunicornSource, where_no_successor_can_come_first_the_worker_is_drained_fir
     EXPECT_NE(Stage::story(*incident).find("cannot be started first"), std::string::npos) << Stage::story(*incident);
     EXPECT_NE(incident->details.find("\"outcome\":\"done\""), std::string::npos) << Stage::story(*incident);
     EXPECT_EQ(stage.worker("app-1").generation, 2U);
+}
+
+TEST(GunicornSource, workers_without_an_agent_are_watched_and_reached_through_the_public_address) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2, {"--bind", "unix:{run_dir}/public.sock", "--no-agent"});
+    stage.pool().source.slots = 1;
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    for (const WorkerView& worker : stage.view().workers) {
+        EXPECT_FALSE(worker.addressable);
+        EXPECT_NE(worker.advice.find("plimsoll-agent"), std::string::npos) << worker.advice;
+    }
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-2").memory.anon.has_value(); }));
+    const auto before = pids(stage);
+    EXPECT_NE(std::ranges::find(before, std::atoi(stage.ask("/").c_str())), before.end());
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(incident->details.find("\"outcome\":\"done\""), std::string::npos) << Stage::story(*incident);
+    EXPECT_FALSE(alive(before[0]));
+    EXPECT_EQ(stage.worker("app-1").generation, 2U);
+    EXPECT_EQ(stage.net->stats().workers.at(0).slots, 2U);
 }
 
 TEST(GunicornSource, stopping_ends_the_arbiter_and_its_workers) {

@@ -1,9 +1,9 @@
 """A server of several workers for the fleet's tests, shaped like gunicorn with the agent's hooks: an arbiter that forks workers, each
 with a private listener that it announces; `successor`, `retire` and `cancel` as docs/agent-protocol.md has them.
 
-    arbiter.py --workers N [--broken FILE] [--order uvicorn]
+    arbiter.py --workers N [--broken FILE] [--order uvicorn] [--bind ADDRESS [--no-agent]]
 
-While FILE exists no worker can boot. Orders reach the arbiter through a pipe that its workers inherit.
+While FILE exists no worker can boot. With --bind the workers share a listener as well; with --no-agent they have no other. Orders reach the arbiter through a pipe that its workers inherit.
 """
 import argparse
 import json
@@ -31,6 +31,7 @@ class Arbiter:
         self.cancelled = set()
         self.read, self.write = os.pipe()
         self.hold_until = 0
+        self.public = app.listen(options.bind.replace("unix:", "", 1)) if options.bind else None
 
     def run(self):
         signal.signal(signal.SIGTERM, lambda *_: app.STOPPING.set())
@@ -78,6 +79,8 @@ class Arbiter:
             self.tell(pid, status, failed)
 
     def tell(self, pid, status, failed):
+        if self.options.no_agent:
+            return
         message = json.dumps({"type": "exited", "pid": pid, "status": status, "pool": os.environ.get("PLIMSOLL_POOL"),
                               "boot_failed": failed}).encode()
         try:
@@ -105,6 +108,9 @@ class Arbiter:
     def work(self):
         app.STOPPING.clear()
         signal.signal(signal.SIGTERM, lambda *_: app.STOPPING.set())
+        if self.options.no_agent:
+            app.serve(self.public)
+            return 0
         path = os.path.join(os.environ["PLIMSOLL_RUN_DIR"], "w%d.sock" % os.getpid())
         listener = app.listen(path)
         server = {"order": "gunicorn"}.get(self.options.order, self.options.order)
@@ -131,6 +137,8 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--broken")
     parser.add_argument("--order", default="gunicorn")
+    parser.add_argument("--bind")
+    parser.add_argument("--no-agent", action="store_true")
     Arbiter(parser.parse_args()).run()
 
 

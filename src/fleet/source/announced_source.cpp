@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "fleet/environment.hpp"
 #include "fleet/process_tree.hpp"
+#include "fleet/source/ending.hpp"
+#include "fleet/source/public_address.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -14,6 +17,9 @@ namespace {
 
 // A worker that left on purpose (its server was reloaded or scaled down) is not waited for as long as one that died.
 constexpr Duration wait_after_goodbye = 5s;
+constexpr Duration agents_wait = 5s; // a server's workers whose agents have not dialled by then have none
+constexpr Duration children_interval = 1s;
+constexpr const char* no_agent = "no agent dials from its workers: install plimsoll-agent in the Python that runs them";
 
 bool empty(const WorkerPtr& worker) { return !worker->current || worker->current->gone(); }
 
@@ -29,11 +35,20 @@ void give_address(Generation& generation, const Hello& hello) {
 } // namespace
 
 AnnouncedSource::AnnouncedSource(Pool& pool) : pool_(pool) {
-    if (!pool.settings().source.command.empty()) server_ = std::make_shared<Server>(pool);
+    if (pool.settings().source.command.empty()) return;
+    server_ = std::make_shared<Server>(pool);
+    const Placeholders values = {{"run_dir", pool.context().surroundings.run_dir}, {"pool", pool.settings().name}};
+    public_address_ = public_address(fill(pool.settings().source.command, values));
 }
 
 std::string AnnouncedSource::start() {
-    if (server_) return server_->start();
+    if (server_) {
+        const std::string why_not = server_->start();
+        if (why_not.empty())
+            spawn(pool_.context().control, "children of " + pool_.settings().name,
+                  look_for_children(pool_.shared_from_this(), this));
+        return why_not;
+    }
     log::info("awaiting_agents", {{"pool", pool_.settings().name}, {"control", pool_.context().control_address}});
     return {};
 }
@@ -46,6 +61,7 @@ asio::awaitable<void> AnnouncedSource::stop() {
 void AnnouncedSource::vacated(WorkerPtr worker) {
     const bool on_purpose = worker->current && worker->current->said_bye;
     pool_.forget_place(worker, on_purpose ? wait_after_goodbye : pool_.settings().recycle.ready_timeout);
+    mind_the_door();
 }
 
 std::string AnnouncedSource::refuse(const Hello& hello) {
@@ -55,16 +71,27 @@ std::string AnnouncedSource::refuse(const Hello& hello) {
            " is none of its workers";
 }
 
+// The first empty place, or that of a worker of the same server whose agent is silent and whose process is not visible:
+// its server would not have forked this one if that one lived.
+WorkerPtr AnnouncedSource::place_for(const Hello* hello) {
+    auto& workers = pool_.workers();
+    const auto place = std::ranges::find_if(workers, [](const WorkerPtr& worker) { return empty(worker); });
+    if (place != workers.end()) return *place;
+    const auto silent = std::ranges::find_if(workers, [hello](const WorkerPtr& worker) {
+        const GenerationPtr& generation = worker->current;
+        return hello && !generation->process && generation->agent && !generation->agent->connected() &&
+               same_server(generation->agent->hello(), *hello);
+    });
+    if (silent == workers.end()) return pool_.add_worker();
+    const WorkerPtr worker = *silent;
+    pool_.died(worker, worker->current);
+    return worker;
+}
+
 void AnnouncedSource::connected(std::shared_ptr<Agent> agent) {
-    WorkerPtr worker;
+    heard_of_agents_ = true;
     const bool awaited = awaited_ && !awaited_->arrived;
-    if (awaited) {
-        worker = awaited_->worker;
-    } else {
-        auto& workers = pool_.workers();
-        const auto place = std::ranges::find_if(workers, [](const WorkerPtr& w) { return empty(w); });
-        worker = place == workers.end() ? pool_.add_worker() : *place;
-    }
+    const WorkerPtr worker = awaited ? awaited_->worker : place_for(&agent->hello());
     const GenerationPtr generation = pool_.new_generation(*worker);
     give_address(*generation, agent->hello());
     pool_.bind(worker, generation, agent);
@@ -77,6 +104,71 @@ void AnnouncedSource::connected(std::shared_ptr<Agent> agent) {
         awaited_->arrived = generation;
     else
         pool_.install(worker, generation);
+}
+
+// One that failed before its agent could say a word. Its server tries again, with pauses.
+void AnnouncedSource::exited(const Exited& word) {
+    if (word.boot_failed && pool_.served_once())
+        pool_.set_alert("a new worker failed while it loaded the application; the others serve on");
+}
+
+void AnnouncedSource::serves(const WorkerPtr& worker, const GenerationPtr& generation) {
+    if (generation->address) return;
+    log::warn("worker_not_addressable",
+              {{"pool", pool_.settings().name}, {"worker", worker->id}, {"advice", generation->advice}});
+    mind_the_door();
+}
+
+// All workers without an address of their own share the public one: as one endpoint with the slots of all of them.
+void AnnouncedSource::mind_the_door() {
+    if (!public_address_) return;
+    unsigned slots = 0;
+    for (const WorkerPtr& worker : pool_.workers())
+        if (worker->current && !worker->current->address && takes_requests(worker->current->state))
+            slots += std::max(1U, worker->current->slots);
+    if (slots == 0) {
+        if (door_ != 0) pool_.net().remove(door_);
+        door_ = 0;
+        return;
+    }
+    if (door_ == 0) {
+        net::Endpoint endpoint;
+        endpoint.worker = pool_.settings().name;
+        endpoint.address = *public_address_;
+        endpoint.keep_alive = false; // a connection that is kept belongs to one worker, and nobody knows to which
+        door_ = pool_.net().add(std::move(endpoint), slots);
+        pool_.net().accept(door_, true);
+    }
+    pool_.net().set_slots(door_, slots);
+}
+
+asio::awaitable<void> AnnouncedSource::look_for_children(std::shared_ptr<Pool> pool, AnnouncedSource* self) {
+    const auto settled = [pool, self] { return pool->context().stopping || self->heard_of_agents_; };
+    Duration rest = agents_wait;
+    while (!co_await until(settled, rest)) {
+        self->adopt_children();
+        rest = children_interval;
+    }
+}
+
+void AnnouncedSource::adopt_children() {
+    if (!server_->runs()) return;
+    for (const int pid : children_of(server_->pid())) {
+        const auto known = [pid](const WorkerPtr& worker) {
+            return worker->current && !worker->current->gone() && worker->current->pid == pid;
+        };
+        if (std::ranges::any_of(pool_.workers(), known)) continue;
+        std::string why_not;
+        auto process = Process::attach(pool_.context().control, pid, server_->pid(), why_not);
+        if (!process) continue; // it has ended in the meantime
+        const WorkerPtr worker = place_for(nullptr);
+        const GenerationPtr generation = pool_.new_generation(*worker);
+        generation->pid = pid;
+        generation->process = std::move(process);
+        generation->advice = no_agent;
+        pool_.watch(worker, generation);
+        pool_.install(worker, generation);
+    }
 }
 
 // Our own server ended with us; one of somebody else's may have lost the worker, or not yet.

@@ -7,9 +7,13 @@
 //        '--> a new place
 //
 // What differs between servers is how one worker of theirs is replaced.
+//
+// Workers without an agent (a Python that ignores PYTHONPATH, say) are found among the children of a server of ours: their
+// memory is watched and SIGTERM alone recycles them; requests reach all of them through the server's public address.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fleet/pool.hpp"
@@ -27,6 +31,8 @@ public:
     void vacated(WorkerPtr worker) override;
     std::string refuse(const Hello& hello) override;
     void connected(std::shared_ptr<Agent> agent) override;
+    void exited(const Exited& word) override;
+    void serves(const WorkerPtr& worker, const GenerationPtr& generation) override;
     boost::asio::awaitable<std::string> settle(LeftOver left) override;
 
 protected:
@@ -39,7 +45,15 @@ protected:
     std::shared_ptr<Awaited> awaited_;
 
 private:
-    std::shared_ptr<Server> server_; // null: somebody else's
+    WorkerPtr place_for(const Hello* hello);
+    static boost::asio::awaitable<void> look_for_children(std::shared_ptr<Pool> pool, AnnouncedSource* self);
+    void adopt_children();
+    void mind_the_door();
+
+    std::shared_ptr<Server> server_;             // null: somebody else's
+    std::optional<net::Address> public_address_; // of our own server, where its command says it
+    WorkerKey door_ = 0;                         // in net::Pool, while some worker has no address of its own
+    bool heard_of_agents_ = false;
 };
 
 } // namespace plimsoll::fleet

@@ -180,7 +180,9 @@ std::string CommandSource::refuse(const Hello& hello) {
 
 void CommandSource::connected(std::shared_ptr<Agent> agent) {
     const auto [worker, generation] = owner(agent->hello());
-    if (worker) pool_.bind(worker, generation, agent);
+    if (!worker) return;
+    pool_.bind(worker, generation, agent);
+    generation->ready = true; // we gave it its address: an answer there is all that readiness needs
 }
 
 asio::awaitable<std::string> CommandSource::settle(LeftOver) {

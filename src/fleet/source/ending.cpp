@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "fleet/wait.hpp"
+#include "sense/memory.hpp"
 
 namespace plimsoll::fleet {
 
@@ -18,11 +19,11 @@ struct Rung {
 };
 constexpr Rung ladder[] = {{SIGTERM, "SIGTERM"}, {SIGABRT, "SIGABRT"}, {SIGKILL, "SIGKILL"}};
 
+} // namespace
+
 bool same_server(const Hello& a, const Hello& b) {
     return a.ppid == b.ppid && a.host == b.host && a.pid_namespace == b.pid_namespace;
 }
-
-} // namespace
 
 std::shared_ptr<Agent> agent_beside(Pool& pool, const Generation& generation) {
     if (!generation.agent) return nullptr;
@@ -48,9 +49,22 @@ asio::awaitable<std::string> send_signal(std::shared_ptr<Pool> pool, GenerationP
     co_return result.ok ? std::string{} : "its agent did not pass the signal on: " + result.error;
 }
 
+namespace {
+
+bool is_stopped(const Generation& generation) {
+    const auto stat = generation.pid > 0 ? sense::Reader().stat(generation.pid) : std::nullopt;
+    return stat && stat->state == 'T';
+}
+
+} // namespace
+
 asio::awaitable<bool> end_by_signals(std::shared_ptr<Pool> pool, GenerationPtr generation, bool told, Said said) {
     const Duration bound = pool->settings().recycle.end_timeout;
     const auto gone = [generation] { return generation->gone(); };
+    if (is_stopped(*generation)) {
+        said("it was stopped: SIGCONT, so that it can end in an orderly way");
+        co_await send_signal(pool, generation, SIGCONT);
+    }
     for (const Rung& rung : ladder) {
         if (generation->gone()) co_return true;
         if (rung.signal != SIGTERM) said("it did not end in time: " + std::string(rung.name));

@@ -12,6 +12,8 @@
 
 namespace plimsoll::fleet {
 
+bool same_server(const Hello& a, const Hello& b); // workers of one arbiter or supervisor
+
 // A connected agent under the same server as this generation, which is asked last; null: none.
 std::shared_ptr<Agent> agent_beside(Pool& pool, const Generation& generation);
 

@@ -68,7 +68,10 @@ asio::awaitable<bool> GunicornSource::retire(WorkerPtr worker, GenerationPtr gen
 }
 
 void GunicornSource::exited(const Exited& word) {
-    if (awaited_ && !awaited_->arrived && word.boot_failed) boot_failed_ = true;
+    if (awaited_ && !awaited_->arrived && word.boot_failed)
+        boot_failed_ = true;
+    else
+        AnnouncedSource::exited(word);
 }
 
 // The arbiter still holds the mark of the worker that was to go: either its successor has come, then it goes; or not, then

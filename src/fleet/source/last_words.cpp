@@ -31,6 +31,18 @@ bool is_exception(std::string_view line) {
     return dotted && (name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Exit"));
 }
 
+// What follows the indented lines of the last traceback: its exception, whatever it is called.
+std::string_view end_of_traceback(const std::vector<std::string_view>& lines) {
+    std::string_view found;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        if (!lines[i].starts_with("Traceback (most recent call last)")) continue;
+        std::size_t end = i + 1;
+        while (end < lines.size() && lines[end].front() == ' ') ++end;
+        if (end < lines.size()) found = lines[end];
+    }
+    return found;
+}
+
 bool is_error(std::string_view line) {
     return line.find("[ERROR]") != std::string_view::npos || line.find("rror: ") != std::string_view::npos ||
            line.starts_with("ERROR");
@@ -40,6 +52,7 @@ bool is_error(std::string_view line) {
 
 std::string last_words(std::string_view output) {
     const auto lines = lines_of(output);
+    if (const auto exception = end_of_traceback(lines); !exception.empty()) return std::string(exception);
     for (auto line = lines.rbegin(); line != lines.rend(); ++line)
         if (is_exception(*line)) return std::string(*line);
     for (auto line = lines.rbegin(); line != lines.rend(); ++line)
