@@ -157,6 +157,7 @@ TEST_F(AgentServerTest, a_connection_cut_at_any_byte_harms_nobody) {
 }
 
 TEST_F(AgentServerTest, an_oversize_frame_ends_the_connection) {
+    settings.hello_timeout = 60s; // so that it is the size that ends it
     ASSERT_EQ(start(), "");
     auto stranger = dial(); // before the hello little is taken
     stranger.raw(std::string("\x00\x00\x40\x01", 4));

@@ -285,6 +285,16 @@ TEST_F(ProcessTest, an_ended_child_is_reaped_while_it_is_held) {
     child->kill_group(SIGKILL); // does nothing: the number may be a stranger's
 }
 
+TEST_F(ProcessTest, output_is_whole_as_soon_as_the_end_is_known) {
+    auto child = shell("echo last words");
+    siginfo_t info{};
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child->pid()), &info, WEXITED | WNOWAIT),
+              0); // nothing was read meanwhile
+    EXPECT_EQ(child->output(), "");
+    EXPECT_TRUE(ended(*child, 0s));
+    EXPECT_EQ(child->output(), "last words\n");
+}
+
 TEST_F(ProcessTest, captured_output_is_bounded_at_its_start) {
     command.max_output = 100_KiB;
     auto child = shell("head -c 1000000 /dev/zero | tr '\\0' a; echo end");
