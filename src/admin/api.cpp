@@ -196,7 +196,8 @@ Answer Api::status(const Request&, const Names&) const {
         if (store != nullptr) {
             const auto problem = store->problem();
             status["store"] = json::object{{"incidents", store->count()},
-                                           {"problem", problem.empty() ? json::value(nullptr) : json::value(problem)}};
+                                           {"problem", problem.empty() ? json::value(nullptr) : json::value(problem)},
+                                           {"warnings", json::value_from(store->warnings())}};
         }
         const auto self = read_self();
         status["memory"] = json::object{{"rss_bytes", self.rss ? json::value(self.rss->count) : json::value(nullptr)}};

@@ -71,7 +71,7 @@ TEST_F(api, status_sums_up) {
     EXPECT_EQ(text_at(status, "/traffic/server_errors"), "4");
     EXPECT_EQ(text_at(status, "/traffic/refusals"), "3") << "what shadow would have refused was not refused";
     EXPECT_EQ(text_at(status, "/pools/0/worker_count"), "2");
-    EXPECT_EQ(text_at(status, "/store/problem"), "null");
+    EXPECT_EQ(text_at(status, "/store"), R"({"incidents":0,"problem":null,"warnings":[]})");
 }
 
 TEST_F(api, what_is_not_there_is_404_with_one_line) {
