@@ -123,10 +123,14 @@ class Demo:
             paint("%s -> %s" % (mib(recycle["memory_before"]), mib(recycle["memory_after"])), "1"), recycle["lost"], incident["id"]))
         if incident["types"]:
             top = incident["types"][0]
-            said = "grew most: %s %s (%s)" % (paint(top["type"], "33"), "{:+,}".format(top["delta"]), mib(top["bytes"]))
+            said = "grew most: %s %s" % (paint(top["type"], "33"), "{:+,}".format(top["delta"]))
             if incident["lines"]:
                 line = incident["lines"][0]
                 said += "; allocated at %s:%s" % (Path(line["file"]).name, line["line"])
+            # "shop.orders.OrderLine: shop.orders._recent (dict, 702 items) -> ...": what holds it stands first.
+            paths = [held[len(top["type"]) + 2:] for held in incident["retainers"] if held.startswith(top["type"] + ": ")]
+            if paths:
+                said += "; kept by " + paint(paths[0].partition(" -> ")[0], "33")
             print("      " + said)
 
     def summary(self):

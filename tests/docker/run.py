@@ -30,7 +30,8 @@ from traffic import Customers  # noqa: E402
 
 SKIPPED = 77
 BASE = "debian:bookworm-slim"
-RUNTIME = ["ca-certificates", "libboost-json1.81.0", "libprometheus-cpp-core1.0", "libspdlog1.10", "libsqlite3-0", "libssl3", "python3-venv"]
+RUNTIME = ["ca-certificates", "libboost-json1.81.0", "libprometheus-cpp-core1.0", "libspdlog1.10", "libsqlite3-0", "libssl3",
+           "libtomlplusplus3", "python3-venv"]
 
 
 def skip(why):
@@ -182,7 +183,7 @@ def drive(composition):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--binary", default="build/release/plimsoll", help="a binary within the repository to put into the image")
+    parser.add_argument("--binary", default=str(ROOT / "build" / "release" / "plimsoll"), help="the binary to put into the image")
     parser.add_argument("--from-source", action="store_true", help="build it in the image, as a user would (many minutes)")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -190,9 +191,12 @@ def main():
     missing = [program for program in ("dockerd", "docker", "docker-compose", "debootstrap") if not shutil.which(program)]
     if missing:
         skip("%s not installed (apt-get install docker.io docker-compose debootstrap)" % ", ".join(missing))
-    prebuilt = "" if options.from_source else options.binary
-    if prebuilt and not (ROOT / prebuilt).exists():
-        sys.exit("%s is not built: run make" % prebuilt)
+    prebuilt = "" if options.from_source else "build/docker/plimsoll"
+    if prebuilt:
+        if not Path(options.binary).exists():
+            sys.exit("%s is not built: run make" % options.binary)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        shutil.copy(options.binary, ROOT / prebuilt)
 
     tar, engine = base_image(), Engine()
     began = time.monotonic()

@@ -41,7 +41,7 @@ def test_a_killed_worker_fails_only_what_was_in_flight_on_it(plimsoll, kind, slo
     said = verdict(load, proxy.ledger)
     print(said)
     assert not said.torn and not said.unexecuted, str(said)
-    assert len(said.failed) <= slots * kills, str(said)
+    assert len(said.failed) + len(said.cut) <= slots * kills, str(said)
     assert all(failure.status == 502 for failure in said.failed), str(said)
     assert all(len(failure.reason) > len("502 ") for failure in said.failed), str(said)
     assert all(failure.method == "POST" for failure in said.failed), "an idempotent request was not retried: %s" % said
@@ -82,7 +82,7 @@ def test_a_stopped_worker_is_recycled(plimsoll):
     os.kill(target["pid"], signal.SIGSTOP)
     incident = proxy.recycle(target["id"])
     assert incident["recycle"]["outcome"] == "done", story(incident)
-    assert "KILL" in story(incident), story(incident)
+    assert "SIGCONT" in story(incident) or "KILL" in story(incident), story(incident)
     assert not processes.alive(target["pid"])
     proxy.wait_serving(3)
     with Load(proxy.address, connections=8) as load:
@@ -106,7 +106,7 @@ def test_a_worker_that_holds_the_gil_still_gives_its_stacks(plimsoll):
     proxy = plimsoll(fleet("sync", workers=3, app="faulty:wsgi", recycle=QUICK)).start()
     proxy.wait_serving(3)
     answers = []
-    stuck = threading.Thread(target=lambda: answers.append(proxy.get("/hold-the-gil", timeout=90)))
+    stuck = threading.Thread(target=lambda: answers.append(proxy.get("/hold-the-gil", method="POST", timeout=90)))   # a GET is tried again
     stuck.start()
     busy = until(lambda: [worker for worker in proxy.admin.workers() if worker["in_flight"]], 5, "the request has begun")[0]
     incident = proxy.recycle(busy["id"])

@@ -82,7 +82,7 @@ def again(server, good, identity, size, body):
 FAULTS = {
     "hangs_up": (lambda server, good, *_: None, "failed"),
     "answers_502": (lambda *_: b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\n\r\ndied", "failed"),
-    "cuts_the_body_short": (lambda server, good, identity, size, body: whole(identity, size, body, 999_999), "torn"),
+    "cuts_the_body_short": (lambda server, good, identity, size, body: whole(identity, size, body, 999_999), "cut"),
     "flips_a_byte": (lambda server, good, *_: good[:-1] + bytes([good[-1] ^ 1]), "torn"),
     "answers_another_request": (lambda server, good, identity, size, body: whole("9-9-9", size, body), "torn"),
     "loses_a_byte_of_the_upload": (lambda server, good, identity, size, body: whole(identity, size, body[:-1] or b"x"), "torn"),

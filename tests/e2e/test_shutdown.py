@@ -53,7 +53,7 @@ def test_every_line_of_a_json_log_is_an_object_with_its_event(plimsoll):
     proxy.configure({**fleet("sync", workers=2), "log": {"level": "debug", "format": "json", "file": str(log), "access": True}})
     proxy.start()
     proxy.recycle(proxy.wait_serving(2)[0]["id"])
-    proxy.get('/echo/"quoted"?size=1')
+    proxy.get("/echo/1?size=1", fields={"User-Agent": 'quotes " and \\ and \t tabs'})
     proxy.process.send_signal(signal.SIGUSR1)
     proxy.stop()
     lines = [json.loads(line) for line in log.read_text().splitlines()]

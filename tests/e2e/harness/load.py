@@ -6,8 +6,8 @@ of it, and only then sends the next.
         load.run_until(requests=12_000)
     verdict(load, ledger_directory).check()
 
-Failed: no answer, or another status than 200. Torn: an answer that is not the one that was asked for, byte by byte, or bytes
-that nobody asked for. Duplicated: executed more often than sent. The last is read from what the application wrote down.
+Failed: no answer, or another status than 200. Cut: an answer that began and did not end. Torn: an answer that is not the one that
+was asked for, byte by byte, or bytes that nobody asked for. Duplicated: executed more often than sent. The last is read from what the application wrote down.
 """
 import asyncio
 import collections
@@ -140,7 +140,7 @@ class Load:
             except asyncio.TimeoutError:
                 failure = Failure(request, "failed", "no answer in %d s" % self.timeout)
             except Torn as reason:
-                failure = Failure(request, "torn" if wire.buffer or "body" in str(reason) or "chunk" in str(reason) else "failed", str(reason))
+                failure = Failure(request, self.kind_of(wire, str(reason)), str(reason))
             except OSError as reason:
                 failure = Failure(request, "failed", "connect: %s" % reason)
             if failure:
@@ -155,6 +155,12 @@ class Load:
                 wire = None
         if wire:
             wire.transport.abort()
+
+    @staticmethod
+    def kind_of(wire, reason):
+        if not wire.ended or wire.ended not in reason:
+            return "torn"                                      # it broke HTTP while the connection was there
+        return "cut" if wire.buffer or "reading the head" not in reason else "failed"
 
     async def exchange(self, wire, request):
         wire.transport.write(request.bytes())
@@ -181,6 +187,7 @@ class Verdict:
         self.requests = load.requests
         self.failures = load.failures
         self.failed = [failure for failure in load.failures if failure.kind == "failed"]
+        self.cut = [failure for failure in load.failures if failure.kind == "cut"]
         self.torn = [failure for failure in load.failures if failure.kind == "torn"]
         self.duplicated = sorted(identity for identity, times in executed.items() if times > 1)
         self.unexecuted = sorted(identity for identity in load.answered if identity not in executed)
@@ -189,8 +196,8 @@ class Verdict:
                                  any(failure.identity == identity and failure.method == "POST" for failure in load.failures)]
 
     def __str__(self):
-        text = "%d requests: %d failed, %d torn, %d duplicated, %d answered but never executed" % (
-            self.requests, len(self.failed), len(self.torn), len(self.duplicated), len(self.unexecuted))
+        text = "%d requests: %d failed, %d cut, %d torn, %d duplicated, %d answered but never executed" % (
+            self.requests, len(self.failed), len(self.cut), len(self.torn), len(self.duplicated), len(self.unexecuted))
         reasons = collections.Counter("%s: %s" % (failure.kind, failure.reason) for failure in self.failures)
         for reason, times in reasons.most_common(8):
             text += "\n    %d x %s" % (times, reason)
