@@ -225,6 +225,7 @@ void Recycler::finished(const WorkerPtr& worker, RecycleCause cause, End end, co
         worker->last_cause = cause;
         worker->not_improved.reset();
         worker->alert.clear();
+        pool_.set_alert({}); // a successor serves: what was wrong with the one before is mended
     }
 }
 

@@ -20,6 +20,13 @@ TEST(LastWords, the_exception_says_more_than_what_the_server_says_afterwards) {
         "ModuleNotFoundError: No module named 'app'");
 }
 
+TEST(LastWords, an_application_that_is_not_where_it_should_be_is_named) {
+    EXPECT_EQ(last_words("[2026] [12] [INFO] Booting worker\nFailed to find attribute 'application' in 'app'.\n"
+                         "[2026] [1] [ERROR] Worker (pid:12) exited with code 4.\n"
+                         "[2026] [1] [ERROR] Reason: App failed to load.\n"),
+              "Failed to find attribute 'application' in 'app'.");
+}
+
 TEST(LastWords, else_its_last_error_else_its_last_line) {
     EXPECT_EQ(last_words("[ERROR] Connection in use: ('127.0.0.1', 8000)\nbye\n"),
               "[ERROR] Connection in use: ('127.0.0.1', 8000)");

@@ -43,6 +43,12 @@ std::string_view end_of_traceback(const std::vector<std::string_view>& lines) {
     return found;
 }
 
+// gunicorn's word for an application that is not where it should be: "Failed to find attribute 'app' in 'shop'." What it
+// logs as errors afterwards ("Reason: App failed to load.") says less.
+bool is_failed_load(std::string_view line) {
+    return line.starts_with("Failed to find ") || line.starts_with("Failed to parse ");
+}
+
 bool is_error(std::string_view line) {
     return line.find("[ERROR]") != std::string_view::npos || line.find("rror: ") != std::string_view::npos ||
            line.starts_with("ERROR");
@@ -54,7 +60,7 @@ std::string last_words(std::string_view output) {
     const auto lines = lines_of(output);
     if (const auto exception = end_of_traceback(lines); !exception.empty()) return std::string(exception);
     for (auto line = lines.rbegin(); line != lines.rend(); ++line)
-        if (is_exception(*line)) return std::string(*line);
+        if (is_exception(*line) || is_failed_load(*line)) return std::string(*line);
     for (auto line = lines.rbegin(); line != lines.rend(); ++line)
         if (is_error(*line)) return std::string(*line);
     return lines.empty() ? std::string{} : std::string(lines.back());
