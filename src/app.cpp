@@ -78,7 +78,9 @@ struct App::Impl {
         if (failure = fleet->start(); !failure.empty()) return;
         admin.emplace(control, slow, admin_settings(), backend());
         if (failure = admin->start(); !failure.empty()) return;
-        if (!store.problem().empty()) log::warn("store_in_memory_only", {{"problem", store.problem()}});
+        if (const std::string problem = store.problem(); !problem.empty())
+            log::warn("store_in_memory_only", {{"problem", problem}});
+        for (const std::string& warning : store.warnings()) log::warn("store_warning", {{"warning", warning}});
         for (const std::string& id : store.abandoned()) log::warn("incident_abandoned", {{"incident", id}});
         await_signal();
         started = true;
@@ -154,6 +156,7 @@ struct App::Impl {
         if (!result.problems.empty()) {
             for (const config::Problem& problem : result.problems)
                 log::error("reload_refused", {{"problem", config::to_string(problem)}});
+            tell_reload(result);
             return result;
         }
         result.changes = config::diff(config, parsed.config);
@@ -161,11 +164,20 @@ struct App::Impl {
         for (const config::Change& change : result.changes)
             log::info("config_changed", {{"change", config::to_string(change)}});
         log::info("reloaded", {{"changes", result.changes.size()}});
+        tell_reload(result);
         return result;
     }
 
+    void tell_reload(const admin::Reload& result) {
+        if (!admin) return;
+        admin->publish("reload", {{"ok", result.problems.empty()},
+                                  {"changes", result.changes.size()},
+                                  {"problems", result.problems.size()}});
+    }
+
     void take_over(const config::Config& next) {
-        log::start(next.log);
+        if (const std::string problem = log::start(next.log); !problem.empty())
+            log::error("log_not_changed", {{"problem", problem}});
         for (const config::Pool& pool : next.pools)
             if (const auto running = pools.find(pool.name); running != pools.end()) running->second->configure(pool);
         fleet->apply(next);
@@ -221,8 +233,8 @@ struct App::Impl {
     }
 
     int run() {
-        log::start(options.embedded ? quiet(config.log) : config.log);
-        start();
+        failure = log::start(options.embedded ? quiet(config.log) : config.log);
+        if (failure.empty()) start();
         if (started) {
             log::info(
                 "started",
