@@ -15,22 +15,22 @@ namespace plimsoll::fleet {
 using WallTime = std::chrono::system_clock::time_point;
 
 struct MemoryView {
-    std::optional<Bytes> anon, rss, pss, uss, limit;       // unset: unknown, never zero
-    std::optional<double> pressure;                        // anon (or rss) / limit
+    std::optional<Bytes> anon, rss, pss, uss, limit; // unset: unknown, never zero
+    std::optional<double> pressure;                  // anon (or rss) / limit
     std::optional<WallTime> taken_at;
-    std::string source;                                    // "proc", "agent", "cgroup", "none"
+    std::string source; // "proc", "agent", "cgroup", "none"
 };
 struct AgentView {
     bool connected = false;
-    std::string server, python, version;                   // "gunicorn 23.0.0 sync", "3.11.7", "0.1.0"
+    std::string server, python, version; // "gunicorn 23.0.0 sync", "3.11.7", "0.1.0"
 };
 struct WorkerView {
-    std::string id, pool, address;                         // "app-1"; the id is the place, the same over generations
+    std::string id, pool, address; // "app-1"; the id is the place, the same over generations
     std::optional<int> pid;
     unsigned generation = 1;
-    std::string state;                                     // starting warming serving suspect draining capturing ending stuck failed
+    std::string state; // starting warming serving suspect draining capturing ending stuck failed
     bool addressable = true;
-    std::string advice;                                    // where not addressable: the one line that would fix it
+    std::string advice; // where not addressable: the one line that would fix it
     WallTime started_at{};
     std::uint64_t requests = 0;
     unsigned in_flight = 0, slots = 0;
@@ -42,8 +42,8 @@ struct PoolView {
     std::size_t queued = 0;
     unsigned serving = 0, min_serving = 0;
     std::vector<WorkerView> workers;
-    std::optional<std::string> alert;                      // why recycling stopped, if it did
-    std::string recycling;                                 // id of the worker being recycled, or empty
+    std::optional<std::string> alert; // why recycling stopped, if it did
+    std::string recycling;            // id of the worker being recycled, or empty
     unsigned recycles_last_hour = 0, max_per_hour = 0;
     std::uint64_t recycles_ok = 0, recycles_failed = 0, captures_ok = 0, captures_failed = 0, deaths = 0;
 };
@@ -51,8 +51,8 @@ struct PoolView {
 // What an operator's action came to. status is the HTTP status: 202, 404, 409, 429.
 struct ActionResult {
     int status = 202;
-    std::string incident;                                  // 202, where one was opened
-    std::string reason;                                    // otherwise
+    std::string incident; // 202, where one was opened
+    std::string reason;   // otherwise
     std::optional<Duration> retry_after;
 };
 

@@ -22,11 +22,11 @@ enum class Protocol : std::uint8_t { http, uwsgi };
 // One generation of one worker. Stays valid, at the same place in memory, while a Permit for it is held.
 struct Endpoint {
     WorkerKey key = 0;
-    std::string worker;                                    // its id in status, logs and metrics: "app-1"
+    std::string worker; // its id in status, logs and metrics: "app-1"
     Address address;
     Protocol protocol = Protocol::http;
-    bool keep_alive = true;                                // false: one request a connection (gunicorn sync, uwsgi)
-    Duration idle_time = std::chrono::milliseconds{1500};  // how long a pooled connection may rest
+    bool keep_alive = true;                               // false: one request a connection (gunicorn sync, uwsgi)
+    Duration idle_time = std::chrono::milliseconds{1500}; // how long a pooled connection may rest
 };
 
 class Pool;
@@ -41,7 +41,7 @@ public:
     ~Permit();
     explicit operator bool() const { return pool_ != nullptr; }
     const Endpoint& endpoint() const { return *endpoint_; }
-    void finish(Outcome outcome);                          // gives the slot back; afterwards empty
+    void finish(Outcome outcome); // gives the slot back; afterwards empty
 
 private:
     Pool* pool_ = nullptr;
@@ -51,6 +51,7 @@ private:
 struct Waiter {
     // Called at most once, on any thread, without the lock: granted (a permit) or refused with a reason.
     virtual void wake(Permit permit, Reason reason) = 0;
+
 protected:
     ~Waiter() = default;
 };
@@ -60,52 +61,52 @@ public:
     Pool(std::string name, const config::Pool& settings);
     ~Pool();
     const std::string& name() const { return name_; }
-    void configure(const config::Pool& settings);          // the gate's settings and the upstream timeouts
+    void configure(const config::Pool& settings); // the gate's settings and the upstream timeouts
     std::shared_ptr<const config::Upstream> upstream() const;
 
     // Reactors.
     struct Arrival {
-        Permit permit;                                     // admitted
-        Ticket ticket = 0;                                 // else waiting, where not 0
-        Reason reason = Reason::none;                      // else refused
+        Permit permit;                // admitted
+        Ticket ticket = 0;            // else waiting, where not 0
+        Reason reason = Reason::none; // else refused
         Duration retry_after{};
     };
     Arrival arrive(Instant now, const Gate::Facts& facts, Waiter& waiter);
-    bool leave(Ticket ticket);                             // false: wake() was or is being called
-    void tick(Instant now);                                // any reactor, every 10 ms or so
+    bool leave(Ticket ticket); // false: wake() was or is being called
+    void tick(Instant now);    // any reactor, every 10 ms or so
 
     // The fleet.
-    WorkerKey add(Endpoint endpoint, unsigned slots);      // not accepting yet; the key is chosen here
+    WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here
     void set_slots(WorkerKey worker, unsigned slots);
     void accept(WorkerKey worker, bool accepting);
     void observe(WorkerKey worker, double pressure, Bytes headroom);
-    void remove(WorkerKey worker);                         // its Endpoint goes when its last permit has
+    void remove(WorkerKey worker); // its Endpoint goes when its last permit has
     unsigned in_flight(WorkerKey worker) const;
-    std::uint64_t requests(WorkerKey worker) const;        // admitted so far
+    std::uint64_t requests(WorkerKey worker) const; // admitted so far
     Gate::Stats stats() const;
 
 private:
     friend class Permit;
-    struct Place {                                         // an endpoint and how many permits hold it
+    struct Place { // an endpoint and how many permits hold it
         Endpoint endpoint;
         std::uint64_t requests = 0;
         unsigned held = 0;
         bool removed = false;
     };
-    struct Woken {                                         // whom a call woke: told after the lock was given back
+    struct Woken { // whom a call woke: told after the lock was given back
         Waiter* waiter;
         Permit permit;
         Reason reason;
     };
     using Wakes = std::vector<Woken>;
     void depart(WorkerKey worker, Outcome outcome);
-    Permit hold(WorkerKey worker);                         // with the lock held
-    void let_go(WorkerKey worker);                         // with the lock held
-    Wakes take(const Gate::Events& events);                // with the lock held
-    static void tell(Wakes wakes);                         // without
+    Permit hold(WorkerKey worker);          // with the lock held
+    void let_go(WorkerKey worker);          // with the lock held
+    Wakes take(const Gate::Events& events); // with the lock held
+    static void tell(Wakes wakes);          // without
 
     const std::string name_;
-    mutable std::mutex mutex_;                             // guards all below
+    mutable std::mutex mutex_; // guards all below
     Gate gate_;
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;
     std::unordered_map<Ticket, Waiter*> waiters_;

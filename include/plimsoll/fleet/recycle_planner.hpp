@@ -24,27 +24,34 @@
 
 namespace plimsoll {
 
-enum class RecycleCause : std::uint8_t { hard_limit, operator_request, leak, soft_limit };   // most urgent first
+enum class RecycleCause : std::uint8_t { hard_limit, operator_request, leak, soft_limit }; // most urgent first
 std::string_view to_string(RecycleCause cause);
 
 class RecyclePlanner {
 public:
     struct Settings {
-        std::optional<unsigned> min_serving;                          // unset: all but one
+        std::optional<unsigned> min_serving; // unset: all but one
         unsigned max_per_hour = 60;
         Duration first_pause = std::chrono::seconds{10}, longest_pause = std::chrono::minutes{10};
         friend bool operator==(const Settings&, const Settings&) = default;
     };
-    struct Place {                                                    // one worker as the planner sees it
+    struct Place { // one worker as the planner sees it
         WorkerKey worker = 0;
         WorkerState state = WorkerState::starting;
         std::optional<RecycleCause> wish;
-        double pressure = -1;                                         // < 0: unknown
+        double pressure = -1; // < 0: unknown
     };
     struct Verdict {
-        enum class Kind : std::uint8_t { go, busy, below_min_serving, hourly_limit, halted, not_serving } kind = Kind::go;
-        std::string reason;                                           // one sentence for whoever asked; empty for go
-        Duration retry_after{};                                       // when asking again makes sense
+        enum class Kind : std::uint8_t {
+            go,
+            busy,
+            below_min_serving,
+            hourly_limit,
+            halted,
+            not_serving
+        } kind = Kind::go;
+        std::string reason;     // one sentence for whoever asked; empty for go
+        Duration retry_after{}; // when asking again makes sense
     };
 
     explicit RecyclePlanner(Settings settings);
@@ -64,13 +71,13 @@ public:
     void heal();
 
     std::optional<WorkerKey> running() const { return running_; }
-    const std::string& alert() const { return alert_; }               // why recycling is halted; empty: it is not
+    const std::string& alert() const { return alert_; } // why recycling is halted; empty: it is not
     unsigned last_hour(Instant now) const;
     unsigned min_serving(std::size_t places) const;
 
 private:
     Settings settings_;
-    std::deque<Instant> starts_;                                      // of the last hour, at most max_per_hour + 1
+    std::deque<Instant> starts_; // of the last hour, at most max_per_hour + 1
     std::optional<WorkerKey> running_;
     std::string alert_;
     Instant trial_at_{};

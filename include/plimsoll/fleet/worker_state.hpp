@@ -14,7 +14,18 @@
 
 namespace plimsoll {
 
-enum class WorkerState : std::uint8_t { starting, warming, serving, suspect, draining, capturing, ending, stuck, failed, gone };
+enum class WorkerState : std::uint8_t {
+    starting,
+    warming,
+    serving,
+    suspect,
+    draining,
+    capturing,
+    ending,
+    stuck,
+    failed,
+    gone
+};
 
 std::string_view to_string(WorkerState state);
 bool takes_requests(WorkerState state);

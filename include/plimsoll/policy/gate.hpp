@@ -27,14 +27,24 @@
 
 namespace plimsoll {
 
-using WorkerKey = std::uint32_t;  // one generation of one worker; never used again while the proxy runs
-using Ticket = std::uint64_t;     // one waiting request
+using WorkerKey = std::uint32_t; // one generation of one worker; never used again while the proxy runs
+using Ticket = std::uint64_t;    // one waiting request
 
 enum class Priority : std::uint8_t { critical, normal, sheddable };
 inline constexpr std::size_t priorities = 3;
 
 enum class Reason : std::uint8_t {
-    none, rate, memory, breaker, concurrency, queue_full, queue_timeout, deadline, no_workers, draining, maintenance,
+    none,
+    rate,
+    memory,
+    breaker,
+    concurrency,
+    queue_full,
+    queue_timeout,
+    deadline,
+    no_workers,
+    draining,
+    maintenance,
 };
 std::string_view to_string(Reason reason);
 
@@ -44,29 +54,29 @@ std::string_view to_string(Outcome outcome);
 class Gate {
 public:
     struct Settings {
-        std::size_t queue_size = 1024;                            // waiting requests, all priorities together
+        std::size_t queue_size = 1024; // waiting requests, all priorities together
         Duration queue_timeout = std::chrono::seconds{5};
-        Duration rest = std::chrono::milliseconds{100};           // of a worker that refused a connection
-        double load_line = 0.85;                                  // pressure at which shedding begins
-        bool shed_enforced = true;                                // false: decide and count only (shadow)
+        Duration rest = std::chrono::milliseconds{100}; // of a worker that refused a connection
+        double load_line = 0.85;                        // pressure at which shedding begins
+        bool shed_enforced = true;                      // false: decide and count only (shadow)
         friend bool operator==(const Settings&, const Settings&) = default;
     };
     struct Facts {
         Priority priority = Priority::normal;
         Instant deadline = never;
-        std::optional<WorkerKey> avoid;                           // a retry: not the worker that just failed
-        double draw = 0.5;                                        // chance, in [0,1)
+        std::optional<WorkerKey> avoid; // a retry: not the worker that just failed
+        double draw = 0.5;              // chance, in [0,1)
     };
     struct Arrival {
         enum class Kind : std::uint8_t { admitted, queued, refused } kind = Kind::refused;
-        WorkerKey worker = 0;                                     // admitted
-        Ticket ticket = 0;                                        // queued
-        Reason reason = Reason::none;                             // refused
-        Duration retry_after{};                                   // refused: a hint for the client
+        WorkerKey worker = 0;         // admitted
+        Ticket ticket = 0;            // queued
+        Reason reason = Reason::none; // refused
+        Duration retry_after{};       // refused: a hint for the client
     };
-    struct Event {                                                // what became of somebody who waited
+    struct Event { // what became of somebody who waited
         Ticket ticket = 0;
-        std::optional<WorkerKey> granted;                         // else refused with `reason`
+        std::optional<WorkerKey> granted; // else refused with `reason`
         Reason reason = Reason::none;
     };
     using Events = std::vector<Event>;
@@ -74,11 +84,11 @@ public:
         WorkerKey worker = 0;
         unsigned slots = 0, in_flight = 0;
         bool accepting = false;
-        std::uint64_t admitted = 0, finished[5] = {};             // by Outcome
+        std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
     };
     struct Stats {
         std::size_t queued[priorities] = {};
-        std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {};   // by Reason
+        std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {}; // by Reason
         std::vector<WorkerStats> workers;
     };
 
@@ -90,25 +100,25 @@ public:
     void set_slots(WorkerKey worker, unsigned slots, Instant now, Events& events);
     void accept(WorkerKey worker, bool accepting, Instant now, Events& events);
     void observe(WorkerKey worker, double pressure, Bytes headroom); // pressure < 0: unknown
-    void remove(WorkerKey worker);                                // permits in flight may still depart afterwards
-    unsigned in_flight(WorkerKey worker) const;                   // 0 for an unknown one
+    void remove(WorkerKey worker);                                   // permits in flight may still depart afterwards
+    unsigned in_flight(WorkerKey worker) const;                      // 0 for an unknown one
 
     // The request's side.
     // A full queue gives its youngest waiter of a lower priority up for one of a higher: hence the events.
     Arrival arrive(Instant now, const Facts& facts, Events& events);
     void depart(Instant now, WorkerKey worker, Outcome outcome, Events& events);
-    bool leave(Ticket ticket);                                    // the client went away; false: no longer waiting
-    void expire(Instant now, Events& events);                     // on a tick: queue timeouts and passed deadlines
+    bool leave(Ticket ticket);                // the client went away; false: no longer waiting
+    void expire(Instant now, Events& events); // on a tick: queue timeouts and passed deadlines
     Stats stats() const;
 
 private:
     struct Worker {
         WorkerKey key = 0;
         unsigned slots = 0, in_flight = 0;
-        bool accepting = false, removed = false;                  // removed: only its last permits keep it here
+        bool accepting = false, removed = false; // removed: only its last permits keep it here
         double pressure = -1;
         Bytes headroom;
-        bool resting = false;                                     // it refused a connection: until `rested` nobody goes there
+        bool resting = false; // it refused a connection: until `rested` nobody goes there
         Instant rested{};
         std::uint64_t admitted = 0, finished[5] = {};
         bool free() const { return accepting && !resting && in_flight < slots; }
@@ -124,9 +134,9 @@ private:
     Worker* pick(const Facts& facts);
     void wake_rested(Instant now, Events& events);
     bool memory_sheds(const Facts& facts);
-    bool avoidable(WorkerKey worker) const;                       // another worker accepts too
+    bool avoidable(WorkerKey worker) const; // another worker accepts too
     bool give_up_a_lower(Priority priority, Events& events);
-    void grant(Worker& worker, Events& events);                   // its free slots to those who wait
+    void grant(Worker& worker, Events& events); // its free slots to those who wait
     void drop(Priority priority, std::size_t index, Reason reason, Events& events);
     std::size_t waiting() const;
 
