@@ -37,6 +37,9 @@ struct Proxy {
     Duration stop_timeout = seconds{30};
     std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
     unsigned max_connections = 10'000;
+    Bytes buffer_memory = {256 << 20}; // of bodies that wait, all together
+    Bytes body_memory = {64 << 10};    // of one body; what is beyond goes to a temporary file
+    Bytes response_file = {1LL << 30}; // of one response that its client is slow to take
     friend bool operator==(const Proxy&, const Proxy&) = default;
 };
 struct Admin {

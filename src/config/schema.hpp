@@ -38,6 +38,9 @@ void describe(Visitor& v, Proxy& proxy) {
     v("stop_timeout", proxy.stop_timeout, timeout(Duration::zero()));
     v("trusted_proxies", proxy.trusted_proxies, {.single = true});
     v("max_connections", proxy.max_connections, {.min = 1, .max = 10'000'000});
+    v("buffer_memory", proxy.buffer_memory, {.min = 1 << 20});
+    v("body_memory", proxy.body_memory, {.min = 4 << 10});
+    v("response_file", proxy.response_file);
 }
 template <class Visitor>
 void describe(Visitor& v, Admin& admin) {

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "log/log.hpp"
 #include "net/download.hpp"
 #include "net/http/uwsgi_packet.hpp"
 #include "net/names.hpp"
@@ -322,7 +323,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         return;
     }
     x.permit.finish(outcome_of(ending));
-    if (ending != Ending::client_gone && ending != Ending::no_room) reactor_.counters.upstream_failures.add();
+    if (ending != Ending::client_gone && ending != Ending::no_room) report_failure(x, ending, download);
     if (x.answer_began) {
         x.refusal = {};
         x.abort = true;
@@ -341,6 +342,21 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         return;
     }
     x.refusal = refusal_of(ending, download);
+}
+
+void Session::report_failure(const Exchange& x, Ending ending, const Download& download) {
+    reactor_.counters.upstream_failures.add();
+    std::uint64_t passed_over = 0;
+    if (!reactor_.may_warn(passed_over)) return;
+    const auto refusal = refusal_of(ending, download);
+    log::warn("upstream_failed", {{"pool", x.route->target->name},
+                                  {"worker", x.worker_name},
+                                  {"reason", refusal.reason},
+                                  {"detail", refusal.detail},
+                                  {"answer_began", x.answer_began},
+                                  {"attempt", x.attempts},
+                                  {"request_id", x.identity.request_id()},
+                                  {"not_logged", passed_over}});
 }
 
 bool Session::may_retry(Exchange& x, Ending ending, const Download& download) {

@@ -17,8 +17,7 @@ using Kind = http::Framing::Kind;
 namespace {
 
 constexpr std::size_t worth_splicing = 64 << 10;
-constexpr std::size_t worth_joining = 4 << 10;                 // up to here a copy is cheaper than a second iovec
-constexpr std::uint64_t largest_file = std::uint64_t{1} << 30; // of one response that its client is slow to take
+constexpr std::size_t worth_joining = 4 << 10; // up to here a copy is cheaper than a second iovec
 constexpr http::Limits limits_of_answer{60 << 10, http::max_fields_ever, 0};
 
 iovec part_of(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
@@ -94,6 +93,7 @@ std::string_view Download::take_heads(std::string_view bytes) {
         const auto size = http::write_response_head(head, how, workspace_.out);
         auto part = part_of({workspace_.out.data(), size});
         send({&part, 1});
+        exchange_.answer_began = !exchange_.outbox.empty(); // it promises nothing: a refusal may still follow
     }
     return {};
 }
@@ -103,7 +103,7 @@ void Download::begin(const http::ResponseHead& head) {
     left_ = framing_.length;
     keep_worker_ = head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel;
     buffered_ = !(exchange_.route->rule.stream || head.unbuffered || head.event_stream || tunnel());
-    exchange_.outbox.limit({io::Spool::Limits{}.memory, buffered_ ? largest_file : 0});
+    exchange_.outbox.limit({exchange_.snapshot.body_memory, buffered_ ? exchange_.snapshot.response_file : 0});
     exchange_.status = head.status;
     exchange_.worker_route = head.route;
     exchange_.answer_framing = http::client_framing(framing_, exchange_.minor);

@@ -32,7 +32,10 @@ enum class Ending : std::uint8_t {
 };
 
 struct Exchange {
-    explicit Exchange(io::Loop& loop, http::Identity id) : upload(loop), outbox(loop), identity(id) {}
+    Exchange(io::Loop& loop, const Snapshot& settings, http::Identity id)
+        : snapshot(settings), upload(loop), outbox(loop), identity(id) {}
+
+    const Snapshot& snapshot; // held by the session for as long as this lasts
 
     // The request.
     std::string head;            // its bytes, copied: what a retry or a wait needs

@@ -1,6 +1,7 @@
 #include "net/reactor.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <optional>
 #include <random>
 
@@ -24,9 +25,9 @@ namespace {
 thread_local Reactor* this_thread = nullptr;
 
 constexpr int batches_a_turn = 64; // before timers and posted work get their turn
-constexpr int busy = 8;            // events: after so many it pays to look again, before asking the io_context
 constexpr auto finest_tick = std::chrono::milliseconds{2};
 constexpr auto queue_tick = std::chrono::milliseconds{10};
+constexpr unsigned warnings_a_second = 10;
 constexpr auto lag_window = std::chrono::seconds{1};
 
 } // namespace
@@ -105,6 +106,11 @@ void Admission::wake(Permit granted, Reason why) {
 
 void Reactor::run() {
     this_thread = this;
+    // splice and sendfile know no MSG_NOSIGNAL; blocked here only, so that workers which are started elsewhere do not inherit it.
+    sigset_t pipe;
+    ::sigemptyset(&pipe);
+    ::sigaddset(&pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     loop.now = Clock::now();
     refresh_date();
     watch();
@@ -131,12 +137,10 @@ void Reactor::traffic() {
     for (int i = 0; i < batches_a_turn; ++i) {
         const auto before = std::exchange(loop.now, Clock::now());
         if (i > 0) note_lag(loop.now - before);
-        const int events = loop.poller.poll();
-        if (events == 0 && loop.runnable.empty()) break;
+        if (loop.poller.poll() == 0 && loop.runnable.empty()) break;
         if (loop.now >= date_until_) refresh_date();
         for (std::size_t each = 0; each < listeners_.size(); ++each) listeners_[each]->accept_pending();
         loop.runnable.run();
-        if (events < busy && loop.runnable.empty()) break;
     }
     settle();
     watch();
@@ -189,8 +193,23 @@ std::shared_ptr<const Snapshot> Reactor::snapshot() {
         // A handle of this thread's own, so that sessions never touch a reference count that another thread touches too.
         const auto newest = shared_.snapshot();
         snapshot_ = {newest.get(), [newest](const Snapshot*) {}};
+        loop.buffers.set_limit(newest->buffer_memory / shared_.counters.size());
     }
     return snapshot_;
+}
+
+bool Reactor::may_warn(std::uint64_t& passed_over) {
+    if (loop.now - warned_since_ > std::chrono::seconds{1}) {
+        warned_since_ = loop.now;
+        warned_ = 0;
+    }
+    if (warned_ == warnings_a_second) {
+        ++unwarned_;
+        return false;
+    }
+    ++warned_;
+    passed_over = std::exchange(unwarned_, 0);
+    return true;
 }
 
 RetryBudget& Reactor::budget(const Pool& pool) {
@@ -240,7 +259,13 @@ void Reactor::stop(Duration bound, std::function<void()> done) {
     for (auto* each = sessions_; each; each = each->after_) each->close_if_idle();
     upstreams.close_idle();
     if (session_count_ == 0) return done();
-    stopped_ = std::move(done);
+    if (stopped_) // asked twice: both are told
+        stopped_ = [first = std::move(stopped_), done = std::move(done)] {
+            first();
+            done();
+        };
+    else
+        stopped_ = std::move(done);
     ports_->stop_bound.expires_after(bound);
     ports_->stop_bound.async_wait([this](const boost::system::error_code& error) {
         if (error) return;

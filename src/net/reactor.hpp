@@ -70,6 +70,8 @@ public:
     Series& labelled(std::string_view pool, std::string_view label); // by the application's own label
     std::uint64_t random();                                          // good enough to spread load and to name requests
     double draw() { return static_cast<double>(random() >> 11) * 0x1p-53; } // in [0, 1)
+    // A failing worker must not flood the log: ten lines a second, and the next one tells how many were passed over.
+    bool may_warn(std::uint64_t& passed_over);
     void joined(Session& session);
     void left(Session& session);
     bool over_connection_limit();
@@ -110,6 +112,9 @@ private:
     Instant date_until_{};
     Instant lag_since_{};
     Duration lag_{}, lag_before_{};
+    Instant warned_since_{};
+    unsigned warned_ = 0;
+    std::uint64_t unwarned_ = 0;
 
     std::mutex mailbox_mutex_;
     std::vector<Admission*> mailbox_;

@@ -61,8 +61,10 @@ bool method_matches(const std::vector<std::string>& methods, std::string_view me
 Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& registry,
                    std::vector<config::Listener> bound, std::uint64_t number)
     : generation(number), listeners(std::move(bound)), max_connections(config.proxy.max_connections),
-      access_log(config.log.access), access_sample(config.log.access_sample), unrouted_(&registry.series("", "")),
-      registry_(registry) {
+      buffer_memory(static_cast<std::size_t>(config.proxy.buffer_memory.count)),
+      body_memory(static_cast<std::size_t>(config.proxy.body_memory.count)),
+      response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access_log(config.log.access),
+      access_sample(config.log.access_sample), unrouted_(&registry.series("", "")), registry_(registry) {
     for (const auto& pool : config.pools) {
         const auto found = pools.find(pool.name);
         targets_.push_back(std::make_unique<Target>(

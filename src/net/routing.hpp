@@ -60,6 +60,8 @@ public:
     const std::uint64_t generation;
     const std::vector<config::Listener> listeners;
     const unsigned max_connections;
+    const std::size_t buffer_memory, body_memory;
+    const std::uint64_t response_file;
     const bool access_log;
     const double access_sample;
     const std::vector<std::unique_ptr<Target>>& targets() const { return targets_; }

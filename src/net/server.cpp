@@ -165,6 +165,7 @@ ServerStats Server::stats() const {
         stats.connections_total += each->connections_total.get();
         stats.connections_refused += each->connections_refused.get();
         stats.retries += each->retries.get();
+        stats.retries_denied += each->retries_denied.get();
         stats.client_aborts += each->client_aborts.get();
         stats.upgrades += each->upgrades.get();
         stats.upstream_connects += each->upstream_connects.get();

@@ -96,7 +96,7 @@ io::Task<> Session::serve() {
 }
 
 io::Task<bool> Session::serve_one() {
-    Exchange x(reactor_.loop, new_identity(reactor_));
+    Exchange x(reactor_.loop, *snapshot_, new_identity(reactor_));
     co_await read_head(x);
     if (x.open()) find_route(x);
     if (x.open() && !x.upload.complete() && !x.upload.streamed()) co_await read_body(x);
@@ -166,7 +166,6 @@ bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t& seen)
     x.upgrade = head.upgrade;
     x.keep_alive = head.keep_alive && !reactor_.stopping();
     x.expects_continue = head.expect_continue;
-    x.half_closed = client_.is(Stream::hangup);
     x.loose = bytes.substr(parsed.size);
     return true;
 }
@@ -203,7 +202,7 @@ void Session::find_route(Exchange& x) {
 void Session::begin_body(Exchange& x) {
     const auto rest = std::exchange(x.loose, {});
     const auto max_body = static_cast<std::uint64_t>(listener().max_body.count);
-    x.upload.expect(x.framing, max_body, x.route && x.route->rule.stream);
+    x.upload.expect(x.framing, max_body, snapshot_->body_memory, x.route && x.route->rule.stream);
     if (x.framing.kind == http::Framing::Kind::length &&
         x.framing.length <= std::min<std::uint64_t>(rest.size(), max_body)) {
         x.loose = rest.substr(0, static_cast<std::size_t>(x.framing.length));
@@ -217,8 +216,11 @@ void Session::begin_body(Exchange& x) {
 
 void Session::check_body(Exchange& x) {
     switch (x.upload.state()) {
-    case Upload::State::more:
-    case Upload::State::complete: return;
+    case Upload::State::more: return;
+    case Upload::State::complete:
+        x.half_closed = client_.is(Stream::hangup);
+        x.expects_continue = false; // it did not wait for it, or has been told
+        return;
     case Upload::State::broken: x.refusal = x.upload.fault(); return;
     case Upload::State::too_large:
         x.refusal = {413, "body_too_large", "the body of the request is larger than this server takes"};
@@ -335,55 +337,6 @@ io::Task<> Session::answer_refusal(Exchange& x) {
         io = late ? io::Io{io::Io::failed, 0} : x.outbox.send_to(client_);
     }
     if (io.kind != io::Io::done) x.gone = true;
-}
-
-void Session::account(Exchange& x) {
-    if (x.counted) {
-        auto& budget = reactor_.budget(*x.route->target->pool);
-        budget.request_ended();
-        if (x.retrying) budget.give();
-    }
-    if (x.gone && x.head.empty()) return; // nobody asked for anything
-    const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};
-    if (x.refusal) reactor_.counters.refused(pool, x.refusal.reason);
-    if (x.gone) reactor_.counters.client_aborts.add();
-    auto* series = x.series ? x.series : &snapshot_->unrouted();
-    if (!x.worker_route.empty()) series = &reactor_.labelled(pool, x.worker_route);
-    const auto took = reactor_.loop.now - x.began;
-    series->slots[reactor_.index()].record(x.status, took, x.upload.received(), x.answer_bytes);
-    if (snapshot_->access_log) log_access(x, took);
-}
-
-void Session::log_access(const Exchange& x, Duration took) const {
-    const auto draw = reactor_.draw();
-    if (draw >= snapshot_->access_sample) return;
-    // "GET /path HTTP/1.1": the target stands between the first two spaces of the head.
-    const std::string_view line = std::string_view(x.head).substr(0, x.head.find('\r'));
-    const auto first = line.find(' ');
-    const auto second = line.find(' ', first + 1);
-    const auto seconds = [](Duration span) { return std::chrono::duration<double>(span).count(); };
-    const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};
-    const std::string_view label = !x.worker_route.empty() ? std::string_view(x.worker_route)
-                                   : x.route               ? std::string_view(x.route->label)
-                                                           : std::string_view{};
-    log::access("request",
-                {{"client", peer_},
-                 {"method", line.substr(0, first)},
-                 {"path", first == line.npos ? std::string_view{} : line.substr(first + 1, second - first - 1)},
-                 {"status", x.status},
-                 {"request_bytes", x.upload.received()},
-                 {"response_bytes", x.answer_bytes},
-                 {"seconds", seconds(took)},
-                 {"queue_seconds", seconds(x.waited)},
-                 {"pool", pool},
-                 {"worker", x.worker_name},
-                 {"route", label},
-                 {"attempts", x.attempts},
-                 {"reason", x.refusal ? x.refusal.reason
-                            : x.gone  ? "client_gone"
-                            : x.abort ? "broken_off"
-                                      : ""},
-                 {"request_id", x.identity.request_id()}});
 }
 
 void Session::break_off(const Exchange& x) {

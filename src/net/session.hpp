@@ -65,6 +65,7 @@ private:
     bool request_unsent(Exchange& x) const { return !x.unsent_head.empty() || !x.upload.spool().empty(); }
     void release_worker(Exchange& x, const Download& download);
     void conclude(Exchange& x, Ending ending, const Download& download);
+    void report_failure(const Exchange& x, Ending ending, const Download& download);
     bool may_retry(Exchange& x, Ending ending, const Download& download);
     io::Task<Ending> tunnel(Exchange& x); // tunnel.cpp
 

@@ -8,14 +8,14 @@ namespace plimsoll::net {
 
 using Kind = http::Framing::Kind;
 
-void Upload::expect(http::Framing framing, std::uint64_t max_body, bool streamed) {
+void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed) {
     framing_ = framing;
     left_ = framing.length;
     max_body_ = max_body;
     streamed_ = streamed;
     state_ = framing.has_body() ? State::more : State::complete;
     if (framing.kind == Kind::length && framing.length > max_body) state_ = State::too_large;
-    spool_.limit({io::Spool::Limits{}.memory, streamed ? 0 : max_body});
+    spool_.limit({memory, streamed ? 0 : max_body});
 }
 
 http::Framing Upload::framing_to_worker() const {

@@ -19,7 +19,7 @@ public:
 
     explicit Upload(io::Loop& loop) : spool_(loop), loop_(loop) {}
 
-    void expect(http::Framing framing, std::uint64_t max_body, bool streamed);
+    void expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed);
     // Takes what belongs to the body and returns what follows it.
     std::string_view take(std::string_view bytes);
     void read(io::Stream& client, std::string& beyond); // one read; `beyond` gets what follows the body

@@ -1,0 +1,203 @@
+// The readiness layer by itself: deadlines, wake-ups, tasks, spools.
+#include <gtest/gtest.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/io/loop.hpp"
+#include "net/io/spool.hpp"
+#include "net/io/stream.hpp"
+#include "net/io/task.hpp"
+
+namespace plimsoll::net::io {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+struct Probe : Source {
+    void ready(std::uint32_t) override {}
+    void expired() override { ++times; }
+    int times = 0;
+};
+
+TEST(Deadlines, those_of_one_span_expire_in_the_order_they_were_armed_and_others_do_not_wait_for_them) {
+    Deadlines deadlines;
+    Probe early, late, quick;
+    const Instant start{};
+    deadlines.arm(early, seconds{10}, start);
+    deadlines.arm(late, seconds{10}, start + seconds{1});
+    deadlines.arm(quick, seconds{2}, start + seconds{1});
+    EXPECT_EQ(deadlines.next(), start + seconds{3});
+    deadlines.expire(start + seconds{3});
+    EXPECT_EQ(quick.times, 1);
+    EXPECT_EQ(early.times, 0);
+    deadlines.expire(start + seconds{10});
+    EXPECT_EQ(early.times, 1);
+    EXPECT_EQ(late.times, 0);
+    deadlines.expire(start + seconds{100});
+    EXPECT_EQ(late.times, 1);
+    EXPECT_EQ(deadlines.next(), std::nullopt);
+}
+
+TEST(Deadlines, arming_again_moves_and_disarming_or_destroying_removes) {
+    Deadlines deadlines;
+    Probe moved, removed;
+    {
+        Probe gone;
+        deadlines.arm(gone, seconds{1}, Instant{});
+        deadlines.arm(moved, seconds{1}, Instant{});
+        deadlines.arm(removed, seconds{1}, Instant{});
+    }
+    deadlines.arm(moved, seconds{5}, Instant{} + seconds{1});
+    Deadlines::disarm(removed);
+    Deadlines::disarm(removed);
+    deadlines.expire(Instant{} + seconds{5});
+    EXPECT_EQ(moved.times + removed.times, 0);
+    deadlines.expire(Instant{} + seconds{6});
+    EXPECT_EQ(moved.times, 1);
+}
+
+Task<int> doubled(int number) { co_return number * 2; }
+Task<int> sum_of_doubles(int count) {
+    int sum = 0;
+    for (int i = 0; i < count; ++i) sum += co_await doubled(i);
+    co_return sum;
+}
+Task<> thrower() {
+    throw std::runtime_error("no");
+    co_return;
+}
+Detached run(int& result, bool& caught) {
+    result = co_await sum_of_doubles(1000);
+    try {
+        co_await thrower();
+    } catch (const std::runtime_error&) {
+        caught = true;
+    }
+}
+
+TEST(Task, one_that_never_waits_runs_to_its_end_at_once_and_errors_arrive_at_the_caller) {
+    int result = 0;
+    bool caught = false;
+    run(result, caught);
+    EXPECT_EQ(result, 999'000);
+    EXPECT_TRUE(caught);
+}
+
+Detached count_turns(Wakeup& wakeup, int& turns, int most) {
+    while (turns < most) {
+        co_await next_turn(wakeup);
+        ++turns;
+    }
+}
+
+TEST(Wakeup, one_that_rings_for_itself_lets_the_others_run_in_between) {
+    RunQueue queue;
+    Wakeup a(queue), b(queue);
+    int turns_a = 0, turns_b = 0;
+    count_turns(a, turns_a, 10);
+    count_turns(b, turns_b, 10);
+    for (int i = 1; i <= 10; ++i) {
+        queue.run();
+        EXPECT_EQ(turns_a, i);
+        EXPECT_EQ(turns_b, i);
+    }
+    queue.run();
+    EXPECT_TRUE(queue.empty());
+}
+
+struct Pair {
+    Pair() {
+        int fds[2];
+        ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds);
+        stream = std::make_unique<Stream>(loop, fds[0]);
+        other = fds[1];
+    }
+    ~Pair() { ::close(other); }
+    std::string read() {
+        std::string all(1 << 20, '\0');
+        const auto got = ::recv(other, all.data(), all.size(), 0);
+        all.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+        return all;
+    }
+    Loop loop;
+    std::unique_ptr<Stream> stream;
+    int other;
+};
+
+std::string numbers(std::size_t size) {
+    std::string text;
+    for (int i = 0; text.size() < size; ++i) text += std::to_string(i) + ",";
+    text.resize(size);
+    return text;
+}
+
+class SpoolOfSize : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(SpoolOfSize, what_goes_in_comes_out_through_memory_and_file_and_the_memory_is_given_back) {
+    Pair pair;
+    const auto bytes = numbers(GetParam());
+    {
+        Spool spool(pair.loop);
+        spool.limit({16'384, 1 << 30});
+        for (std::size_t at = 0; at < bytes.size(); at += 7'777)
+            ASSERT_TRUE(spool.append(std::string_view(bytes).substr(at, 7'777)));
+        EXPECT_EQ(spool.in_file(), GetParam() > 100'000);
+        EXPECT_LE(pair.loop.buffers.used(), 16'384u + 7'777u + 4'096u);
+        std::string came;
+        while (!spool.empty()) {
+            ASSERT_NE(spool.send_to(*pair.stream).kind, Io::failed);
+            came += pair.read();
+        }
+        EXPECT_TRUE(came == bytes);
+        EXPECT_FALSE(spool.in_file());
+    }
+    EXPECT_EQ(pair.loop.buffers.used(), 0u);
+}
+INSTANTIATE_TEST_SUITE_P(sizes, SpoolOfSize, ::testing::Values(1, 4'096, 16'384, 1'000'000));
+
+TEST(Spool, one_that_is_kept_can_be_sent_again) {
+    for (const std::size_t size : {5'000u, 500'000u}) {
+        Pair pair;
+        Spool spool(pair.loop);
+        spool.limit({16'384, 1 << 30});
+        spool.keep_for_replay();
+        const auto bytes = numbers(size);
+        ASSERT_TRUE(spool.append(bytes));
+        for (int i = 0; i < 2; ++i) {
+            std::string came;
+            while (!spool.empty()) {
+                spool.send_to(*pair.stream);
+                came += pair.read();
+            }
+            EXPECT_TRUE(came == bytes);
+            spool.rewind();
+        }
+    }
+}
+
+TEST(Spool, without_a_file_it_asks_for_a_pause_and_takes_the_rest_of_one_read) {
+    Pair pair;
+    Spool spool(pair.loop);
+    spool.limit({8'192, 0});
+    EXPECT_TRUE(spool.takes_more());
+    ASSERT_TRUE(spool.append(numbers(60'000)));
+    EXPECT_FALSE(spool.takes_more());
+    EXPECT_FALSE(spool.in_file());
+}
+
+TEST(Spool, memory_in_all_is_bounded) {
+    Pair pair;
+    pair.loop.buffers.set_limit(20'000);
+    Spool one(pair.loop), other(pair.loop);
+    one.limit({16'384, 0});
+    other.limit({16'384, 0});
+    EXPECT_TRUE(one.append(numbers(16'000)));
+    EXPECT_FALSE(other.append(numbers(16'000)));
+    one.clear();
+    EXPECT_TRUE(other.append(numbers(16'000)));
+}
+
+} // namespace
+} // namespace plimsoll::net::io
