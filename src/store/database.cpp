@@ -71,7 +71,7 @@ std::string stamp() {
 }
 
 std::string move_aside(const std::string& path) {
-    const auto aside = path + ".damaged-" + stamp();
+    std::string aside = path + ".damaged-" + stamp();
     for (const auto suffix : {"", "-wal", "-shm"})
         if (std::rename((path + suffix).c_str(), (aside + suffix).c_str()) != 0 && *suffix == '\0') return {};
     return aside;

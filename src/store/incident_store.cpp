@@ -94,7 +94,8 @@ struct IncidentStore::Impl {
                 incident.capture_status = files.list(incident.id).empty() ? "failed" : "partial";
             add_note(incident, "abandoned: Plimsoll ended while this was open");
             abandoned.push_back(incident.id);
-            write(live[incident.id] = {std::move(incident), false, true});
+            const auto kept = live.insert_or_assign(abandoned.back(), Live{std::move(incident), false, true}).first;
+            write(kept->second);
         }
         forget_written();
     }
