@@ -72,6 +72,8 @@ void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
     const bool was_ending = generation->ending || context_->stopping;
     move(*worker, *generation, was_ending ? WorkerState::gone : WorkerState::failed);
     if (was_ending) return; // whoever ends it knows what comes next
+    // Nor is a recycle's successor that never served told here: its recycle tells of it, and gives it up.
+    if (worker->in_recycle && generation != worker->current && generation->serving_since == Instant{}) return;
     spawn(context_->control, "death of " + worker->id, tell_death(shared_from_this(), worker, generation, lost));
     if (worker->current == generation && !worker->in_recycle) source_->vacated(worker); // else the recycle decides
 }
@@ -80,12 +82,12 @@ asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr wor
                                        unsigned in_flight) {
     const auto known = [generation] { return cause_known(*generation); };
     co_await until(known, cause_wait);
-    // One that never served is told once, not at each of its server's attempts; a recycle tells of its own successor.
+    // One that never served is told once, not at each of its server's attempts.
     if (generation->serving_since == Instant{}) {
         const std::string how = generation->exit ? generation->exit->text() : "cause unknown";
         self->set_alert(worker->id + " ended before it served: " + how +
                         (generation->boot_failed ? " (it failed while it loaded the application)" : ""));
-        if (worker->in_recycle || ++worker->boot_failures > 1 || !self->served_once()) co_return;
+        if (++worker->boot_failures > 1 || !self->served_once()) co_return;
     }
     const bool on_purpose = generation->said_bye || (generation->exit && generation->exit->code == 0);
     if (on_purpose && in_flight == 0) {

@@ -69,8 +69,8 @@ WorkerView view_of(const Worker& worker, const std::string& pool, const net::Poo
     view.id = worker.id;
     view.pool = pool;
     view.state = to_string(worker.state());
-    if (!worker.current) return view;
-    const Generation& generation = *worker.current;
+    if (!worker.face()) return view;
+    const Generation& generation = *worker.face();
     view.generation = generation.number;
     view.addressable = generation.address.has_value();
     view.advice = generation.advice;

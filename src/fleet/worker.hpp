@@ -82,7 +82,9 @@ struct Worker {
     bool in_recycle = false;                  // the recycler decides what follows its generation
 
     bool serves() const; // any generation of it takes requests
-    WorkerState state() const { return current ? current->state : WorkerState::starting; }
+    // The generation that stands for the place: the successor as soon as the old one is gone. May be null.
+    const std::shared_ptr<Generation>& face() const { return current && current->gone() && next ? next : current; }
+    WorkerState state() const { return face() ? face()->state : WorkerState::starting; }
 };
 
 // Whose memory limit a process lives under: its cgroup's directory, or its agent's host where only the agent sees it. Workers

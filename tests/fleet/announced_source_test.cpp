@@ -83,6 +83,8 @@ TEST(GunicornSource, a_successor_that_cannot_boot_is_cancelled_and_the_pool_heal
     EXPECT_EQ(stage.view().serving, 2U);
     EXPECT_TRUE(stage.view().alert);
     EXPECT_EQ(stage.fleet->recycle("app", "app-2", "").status, 409);
+    EXPECT_EQ(stage.store->list(100).size(), 1U)
+        << "the recycle tells of its successor's end; there is no second story";
     std::filesystem::remove(broken);
     ::kill(before[1], SIGKILL);
     ASSERT_TRUE(stage.until([&] { return stage.worker("app-2").generation == 2 && stage.view().serving == 2; }));

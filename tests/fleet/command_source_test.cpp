@@ -80,6 +80,7 @@ TEST(CommandSource, a_recycle_under_load_starts_the_successor_first_and_loses_no
         ASSERT_TRUE(stage.until([&] {
             const PoolView view = stage.view();
             least = std::min(least, view.serving);
+            for (const WorkerView& worker : view.workers) EXPECT_NE(worker.state, "gone") << "a place with a successor";
             return view.recycling.empty();
         }));
         EXPECT_EQ(least, 2U);
