@@ -199,5 +199,21 @@ TEST(Spool, memory_in_all_is_bounded) {
     EXPECT_TRUE(other.append(numbers(16'000)));
 }
 
+// What fork() does to every socket until the child execs: workers are started, and commands run, while others are served.
+TEST(Stream, one_that_is_gone_is_told_nothing_though_a_copy_of_its_socket_is_still_open) {
+    Loop loop;
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    const int copy = ::dup(ends[0]);
+    {
+        Stream gone(loop, ends[0]);
+        ASSERT_TRUE(gone.watch());
+    }
+    ASSERT_EQ(::write(ends[1], "x", 1), 1);
+    EXPECT_EQ(loop.poller.poll(), 0);
+    ::close(copy);
+    ::close(ends[1]);
+}
+
 } // namespace
 } // namespace plimsoll::net::io

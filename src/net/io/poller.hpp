@@ -18,7 +18,7 @@ public:
     int descriptor() const { return epoll_; }
     bool add(int fd, Source& source, std::uint32_t events); // false: out of watches or memory
     bool change(int fd, Source& source, std::uint32_t events);
-    void remove(int fd); // for one that stays open; close() removes by itself
+    void remove(int fd); // before close(), which removes only what no child that is being started holds a copy of
 
     // Tells each source what happened to it, once a batch. Returns how many there were. Sources only take note (they run no
     // coroutine), so that none is destroyed while its own event still lies in the batch.

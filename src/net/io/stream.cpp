@@ -32,7 +32,11 @@ ssize_t transmit(int fd, const msghdr& message) { return ::syscall(SYS_sendmsg, 
 } // namespace
 
 Stream::~Stream() {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ < 0) return;
+    // Closing alone may leave it in the set, with a pointer to us: until it execs, a child that is just being started holds a
+    // copy of every socket.
+    if (watching_) loop_.poller.remove(fd_);
+    ::close(fd_);
 }
 
 Io Stream::refused() {
@@ -124,6 +128,11 @@ Io Stream::splice_from(int pipe, std::size_t count, bool more) {
     while (went < 0 && errno == EINTR);
     if (went > 0) return {Io::done, static_cast<std::size_t>(went)};
     return sent(went, count);
+}
+
+void Stream::wake_for(std::size_t bytes) {
+    const int mark = static_cast<int>(bytes);
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
 }
 
 void Stream::finish_writing() { ::shutdown(fd_, SHUT_WR); }
