@@ -27,6 +27,20 @@ TEST(LastWords, an_application_that_is_not_where_it_should_be_is_named) {
               "Failed to find attribute 'application' in 'app'.");
 }
 
+TEST(LastWords, what_the_arbiter_says_of_failed_workers_does_not_hide_what_they_said) {
+    const std::string arbiter =
+        "Traceback (most recent call last):\n  File \"arbiter.py\", line 270, in run\n    handler()\n"
+        "gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>\n\n"
+        "During handling of the above exception, another exception occurred:\n\n";
+    EXPECT_EQ(last_words("Traceback (most recent call last):\n  File \"app.py\", line 1\n"
+                         "ModuleNotFoundError: No module named 'shop'\n[2026] [12] [INFO] Worker exiting\n" +
+                         arbiter + arbiter),
+              "ModuleNotFoundError: No module named 'shop'");
+    EXPECT_EQ(
+        last_words("Failed to find attribute 'nope' in 'app'.\n[2026] [1] [ERROR] exited with code 4.\n" + arbiter),
+        "Failed to find attribute 'nope' in 'app'.");
+}
+
 TEST(LastWords, else_its_last_error_else_its_last_line) {
     EXPECT_EQ(last_words("[ERROR] Connection in use: ('127.0.0.1', 8000)\nbye\n"),
               "[ERROR] Connection in use: ('127.0.0.1', 8000)");

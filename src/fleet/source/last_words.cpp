@@ -31,6 +31,9 @@ bool is_exception(std::string_view line) {
     return dotted && (name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Exit"));
 }
 
+// gunicorn's arbiter says so in a traceback of its own when several workers fail at once: an echo of what they said.
+bool is_echo(std::string_view exception) { return exception.find("HaltServer") != std::string_view::npos; }
+
 // What follows the indented lines of the last traceback: its exception, whatever it is called.
 std::string_view end_of_traceback(const std::vector<std::string_view>& lines) {
     std::string_view found;
@@ -38,7 +41,7 @@ std::string_view end_of_traceback(const std::vector<std::string_view>& lines) {
         if (!lines[i].starts_with("Traceback (most recent call last)")) continue;
         std::size_t end = i + 1;
         while (end < lines.size() && lines[end].front() == ' ') ++end;
-        if (end < lines.size()) found = lines[end];
+        if (end < lines.size() && !is_echo(lines[end])) found = lines[end];
     }
     return found;
 }
@@ -60,7 +63,7 @@ std::string last_words(std::string_view output) {
     const auto lines = lines_of(output);
     if (const auto exception = end_of_traceback(lines); !exception.empty()) return std::string(exception);
     for (auto line = lines.rbegin(); line != lines.rend(); ++line)
-        if (is_exception(*line) || is_failed_load(*line)) return std::string(*line);
+        if ((is_exception(*line) && !is_echo(*line)) || is_failed_load(*line)) return std::string(*line);
     for (auto line = lines.rbegin(); line != lines.rend(); ++line)
         if (is_error(*line)) return std::string(*line);
     return lines.empty() ? std::string{} : std::string(lines.back());
