@@ -15,8 +15,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A worker that left on purpose (its server was reloaded or scaled down) is not waited for as long as one that died.
-constexpr Duration wait_after_goodbye = 5s;
+// A worker that left on purpose (its server was reloaded or scaled down), or that never got as far as serving, is not waited
+// for as long as one that died.
+constexpr Duration short_wait = 5s;
 constexpr Duration agents_wait = 5s; // a server's workers whose agents have not dialled by then have none
 constexpr Duration children_interval = 1s;
 constexpr const char* no_agent = "no agent dials from its workers: install plimsoll-agent in the Python that runs them";
@@ -60,7 +61,8 @@ asio::awaitable<void> AnnouncedSource::stop() {
 // Its server forks the next one by itself; a place that stays empty is one that the server does not have any more.
 void AnnouncedSource::vacated(WorkerPtr worker) {
     const bool on_purpose = worker->current && worker->current->said_bye;
-    pool_.forget_place(worker, on_purpose ? wait_after_goodbye : pool_.settings().recycle.ready_timeout);
+    const bool never_served = worker->current && worker->current->serving_since == Instant{};
+    pool_.forget_place(worker, on_purpose || never_served ? short_wait : pool_.settings().recycle.ready_timeout);
     mind_the_door();
 }
 

@@ -21,7 +21,8 @@ std::string why_it_ended(const std::string& program, const Child& child) {
 }
 
 asio::awaitable<bool> end_child(std::shared_ptr<Child> child, Duration bound, Said said) {
-    const bool ended = co_await end_by_ladder(child, bound, said);
+    const Said in_words = [said](const std::string& rung) { said("told to end: SIG" + rung); };
+    const bool ended = co_await end_by_ladder(child, bound, in_words);
     child->kill_group(SIGKILL); // workers of a supervisor that had to be killed must not outlive it
     co_return ended;
 }
