@@ -22,7 +22,7 @@ from payload import ledger
 
 class Line:
     def __init__(self, number):
-        self.number, self.text = number, b"-" * 900
+        self.number, self.text = number, bytes(900)
 
 
 class Invoice:

@@ -41,6 +41,13 @@ TEST(LastWords, what_the_arbiter_says_of_failed_workers_does_not_hide_what_they_
         "Failed to find attribute 'nope' in 'app'.");
 }
 
+TEST(LastWords, the_workers_exception_says_more_than_that_of_its_arbiter) {
+    EXPECT_EQ(last_words("Traceback (most recent call last):\n  File \"x.py\", line 1\nKeyError: 'DATABASE_URL'\n"
+                         "Traceback (most recent call last):\n  File \"arbiter.py\", line 1\n"
+                         "gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>\n"),
+              "KeyError: 'DATABASE_URL'");
+}
+
 TEST(LastWords, else_its_last_error_else_its_last_line) {
     EXPECT_EQ(last_words("[ERROR] Connection in use: ('127.0.0.1', 8000)\nbye\n"),
               "[ERROR] Connection in use: ('127.0.0.1', 8000)");

@@ -2,6 +2,7 @@
 #include <string>
 
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "net/io/spool.hpp"
@@ -13,6 +14,15 @@ namespace {
 std::string& directory() {
     static std::string path;
     return path;
+}
+
+// A file system with less is passed over where another one has more: a state directory that evidence has filled must not
+// cost requests.
+constexpr unsigned long long least_room = 64ULL << 20;
+
+bool has_room(int fd) {
+    struct statvfs system {};
+    return ::fstatvfs(fd, &system) != 0 || system.f_bavail * 1ULL * system.f_frsize >= least_room;
 }
 
 int open_in(const std::string& path) {
@@ -30,21 +40,23 @@ int open_in(const std::string& path) {
 void use_directory(const char* path) { directory() = path; }
 
 int open_temporary_file() {
-    if (!directory().empty()) {
-        const int fd = open_in(directory());
-        if (fd >= 0) return fd;
-    }
     const char* chosen = std::getenv("TMPDIR");
-    if (chosen && *chosen) {
-        const int fd = open_in(chosen);
-        if (fd >= 0) return fd;
-    }
     // /tmp may be memory, which is what is to be spared: so it comes last.
-    for (const char* path : {"/var/tmp", "/tmp"}) {
-        const int fd = open_in(path);
-        if (fd >= 0) return fd;
+    const std::string places[] = {directory(), chosen ? chosen : "", "/var/tmp", "/tmp"};
+    int cramped = -1; // better than nothing
+    for (const std::string& path : places) {
+        const int fd = path.empty() ? -1 : open_in(path);
+        if (fd < 0) continue;
+        if (has_room(fd)) {
+            if (cramped >= 0) ::close(cramped);
+            return fd;
+        }
+        if (cramped < 0)
+            cramped = fd;
+        else
+            ::close(fd);
     }
-    return -1;
+    return cramped;
 }
 
 } // namespace plimsoll::net::io
