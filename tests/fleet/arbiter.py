@@ -1,7 +1,7 @@
 """A server of several workers for the fleet's tests, shaped like gunicorn with the agent's hooks: an arbiter that forks workers, each
 with a private listener that it announces; `successor`, `retire` and `cancel` as docs/agent-protocol.md has them.
 
-    arbiter.py --workers N [--broken FILE] [--order uvicorn] [--bind ADDRESS [--no-agent]]
+    arbiter.py --workers N [--broken FILE] [--late FILE] [--order uvicorn] [--bind ADDRESS [--no-agent]]
 
 While FILE exists no worker can boot. With --bind the workers share a listener as well; with --no-agent they have no other. Orders reach the arbiter through a pipe that its workers inherit.
 """
@@ -37,7 +37,8 @@ class Arbiter:
         signal.signal(signal.SIGTERM, lambda *_: app.STOPPING.set())
         while not app.STOPPING.is_set():
             self.reap()
-            while len(self.workers) < self.wanted and time.monotonic() >= self.hold_until:
+            late = self.options.late and os.path.exists(self.options.late)
+            while len(self.workers) < self.wanted and time.monotonic() >= self.hold_until and not late:
                 self.fork()
             if select.select([self.read], [], [], 0.02)[0]:
                 for line in os.read(self.read, 4096).decode().splitlines():
@@ -136,6 +137,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--broken")
+    parser.add_argument("--late", help="a file: while it exists the arbiter forks nobody")
     parser.add_argument("--order", default="gunicorn")
     parser.add_argument("--bind")
     parser.add_argument("--no-agent", action="store_true")

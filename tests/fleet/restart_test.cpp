@@ -1,15 +1,14 @@
 // The program is killed, and started again: nothing is lost, nobody is left behind.
 #include <csignal>
-#include <cstdlib>
 #include <fstream>
 
 #include <gtest/gtest.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "fleet/orphans.hpp"
 #include "sense/memory.hpp"
 #include "tests/fleet/stage.hpp"
+#include "tests/fleet/stranger.hpp"
 
 namespace plimsoll::fleet {
 namespace {
@@ -92,28 +91,6 @@ TEST(Restart, an_incident_in_flight_is_closed_as_abandoned_and_says_what_became_
     })) << Stage::story(*stage.store->get(incident->id));
 }
 
-// Somebody else's gunicorn: started by this test, so it outlives the fleet.
-struct Arbiter {
-    Arbiter(Stage& stage, int workers) {
-        ::setenv("PLIMSOLL_CONTROL", stage.config.proxy.control.front().c_str(), 1);
-        ::setenv("PLIMSOLL_POOL", "app", 1);
-        ::setenv("PLIMSOLL_RUN_DIR", stage.directory.c_str(), 1);
-        const auto command = Stage::python("arbiter.py", {"--workers", std::to_string(workers)});
-        pid = ::fork();
-        if (pid == 0) {
-            ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-            ::execlp("python3", "python3", command[1].c_str(), command[2].c_str(), command[3].c_str(), nullptr);
-            ::_exit(127);
-        }
-        for (const char* name : {"PLIMSOLL_CONTROL", "PLIMSOLL_POOL", "PLIMSOLL_RUN_DIR"}) ::unsetenv(name);
-    }
-    ~Arbiter() {
-        ::kill(pid, SIGTERM);
-        ::waitpid(pid, nullptr, 0);
-    }
-    pid_t pid = 0;
-};
-
 void killed_in(Stage& stage, const std::string& state) {
     stage.pool().source.kind = config::SourceKind::gunicorn;
     stage.pool().recycle.ready_timeout = 8s;
@@ -129,7 +106,7 @@ void killed_in(Stage& stage, const std::string& state) {
 
 TEST(Restart, a_gunicorn_that_lives_on_has_the_recycle_finished_by_the_next_life) {
     Stage stage;
-    Arbiter arbiter(stage, 2);
+    Stranger arbiter(stage, "arbiter.py", {"--workers", "2"}); // somebody else's: it outlives the fleet
     killed_in(stage, "capturing");
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.until([&] { return stage.view().workers.size() == 3; }))
@@ -140,6 +117,34 @@ TEST(Restart, a_gunicorn_that_lives_on_has_the_recycle_finished_by_the_next_life
     EXPECT_TRUE(stage.until([&] {
         return stage.store->get(incident->id)->verdict.find("finished") != std::string::npos;
     })) << Stage::story(*stage.store->get(incident->id));
+    EXPECT_FALSE(stage.until([&] { return stage.view().workers.size() != 2; }, 1s))
+        << "the arbiter is content with two";
+}
+
+TEST(Restart, a_recycle_whose_successor_had_not_come_is_cancelled_by_the_next_life) {
+    Stage stage;
+    const std::string late = (stage.directory / "late").string();
+    Stranger arbiter(stage, "arbiter.py", {"--workers", "2", "--late", late});
+    stage.pool().source.kind = config::SourceKind::gunicorn;
+    stage.pool().recycle.ready_timeout = 4s;
+    const auto asked = [&](Stage& s) {
+        if (!s.serving(2)) return false;
+        std::ofstream(late) << "x";
+        return s.fleet->recycle("app", "app-1", "").status == 202 && s.until([&] {
+            std::ifstream marker(s.directory / "store" / "recycle-app.json");
+            std::string text;
+            return std::getline(marker, text) && text.find("\"successor\"") != std::string::npos;
+        }) && !s.until([] { return false; }, 1s);
+    };
+    ASSERT_EQ(killed_life(stage, asked), SIGKILL);
+    ASSERT_EQ(stage.start(), "");
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_TRUE(stage.until([&] {
+        return stage.store->get(incident->id)->verdict.find("cancelled") != std::string::npos;
+    })) << Stage::story(*stage.store->get(incident->id));
+    std::filesystem::remove(late);
+    EXPECT_TRUE(stage.serving(2));
     EXPECT_FALSE(stage.until([&] { return stage.view().workers.size() != 2; }, 1s))
         << "the arbiter is content with two";
 }

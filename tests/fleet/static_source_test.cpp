@@ -1,44 +1,15 @@
 #include <csignal>
-#include <cstdlib>
 
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include "sense/memory.hpp"
 #include "tests/fleet/stage.hpp"
-
-extern char** environ;
+#include "tests/fleet/stranger.hpp"
 
 namespace plimsoll::fleet {
 namespace {
 
 using namespace std::chrono_literals;
-
-// A server that somebody else started: this test. Ended with it.
-class Stranger {
-public:
-    Stranger(Stage& stage, std::vector<std::string> arguments) {
-        std::vector<std::string> command = {"env", "PLIMSOLL_CONTROL=" + stage.config.proxy.control.front(),
-                                            "PLIMSOLL_POOL=app", "PLIMSOLL_RUN_DIR=" + stage.directory.string()};
-        for (const std::string& part : Stage::python("app.py", std::move(arguments))) command.push_back(part);
-        std::vector<char*> argv;
-        for (std::string& part : command) argv.push_back(part.data());
-        argv.push_back(nullptr);
-        posix_spawnp(&pid_, "env", nullptr, nullptr, argv.data(), environ);
-    }
-    ~Stranger() { end(SIGTERM); }
-    void end(int signal) {
-        if (pid_ <= 0) return;
-        ::kill(pid_, signal);
-        ::waitpid(pid_, nullptr, 0);
-        pid_ = 0;
-    }
-    int pid() const { return pid_; }
-
-private:
-    pid_t pid_ = 0;
-};
 
 std::string at(Stage& stage, const std::string& name) { return (stage.directory / name).string(); }
 
@@ -51,18 +22,18 @@ TEST(StaticSource, a_server_that_is_not_there_yet_serves_once_it_answers) {
     Stage stage;
     two_addresses(stage);
     ASSERT_EQ(stage.start(), "");
-    Stranger a(stage, {"--socket", at(stage, "a.sock")});
+    Stranger a(stage, "app.py", {"--socket", at(stage, "a.sock")});
     ASSERT_TRUE(stage.serving(1));
     EXPECT_FALSE(stage.ask("/").empty());
     EXPECT_EQ(stage.worker("app-2").state, "warming");
-    Stranger b(stage, {"--socket", at(stage, "b.sock")});
+    Stranger b(stage, "app.py", {"--socket", at(stage, "b.sock")});
     ASSERT_TRUE(stage.serving(2));
 }
 
 TEST(StaticSource, without_an_agent_the_sockets_peer_tells_the_pid_and_its_memory_is_watched) {
     Stage stage;
     two_addresses(stage);
-    Stranger a(stage, {"--socket", at(stage, "a.sock")});
+    Stranger a(stage, "app.py", {"--socket", at(stage, "a.sock")});
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(1));
     EXPECT_EQ(stage.worker("app-1").pid, a.pid());
@@ -75,7 +46,8 @@ TEST(StaticSource, without_an_agent_the_sockets_peer_tells_the_pid_and_its_memor
 TEST(StaticSource, without_an_agent_a_recycle_is_refused_with_the_reason) {
     Stage stage;
     two_addresses(stage);
-    Stranger a(stage, {"--socket", at(stage, "a.sock")}), b(stage, {"--socket", at(stage, "b.sock")});
+    Stranger a(stage, "app.py", {"--socket", at(stage, "a.sock")}),
+        b(stage, "app.py", {"--socket", at(stage, "b.sock")});
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(2));
     const ActionResult refused = stage.fleet->recycle("app", "app-1", "");
@@ -87,8 +59,8 @@ TEST(StaticSource, without_an_agent_a_recycle_is_refused_with_the_reason) {
 TEST(StaticSource, an_agent_ends_its_own_server_and_its_supervisor_starts_the_next) {
     Stage stage;
     two_addresses(stage);
-    Stranger a(stage, {"--socket", at(stage, "a.sock"), "--agent", "--supervised"});
-    Stranger b(stage, {"--socket", at(stage, "b.sock"), "--agent", "--supervised"});
+    Stranger a(stage, "app.py", {"--socket", at(stage, "a.sock"), "--agent", "--supervised"});
+    Stranger b(stage, "app.py", {"--socket", at(stage, "b.sock"), "--agent", "--supervised"});
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.until([&] {
         const PoolView view = stage.view();
@@ -110,8 +82,8 @@ TEST(StaticSource, a_recycle_that_nobody_follows_halts_the_pool) {
     Stage stage;
     two_addresses(stage);
     stage.pool().recycle.ready_timeout = 1s;
-    Stranger a(stage, {"--socket", at(stage, "a.sock"), "--agent"}),
-        b(stage, {"--socket", at(stage, "b.sock"), "--agent"});
+    Stranger a(stage, "app.py", {"--socket", at(stage, "a.sock"), "--agent"}),
+        b(stage, "app.py", {"--socket", at(stage, "b.sock"), "--agent"});
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.until([&] { return stage.view().serving == 2 && stage.worker("app-1").agent.connected; }));
     ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
@@ -125,8 +97,8 @@ TEST(StaticSource, a_recycle_that_nobody_follows_halts_the_pool) {
 TEST(StaticSource, an_agent_that_listens_at_none_of_the_addresses_is_refused) {
     Stage stage;
     two_addresses(stage);
-    Stranger a(stage, {"--socket", at(stage, "a.sock"), "--agent"});
-    Stranger elsewhere(stage, {"--socket", at(stage, "c.sock"), "--agent"});
+    Stranger a(stage, "app.py", {"--socket", at(stage, "a.sock"), "--agent"});
+    Stranger elsewhere(stage, "app.py", {"--socket", at(stage, "c.sock"), "--agent"});
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").agent.connected; }));
     EXPECT_FALSE(stage.until([&] { return stage.worker("app-2").agent.connected; }, 1s));

@@ -1,0 +1,38 @@
+#include <ctime>
+
+#include <gtest/gtest.h>
+
+#include "tests/fleet/stage.hpp"
+#include "tests/fleet/stranger.hpp"
+
+namespace plimsoll::fleet {
+namespace {
+
+using namespace std::chrono_literals;
+
+double thread_seconds() {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+// One server stands behind all the addresses, so that a thousand places cost one process. A real core needs 3 % for it
+// without optimization; the bound leaves room for sanitizers.
+TEST(Fleet, a_thousand_workers_are_watched_with_a_fraction_of_one_core) {
+    Stage stage;
+    const std::string path = (stage.directory / "a.sock").string();
+    Stranger server(stage, "app.py", {"--socket", path});
+    stage.pool().source.kind = config::SourceKind::static_addresses;
+    stage.pool().source.addresses.assign(1000, "unix:" + path);
+    stage.pool().memory.interval = 500ms;
+    stage.pool().recycle.soft_limit = config::Level{0.9};
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] { return stage.view().serving == 1000; }, 60s));
+    ASSERT_TRUE(stage.until([&] { return stage.worker("app-1000").memory.pss.has_value(); }, 60s));
+    const double before = thread_seconds();
+    stage.until([] { return false; }, 3s);
+    EXPECT_LT((thread_seconds() - before) / 3, 0.5);
+}
+
+} // namespace
+} // namespace plimsoll::fleet
