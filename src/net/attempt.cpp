@@ -26,6 +26,7 @@ constexpr std::size_t worth_joining = 4 << 10;
 constexpr std::uint64_t stream_window = 64 << 10; // of a streamed body that the worker has not taken yet
 // A new client joins the epoll set only when its answer takes this long: most are gone before.
 constexpr auto unwatched_time = std::chrono::milliseconds{5};
+constexpr auto patience_with_pieces = std::chrono::milliseconds{20};
 constexpr auto busy_pause = std::chrono::milliseconds{5};
 
 Outcome outcome_of(Ending ending) {
@@ -221,7 +222,9 @@ io::Task<Ending> Session::converse(Exchange& x, Download& download) {
             if (worker_marks) {
                 worker_marks |= Stream::late;
                 if (std::exchange(x.worker_moved, false))
-                    x.worker->expect_within(x.answer_began ? settings.read_timeout : settings.response_timeout);
+                    x.worker->expect_within(download.holds_out() ? patience_with_pieces
+                                            : x.answer_began     ? settings.read_timeout
+                                                                 : settings.response_timeout);
             } else {
                 x.worker->no_deadline(); // it is we who make it wait
                 x.worker_moved = true;
@@ -242,7 +245,11 @@ io::Task<Ending> Session::converse(Exchange& x, Download& download) {
             if (!x.answer_began) x.refusal = {408, "body_timeout", "the body of the request did not arrive in time"};
             co_return Ending::client_gone;
         }
-        if (x.worker && x.worker->is(Stream::late)) co_return Ending::timeout;
+        if (x.worker && x.worker->is(Stream::late)) {
+            if (!download.holds_out()) co_return Ending::timeout;
+            download.settle_for_less();
+            x.worker_moved = true;
+        }
     }
 }
 

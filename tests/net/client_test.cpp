@@ -137,6 +137,36 @@ TEST(Client, a_slow_sender_takes_no_slot_before_its_body_is_here) {
     EXPECT_EQ(slow.read_response().body, "POST /slow body");
 }
 
+TEST(Client, a_large_answer_that_is_made_slowly_arrives_as_it_is_made) {
+    std::atomic<int> sent = 0;
+    std::atomic<int> wanted = 1;
+    const std::string piece(70'000, 'p');
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1400000\r\n\r\n");
+        for (; sent < 20; ++sent) {
+            eventually([&] { return wanted > sent; });
+            peer.send(piece);
+        }
+        peer.read_request();
+    });
+    Proxy proxy;
+    proxy.config.pools[0].upstream.read_timeout = milliseconds{500};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    std::string came;
+    for (; wanted <= 20; ++wanted) {
+        while (came.size() < piece.size() * static_cast<std::size_t>(wanted)) {
+            const auto some = client.read_some();
+            ASSERT_FALSE(some.empty()) << "after " << came.size() << " bytes";
+            came += some;
+        }
+    }
+    EXPECT_TRUE(came.ends_with(piece));
+}
+
 TEST(Client, an_event_stream_arrives_event_by_event) {
     std::atomic<bool> more = false;
     Origin origin([&](Peer& peer) {

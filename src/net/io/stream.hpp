@@ -49,8 +49,9 @@ public:
     Io send_file(int file, off_t& offset, std::size_t count);
     Io splice_to(int pipe, std::size_t count, bool pipe_is_empty); // from this socket into a pipe
     Io splice_from(int pipe, std::size_t count, bool more);
-    void finish_writing(); // half-close
-    void cut();            // both ways; whoever waits for it sees a hangup
+    void wake_for(std::size_t bytes); // readable means: so many are there, or the end
+    void finish_writing();            // half-close
+    void cut();                       // both ways; whoever waits for it sees a hangup
     void assume(std::uint8_t marks) {
         marks_ = marks;
     } // of a new socket: what is known before the kernel said anything
