@@ -6,11 +6,7 @@
 namespace plimsoll::net {
 
 void Session::account(Exchange& x) {
-    if (x.counted) {
-        auto& budget = reactor_.budget(*x.route->target->pool);
-        budget.request_ended();
-        if (x.retrying) budget.give();
-    }
+    if (x.retrying) reactor_.budget(*x.route->target->pool).give();
     if (x.gone && x.head.empty()) return; // nobody asked for anything
     const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};
     if (x.refusal) reactor_.counters.refused(pool, x.refusal.reason);

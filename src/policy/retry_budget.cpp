@@ -1,16 +1,12 @@
 #include "plimsoll/policy/retry_budget.hpp"
 
-#include <algorithm>
-
 namespace plimsoll {
 
-void RetryBudget::request_ended() {
-    if (requests_ > 0) --requests_;
-}
-
 bool RetryBudget::take() {
-    const double allowed = std::max(static_cast<double>(settings_.minimum), settings_.share * requests_);
-    if (retries_ + 1 > allowed) return false;
+    if (saved_ >= 1)
+        saved_ -= 1;
+    else if (retries_ >= settings_.minimum)
+        return false;
     ++retries_;
     return true;
 }

@@ -1,10 +1,14 @@
-// How many retries may be under way at once: a share of the requests under way, and never less than a few.
+// How many requests may be sent a second time: a share of all requests, saved up to a bound, and never less than a few at
+// once.
 //
-//   allowed = max(minimum, share * requests in flight)
+//   each request saves `share`, up to `most_saved`; a retry spends 1; with nothing saved, `minimum` may be under way
 //
-// Without it, retries multiply the load at the very moment when workers fail. A bound on what is in flight, not on a
-// rate: it needs no clock, and a slow failure counts for as long as it lasts.
+// Without it, retries multiply the load at the very moment when workers fail. The share is of the requests so far and not
+// of those in flight: a worker that dies may hold half of what is in flight, and each of these requests deserves its second
+// chance, while a fleet that goes on failing has spent its savings in a moment. It needs no clock.
 #pragma once
+
+#include <algorithm>
 
 namespace plimsoll {
 
@@ -12,21 +16,21 @@ class RetryBudget {
 public:
     struct Settings {
         double share = 0.2;
+        double most_saved = 100;
         unsigned minimum = 3;
     };
     RetryBudget() = default;
     explicit RetryBudget(Settings settings) : settings_(settings) {}
 
-    void request_began() { ++requests_; }
-    void request_ended(); // without a beginning: ignored
-    bool take();          // true: retry, and give() back when that attempt has ended
-    void give();
+    void request_began() { saved_ = std::min(settings_.most_saved, saved_ + settings_.share); }
+    bool take(); // true: retry, and give() back when that request has ended
+    void give(); // without a take: ignored
     unsigned retries() const { return retries_; }
-    unsigned requests() const { return requests_; }
 
 private:
     Settings settings_;
-    unsigned requests_ = 0, retries_ = 0;
+    double saved_ = 0;
+    unsigned retries_ = 0; // under way
 };
 
 } // namespace plimsoll
