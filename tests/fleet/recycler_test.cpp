@@ -205,6 +205,39 @@ TEST(Recycler, a_serving_worker_is_captured_lightly_and_a_drained_one_in_full) {
     EXPECT_EQ(stage.worker("app-1").state, "draining") << "it was captured, not ended";
 }
 
+TEST(Recycler, on_suspicion_allocations_are_traced_before_the_drain) {
+    Stage stage;
+    copies(stage, 1);
+    stage.pool().recycle.soft_limit = config::Level{100_MiB};
+    stage.pool().capture.trace = true;
+    stage.pool().capture.trace_requests = 5;
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1) && agents(stage));
+    ASSERT_NE(stage.ask_worker("app-1", "/grow/120"), "");
+    ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").state == "suspect"; }));
+    for (int i = 0; i < 8; ++i) stage.ask("/");
+    const auto incident = stage.incident("soft_limit");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(Stage::story(*incident).find("allocations were traced during"), std::string::npos)
+        << Stage::story(*incident);
+}
+
+TEST(Recycler, a_trace_of_a_serving_worker_is_bounded_and_leaves_it_serving) {
+    Stage stage;
+    copies(stage, 1);
+    stage.pool().capture.trace_time = 200ms;
+    ASSERT_EQ(stage.start(), "");
+    EXPECT_EQ(stage.fleet->trace("app", "app-1").status, 409) << "no agent yet";
+    ASSERT_TRUE(stage.serving(1) && agents(stage));
+    const ActionResult traced = stage.fleet->trace("app", "app-1");
+    ASSERT_EQ(traced.status, 202) << traced.reason;
+    EXPECT_EQ(stage.fleet->trace("app", "app-1").status, 409) << "one at a time";
+    ASSERT_TRUE(stage.until([&] { return stage.store->get(traced.incident)->closed_at.has_value(); }));
+    EXPECT_NE(Stage::story(*stage.store->get(traced.incident)).find("was traced on request"), std::string::npos);
+    EXPECT_EQ(stage.worker("app-1").generation, 1U);
+    EXPECT_EQ(stage.worker("app-1").state, "serving");
+}
+
 TEST(Recycler, actions_on_what_does_not_exist_are_not_found) {
     Stage stage;
     copies(stage, 1);
