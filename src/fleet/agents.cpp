@@ -17,18 +17,21 @@ void Pool::bind(const WorkerPtr& worker, const GenerationPtr& generation, const 
         generation->started_at =
             WallTime(std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(*hello.started_at)));
     seats_[agent.get()] = {worker, generation};
-    if (hello.same_pids && generation->pid != hello.pid) {
+    // A container's worker that dials a unix socket of ours is seen in our /proc under another number: the kernel tells it.
+    const int pid = hello.same_pids ? hello.pid : hello.peer_pid;
+    if (pid > 0 && generation->pid != pid) {
         std::string why_not;
-        auto process = Process::attach(context_->control, hello.pid, hello.ppid, why_not);
+        const auto parent = hello.same_pids ? std::optional(hello.ppid) : std::nullopt;
+        auto process = Process::attach(context_->control, pid, parent, why_not);
         if (process) {
-            generation->pid = hello.pid;
+            generation->pid = pid;
             // A child of ours stays the one that is signalled and awaited: the agent's process lives below it.
             if (!generation->child) {
                 generation->process = std::move(process);
                 watch(worker, generation);
             }
         } else {
-            log::warn("process_not_held", {{"worker", worker->id}, {"pid", hello.pid}, {"why", why_not}});
+            log::warn("process_not_held", {{"worker", worker->id}, {"pid", pid}, {"why", why_not}});
         }
     }
     if (generation->key != 0) {

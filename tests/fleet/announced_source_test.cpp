@@ -19,6 +19,12 @@ void arbiter(Stage& stage, config::SourceKind kind, unsigned workers, std::vecto
     stage.pool().source.command = Stage::python("arbiter.py", arguments);
 }
 
+// Over a unix socket the kernel would tell who dials.
+void over_tcp(Stage& stage) {
+    stage.config.proxy.control = {"tcp:127.0.0.1:0"};
+    stage.config.proxy.token = "between us";
+}
+
 std::vector<int> pids(Stage& stage) {
     std::vector<int> all;
     for (const WorkerView& worker : stage.view().workers) all.push_back(worker.pid.value_or(0));
@@ -207,6 +213,54 @@ TEST(GunicornSource, workers_without_an_agent_are_watched_and_reached_through_th
     EXPECT_FALSE(alive(before[0]));
     EXPECT_EQ(stage.worker("app-1").generation, 2U);
     EXPECT_EQ(stage.net->stats().workers.at(0).slots, 2U);
+}
+
+TEST(GunicornSource, where_pids_are_not_visible_agents_tell_the_memory_and_pass_orders_on) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2, {"--elsewhere"});
+    over_tcp(stage);
+    stage.pool().memory.stale_after = 60s;
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").memory.pressure.has_value(); }));
+    const WorkerView before = stage.worker("app-1");
+    EXPECT_EQ(before.memory.source, "agent");
+    EXPECT_EQ(before.memory.anon, 40_MiB);
+    EXPECT_EQ(before.memory.limit, 200_MiB) << "two workers share what their container may use";
+    Clients clients(stage.net, 4);
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    ASSERT_TRUE(stage.until([&] { return stage.view().recycles_ok == 1; }));
+    clients.stop();
+    EXPECT_EQ(clients.failed(), 0U);
+    EXPECT_FALSE(alive(*before.pid));
+    EXPECT_EQ(stage.view().workers.size(), 2U);
+    ::kill(*stage.worker("app-2").pid, SIGKILL);
+    const auto incident = stage.incident("death");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(incident->verdict.find("SIGKILL"), std::string::npos) << "by the arbiter's word: " << incident->verdict;
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-2").generation == 2 && stage.view().serving == 2; }));
+}
+
+TEST(GunicornSource, a_worker_of_another_namespace_that_dials_a_unix_socket_is_seen_by_its_own_number_here) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 1, {"--elsewhere"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").memory.source == "proc"; }));
+}
+
+TEST(UvicornSource, where_pids_are_not_visible_a_siblings_agent_passes_the_signal_on) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::uvicorn, 2, {"--order", "uvicorn", "--elsewhere"});
+    over_tcp(stage);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    const WorkerView before = stage.worker("app-2");
+    ASSERT_EQ(stage.fleet->recycle("app", "app-2", "").status, 202);
+    ASSERT_TRUE(stage.until([&] { return stage.view().recycles_ok == 1; }));
+    EXPECT_FALSE(alive(*before.pid));
+    EXPECT_EQ(stage.worker("app-2").generation, 2U);
+    EXPECT_EQ(stage.view().workers.size(), 2U) << "the next one took the place, not a new one";
 }
 
 TEST(GunicornSource, stopping_ends_the_arbiter_and_its_workers) {

@@ -25,6 +25,16 @@ KEPT = []
 STOPPING = threading.Event()
 
 
+def dial():
+    control = os.environ["PLIMSOLL_CONTROL"]
+    if control.startswith("tcp:"):
+        _, host, port = control.split(":")
+        return socket.create_connection((host, int(port)))
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(control.replace("unix:", "", 1))
+    return connection
+
+
 class Agent:
     """The smallest agent there can be, with what a test wants to go wrong."""
 
@@ -41,9 +51,9 @@ class Agent:
             time.sleep(0.1)
 
     def talk(self):
-        self.connection = socket.socket(socket.AF_UNIX)
-        self.connection.connect(os.environ["PLIMSOLL_CONTROL"].replace("unix:", "", 1))
+        self.connection = dial()
         self.send(dict(self.hello, type="hello"))
+        self.send({"type": "sample", "rss": 50 << 20, "anon": 40 << 20, "cgroup_limit": 400 << 20})
         reader = self.connection.makefile("rb")
         while True:
             head = reader.read(4)
@@ -81,7 +91,7 @@ class Agent:
 
 
 def hello(**more):
-    return dict({"v": 1, "pool": os.environ.get("PLIMSOLL_POOL"), "pid": os.getpid(), "ppid": os.getppid(),
+    return dict({"v": 1, "pool": os.environ.get("PLIMSOLL_POOL"), "token": os.environ.get("PLIMSOLL_TOKEN"), "pid": os.getpid(), "ppid": os.getppid(),
                  "pid_namespace": os.stat("/proc/self/ns/pid").st_ino, "host": socket.gethostname(), "server": "other",
                  "worker_class": "sync", "threads": 1, "keep_alive": 0, "python": "3", "agent": "test",
                  "started_at": time.time(), "ready": True}, **more)

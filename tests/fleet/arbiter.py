@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import socket
 import struct
 import sys
 import threading
@@ -83,10 +82,9 @@ class Arbiter:
         if self.options.no_agent:
             return
         message = json.dumps({"type": "exited", "pid": pid, "status": status, "pool": os.environ.get("PLIMSOLL_POOL"),
-                              "boot_failed": failed}).encode()
+                              "token": os.environ.get("PLIMSOLL_TOKEN"), "boot_failed": failed}).encode()
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(os.environ["PLIMSOLL_CONTROL"].replace("unix:", "", 1))
+            with app.dial() as connection:
                 connection.sendall(struct.pack(">I", len(message)) + message)
         except OSError:
             pass
@@ -123,7 +121,8 @@ class Arbiter:
                 os.write(self.write, ("%s %d\n" % (verb, pid)).encode())
             return pass_on
         orders = {verb: order(verb) for verb in ("successor", "retire", "cancel")}
-        agent = app.Agent(app.hello(server=server, address="unix:" + path), orders)
+        elsewhere = {"pid_namespace": 1} if self.options.elsewhere else {}
+        agent = app.Agent(app.hello(server=server, address="unix:" + path, **elsewhere), orders)
         threading.Thread(target=agent.run, daemon=True).start()
         if self.options.broken and os.path.exists(self.options.broken):
             time.sleep(0.05)
@@ -140,6 +139,7 @@ def main():
     parser.add_argument("--late", help="a file: while it exists the arbiter forks nobody")
     parser.add_argument("--order", default="gunicorn")
     parser.add_argument("--bind")
+    parser.add_argument("--elsewhere", action="store_true", help="agents say that they live in another pid namespace")
     parser.add_argument("--no-agent", action="store_true")
     Arbiter(parser.parse_args()).run()
 
