@@ -180,6 +180,7 @@ TEST(Stop, idle_clients_are_closed_at_once_and_running_requests_finish_with_conn
         }
     });
     Proxy proxy;
+    proxy.config.proxy.threads = 1; // both clients hear of it at once
     proxy.add_worker(origin.address());
     proxy.start();
     auto idle = proxy.client(), running = proxy.client();
