@@ -29,13 +29,13 @@ ONE_SEGMENT = (SMALL,), (1,)                                   # answers of whic
 class Request:
     """One request of the mixture: half are POSTs with bodies, sizes over four decades, some slow, some in chunks."""
 
-    def __init__(self, identity, draw, post_share, pauses, sizes):
+    def __init__(self, identity, draw, post_share, pauses, sizes, prefix):
         self.identity, self.sizes = identity, sizes
         self.method = "POST" if draw.random() < post_share else "GET"
         self.body = body_of(identity + "-up", self.a_size(draw)) if self.method == "POST" else b""
         self.size = self.a_size(draw)
         self.sent_chunked = bool(self.body) and draw.random() < 0.15
-        self.path = "/echo/%s?size=%d" % (identity, self.size)
+        self.path = "%s/%s?size=%d" % (prefix, identity, self.size)
         if draw.random() < 0.3:
             self.path += "&chunked=1"
         pause = draw.choice(pauses)
@@ -78,9 +78,9 @@ class Failure:
 
 class Load:
     def __init__(self, address, connections=32, post_share=0.5, pauses=(0, 0, 0, 0, 0, 0, 0, 0, 0.005, 0.03), timeout=30.0,
-                 sizes=MIXED, seed=1):
+                 sizes=MIXED, prefix="/echo", seed=1):
         self.address, self.connections, self.post_share, self.pauses = address, connections, post_share, pauses
-        self.timeout, self.sizes, self.seed = timeout, sizes, seed
+        self.timeout, self.sizes, self.prefix, self.seed = timeout, sizes, prefix, seed
         self.answered = {}                                     # id -> method: a whole and right answer with status 200
         self.failures = []
         self.seconds = []                                      # of each answered request
@@ -129,7 +129,7 @@ class Load:
         draw = random.Random(self.seed * 1000 + number)
         wire, count = None, 0
         while not self.stopping.is_set():
-            request = Request("%d-%d-%d" % (self.seed, number, count), draw, self.post_share, self.pauses, self.sizes)
+            request = Request("%d-%d-%d" % (self.seed, number, count), draw, self.post_share, self.pauses, self.sizes, self.prefix)
             count += 1
             began = time.monotonic()
             try:
