@@ -176,13 +176,12 @@ struct App::Impl {
     }
 
     void take_over(const config::Config& next) {
-        if (const std::string problem = log::start(next.log); !problem.empty())
+        config = config::in_effect(config, next);
+        if (const std::string problem = log::start(config.log); !problem.empty())
             log::error("log_not_changed", {{"problem", problem}});
-        for (const config::Pool& pool : next.pools)
-            if (const auto running = pools.find(pool.name); running != pools.end()) running->second->configure(pool);
-        fleet->apply(next);
-        server.apply(next, pools);
-        config = next;
+        for (const config::Pool& pool : config.pools) pools.at(pool.name)->configure(pool);
+        fleet->apply(config);
+        server.apply(config, pools);
     }
 
     void await_signal() {

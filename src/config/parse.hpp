@@ -39,4 +39,8 @@ struct Change {
 std::string to_string(const Change& change); // a change that is not live says that it needs a restart
 std::vector<Change> diff(const Config& before, const Config& after);
 
+// What a running proxy has after a reload: `next`, but for all that needs a restart, which stays as it is. So the next
+// diff names what still waits for a restart, however often the file is read.
+Config in_effect(const Config& running, const Config& next);
+
 } // namespace plimsoll::config

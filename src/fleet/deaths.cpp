@@ -65,7 +65,7 @@ asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr 
 
 void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
     if (generation->gone()) return;
-    const unsigned lost = in_flight(*generation);
+    const unsigned lost = in_flight(*generation) + net_->broken_off(generation->key);
     take_out(*generation);
     dead_.push_back(generation);
     if (dead_.size() > dead_kept) dead_.pop_front();

@@ -20,6 +20,7 @@ using io::until;
 namespace {
 
 constexpr unsigned most_attempts = 3;
+constexpr unsigned most_deaths = 2; // a request that two workers died of is not shown to a third
 constexpr unsigned moves_a_turn = 16;
 constexpr unsigned reads_a_move = 8;
 constexpr std::size_t worth_joining = 4 << 10;
@@ -74,6 +75,7 @@ Session::Lease Session::lease(Exchange& x) {
     x.worker_name = x.permit.endpoint().worker;
     // After a failure only a new connection tells something about the worker.
     if (x.attempts == 1) x.worker = reactor_.upstreams.take(x.permit.endpoint().key);
+    x.reused = x.worker != nullptr;
     if (!x.worker) return open(x);
     reactor_.counters.upstream_reuses.add();
     return Lease::ready;
@@ -329,6 +331,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         if (!x.upload.complete() || download.tunnel()) x.keep_alive = false;
         return;
     }
+    if (ending == Ending::closed) x.permit.broken_off();
     x.permit.finish(outcome_of(ending));
     if (ending != Ending::client_gone && ending != Ending::no_room) report_failure(x, ending, download);
     if (x.answer_began) {
@@ -373,6 +376,7 @@ bool Session::may_retry(Exchange& x, Ending ending, const Download& download) {
                             !request_unsent(x) && !x.sending_failed &&
                             (!x.framing.has_body() || x.upload.spool().replayable());
     if (!(unseen || unanswered) || !x.upload.complete() || x.attempts >= most_attempts) return false;
+    if (unanswered && !x.reused && ++x.unanswered >= most_deaths) return false;
     if (!x.retrying && !reactor_.budget(*x.route->target->pool).take()) {
         reactor_.counters.retries_denied.add();
         return false;

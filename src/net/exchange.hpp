@@ -57,6 +57,8 @@ struct Exchange {
     std::optional<WorkerKey> avoid;        // the one that failed us last
     std::string worker_name, worker_route; // for the log; the label that the application gave
     unsigned attempts = 0;
+    bool reused = false;                    // this attempt's connection had rested
+    unsigned unanswered = 0;                // attempts that a worker ended without a word, on a fresh connection
     bool counted = false, retrying = false; // in the retry budget: as a request, as a retry
     Ticket ticket = 0;
     std::string unsent_head;

@@ -45,6 +45,18 @@ void Permit::finish(Outcome outcome) {
     std::exchange(pool_, nullptr)->depart(worker, outcome);
 }
 
+void Permit::broken_off() {
+    if (!pool_) return;
+    const Instant now = Clock::now();
+    const std::lock_guard lock(pool_->mutex_);
+    Pool::Place& place = *pool_->places_.at(endpoint_->key);
+    if (now - place.broken_since > Pool::recent) {
+        place.broken_since = now;
+        place.broken_off = 0;
+    }
+    ++place.broken_off;
+}
+
 Pool::Pool(std::string name, const config::Pool& settings) : name_(std::move(name)), gate_(gate_settings(settings)) {
     configure(settings);
 }
@@ -199,6 +211,13 @@ std::uint64_t Pool::requests(WorkerKey worker) const {
     const std::lock_guard lock(mutex_);
     const auto found = places_.find(worker);
     return found == places_.end() ? 0 : found->second->requests;
+}
+
+unsigned Pool::broken_off(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = places_.find(worker);
+    if (found == places_.end() || Clock::now() - found->second->broken_since > recent) return 0;
+    return found->second->broken_off;
 }
 
 Gate::Stats Pool::stats() const {

@@ -42,6 +42,8 @@ public:
     explicit operator bool() const { return pool_ != nullptr; }
     const Endpoint& endpoint() const { return *endpoint_; }
     void finish(Outcome outcome); // gives the slot back; afterwards empty
+    // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
+    void broken_off();
 
 private:
     Pool* pool_ = nullptr;
@@ -83,15 +85,20 @@ public:
     void remove(WorkerKey worker); // its Endpoint goes when its last permit has
     unsigned in_flight(WorkerKey worker) const;
     std::uint64_t requests(WorkerKey worker) const; // admitted so far
+    // Requests in whose middle the worker hung up within the last second: reactors may hear of a death before the fleet does.
+    unsigned broken_off(WorkerKey worker) const;
     Gate::Stats stats() const;
 
 private:
     friend class Permit;
+    static constexpr Duration recent = std::chrono::seconds{1};
     struct Place { // an endpoint and how many permits hold it
         Endpoint endpoint;
         std::uint64_t requests = 0;
         unsigned held = 0;
         bool removed = false;
+        unsigned broken_off = 0; // in the second that began at broken_since
+        Instant broken_since{};
     };
     struct Woken { // whom a call woke: told after the lock was given back
         Waiter* waiter;

@@ -65,6 +65,30 @@ listener.0.0.0.0:8080: present -> absent (needs a restart)
 )");
 }
 
+TEST(Diff, what_waits_for_a_restart_is_told_at_every_reload) {
+    auto next = some();
+    next.proxy.threads = 7;
+    next.proxy.max_connections = 77;
+    next.proxy.control = {"/run/other.sock"};
+    next.admin.listen = "127.0.0.1:1";
+    next.store.path = "/elsewhere";
+    next.log.level = LogLevel::debug;
+    next.listeners[0].max_fields = 7;
+    next.listeners.push_back({.address = "127.0.0.1:2"});
+    next.routes.pop_back();
+    next.pools[0].source.addresses = {"127.0.0.1:3"};
+    next.pools[0].memory.cgroup_root = "/cgroup";
+    next.pools[0].recycle.soft_limit = Level{300_MiB};
+
+    const auto running = in_effect(some(), next);
+    for (const auto& change : diff(some(), running)) EXPECT_TRUE(change.live) << change.key;
+    const auto waiting = diff(running, next);
+    for (const auto& change : waiting) EXPECT_FALSE(change.live) << change.key;
+    EXPECT_EQ(waiting.size(), 7u);
+    EXPECT_EQ(diff(some(), next).size(), diff(some(), running).size() + waiting.size());
+    EXPECT_EQ(in_effect(running, next), running);
+}
+
 TEST(Diff, routes_come_go_and_move_live) {
     auto after = some();
     std::swap(after.routes[0], after.routes[1]);
