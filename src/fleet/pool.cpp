@@ -142,7 +142,8 @@ namespace {
 asio::awaitable<void> drop_if_empty(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr last, Duration after) {
     const auto filled = [pool, worker, last] { return pool->context().stopping || worker->current != last; };
     // Only where the place still shows the one that left: a successor that came meanwhile keeps it.
-    if (!co_await until(filled, after) && last->gone()) pool->drop_worker(worker);
+    // One that is being recycled is waited for by its recycle.
+    if (!co_await until(filled, after) && last->gone() && !worker->in_recycle) pool->drop_worker(worker);
 }
 
 } // namespace

@@ -249,6 +249,22 @@ TEST(GunicornSource, a_worker_of_another_namespace_that_dials_a_unix_socket_is_s
     EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").memory.source == "proc"; }));
 }
 
+TEST(UvicornSource, a_successor_that_takes_its_time_still_gets_the_place_of_the_one_that_said_goodbye) {
+    Stage stage;
+    const std::string late = (stage.directory / "late").string();
+    arbiter(stage, config::SourceKind::uvicorn, 2, {"--order", "uvicorn", "--late", late});
+    stage.pool().recycle.ready_timeout = 20s;
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    std::ofstream(late) << "x";
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    EXPECT_FALSE(stage.until([&] { return stage.view().workers.size() != 2; }, 7s));
+    std::filesystem::remove(late);
+    ASSERT_TRUE(stage.until([&] { return stage.view().recycles_ok == 1; }));
+    EXPECT_EQ(stage.worker("app-1").generation, 2U);
+    EXPECT_EQ(stage.view().workers.size(), 2U);
+}
+
 TEST(UvicornSource, where_pids_are_not_visible_a_siblings_agent_passes_the_signal_on) {
     Stage stage;
     arbiter(stage, config::SourceKind::uvicorn, 2, {"--order", "uvicorn", "--elsewhere"});

@@ -66,6 +66,12 @@ class Agent:
             if message["type"] == "command":
                 self.obey(message)
 
+    def bye(self):
+        try:
+            self.send({"type": "bye"})
+        except (OSError, AttributeError):       # nobody listens, or nobody ever did
+            pass
+
     def send(self, message):
         data = json.dumps(message).encode()
         with self.lock:

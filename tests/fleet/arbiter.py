@@ -129,6 +129,7 @@ class Arbiter:
             return BOOT_FAILED
         app.serve(listener)
         os.unlink(path)
+        agent.bye()
         return 0
 
 
