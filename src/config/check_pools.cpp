@@ -76,7 +76,7 @@ void check_source(const std::string& path, const Source& source, Findings& findi
     if (findings.sound(path + ".kind")) {
         check_addresses(path, source, findings);
         check_command(path, source, findings);
-        if (source.kind != SourceKind::command && source.workers != 0)
+        if (source.kind != SourceKind::command && source.kind != SourceKind::uwsgi && source.workers != 0)
             findings.warning(path + ".workers",
                              source.kind == SourceKind::static_addresses
                                  ? "does nothing with kind \"static\": there are as many workers as addresses"

@@ -54,7 +54,7 @@ asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr 
         if (co_await until(settled, silence_step)) co_return;
         bool answered = false;
         if (generation->address) {
-            const ProbeResult result = co_await probe(*generation->address, net::Protocol::http,
+            const ProbeResult result = co_await probe(*generation->address, generation->protocol,
                                                       self->settings_.health.path, self->settings_.health.timeout);
             answered = result.answered;
         }

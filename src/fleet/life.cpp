@@ -28,6 +28,7 @@ std::string seconds_text(Duration length) {
 }
 
 bool one_request_a_connection(const Generation& generation) {
+    if (generation.protocol == net::Protocol::uwsgi) return true;
     if (!generation.agent) return false;
     const Hello& hello = generation.agent->hello();
     if (hello.keep_alive) return *hello.keep_alive <= 0;
@@ -65,6 +66,7 @@ std::optional<unsigned> slots_by_command(const std::vector<std::string>& argv) {
 
 unsigned Pool::slots_of(const Generation& generation) const {
     if (settings_.source.slots > 0) return settings_.source.slots;
+    if (generation.told_slots > 0) return generation.told_slots;
     if (generation.agent) {
         const Hello& hello = generation.agent->hello();
         if (hello.threads) return *hello.threads > 0 ? *hello.threads : slots_when_unbounded;
@@ -105,7 +107,7 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
         const Duration left = deadline - Clock::now();
         if (left <= Duration::zero())
             co_return Readiness{false, "it did not answer a request in " + seconds_text(bound) + " (" + problem + ")"};
-        const ProbeResult result = co_await probe(*generation->address, net::Protocol::http, settings_.health.path,
+        const ProbeResult result = co_await probe(*generation->address, generation->protocol, settings_.health.path,
                                                   std::min(left, settings_.health.timeout));
         if (result.answered && !generation->gone())
             co_return Readiness{true, "answered " + std::to_string(result.status) + " after " +
@@ -146,6 +148,7 @@ void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generati
         net::Endpoint endpoint;
         endpoint.worker = worker->id;
         endpoint.address = *generation->address;
+        endpoint.protocol = generation->protocol;
         endpoint.keep_alive = !one_request_a_connection(*generation);
         endpoint.idle_time = idle_time(settings_, *generation);
         generation->key = net_->add(std::move(endpoint), generation->slots);

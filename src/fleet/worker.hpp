@@ -45,15 +45,16 @@ struct Generation {
     WallTime started_at{};
     std::optional<net::Address> address; // unset: not addressable
     std::string advice;                  // then: the one line that would fix it
-    WorkerKey key = 0;                   // in net::Pool; 0: not in service
-    unsigned slots = 0;
-    std::uint64_t served = 0;         // requests, kept when the key is gone
-    int pid = 0;                      // in our own /proc; 0: not visible
-    std::shared_ptr<Process> process; // whom signals go to; null: not visible
-    std::shared_ptr<Child> child;     // where we started it
-    std::shared_ptr<Agent> agent;     // the last one; it may have hung up
-    std::optional<Sample> sample;     // the agent's last word on memory
-    bool ready = false;               // the agent says: the application is loaded
+    net::Protocol protocol = net::Protocol::http;
+    WorkerKey key = 0;                  // in net::Pool; 0: not in service
+    unsigned slots = 0, told_slots = 0; // told: by its server; 0: it did not say
+    std::uint64_t served = 0;           // requests, kept when the key is gone
+    int pid = 0;                        // in our own /proc; 0: not visible
+    std::shared_ptr<Process> process;   // whom signals go to; null: not visible
+    std::shared_ptr<Child> child;       // where we started it
+    std::shared_ptr<Agent> agent;       // the last one; it may have hung up
+    std::optional<Sample> sample;       // the agent's last word on memory
+    bool ready = false;                 // the agent says: the application is loaded
     bool said_bye = false, boot_failed = false;
     bool ending = false; // we are ending it: its end is no death
     std::optional<Exit> exit;

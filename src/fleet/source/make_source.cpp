@@ -2,6 +2,7 @@
 #include "fleet/source/gunicorn_source.hpp"
 #include "fleet/source/static_source.hpp"
 #include "fleet/source/uvicorn_source.hpp"
+#include "fleet/source/uwsgi_source.hpp"
 
 namespace plimsoll::fleet {
 
@@ -11,10 +12,7 @@ std::unique_ptr<Source> make_source(Pool& pool, std::string& why_not) {
     case config::SourceKind::command: return std::make_unique<CommandSource>(pool);
     case config::SourceKind::gunicorn: return std::make_unique<GunicornSource>(pool);
     case config::SourceKind::uvicorn: return std::make_unique<UvicornSource>(pool);
-    case config::SourceKind::uwsgi:
-        why_not =
-            "workers of uWSGI cannot be served by this version: use kind = \"command\" with one uWSGI process a copy";
-        return nullptr;
+    case config::SourceKind::uwsgi: return std::make_unique<UwsgiSource>(pool);
     }
     why_not = "unknown kind of source";
     return nullptr;

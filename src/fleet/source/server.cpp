@@ -37,8 +37,9 @@ std::string Server::start() {
 
 std::string Server::start_once() {
     const config::Pool& settings = pool_.settings();
-    const Command command =
+    Command command =
         server_command(pool_.context(), settings, settings.name, settings.source.listen, std::nullopt, {});
+    command.environment.insert(command.environment.end(), more_.begin(), more_.end());
     std::string why_not;
     child_ = Child::start(pool_.context().control, command, why_not);
     if (!child_) return why_not;

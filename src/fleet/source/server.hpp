@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -14,7 +16,8 @@ namespace plimsoll::fleet {
 
 class Server : public std::enable_shared_from_this<Server> {
 public:
-    explicit Server(Pool& pool) : pool_(pool) {}
+    using Environment = std::vector<std::pair<std::string, std::string>>;
+    explicit Server(Pool& pool, Environment more = {}) : pool_(pool), more_(std::move(more)) {}
     std::string start(); // empty, or why it cannot be started at all
     boost::asio::awaitable<void> stop();
     bool runs() const { return child_ && child_->running(); }
@@ -26,6 +29,7 @@ private:
     void tell_end(const Child& child, bool had_served);
 
     Pool& pool_;
+    Environment more_; // than what every server is told
     std::shared_ptr<Child> child_;
     Backoff backoff_;
     bool stopping_ = false;
