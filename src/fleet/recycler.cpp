@@ -192,7 +192,8 @@ ActionResult Recycler::request(const WorkerPtr& worker, const std::string& why) 
     if (verdict.kind != Kind::go)
         return {verdict.kind == Kind::hourly_limit ? 429 : 409, {}, verdict.reason, verdict.retry_after};
     const auto incident = begin(worker, RecycleCause::operator_request,
-                                why.empty() ? "an operator asked to recycle " + worker->id : worker->id + ": " + why);
+                                why.empty() || why == "operator" ? "an operator asked to recycle " + worker->id
+                                                                 : worker->id + ": " + why);
     return {202, incident->id(), {}, std::nullopt};
 }
 

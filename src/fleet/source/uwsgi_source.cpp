@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "fleet/process_tree.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -111,6 +112,11 @@ void UwsgiSource::meet(const UwsgiWorker& told) {
     generation->process = std::move(process);
     pool_.watch(*place, generation);
     pool_.install(*place, generation);
+    const auto early = std::ranges::find(early_, told.pid, [](const auto& agent) { return agent->hello().pid; });
+    if (early == early_.end()) return;
+    const std::shared_ptr<Agent> agent = *early;
+    early_.erase(early);
+    if (agent->connected()) connected(agent);
 }
 
 asio::awaitable<Successor> UwsgiSource::begin_successor(WorkerPtr, Duration) {
@@ -140,13 +146,18 @@ std::pair<WorkerPtr, GenerationPtr> UwsgiSource::owner(int pid) const {
 }
 
 std::string UwsgiSource::refuse(const Hello& hello) {
-    if (hello.same_pids && owner(hello.pid).first) return {};
-    return "pid " + std::to_string(hello.pid) + " is no worker of this uWSGI (or not yet known: dial again)";
+    if (hello.same_pids && server_ && descends_from(hello.pid, server_->pid())) return {};
+    return "pid " + std::to_string(hello.pid) + " is no worker of this uWSGI";
 }
 
+// A worker dials as soon as it is forked, often before the stats server has told of it.
 void UwsgiSource::connected(std::shared_ptr<Agent> agent) {
     const auto [worker, generation] = owner(agent->hello().pid);
-    if (!worker) return;
+    if (!worker) {
+        std::erase_if(early_, [](const auto& other) { return !other->connected(); });
+        early_.push_back(std::move(agent));
+        return;
+    }
     pool_.bind(worker, generation, agent);
     generation->ready = true; // its address was given: an answer there is all that readiness needs
 }

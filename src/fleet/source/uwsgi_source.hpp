@@ -39,6 +39,7 @@ private:
 
     Pool& pool_;
     std::shared_ptr<Server> server_;
+    std::vector<std::shared_ptr<Agent>> early_; // of workers that are not known yet
 };
 
 // How many workers this command line asks for; 0: it does not say.
