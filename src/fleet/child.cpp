@@ -32,7 +32,10 @@ public:
     }
     void start() {
         if (output_) output_->start();
-        held_->watch([self = shared_from_this()] { self->on_end(); }); // alive until it has ended: it must be reaped
+        const auto told = [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) self->on_end();
+        };
+        held_->watch(told, shared_from_this()); // alive until it has ended: it must be reaped
     }
 
     int pid() const override { return held_->pid(); }

@@ -63,19 +63,20 @@ bool Pidfd::send(int signal, std::string& why_not) {
     return false;
 }
 
-void Pidfd::watch(std::function<void()> on_end) {
+void Pidfd::watch(std::function<void()> on_end, std::shared_ptr<void> alive) {
     on_end_ = std::move(on_end);
-    wait();
+    wait(std::move(alive));
 }
 
-void Pidfd::wait() {
-    fd_.async_wait(asio::posix::stream_descriptor::wait_read, [weak = weak_from_this()](boost::system::error_code ec) {
+void Pidfd::wait(std::shared_ptr<void> alive) {
+    const auto look = [weak = weak_from_this(), alive = std::move(alive)](boost::system::error_code ec) {
         const auto self = weak.lock();
         if (!self || ec) return;
         self->settle();
         // Asio may wake a descriptor for an event that belonged to an earlier one with the same place in its tables.
-        if (!self->ended_) self->wait();
-    });
+        if (!self->ended_) self->wait(alive);
+    };
+    fd_.async_wait(asio::posix::stream_descriptor::wait_read, look);
 }
 
 void Pidfd::settle() {

@@ -32,12 +32,13 @@ public:
     bool running() const;
     bool send(int signal, std::string& why_not);
 
-    // on_end is called once, before anybody who awaits the end hears of it. It is kept until then.
-    void watch(std::function<void()> on_end);
+    // on_end is called once, before anybody who awaits the end hears of it. `alive` is kept until then, or until nobody
+    // looks any more because the program stops.
+    void watch(std::function<void()> on_end, std::shared_ptr<void> alive);
     static asio::awaitable<bool> ended(std::shared_ptr<Pidfd> self, Duration bound);
 
 private:
-    void wait();
+    void wait(std::shared_ptr<void> alive);
     void settle(); // looks whether it has ended, and tells everybody
 
     asio::io_context& control_;

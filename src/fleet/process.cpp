@@ -11,7 +11,7 @@ namespace {
 // Not our child: how it ended is its parent's to know.
 class Attached final : public Process {
 public:
-    explicit Attached(std::shared_ptr<Pidfd> held) : held_(std::move(held)) { held_->watch({}); }
+    explicit Attached(std::shared_ptr<Pidfd> held) : held_(std::move(held)) { held_->watch({}, nullptr); }
 
     int pid() const override { return held_->pid(); }
     bool running() const override { return held_->running(); }

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from harness.fleets import fleet
-from harness.waiting import until
+from harness.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.asan
 
@@ -18,7 +18,7 @@ def test_sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new(plimsoll):
     thread = threading.Thread(target=lambda: answers.append(proxy.get("/echo/slow?size=5&pause=2", method="POST", body=b"x")))
     thread.start()
     until(lambda: any(worker["in_flight"] for worker in proxy.admin.workers()), 5, "the request has begun")
-    proxy.process.send_signal(signal.SIGTERM)
+    proxy.tell_to_stop()
     def closed():
         try:
             proxy.get("/echo/new?size=1", timeout=1)
@@ -32,19 +32,36 @@ def test_sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new(plimsoll):
     proxy.stop()
 
 
-def test_a_request_that_outlasts_the_stop_timeout_does_not_hold_the_stop(plimsoll):
-    proxy = plimsoll({**fleet("sync", workers=2), "proxy": {"stop_timeout": "1s"}}).start()
-    proxy.wait_serving(2)
+def a_request_of_a_minute(proxy):
     def slow():
         try:
             proxy.get("/echo/slow?size=5&pause=60", timeout=60)
-        except Exception:                                      # it is cut: that is what stop_timeout says
+        except Exception:                                      # it is cut: that is what these tests are about
             pass
     threading.Thread(target=slow, daemon=True).start()
     until(lambda: any(worker["in_flight"] for worker in proxy.admin.workers()), 5, "the request has begun")
+
+
+def test_a_request_that_outlasts_the_stop_timeout_does_not_hold_the_stop(plimsoll):
+    proxy = plimsoll({**fleet("sync", workers=2), "proxy": {"stop_timeout": "1s"}}).start()
+    proxy.wait_serving(2)
+    a_request_of_a_minute(proxy)
     began = time.monotonic()
     proxy.stop(bound=40)
     assert time.monotonic() - began < 40
+
+
+def test_a_second_sigterm_means_at_once_and_leaves_no_process_either(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=2, arguments=["--graceful-timeout", "2"])).start()
+    proxy.wait_serving(2)
+    a_request_of_a_minute(proxy)
+    proxy.tell_to_stop()
+    until(lambda: "stopping" in proxy.log_text(), 5, "it has heard the first")
+    began = time.monotonic()
+    proxy.tell_to_stop()
+    proxy.process.wait(5 * PATIENCE)
+    assert time.monotonic() - began < 3 * PATIENCE
+    until(lambda: not proxy.descendants(), 15, "its workers have ended")
 
 
 def test_every_line_of_a_json_log_is_an_object_with_its_event(plimsoll):

@@ -48,7 +48,7 @@ class Proxy:
         for name in ("PLIMSOLL_CONTROL", "PLIMSOLL_TOKEN", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
             self.environment.pop(name, None)
         self.environment.update(environment or {})
-        self.process = None
+        self.process, self.told_to_stop = None, False
         self.others = []                                       # servers that the test started beside it
         if config is not None:
             self.configure(config)
@@ -81,6 +81,7 @@ class Proxy:
                                         stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                                         **{"cwd": str(self.directory), **more})
         log.close()
+        self.told_to_stop = False
         if ready:
             until(lambda: self.admin.ready() or self.process.poll() is not None, ready, "ready", pause=0.05)
             assert self.process.poll() is None, "it ended with %s:\n%s" % (self.process.returncode, self.log_tail())
@@ -138,10 +139,15 @@ class Proxy:
                 if pid != (self.process and self.process.pid) and pid not in [other.pid for other in self.others]}
 
     # The end.
+    def tell_to_stop(self):
+        self.told_to_stop = True
+        self.process.send_signal(signal.SIGTERM)
+
     def stop(self, bound=45.0):
-        """SIGTERM, and everything that must be true afterwards."""
+        """SIGTERM (once: a second one means "at once"), and everything that must be true afterwards."""
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            if not self.told_to_stop:
+                self.tell_to_stop()
             try:
                 self.process.wait(bound * PATIENCE)
             except subprocess.TimeoutExpired:
