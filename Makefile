@@ -37,15 +37,15 @@ test-tsan: test-packages
 	@ctest --preset tsan -L net
 test-agent: test-packages
 	@python3 agent/tests/venvs.py >/dev/null
-	@build/venvs/runner/bin/python -m pytest -q -n 2 agent/tests
+	@build/venvs/runner/bin/python -m pytest -n 2 agent/tests
 test-e2e: build venvs
-	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -q tests/e2e
+	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e
 test-e2e-asan: asan venvs
-	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest -q tests/e2e -m asan
+	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest tests/e2e -m asan
 
 # The long forms, not part of `make test`.
 soak: build venvs
-	@PLIMSOLL_SOAK=1 PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -q tests/e2e
+	@PLIMSOLL_SOAK=1 PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e
 bench: build
 	@tests/bench/datapath/run.sh
 
