@@ -8,7 +8,7 @@ PRESETS := release asan tsan dev
 PYTHON := build/venvs/current/bin/python
 
 .PHONY: build demo test lint format packages test-packages venvs $(PRESETS) \
-        test-asan test-tsan test-agent test-e2e test-e2e-asan soak bench clean
+        test-asan test-tsan test-agent test-e2e test-e2e-asan test-docker soak bench clean
 
 packages:
 	@cmake/install-packages.sh cmake/packages.txt
@@ -30,7 +30,7 @@ demo: build venvs
 test: lint test-asan test-tsan test-agent test-e2e test-e2e-asan
 
 test-asan: test-packages asan
-	@ctest --preset asan
+	@ctest --preset asan -j 2
 test-tsan: test-packages
 	@cmake --preset tsan >/dev/null
 	@cmake --build --preset tsan --target threaded_tests
@@ -43,7 +43,10 @@ test-e2e: build venvs
 test-e2e-asan: asan venvs
 	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest tests/e2e -m asan
 
-# The long forms, not part of `make test`.
+# The long forms, not part of `make test`. test-docker starts a Docker engine of its own, as root; it says why where none can run.
+test-docker: build
+	@cmake/install-packages.sh tests/docker/packages.txt
+	@python3 tests/docker/run.py --binary build/release/plimsoll || [ $$? -eq 77 ]
 soak: build venvs
 	@PLIMSOLL_SOAK=1 PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e
 bench: build

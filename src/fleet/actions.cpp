@@ -38,9 +38,11 @@ asio::awaitable<void> capture_worker(std::shared_ptr<Pool> pool, WorkerPtr worke
         }
         capture->finish();
         pool->recycler().captured(capture->succeeded());
+        incident->verdict(worker->id + (trace ? " was traced" : " was captured") + " on request");
+    } else {
+        incident->verdict(worker->id + (trace ? " was not traced: " : " was not captured: ") + capture->refusal());
     }
     worker->in_capture = false;
-    incident->verdict(worker->id + (trace ? " was traced" : " was captured") + " on request");
     incident->close();
 }
 

@@ -37,13 +37,14 @@ Capture::Capture(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr gen
 asio::awaitable<bool> Capture::begin() {
     const auto self = shared_from_this();
     if (!pool_->settings().capture.enabled) {
-        incident_->note("nothing is captured: [pool.capture] enabled is false");
+        refusal_ = "[pool.capture] enabled is false";
+        incident_->note("nothing is captured: " + refusal_);
         co_return false;
     }
-    const std::string why_not = co_await incident_->why_no_capture();
-    if (!why_not.empty()) {
+    refusal_ = co_await incident_->why_no_capture();
+    if (!refusal_.empty()) {
         incident_->capture_status("refused");
-        incident_->note("the capture is refused: " + why_not);
+        incident_->note("the capture is refused: " + refusal_);
         co_return false;
     }
     incident_->capture_status("running");

@@ -31,6 +31,7 @@ public:
     boost::asio::awaitable<void> stacks_of_the_dead(); // what a faulthandler wrote before the end
     void finish();                                     // the incident's capture status: done, partial, failed, none
     bool succeeded() const { return taken_ > 0 && missed_ == 0; }
+    const std::string& refusal() const { return refusal_; } // why begin() said no
 
 private:
     boost::asio::awaitable<bool> ask(std::string command, boost::json::object args, Duration deadline,
@@ -47,6 +48,7 @@ private:
     std::shared_ptr<Incident> incident_;
     std::int64_t room_ = 0; // bytes left of capture.max_size
     unsigned taken_ = 0, missed_ = 0;
+    std::string refusal_;
     bool allowed_ = false, tracing_ = false, silent_ = false, command_done_ = false;
 };
 

@@ -46,6 +46,7 @@ def test_without_space_serving_and_recycling_go_on_and_captures_are_refused_with
             if refused.status == 202:
                 incident = proxy.closed(refused.json["incident"])
                 assert incident["capture"]["status"] == "refused" and NO_SPACE.search(story(incident)), story(incident)
+                assert "was not captured" in incident["verdict"], incident["verdict"]
             else:
                 assert refused.status in (409, 507) and NO_SPACE.search(refused.json["reason"]), repr(refused)
             incident = proxy.recycle(target["id"])
