@@ -223,10 +223,11 @@ TEST(GunicornSource, where_pids_are_not_visible_agents_tell_the_memory_and_pass_
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(2));
     ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").memory.pressure.has_value(); }));
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").memory.limit == 200_MiB; }))
+        << "two workers share what their container may use";
     const WorkerView before = stage.worker("app-1");
     EXPECT_EQ(before.memory.source, "agent");
     EXPECT_EQ(before.memory.anon, 40_MiB);
-    EXPECT_EQ(before.memory.limit, 200_MiB) << "two workers share what their container may use";
     Clients clients(stage.net, 4);
     ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
     ASSERT_TRUE(stage.until([&] { return stage.view().recycles_ok == 1; }));
