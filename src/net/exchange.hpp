@@ -64,6 +64,7 @@ struct Exchange {
     std::string unsent_head;
     bool sending_failed = false;                     // the worker takes no more of the request; it may still answer
     bool worker_moved = false, client_moved = false; // bytes, since the deadlines were set
+    bool client_unwatched = false;                   // its deadline says when to join it to the epoll set
 
     // The answer.
     io::Spool outbox;    // towards the client

@@ -51,23 +51,27 @@ private:
     io::Task<> answer_refusal(Exchange& x);
     void account(Exchange& x);
 
-    // One attempt at one worker (attempt.cpp).
+    // One attempt at one worker (attempt.cpp) ...
     enum class Lease : std::uint8_t { ready, connecting, busy, failed };
     io::Task<> attempt(Exchange& x);
     Lease lease(Exchange& x);
     Lease open(Exchange& x);
     io::Task<Ending> connect(Exchange& x, Lease state);
     Ending send_request(Exchange& x);
+    void conclude(Exchange& x, Ending ending, const Download& download);
+    void report_failure(const Exchange& x, Ending ending, const Download& download);
+    bool may_retry(Exchange& x, Ending ending, const Download& download);
+    // ... and what goes over the wires meanwhile (converse.cpp, tunnel.cpp).
     io::Task<Ending> converse(Exchange& x, Download& download);
+    std::uint8_t await_client(Exchange& x, const Download& download);
+    std::uint8_t await_worker(Exchange& x, const Download& download);
+    std::optional<Ending> judge_lateness(Exchange& x, Download& download);
     std::optional<Ending> move_bytes(Exchange& x, Download& download);
     void move_request(Exchange& x);
     std::optional<Ending> stream_body(Exchange& x);
     bool request_unsent(Exchange& x) const { return !x.unsent_head.empty() || !x.upload.spool().empty(); }
     void release_worker(Exchange& x, const Download& download);
-    void conclude(Exchange& x, Ending ending, const Download& download);
-    void report_failure(const Exchange& x, Ending ending, const Download& download);
-    bool may_retry(Exchange& x, Ending ending, const Download& download);
-    io::Task<Ending> tunnel(Exchange& x); // tunnel.cpp
+    io::Task<Ending> tunnel(Exchange& x);
 
     const http::RequestHead& head_of(Exchange& x);
     http::Limits limits() const;
