@@ -136,7 +136,7 @@ Ending Session::send_request(Exchange& x) {
     const auto& head = head_of(x);
     const http::Forwarding about{
         peer_, trusted_, false, "localhost", x.identity.request_id(), x.identity.traceparent()};
-    const auto framing = x.upload.framing_to_worker();
+    const auto framing = x.upload.framing_to_worker(endpoint.protocol != Protocol::uwsgi);
     std::size_t size = 0;
     if (endpoint.protocol == Protocol::uwsgi) {
         if (framing.kind == http::Framing::Kind::chunked) {
@@ -154,6 +154,11 @@ Ending Session::send_request(Exchange& x) {
         how.keep_alive = endpoint.keep_alive;
         how.expect = x.expects_continue;
         size = http::write_request_head(head, about, how, out);
+        std::size_t more = 0;
+        if (size > 0 && framing.kind == http::Framing::Kind::chunked &&
+            !x.upload.frame_as_one_chunk(std::span(out).subspan(size), more))
+            return Ending::no_room;
+        size += more;
     }
     if (size == 0) {
         x.refusal = {431, "head_too_large", "the request's head is too large for a worker"};

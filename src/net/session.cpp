@@ -22,6 +22,8 @@ constexpr unsigned requests_a_turn = 16; // of one client that never makes us wa
 constexpr unsigned reads_a_turn = 16;
 constexpr auto linger_time = std::chrono::seconds{2};
 constexpr std::size_t linger_bytes = 1 << 20;
+// Said to a client that finished writing too early: it may still be reading (RFC 9112, 8).
+constexpr http::Refusal incomplete = {400, "incomplete", "the connection ended before the request did"};
 
 http::Identity new_identity(Reactor& reactor) {
     return http::Identity({reactor.random(), reactor.random(), reactor.random()});
@@ -135,8 +137,9 @@ io::Task<> Session::read_head(Exchange& x) {
         if (!std::exchange(parse_held, false)) {
             const auto io = client_.read(scratch + size, std::min(io::Loop::scratch_size - size, first_read));
             if (io.kind == io::Io::blocked) continue;
+            if (io.kind == io::Io::closed && size > 0) x.refusal = incomplete;
             if (io.kind != io::Io::done) {
-                x.gone = true;
+                x.gone = !x.refusal;
                 break;
             }
             size += io.bytes;
@@ -182,8 +185,7 @@ const http::RequestHead& Session::head_of(Exchange& x) {
 void Session::find_route(Exchange& x) {
     const auto& head = head_of(x);
     // What applies to the whole server is routed as its root.
-    const auto path = head.form == http::TargetForm::asterisk ? std::string_view("/")
-                                                              : http::routing_path(head.path, reactor_.workspace.out);
+    const auto path = head.path == "*" ? std::string_view("/") : http::routing_path(head.path, reactor_.workspace.out);
     x.json = http::wants_json(head);
     if (!path.empty()) x.route = snapshot_->find(head.host, path, head.method_text);
     x.series = x.route ? x.route->series : &snapshot_->unrouted();
@@ -228,6 +230,7 @@ void Session::check_body(Exchange& x) {
     case Upload::State::no_room:
         x.refusal = {503, "buffers_full", "this server has no room to buffer the body of the request"};
         return;
+    case Upload::State::cut_short: x.refusal = incomplete; return;
     case Upload::State::gone: x.gone = true; return;
     }
 }

@@ -1,6 +1,8 @@
 #include "net/upload.hpp"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "net/io/loop.hpp"
 
@@ -18,10 +20,26 @@ void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t m
     spool_.limit({memory, streamed ? 0 : max_body});
 }
 
-http::Framing Upload::framing_to_worker() const {
+http::Framing Upload::framing_to_worker(bool takes_chunks) const {
     if (streamed_ || framing_.kind != Kind::chunked) return framing_;
+    if (takes_chunks && !scanner_.trailers().empty()) return framing_;
     if (received_ == 0) return {};
     return {Kind::length, received_};
+}
+
+bool Upload::append_last_chunk(std::string_view before) {
+    std::array<char, http::largest_last_chunk> text;
+    const auto size = http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::request, text);
+    return spool_.append(before) && spool_.append({text.data(), size});
+}
+
+bool Upload::frame_as_one_chunk(std::span<char> out, std::size_t& used) {
+    used = 0;
+    if (streamed_) return true;
+    if (out.size() < 18) return false;
+    if (received_ > 0) used = http::write_chunk_size(received_, out.data());
+    // A request that is sent again has it already.
+    return std::exchange(framed_, true) || append_last_chunk(received_ > 0 ? "\r\n" : "");
 }
 
 void Upload::add(std::string_view data) {
@@ -66,7 +84,7 @@ std::string_view Upload::take_chunks(std::string_view bytes) {
         if (scanner_.state() == http::ChunkScanner::State::broken) state_ = State::broken;
         if (scanner_.state() == http::ChunkScanner::State::done) {
             state_ = State::complete;
-            if (streamed_ && !spool_.append(http::last_chunk)) state_ = State::no_room;
+            if (streamed_ && !append_last_chunk({})) state_ = State::no_room;
         }
     }
     return bytes;
@@ -78,8 +96,7 @@ void Upload::read(io::Stream& client, std::string& beyond) {
         const auto to = spool_.room(static_cast<std::size_t>(std::min<std::uint64_t>(left_, io::Loop::scratch_size)));
         if (!to.empty()) {
             const auto io = client.read(to.data(), to.size());
-            if (io.kind == io::Io::closed || io.kind == io::Io::failed) state_ = State::gone;
-            if (io.kind != io::Io::done) return;
+            if (io.kind != io::Io::done) return io_ended(io);
             spool_.commit(io.bytes);
             received_ += io.bytes;
             left_ -= io.bytes;
@@ -89,8 +106,13 @@ void Upload::read(io::Stream& client, std::string& beyond) {
     }
     char* scratch = loop_.scratch();
     const auto io = client.read(scratch, io::Loop::scratch_size);
-    if (io.kind == io::Io::closed || io.kind == io::Io::failed) state_ = State::gone;
-    if (io.kind == io::Io::done) beyond.append(take({scratch, io.bytes}));
+    if (io.kind != io::Io::done) return io_ended(io);
+    beyond.append(take({scratch, io.bytes}));
+}
+
+void Upload::io_ended(const io::Io& io) {
+    if (io.kind == io::Io::closed) state_ = State::cut_short; // it may still read what we say to that
+    if (io.kind == io::Io::failed) state_ = State::gone;
 }
 
 } // namespace plimsoll::net

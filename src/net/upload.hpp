@@ -1,10 +1,12 @@
 // The request's body on its way from the client to the worker.
 //
 // Buffered (the rule): read to its end before a worker is asked for, and then sent with its length, whether it came in chunks
-// or not. Streamed (`stream = true` in the route): passed on as it comes, in chunks if it came in chunks.
+// or not; with trailers, which a length leaves no place for, as one chunk. Streamed (`stream = true` in the route): passed on as
+// it comes, in chunks if it came in chunks.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "net/http/chunk_scanner.hpp"
@@ -15,7 +17,7 @@ namespace plimsoll::net {
 
 class Upload {
 public:
-    enum class State : std::uint8_t { more, complete, broken, too_large, gone, no_room };
+    enum class State : std::uint8_t { more, complete, broken, too_large, cut_short, gone, no_room };
 
     explicit Upload(io::Loop& loop) : spool_(loop), loop_(loop) {}
 
@@ -31,12 +33,16 @@ public:
     State state() const { return state_; }
     bool complete() const { return state_ == State::complete; }
     const http::Refusal& fault() const { return scanner_.fault(); }
-    http::Framing framing_to_worker() const; // valid when complete, or streamed
+    http::Framing framing_to_worker(bool takes_chunks) const; // valid when complete, or streamed
+    // Behind the head, where framing_to_worker() told chunks for a buffered body: the size of the only chunk. False: no room.
+    bool frame_as_one_chunk(std::span<char> out, std::size_t& used);
     std::uint64_t received() const { return received_; }
     bool streamed() const { return streamed_; }
     io::Spool& spool() { return spool_; }
 
 private:
+    void io_ended(const io::Io& io);
+    bool append_last_chunk(std::string_view before);
     std::string_view take_chunks(std::string_view bytes);
     bool forward_chunk(std::string_view data);
     void add(std::string_view data);
@@ -47,7 +53,7 @@ private:
     http::Framing framing_;
     std::uint64_t left_ = 0, max_body_ = 0, received_ = 0;
     State state_ = State::complete;
-    bool streamed_ = false;
+    bool streamed_ = false, framed_ = false;
 };
 
 } // namespace plimsoll::net

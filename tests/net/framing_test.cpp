@@ -133,6 +133,100 @@ TEST(Framing, a_streamed_request_stays_chunked_and_arrives_as_it_comes) {
     EXPECT_NE(seen.find("Transfer-Encoding: chunked"), std::string::npos) << seen;
 }
 
+// What the worker saw of a request that came in chunks with trailers.
+Message request_with_trailers(bool streamed, const std::string& body) {
+    Message seen;
+    Origin origin([&seen](Peer& peer) {
+        for (auto request = peer.read_request(); request.complete; request = peer.read_request()) {
+            seen = request;
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    Proxy proxy;
+    proxy.config.routes[0].stream = streamed;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 2; ++i) {
+        client.send("PUT / HTTP/1.1\r\nHost: test\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n" + body +
+                    "0\r\nX-Sum:  42 \r\nX-More: yes\r\n\r\n");
+        EXPECT_EQ(client.read_response().status(), 200);
+    }
+    EXPECT_EQ(origin.connections(), 1) << "bytes of the trailer must not be left over for the next request";
+    return seen;
+}
+
+TEST(Framing, trailers_of_a_request_reach_the_worker_streamed_or_buffered) {
+    for (const bool streamed : {true, false})
+        for (const std::string body : {"5\r\nhello\r\n6;x=y\r\n there\r\n", ""}) {
+            const auto seen = request_with_trailers(streamed, body);
+            EXPECT_EQ(seen.body, body.empty() ? "" : "hello there");
+            EXPECT_EQ(seen.field("x-sum"), "42");
+            EXPECT_EQ(seen.field("x-more"), "yes");
+            EXPECT_EQ(seen.field("trailer"), "X-Sum");
+            EXPECT_FALSE(seen.has("content-length"));
+        }
+}
+
+TEST(Framing, a_request_with_trailers_is_sent_again_whole) {
+    std::atomic<int> requests = 0;
+    Message seen;
+    Origin origin([&](Peer& peer) {
+        seen = peer.read_request();
+        if (++requests == 1) return; // dies of it
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        peer.read_request();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("PUT / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n");
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_EQ(requests, 2);
+    EXPECT_EQ(seen.body, "hi");
+    EXPECT_EQ(seen.field("x-sum"), "1");
+    EXPECT_TRUE(seen.complete);
+}
+
+TEST(Framing, a_trailer_that_must_stand_in_the_head_is_refused_and_no_worker_takes_the_rest_for_whole) {
+    for (const bool streamed : {true, false}) {
+        std::atomic<int> whole = 0;
+        Origin origin([&](Peer& peer) { whole += peer.read_request().complete; });
+        Proxy proxy;
+        proxy.config.routes[0].stream = streamed;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
+                    "Content-Length: 5\r\n\r\n");
+        const auto answer = client.read_response();
+        EXPECT_EQ(answer.status(), 400);
+        EXPECT_EQ(answer.field("x-plimsoll-reason"), "trailer");
+        EXPECT_TRUE(client.ended());
+        EXPECT_EQ(whole, 0);
+    }
+}
+
+TEST(Framing, a_request_that_ends_too_early_is_told_so) {
+    Origin origin(echo);
+    for (const std::string bytes :
+         {"GET / HTTP/1.1\r\nHo", "\r\n", "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhell",
+          "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"}) {
+        Proxy proxy;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send(bytes);
+        client.finish_writing();
+        const auto answer = client.read_response();
+        EXPECT_EQ(answer.status(), 400) << bytes;
+        EXPECT_EQ(answer.field("x-plimsoll-reason"), "incomplete") << bytes;
+        EXPECT_TRUE(client.ended());
+    }
+    EXPECT_EQ(origin.connections(), 0);
+}
+
 TEST(Framing, pipelined_requests_are_answered_in_order) {
     Origin origin(echo);
     Proxy proxy;

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
+#include "net/http/byte_writer.hpp"
 #include "net/http/chars.hpp"
 #include "net/http/field_parser.hpp"
 
 namespace plimsoll::http {
 namespace {
 
-constexpr std::uint8_t max_size_digits = 16;
 constexpr unsigned max_trailer_fields = 64;
 
 constexpr Refusal forbidden_trailer = {400, "trailer",
@@ -22,15 +23,24 @@ bool is_text(char c) { // what may stand in quotes or in a field
     return c == '\t' || (byte >= ' ' && byte != 0x7f);
 }
 
-// RFC 9110, 6.5.1. What an application would take for a statement of the proxy's is forbidden as well.
-bool may_stand_in_trailer(FieldName id) {
-    switch (id) {
-    case FieldName::other:
+// RFC 9110, 6.5.1: nothing that must be known before the content is read. What an application would take for a statement
+// of the proxy's is forbidden as well.
+bool may_stand_in_trailer(const Field& field) {
+    switch (field.id) {
+    case FieldName::other: break;
     case FieldName::date:
     case FieldName::server:
     case FieldName::via: return true;
     default: return false;
     }
+    constexpr std::string_view known_too_late[] = {
+        "if-match",         "if-none-match", "if-modified-since", "if-unmodified-since",
+        "if-range",         "age",           "expires",           "location",
+        "retry-after",      "vary",          "www-authenticate",  "origin",
+        "content-location", "cookie2",       "set-cookie2",       "alt-svc",
+        "early-data"};
+    return std::none_of(std::begin(known_too_late), std::end(known_too_late),
+                        [&field](std::string_view name) { return iequals(field.name, name); });
 }
 
 } // namespace
@@ -78,12 +88,12 @@ void ChunkScanner::framing(char c) {
     case Step::size_first:
         if (!is(hex_char, c)) return fail("a chunk must begin with its size in hexadecimal digits");
         left_ = hex_value(c);
-        digits_ = 1;
         step_ = Step::size;
         return;
     case Step::size:
         if (!is(hex_char, c)) return after_size(c);
-        if (++digits_ > max_size_digits || left_ >> 59) return fail("a chunk's size is too large");
+        if (left_ >> 59) return fail("a chunk's size is too large");
+        if (left_ == 0 && ++extensions_ > max_extensions) return fail("a chunk's size has too many zeros before it");
         left_ = left_ << 4 | hex_value(c);
         return;
     case Step::size_lf:
@@ -202,12 +212,22 @@ Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& 
     thread_local FieldTable all;
     if (Refusal refusal = parse_fields(bytes, max_trailer_fields, all)) return {400, "trailer", refusal.detail};
     for (const Field& field : all) {
-        if (may_stand_in_trailer(field.id))
+        if (may_stand_in_trailer(field))
             fields.add(field);
         else if (of == ChunkScanner::Of::request)
             return forbidden_trailer;
     }
     return {};
+}
+
+std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out) {
+    thread_local FieldTable fields;
+    ByteWriter writer(out);
+    writer << "0\r\n";
+    if (!trailers.empty() && !parse_trailers(trailers, of, fields))
+        for (const Field& field : fields) writer.field(field.name, field.value);
+    writer << "\r\n";
+    return writer.size();
 }
 
 std::size_t write_chunk_size(std::uint64_t n, char* out) {

@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -55,7 +56,7 @@ public:
     // Done: the trailer section with its blank line, checked; empty where there was none. parse_trailers() reads it.
     std::string_view trailers() const { return trailers_; }
 
-    static constexpr std::size_t max_extensions = 4096; // bytes in the whole body
+    static constexpr std::size_t max_extensions = 4096; // bytes in the whole body, leading zeros of sizes too
     static constexpr std::size_t max_trailers = 8192;   // bytes
 
 private:
@@ -77,7 +78,6 @@ private:
     std::uint64_t left_ = 0; // of the chunk
     std::uint64_t total_ = 0;
     std::uint32_t extensions_ = 0;
-    std::uint8_t digits_ = 0;
     Step step_ = Step::size_first;
     Of of_ = Of::request;
     Refusal fault_;
@@ -92,5 +92,8 @@ Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& 
 // a body in last_chunk, or in "0\r\n", trailer lines and "\r\n".
 std::size_t write_chunk_size(std::uint64_t n, char* out);
 inline constexpr std::string_view last_chunk = "0\r\n\r\n";
+// The same with trailers, written anew from what trailers() gave; a buffer of largest_last_chunk takes all of it.
+std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out);
+inline constexpr std::size_t largest_last_chunk = 2 * ChunkScanner::max_trailers + 8;
 
 } // namespace plimsoll::http

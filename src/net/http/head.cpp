@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "net/http/field_parser.hpp"
 #include "net/http/start_line.hpp"
@@ -41,8 +42,10 @@ HeadEnd find_head_end(std::string_view bytes, std::size_t seen) {
         at = static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
         if (!at) break;
         if (at == bytes.data() || at[-1] != '\r') return {Parsed::State::error};
-        if (end - at > 2 && at[1] == '\r' && at[2] == '\n')
+        if (end - at > 2 && at[1] == '\r') { // at the beginning of a line: the blank one, or a fault
+            if (at[2] != '\n') return {Parsed::State::error};
             return {Parsed::State::complete, static_cast<std::size_t>(at + 3 - bytes.data())};
+        }
         ++at;
     }
     return {Parsed::State::need_more};
@@ -67,8 +70,11 @@ struct ConnectionOptions {
 
 // Fields of which there may be one only, by what they decide.
 struct Singles {
-    const Field *host = nullptr, *content_length = nullptr, *transfer_encoding = nullptr, *upgrade = nullptr,
-                *expect = nullptr, *max_forwards = nullptr, *content_type = nullptr, *authorization = nullptr;
+    const Field *host = nullptr, *content_length = nullptr, *transfer_encoding = nullptr, *max_forwards = nullptr,
+                *content_type = nullptr, *authorization = nullptr;
+    // Lists may come in several fields (RFC 9110, 5.3).
+    const Field* upgrade = nullptr;
+    bool several_upgrades = false, expects_continue = false, expects_more = false, wants_trailers = false;
     ConnectionOptions connection;
     Refusal refusal; // of the first one that came twice
 
@@ -78,8 +84,9 @@ struct Singles {
             case FieldName::host: once(host, field, bad_host); break;
             case FieldName::content_length: once(content_length, field, bad_framing); break;
             case FieldName::transfer_encoding: once(transfer_encoding, field, bad_framing); break;
-            case FieldName::upgrade: once(upgrade, field, repeated); break;
-            case FieldName::expect: once(expect, field, repeated); break;
+            case FieldName::upgrade: several_upgrades |= std::exchange(upgrade, &field) != nullptr; break;
+            case FieldName::te: wants_trailers |= has_member(field.value, "trailers"); break;
+            case FieldName::expect: read_expectations(field.value); break;
             case FieldName::max_forwards: once(max_forwards, field, repeated); break;
             case FieldName::content_type: once(content_type, field, repeated); break;
             case FieldName::authorization: once(authorization, field, repeated); break;
@@ -87,6 +94,10 @@ struct Singles {
             default: break;
             }
         }
+    }
+    void read_expectations(std::string_view list) {
+        for (std::string_view each; next_member(list, each);)
+            (iequals(each, "100-continue") ? expects_continue : expects_more) = true;
     }
     void once(const Field*& slot, const Field& field, const Refusal& fault) {
         if (slot && !refusal) refusal = fault;
@@ -144,17 +155,19 @@ Refusal check_request(RequestHead& head) {
 
     head.connection_names_fields = singles.connection.names_fields;
     head.keep_alive = singles.connection.persistent(head.minor);
-    // A wish for h2c is ignored, as RFC 9110, 7.8 allows: a tunnel for it would carry requests past every check.
-    if (singles.upgrade && singles.connection.upgrade && head.minor == 1 &&
-        !has_member(singles.upgrade->value, "h2c")) {
+    // A wish may be ignored (RFC 9110, 7.8). One for h2c is: a tunnel for it would carry requests past every check. So is
+    // one that is spread over several fields: nobody who means it does that.
+    if (singles.upgrade && !singles.upgrade->value.empty() && !singles.several_upgrades && singles.connection.upgrade &&
+        head.minor == 1 && !has_member(singles.upgrade->value, "h2c")) {
         head.upgrade = true;
         head.upgrade_to = singles.upgrade->value;
         if (head.framing.has_body()) return upgrade_body;
     }
     if (head.method == Method::trace && head.framing.has_body()) return trace_body;
-    if (singles.expect && head.minor == 1) { // HTTP/1.0 knows no expectations: ignored (RFC 9110, 10.1.1)
-        if (!iequals(singles.expect->value, "100-continue")) return bad_expectation;
-        head.expect_continue = head.framing.has_body();
+    head.wants_trailers = singles.wants_trailers && head.minor == 1;
+    if (head.minor == 1) { // HTTP/1.0 knows no expectations: ignored (RFC 9110, 10.1.1)
+        if (singles.expects_more) return bad_expectation;
+        head.expect_continue = singles.expects_continue && head.framing.has_body();
     }
     if (singles.max_forwards && (head.method == Method::options || head.method == Method::trace))
         head.last_hop = parse_decimal(singles.max_forwards->value) == 0;
@@ -195,25 +208,28 @@ Refusal check_response(ResponseHead& head, Asked asked) {
     return {};
 }
 
-// An empty line before a request is passed over: some clients send one after a body (RFC 9112, 2.2). One is.
-HeadEnd skip_empty_line(std::string_view bytes) {
-    constexpr std::string_view line_end = "\r\n";
-    for (std::size_t i = 0; i < line_end.size(); ++i) {
-        if (i == bytes.size()) return {Parsed::State::need_more};
-        if (bytes[i] != line_end[i])
-            return {i == 0 && bytes[0] != '\n' ? Parsed::State::complete : Parsed::State::error, 0};
+// Empty lines before a request are passed over: some clients send one after a body (RFC 9112, 2.2). A few are.
+constexpr std::size_t most_empty_lines = 8;
+
+HeadEnd skip_empty_lines(std::string_view bytes) {
+    std::size_t at = 0;
+    for (; at < bytes.size(); ++at) {
+        const char line_end = at % 2 == 0 ? '\r' : '\n';
+        if (bytes[at] == line_end && at < 2 * most_empty_lines) continue;
+        const bool between_lines = at % 2 == 0 && bytes[at] != '\r' && bytes[at] != '\n';
+        return {between_lines ? Parsed::State::complete : Parsed::State::error, at};
     }
-    return {Parsed::State::complete, line_end.size()};
+    return {Parsed::State::need_more};
 }
 
 } // namespace
 
 Parsed parse_request(std::string_view bytes, std::size_t seen, const Limits& limits, RequestHead& head) {
-    const HeadEnd empty_line = skip_empty_line(bytes);
-    if (empty_line.state == Parsed::State::error) return error(bad_line_end);
-    if (empty_line.state == Parsed::State::need_more) return {};
-    bytes.remove_prefix(empty_line.size);
-    seen -= std::min(seen, empty_line.size);
+    const HeadEnd empty_lines = skip_empty_lines(bytes);
+    if (empty_lines.state == Parsed::State::error) return error(bad_line_end);
+    if (empty_lines.state == Parsed::State::need_more) return {};
+    bytes.remove_prefix(empty_lines.size);
+    seen -= std::min(seen, empty_lines.size);
 
     const std::string_view within = bytes.substr(0, limits.max_head);
     const Parsed need_more = within.size() == limits.max_head ? error(too_large) : Parsed{};
@@ -239,7 +255,7 @@ Parsed parse_request(std::string_view bytes, std::size_t seen, const Limits& lim
     if (Refusal refusal = parse_fields(head.bytes.substr(start.size), limits.max_fields, head.fields))
         return error(refusal);
     if (Refusal refusal = check_request(head)) return error(refusal);
-    return {Parsed::State::complete, empty_line.size + end.size, {}};
+    return {Parsed::State::complete, empty_lines.size + end.size, {}};
 }
 
 Parsed parse_response(std::string_view bytes, std::size_t seen, const Limits& limits, Asked asked, ResponseHead& head) {

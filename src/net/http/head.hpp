@@ -59,7 +59,7 @@ struct RequestHead {
     std::uint8_t minor = 1; // HTTP/1.minor: 0 or 1 (a higher one counts as 1)
     TargetForm form = TargetForm::origin;
     std::string_view target;    // as it came
-    std::string_view path;      // as it came, escapes and all; "*" in asterisk form
+    std::string_view path;      // as it came, escapes and all; "*" for the whole server (OPTIONS only)
     std::string_view query;     // with its '?'; empty where there is none
     std::string_view authority; // the absolute target's, else Host's; empty in HTTP/1.0 only
     std::string_view host;      // authority without port
@@ -69,6 +69,7 @@ struct RequestHead {
     bool upgrade = false;                        // a wish that may be tunnelled: never h2c
     std::string_view upgrade_to;                 // its protocols
     bool expect_continue = false;
+    bool wants_trailers = false;          // TE: trailers
     bool last_hop = false;                // OPTIONS or TRACE with Max-Forwards 0: answer, do not forward
     bool connection_names_fields = false; // Connection lists more than close, keep-alive and upgrade
     FieldTable fields;

@@ -32,12 +32,18 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
         out << "Connection: upgrade\r\nUpgrade: " << head.upgrade_to << "\r\n";
     else
         write_framing(out, head, how.framing);
-    if (!head.upgrade && !how.keep_alive) out << "Connection: close\r\n";
+    // "close" stands alone: there are servers that look for that word only.
+    if (!head.upgrade && !how.keep_alive)
+        out << "Connection: close\r\n";
+    else if (!head.upgrade && head.wants_trailers)
+        out << "TE: trailers\r\nConnection: TE\r\n";
     if (how.expect) out << "Expect: 100-continue\r\n";
     write_max_forwards(out, head);
 
+    const bool trailers_follow = how.framing.kind == Framing::Kind::chunked;
     for (const Field& field : head.fields)
-        if (reaches_worker(head, field, about.trusted)) out.field(field.name, field.value);
+        if (reaches_worker(head, field, about.trusted) || (field.id == FieldName::trailer && trailers_follow))
+            out.field(field.name, field.value);
 
     if (!about.peer.empty() || (about.trusted && head.fields.find(FieldName::x_forwarded_for))) {
         out << "X-Forwarded-For: ";

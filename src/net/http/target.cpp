@@ -73,6 +73,7 @@ std::string_view host_of(std::string_view authority) {
         if (colon != std::string_view::npos) rest = authority.substr(colon);
         if (!all_are(host_char, host)) return {};
         if (host.ends_with('.')) host.remove_suffix(1);
+        if (host.starts_with('.') || host.ends_with('.')) return {};
     }
     if (!rest.empty() && (rest.front() != ':' || !is_port(rest.substr(1)))) return {};
     return host;
@@ -104,7 +105,8 @@ Refusal split_target(RequestHead& head) {
     const std::size_t mark = rest.find('?');
     head.path = rest.substr(0, mark);
     head.query = mark == std::string_view::npos ? std::string_view{} : rest.substr(mark);
-    if (head.path.empty()) head.path = "/"; // "http://host" and "http://host?query"
+    if (rest.empty() && head.method == Method::options) head.path = "*"; // of the last proxy (RFC 9112, 3.2.4)
+    if (head.path.empty()) head.path = "/";                              // "http://host" and "http://host?query"
     return is_unambiguous(head.path) ? Refusal{} : bad_path;
 }
 

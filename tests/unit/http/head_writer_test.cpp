@@ -59,10 +59,24 @@ TEST(RequestWriter, framing_is_ours) {
     EXPECT_FALSE(names(none.to_worker(), "Content-Length"));
 }
 
+TEST(RequestWriter, a_wish_for_trailers_is_passed_on_where_the_connection_stays) {
+    const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nTE: gzip;q=0.5, Trailers\r\nConnection: TE\r\n\r\n");
+    EXPECT_TRUE(holds(sent.to_worker(), "TE: trailers"));
+    EXPECT_TRUE(holds(sent.to_worker(), "Connection: TE"));
+    const Sent old("GET / HTTP/1.0\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+    EXPECT_FALSE(names(old.to_worker(), "TE"));
+}
+
+TEST(RequestWriter, trailers_are_announced_only_where_chunks_carry_them) {
+    const Sent sent("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n");
+    EXPECT_TRUE(holds(sent.to_worker({}, {.framing = {Framing::Kind::chunked, 0}}), "Trailer: X-Sum"));
+    EXPECT_FALSE(names(sent.to_worker({}, {.framing = {Framing::Kind::length, 2}}), "Trailer"));
+}
+
 TEST(RequestWriter, hop_by_hop_fields_end_here) {
     const Sent sent(
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Hop, host, x-forwarded-for\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
-        "Proxy-Connection: close\r\nTE: trailers\r\nUpgrade: websocket\r\nProxy-Authorization: Basic x\r\n"
+        "Proxy-Connection: close\r\nTE: gzip\r\nUpgrade: websocket\r\nProxy-Authorization: Basic x\r\n"
         "HTTP2-Settings: x\r\nTrailer: X-A\r\nX-Keep: 1\r\n\r\n");
     const std::string head = sent.to_worker({.peer = "192.0.2.1"});
     for (const char* name : {"Connection", "X-Hop", "Keep-Alive", "Proxy-Connection", "TE", "Upgrade",
