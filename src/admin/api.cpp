@@ -186,6 +186,15 @@ Answer Api::status(const Request&, const Names&) const {
         }
         for (const auto& refusal : traffic.refusals)
             if (refusal.mode == "enforce") refusals += refusal.count;
+        json::array limits;
+        for (const auto& limit : traffic.limits)
+            limits.push_back(json::object{{"pool", limit.pool},
+                                          {"route", limit.route},
+                                          {"limit", limit.limit},
+                                          {"passed", limit.passed},
+                                          {"refused", limit.refused},
+                                          {"shadow", limit.shadow}});
+        status["limits"] = std::move(limits);
         status["traffic"] = json::object{{"requests", requests},
                                          {"server_errors", errors},
                                          {"refusals", refusals},

@@ -98,6 +98,20 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
     for (const auto& refusal : traffic.refusals)
         refusals.add({{"pool", refusal.pool}, {"reason", refusal.reason}, {"mode", refusal.mode}}, refusal.count);
 
+    auto limits = page.counter("limit_requests_total",
+                               "Requests that a limit judged, by verdict: passed, refused; shadow: would have been.");
+    for (const auto& limit : traffic.limits) {
+        const auto verdict = [&](const char* verdict) {
+            return Labels{{"pool", limit.pool}, {"route", limit.route}, {"limit", limit.limit}, {"verdict", verdict}};
+        };
+        limits.add(verdict("passed"), limit.passed)
+            .add(verdict("refused"), limit.refused)
+            .add(verdict("shadow"), limit.shadow);
+    }
+    page.counter("rate_keys_forgotten_total",
+                 "Keys of rate limits that were pushed out of the table before their time.")
+        .add({}, traffic.rate_keys_forgotten);
+
     page.gauge("connections", "Client connections open now.").add({}, traffic.connections_open);
     page.counter("connections_total", "Client connections accepted.").add({}, traffic.connections_total);
     page.counter("connections_refused_total", "Client connections refused: over max_connections.")

@@ -192,6 +192,7 @@ constexpr std::string_view document = R"json({
         "listeners": {"type": "array", "items": {"type": "string"}},
         "pools": {"type": "array", "items": {"type": "object"}},
         "traffic": {"type": "object"},
+        "limits": {"type": "array", "items": {"type": "object"}, "description": "The limits of routes, and how many requests passed each"},
         "store": {"type": "object"},
         "memory": {"type": "object"}
       }},

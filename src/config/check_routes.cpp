@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <regex>
 
 #include "config/checks.hpp"
 #include "config/nearest.hpp"
+#include "config/place.hpp"
 #include "config/values.hpp"
 
 namespace plimsoll::config {
@@ -60,6 +62,12 @@ bool is_limit_key(std::string_view key) {
     return false;
 }
 
+bool is_limit_name(std::string_view name) {
+    return name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+               return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+           });
+}
+
 void check_limit(const std::string& path, const Limit& limit, Findings& findings) {
     for (std::size_t i = 0; i < limit.key.size(); ++i)
         if (!is_limit_key(limit.key[i]))
@@ -67,12 +75,42 @@ void check_limit(const std::string& path, const Limit& limit, Findings& findings
                              "'" + limit.key[i] + "' must be client, path, header:NAME, cookie:NAME or query:NAME");
     if (limit.key.empty())
         findings.problem(path + ".key", "must name at least one thing to count by, such as \"client\"");
-    if (!findings.sound(path + ".rate")) return;
-    if (limit.rate.empty())
-        findings.problem(path + ".rate", "is missing: write how much is allowed, such as rate = \"100/s\"");
-    else if (!parse_rate(limit.rate))
+    for (std::size_t i = 0; i < limit.allow.size(); ++i)
+        if (!is_network(limit.allow[i]))
+            findings.problem(path + ".allow[" + std::to_string(i) + "]",
+                             "'" + limit.allow[i] +
+                                 "' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\"");
+    if (!is_limit_name(limit.name))
+        findings.problem(path + ".name", "a name is at most 64 letters, digits, '-', '_' and '.'");
+    if (findings.sound(path + ".cost") && findings.sound(path + ".burst") && limit.cost > limit.burst + 1)
+        findings.problem(path + ".cost", "a request that costs more than burst + 1 would never pass",
+                         "burst = " + std::to_string(limit.cost - 1));
+    if (!findings.sound(path + ".rate") || !findings.sound(path + ".inflight")) return;
+    if (limit.rate.empty() && limit.inflight == 0)
+        findings.problem(path + ".rate",
+                         "is missing: write how much is allowed, such as rate = \"100/s\" or inflight = 10");
+    else if (!limit.rate.empty() && !parse_rate(limit.rate))
         findings.problem(path + ".rate",
                          "'" + limit.rate + "' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\"");
+}
+
+// Limits that share their counts must agree on what they count.
+void check_shared_limits(const Config& config, Findings& findings) {
+    std::map<std::string, std::pair<const Limit*, std::string>> first;
+    for (std::size_t r = 0; r < config.routes.size(); ++r)
+        for (std::size_t l = 0; l < config.routes[r].limits.size(); ++l) {
+            const Limit& limit = config.routes[r].limits[l];
+            if (limit.name.empty()) continue;
+            const auto path = "route[" + std::to_string(r) + "].limit[" + std::to_string(l) + "]";
+            const auto [found, is_first] = first.try_emplace(limit.name, &limit, path);
+            const Limit& other = *found->second.first;
+            if (is_first || (limit.key == other.key && limit.rate == other.rate && limit.burst == other.burst))
+                continue;
+            findings.problem(path + ".name",
+                             "the limit '" + limit.name + "' on line " +
+                                 std::to_string(findings.position(found->second.second).line) +
+                                 " has another key, rate or burst: limits of one name share their counts");
+        }
 }
 
 void check_pool_of(const std::string& path, const Route& route, const Config& config, Findings& findings) {
@@ -165,6 +203,7 @@ void check_routes(const Config& config, Findings& findings) {
                          "is missing: with more than one pool, a [[route]] must say which requests go to which pool");
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         check_route("route[" + std::to_string(i) + "]", config.routes[i], config, findings);
+    check_shared_limits(config, findings);
     if (!findings.sound("route") || !findings.sound("pool")) return;
     warn_of_hidden_routes(config, findings);
     warn_of_idle_pools(config, findings);

@@ -37,6 +37,7 @@ struct Proxy {
     Duration stop_timeout = seconds{30};
     std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
     unsigned max_connections = 10'000;
+    unsigned rate_keys = 1'000'000;    // that rate limits remember, 16 bytes each
     Bytes buffer_memory = {256 << 20}; // of bodies that wait, all together
     Bytes body_memory = {64 << 10};    // of one body; what is beyond goes to a temporary file
     Bytes response_file = {1LL << 30}; // of one response that its client is slow to take
@@ -77,8 +78,13 @@ struct Listener {
 };
 struct Limit { // [[route.limit]]
     std::vector<std::string> key = {"client"};
-    std::string rate; // "100/s"
+    std::string name; // limits of one name share their counts; empty: counted for this route alone
+    std::string rate; // "100/s"; empty: only inflight
     unsigned burst = 0;
+    unsigned cost = 1;              // of one request
+    unsigned inflight = 0;          // requests of one key at once; 0: any number
+    unsigned ipv6_prefix = 64;      // a client is its network of this length
+    std::vector<std::string> allow; // CIDR; clients that are not limited
     Mode mode = Mode::enforce;
     friend bool operator==(const Limit&, const Limit&) = default;
 };

@@ -38,6 +38,7 @@ void describe(Visitor& v, Proxy& proxy) {
     v("stop_timeout", proxy.stop_timeout, timeout(Duration::zero()));
     v("trusted_proxies", proxy.trusted_proxies, {.single = true});
     v("max_connections", proxy.max_connections, {.min = 1, .max = 10'000'000});
+    v("rate_keys", proxy.rate_keys, {.min = 1'000, .max = 100'000'000, .live = false});
     v("buffer_memory", proxy.buffer_memory, {.min = 1 << 20});
     v("body_memory", proxy.body_memory, {.min = 4 << 10});
     v("response_file", proxy.response_file);
@@ -76,8 +77,13 @@ void describe(Visitor& v, Listener& listener) {
 template <class Visitor>
 void describe(Visitor& v, Limit& limit) {
     v("key", limit.key, {.single = true});
+    v("name", limit.name);
     v("rate", limit.rate);
     v("burst", limit.burst, {.max = 1'000'000});
+    v("cost", limit.cost, {.min = 1, .max = 1'000'000});
+    v("inflight", limit.inflight, {.max = 1'000'000});
+    v("ipv6_prefix", limit.ipv6_prefix, {.min = 16, .max = 128});
+    v("allow", limit.allow, {.single = true});
     v("mode", limit.mode);
 }
 template <class Visitor>

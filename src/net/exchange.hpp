@@ -12,6 +12,7 @@
 #include "net/http/head.hpp"
 #include "net/http/head_writer.hpp"
 #include "net/io/spool.hpp"
+#include "net/limits.hpp"
 #include "net/routing.hpp"
 #include "net/upload.hpp"
 #include "net/upstream.hpp"
@@ -50,6 +51,8 @@ struct Exchange {
     Instant began{};
     std::string_view loose; // a complete body that still lies in the scratch buffer
     Upload upload;
+    LimitHold limit_hold;     // it counts as under way for these keys
+    std::string limit_fields; // what the client is told about its limits: whole lines
 
     // The worker.
     Permit permit;

@@ -37,6 +37,7 @@ public:
     std::uint64_t open_connections() const;
 
     Registry registry;
+    Limits limits;
     std::vector<std::unique_ptr<ReactorCounters>> counters;
 
 private:
@@ -67,6 +68,7 @@ public:
     std::shared_ptr<const Snapshot> snapshot(); // the newest; this thread's own handle on it
     std::uint64_t generation() const { return shared_.generation(); }
     RetryBudget& budget(const Pool& pool);
+    Limits& limits() { return shared_.limits; }
     Series& labelled(std::string_view pool, std::string_view label); // by the application's own label
     std::uint64_t random();                                          // good enough to spread load and to name requests
     double draw() { return static_cast<double>(random() >> 11) * 0x1p-53; } // in [0, 1)

@@ -58,7 +58,7 @@ bool method_matches(const std::vector<std::string>& methods, std::string_view me
 
 } // namespace
 
-Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& registry,
+Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& registry, Limits& limits,
                    std::vector<config::Listener> bound, std::uint64_t number)
     : generation(number), listeners(std::move(bound)), max_connections(config.proxy.max_connections),
       buffer_memory(static_cast<std::size_t>(config.proxy.buffer_memory.count)),
@@ -73,8 +73,13 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
     for (const auto& rule : config.routes) {
         const auto target =
             std::find_if(targets_.begin(), targets_.end(), [&](const auto& each) { return each->name == rule.pool; });
-        Route route{rule, PathRule(rule.path), target == targets_.end() ? nullptr : target->get(),
-                    rule.label.empty() ? rule.path : rule.label, nullptr};
+        Route route{rule,
+                    PathRule(rule.path),
+                    target == targets_.end() ? nullptr : target->get(),
+                    rule.label.empty() ? rule.path : rule.label,
+                    nullptr,
+                    {}};
+        route.limits = limits.compile(rule, route.label, config.proxy.rate_keys);
         route.series = &registry.series(rule.pool, route.label);
         routes_.push_back(std::move(route));
     }

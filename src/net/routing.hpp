@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "net/http/forwarded.hpp"
+#include "net/limits.hpp"
 #include "net/stats.hpp"
 
 namespace plimsoll::net {
@@ -45,13 +46,14 @@ struct Route {
     const Target* target = nullptr;
     std::string label;
     Series* series = nullptr;
+    std::vector<RouteLimit> limits; // those that are not off
 };
 
 // Everything of the configuration that a request may need.
 class Snapshot {
 public:
     // `listeners` are those that are bound, in that order: a listener that the configuration no longer has keeps its old settings.
-    Snapshot(const config::Config& config, const Pools& pools, Registry& registry,
+    Snapshot(const config::Config& config, const Pools& pools, Registry& registry, Limits& limits,
              std::vector<config::Listener> listeners, std::uint64_t generation);
     Snapshot(const Snapshot&) = delete;
 

@@ -46,7 +46,8 @@ struct Server::Impl {
     std::atomic<bool> stopping = false;
 
     void publish() {
-        shared.publish(std::make_shared<const Snapshot>(config, pools, shared.registry, listeners, ++generation));
+        shared.publish(
+            std::make_shared<const Snapshot>(config, pools, shared.registry, shared.limits, listeners, ++generation));
     }
     std::string bind_all();
     void close_all() {
@@ -158,7 +159,7 @@ void Server::stop(Duration bound, std::function<void()> done) {
 ServerStats Server::stats() const {
     ServerStats stats;
     impl_->shared.registry.add_to(stats);
-    std::map<std::pair<std::string, std::string>, std::uint64_t> refusals;
+    ReactorCounters::Refusals refusals;
     std::uint64_t lag = 0;
     for (const auto& each : impl_->shared.counters) {
         stats.connections_open += each->connections_open.get();
@@ -176,7 +177,11 @@ ServerStats Server::stats() const {
         each->add_refusals(refusals);
     }
     for (const auto& reactor : impl_->reactors) stats.buffered_bytes += reactor->loop.buffers.used();
-    for (const auto& [key, count] : refusals) stats.refusals.push_back({key.first, key.second, "enforce", count});
+    for (const auto& [key, count] : refusals) {
+        const auto& [pool, reason, mode] = key;
+        stats.refusals.push_back({std::string(pool), std::string(reason), std::string(mode), count});
+    }
+    impl_->shared.limits.add_to(stats);
     for (const auto& [name, pool] : impl_->pools) {
         const auto gate = pool->stats();
         for (std::size_t reason = 1; reason < std::size(gate.shadow_refused); ++reason)

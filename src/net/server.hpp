@@ -38,9 +38,15 @@ struct RefusalStats {
     std::string pool, reason, mode; // reason as in the answer's X-Plimsoll-Reason; mode: enforce, shadow
     std::uint64_t count = 0;
 };
+struct LimitStats {                 // one [[route.limit]]
+    std::string pool, route, limit; // its name, or what it counts by: "client", "client+path"
+    std::uint64_t passed = 0, refused = 0, shadow = 0;
+};
 struct ServerStats {
     std::vector<RouteStats> routes;
     std::vector<RefusalStats> refusals;
+    std::vector<LimitStats> limits;
+    std::uint64_t rate_keys_forgotten = 0; // pushed out of the table of rate limits before their time
     std::uint64_t connections_open = 0, connections_total = 0, connections_refused = 0; // refused: over max_connections
     std::uint64_t retries_denied = 0;                                                   // the retry budget was used up
     std::uint64_t retries = 0, client_aborts = 0, upgrades = 0;

@@ -198,6 +198,17 @@ void Session::find_route(Exchange& x) {
         x.refusal = {503, "no_pool", "the pool of this route does not exist"};
     else if (head.last_hop)
         x.refusal = {501, "last_hop", "Max-Forwards is 0, and this proxy does not answer in place of a worker"};
+    else if (!x.refusal && !x.route->limits.empty())
+        check_limits(x, head, path);
+}
+
+void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {
+    const LimitedRequest request{snapshot_->trusted().client(peer_, head.fields), path, head.query, head.fields};
+    const auto verdict = reactor_.limits().judge(reactor_.loop.now, x.route->limits, request, x.limit_hold);
+    x.limit_fields = verdict.fields;
+    for (const auto reason : verdict.shadow) reactor_.counters.refused(x.route->target->name, reason, "shadow");
+    x.refusal = verdict.refusal;
+    x.retry_after = verdict.retry_after;
 }
 
 // Sorts what came with the head: body, or the beginning of the next request.
@@ -327,6 +338,7 @@ io::Task<> Session::answer_refusal(Exchange& x) {
     answer.minor = x.minor;
     answer.date = reactor_.workspace.date_text();
     answer.request_id = x.identity.request_id();
+    answer.own_fields = x.limit_fields;
     const std::size_t size = http::write_refusal(answer, reactor_.workspace.out);
     const std::string_view text{reactor_.workspace.out.data(), size};
     x.status = x.refusal.status;

@@ -14,14 +14,14 @@ void SeriesSlot::record(unsigned status, Duration took, std::uint64_t received, 
     response_bytes.add(sent);
 }
 
-void ReactorCounters::refused(std::string_view pool, std::string_view reason) {
+void ReactorCounters::refused(std::string_view pool, std::string_view reason, std::string_view mode) {
     const std::lock_guard lock(mutex_);
-    ++refusals_[{pool, reason}];
+    ++refusals_[{pool, reason, mode}];
 }
 
-void ReactorCounters::add_refusals(std::map<std::pair<std::string, std::string>, std::uint64_t>& to) const {
+void ReactorCounters::add_refusals(Refusals& to) const {
     const std::lock_guard lock(mutex_);
-    for (const auto& [key, count] : refusals_) to[{std::string(key.first), std::string(key.second)}] += count;
+    for (const auto& [key, count] : refusals_) to[key] += count;
 }
 
 Series& Registry::series(std::string_view pool, std::string_view route) {

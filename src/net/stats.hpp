@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "net/server.hpp"
@@ -47,12 +48,14 @@ struct alignas(64) ReactorCounters {
     Counter upstream_connects, upstream_reuses, upstream_failures, upstream_idle;
     Counter loop_lag_nanoseconds;
 
-    void refused(std::string_view pool, std::string_view reason); // both live as long as the program
-    void add_refusals(std::map<std::pair<std::string, std::string>, std::uint64_t>& to) const;
+    // Both texts live as long as the program.
+    void refused(std::string_view pool, std::string_view reason, std::string_view mode = "enforce");
+    using Refusals = std::map<std::tuple<std::string_view, std::string_view, std::string_view>, std::uint64_t>;
+    void add_refusals(Refusals& to) const; // by pool, reason and mode
 
 private:
     mutable std::mutex mutex_; // refusals are many only when nothing else is
-    std::map<std::pair<std::string_view, std::string_view>, std::uint64_t> refusals_;
+    Refusals refusals_;
 };
 
 class Registry {

@@ -27,6 +27,7 @@ Snapshot some_snapshot() {
     route.response_bytes = 2000;
     snapshot.traffic->routes = {route};
     snapshot.traffic->refusals = {{"app", "memory", "enforce", 3}, {"app", "memory", "shadow", 8}};
+    snapshot.traffic->limits = {{"app", "/login", "client", 5, 6, 7}};
     snapshot.traffic->loop_lag_seconds = 0.002;
     snapshot.incidents = {{"app", "soft_limit", 4}};
     snapshot.incidents_kept = 9;
@@ -50,6 +51,7 @@ TEST(metrics, say_what_the_parts_know) {
              R"(plimsoll_request_duration_seconds_count{pool="app",route="GET /users/{id}"} 100)",
              R"(plimsoll_request_duration_seconds_sum{pool="app",route="GET /users/{id}"} 12.5)",
              R"(plimsoll_refusals_total{pool="app",reason="memory",mode="shadow"} 8)",
+             R"(plimsoll_limit_requests_total{pool="app",route="/login",limit="client",verdict="refused"} 6)",
              R"(plimsoll_pool_queued{pool="app"} 2)",
              R"(plimsoll_pool_alert{pool="app"} 0)",
              R"(plimsoll_recycles_total{pool="app",outcome="ok"} 7)",

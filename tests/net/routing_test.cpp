@@ -24,7 +24,8 @@ void check(std::vector<config::Route> routes, const std::vector<Case>& cases) {
     config::Config config;
     config.routes = std::move(routes);
     Registry registry(1);
-    const Snapshot snapshot(config, {}, registry, {}, 1);
+    Limits limits;
+    const Snapshot snapshot(config, {}, registry, limits, {}, 1);
     for (const auto& each : cases) {
         const auto* found = snapshot.find(each.host, each.path, each.method);
         EXPECT_EQ(found ? found->label : "", each.label) << each.method << " " << each.host << each.path;

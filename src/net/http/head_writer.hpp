@@ -64,6 +64,7 @@ struct ToClient {
     std::string_view date; // http_date() of now
     ServerField server = ServerField::pass;
     std::string_view request_id; // sent as X-Request-Id where not empty and the worker sent none
+    std::string_view own_fields; // whole lines, each with its CR LF
 };
 std::size_t write_response_head(const ResponseHead& head, const ToClient& how, std::span<char> out);
 
@@ -81,6 +82,7 @@ struct Answer {
     std::uint8_t minor = 1;
     std::string_view date;
     std::string_view request_id;
+    std::string_view own_fields; // whole lines, each with its CR LF
 };
 std::size_t write_refusal(const Answer& answer, std::span<char> out);
 bool wants_json(const RequestHead& head);

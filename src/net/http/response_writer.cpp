@@ -78,6 +78,7 @@ std::size_t write_response_head(const ResponseHead& head, const ToClient& how, s
         if (!date && !how.date.empty()) out.field("Date", how.date);
         if (how.server == ServerField::own) out.field("Server", own_name);
         if (!request_id && !how.request_id.empty()) out.field("X-Request-Id", how.request_id);
+        out << how.own_fields;
     }
     out << "\r\n";
     return out.size();
@@ -118,6 +119,7 @@ std::size_t write_refusal(const Answer& answer, std::span<char> buffer) {
     out.field("X-Plimsoll-Reason", refusal.reason);
     if (answer.retry_after_seconds > 0) out << "Retry-After: " << std::uint64_t{answer.retry_after_seconds} << "\r\n";
     if (!answer.request_id.empty()) out.field("X-Request-Id", answer.request_id);
+    out << answer.own_fields;
     write_connection(out, answer.keep_alive, answer.minor);
     out << "\r\n";
     if (!answer.head_only) out << std::string_view(text.data(), body.size());

@@ -44,8 +44,13 @@ TEST(Diff, each_changed_key_is_one_line) {
     EXPECT_EQ(changes(some(), after), R"(log.level: info -> debug
 route./api.priority: normal -> critical
 route./api.limit[0].key: absent -> ["client"]
+route./api.limit[0].name: absent -> ""
 route./api.limit[0].rate: absent -> "1/s"
 route./api.limit[0].burst: absent -> 0
+route./api.limit[0].cost: absent -> 1
+route./api.limit[0].inflight: absent -> 0
+route./api.limit[0].ipv6_prefix: absent -> 64
+route./api.limit[0].allow: absent -> []
 route./api.limit[0].mode: absent -> enforce
 pool.app.recycle.soft_limit: 400MiB -> 300MiB
 pool.app.recycle.min_serving: unset -> 2

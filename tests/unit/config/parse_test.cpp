@@ -277,7 +277,19 @@ TEST(Parse, routes_must_be_able_to_match) {
         {"[[route]]\nmethods = [\"get\"]\n",
          "f:7:12: route.methods: methods are written in capitals (did you mean \"GET\"?)"},
         {"[[route]]\n[[route.limit]]\n",
-         "f:7:1: route.limit.rate: is missing: write how much is allowed, such as rate = \"100/s\""},
+         "f:7:1: route.limit.rate: is missing: write how much is allowed, such as rate = \"100/s\" or "
+         "inflight = 10"},
+        {"[[route]]\n[[route.limit]]\ninflight = 3\n", ""},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\ncost = 5\nburst = 3\n",
+         "f:9:8: route.limit.cost: a request that costs more than burst + 1 would never pass (did you mean burst = "
+         "4?)"},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nallow = [\"10.0.0.0/99\"]\n",
+         "f:9:10: route.limit.allow: '10.0.0.0/99' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or "
+         "\"192.0.2.7\""},
+        {"[[route]]\npath = \"/a\"\n[[route.limit]]\nname = \"api\"\nrate = \"1/s\"\n"
+         "[[route]]\n[[route.limit]]\nname = \"api\"\nrate = \"2/s\"\n",
+         "f:13:8: route.limit.name: the limit 'api' on line 8 has another key, rate or burst: limits of one name share "
+         "their counts"},
         {"[[route]]\n[[route.limit]]\nrate = \"100\"\n",
          "f:8:8: route.limit.rate: '100' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\""},
         {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"ip\"\n",

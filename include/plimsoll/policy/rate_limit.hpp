@@ -1,0 +1,71 @@
+// How often: the generic cell rate algorithm (GCRA), and a table of bounded size that holds one time for each key.
+//
+//   T = time that one request is worth (100/s: 10 ms)        tat' = max(tat, now) + T * cost
+//   allowed if tat' - now <= T * (burst + 1)                 retry after tat' - now - T * (burst + 1)
+//
+// The one number a key needs is `tat`, the time at which its debts are paid. It does what a token bucket does in half the
+// memory and without a timer, and a key whose time has passed is the same as one that was never seen. That is what makes the
+// table bounded: where a set is full, the key with the oldest time goes first, and nothing is lost unless its time lies ahead.
+// A refused request costs nothing, so who asks too often is served at his rate and not locked out.
+//
+// The table is set-associative (four entries of 16 bytes, one cache line): no list, no allocation, one miss a decision. It
+// knows keys by 64-bit hashes; make them with keyed_hash(), or clients may choose whom to push out.
+// Plain object: the shell splits it into stripes, each behind a lock of its own (src/net/limits.hpp).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "plimsoll/core/time.hpp"
+
+namespace plimsoll {
+
+struct RateRule {
+    Duration interval = std::chrono::seconds{1}; // T
+    unsigned burst = 0;                          // requests above the rate that may come at once
+    unsigned cost = 1;                           // of one request; at most burst + 1, or none ever passes
+
+    Duration window() const { return interval * (static_cast<Duration::rep>(burst) + 1); }
+    static RateRule per_second(double rate, unsigned burst, unsigned cost = 1); // rate > 0
+};
+
+struct RateVerdict {
+    bool allowed = false;
+    unsigned remaining = 0; // whole requests of cost 1 that would still pass now
+    Duration retry_after{}; // refused: how long until this request would pass
+    Duration whole_after{}; // how long until the whole burst is there again
+};
+
+class RateTable {
+public:
+    explicit RateTable(std::size_t keys); // at least so many, if they spread evenly
+
+    RateVerdict spend(Instant now, std::uint64_t key, const RateRule& rule);
+    // A request that passed here was refused elsewhere: it shall not count.
+    void give_back(std::uint64_t key, const RateRule& rule);
+
+    std::size_t capacity() const { return sets_.size() * ways; }
+    std::uint64_t forgotten() const { return forgotten_; } // keys that went though their time lay ahead
+    static constexpr std::size_t bytes_a_key = 16;
+
+private:
+    struct Entry {
+        std::uint64_t key = 0; // 0: empty
+        Duration::rep tat = 0;
+    };
+    static_assert(sizeof(Entry) == bytes_a_key);
+    static constexpr std::size_t ways = 4;
+    struct alignas(64) Set {
+        std::array<Entry, ways> entries;
+    };
+
+    Set& set_of(std::uint64_t key);
+    Entry& entry_of(std::uint64_t key, Duration::rep now);
+
+    std::vector<Set> sets_;
+    std::uint64_t forgotten_ = 0;
+};
+
+} // namespace plimsoll

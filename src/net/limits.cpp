@@ -1,0 +1,225 @@
+#include "net/limits.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include "config/values.hpp"
+#include "log/log.hpp"
+#include "net/http/target.hpp"
+#include "net/server.hpp"
+
+namespace plimsoll::net {
+
+namespace {
+
+using Part = RouteLimit::Part;
+
+constexpr http::Refusal too_often{429, "rate", "this client sends more requests than it may"};
+constexpr http::Refusal too_many_at_once{429, "inflight", "this client has as many requests under way as it may"};
+
+HashKey random_key() {
+    std::random_device source;
+    const auto word = [&source] { return std::uint64_t{source()} << 32 | source(); };
+    const auto low = word();
+    return {low, word()};
+}
+
+std::pair<Part, std::string> part_of(const std::string& key) {
+    const auto colon = key.find(':');
+    const auto kind = key.substr(0, colon);
+    if (kind == "client") return {Part::client, {}};
+    if (kind == "path") return {Part::path, {}};
+    const auto part = kind == "header" ? Part::header : kind == "cookie" ? Part::cookie : Part::query;
+    return {part, key.substr(colon + 1)};
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+    std::string text;
+    for (const auto& part : parts) text += (text.empty() ? "" : "+") + part;
+    return text;
+}
+
+// The value of `name` in "name=value<separator>..."; empty where there is none.
+std::string_view value_in(std::string_view pairs, char separator, std::string_view name) {
+    while (!pairs.empty()) {
+        const auto end = pairs.find(separator);
+        auto pair = pairs.substr(0, end);
+        pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
+        while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
+        if (pair.starts_with(name) && pair.size() > name.size() && pair[name.size()] == '=')
+            return pair.substr(name.size() + 1);
+    }
+    return {};
+}
+
+// IPv4 whole, IPv6 cut to its network; what is no address (a unix socket's peer) as it is.
+std::string client_key(std::string_view client, unsigned ipv6_prefix) {
+    auto address = http::parse_ip(client);
+    if (!address) return std::string(client);
+    auto& bytes = address->bytes;
+    const bool ipv4 = std::all_of(bytes.begin(), bytes.begin() + 10, [](auto byte) { return byte == 0; }) &&
+                      bytes[10] == 0xff && bytes[11] == 0xff;
+    for (unsigned bit = ipv4 ? 128 : ipv6_prefix; bit < 128; ++bit)
+        bytes[bit / 8] &= static_cast<std::uint8_t>(~(0x80U >> bit % 8));
+    return {bytes.begin(), bytes.end()};
+}
+
+std::uint64_t whole_seconds(Duration span) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(span).count(), 1));
+}
+
+// draft-ietf-httpapi-ratelimit-headers: q requests in w seconds; r are left, and all of them again in t seconds.
+void tell(std::string& policies, std::string& states, const RouteLimit& limit, const RateVerdict& verdict) {
+    const std::string name = (policies.empty() ? "\"" : ", \"") + limit.name + '"';
+    policies += name + ";q=" + std::to_string(limit.rate.burst + 1) +
+                ";w=" + std::to_string(whole_seconds(limit.rate.window()));
+    states +=
+        name + ";r=" + std::to_string(verdict.remaining) + ";t=" + std::to_string(whole_seconds(verdict.whole_after));
+}
+
+} // namespace
+
+LimitHold::~LimitHold() {
+    for (const auto key : keys_) limits_->leave(key);
+}
+
+Limits::Limits() : seed_(random_key()) {}
+Limits::~Limits() = default;
+
+std::vector<RouteLimit> Limits::compile(const config::Route& route, const std::string& label, std::size_t keys) {
+    std::vector<RouteLimit> compiled;
+    std::map<std::string, unsigned> seen;
+    std::string methods;
+    for (const auto& method : route.methods) methods += method + ' ';
+    for (const auto& limit : route.limits) {
+        const auto what = joined(limit.key);
+        const auto ordinal = ++seen[what]; // "client" twice, a rate each: they count apart
+        if (limit.mode == config::Mode::off) continue;
+        RouteLimit made;
+        made.name = limit.name.empty() ? what : limit.name;
+        // What clients have used up outlives a change of the rate, so the rate is no part of the identity.
+        made.identity = keyed_hash(seed_, limit.name.empty() ? methods + route.host + route.path + '\n' + what + '\n' +
+                                                                   std::to_string(ordinal)
+                                                             : '\n' + limit.name);
+        for (const auto& key : limit.key) made.parts.push_back(part_of(key));
+        if (const auto rate = config::parse_rate(limit.rate)) {
+            made.rated = true;
+            made.rate = RateRule::per_second(rate->per_second, limit.burst, limit.cost);
+        }
+        made.inflight = limit.inflight;
+        made.ipv6_prefix = limit.ipv6_prefix;
+        made.enforced = limit.mode == config::Mode::enforce;
+        std::string problem;
+        if (!made.allow.parse(limit.allow, problem)) log::error("limit_allow_invalid", {{"error", problem}});
+        const std::lock_guard lock(mutex_);
+        auto& counters = counters_[route.pool + '\n' + label + '\n' + made.name];
+        if (!counters) {
+            counters = std::make_unique<LimitCounters>();
+            counters->pool = route.pool;
+            counters->route = label;
+            counters->limit = made.name;
+        }
+        made.counters = counters.get();
+        compiled.push_back(std::move(made));
+    }
+    while (!compiled.empty() && stripes_.size() < stripes) stripes_.push_back(std::make_unique<Stripe>(keys / stripes));
+    return compiled;
+}
+
+std::uint64_t Limits::key_of(const RouteLimit& limit, const LimitedRequest& request) const {
+    auto key = limit.identity;
+    const auto add = [&](std::string_view text) { key = keyed_hash({seed_.low ^ key, seed_.high}, text); };
+    for (const auto& [part, name] : limit.parts) {
+        switch (part) {
+        case Part::client: add(client_key(request.client, limit.ipv6_prefix)); break;
+        case Part::path: add(request.path); break;
+        case Part::header: add(request.fields.value(name)); break;
+        case Part::cookie: add(value_in(request.fields.value("cookie"), ';', name)); break;
+        case Part::query: {
+            const auto raw = value_in(request.query.substr(request.query.empty() ? 0 : 1), '&', name);
+            std::string decoded(raw.size(), '\0'); // "%31" and "1" are one value to the application
+            decoded.resize(http::decode_escapes(raw, decoded.data()));
+            add(decoded);
+            break;
+        }
+        }
+    }
+    return key;
+}
+
+bool Limits::enter(const RouteLimit& limit, std::uint64_t key, LimitHold& hold) {
+    Stripe& stripe = stripe_of(key);
+    {
+        const std::lock_guard lock(stripe.mutex);
+        if (!stripe.inflight.enter(key, limit.inflight)) return false;
+    }
+    hold.limits_ = this;
+    hold.keys_.push_back(key);
+    return true;
+}
+
+void Limits::leave(std::uint64_t key) {
+    Stripe& stripe = stripe_of(key);
+    const std::lock_guard lock(stripe.mutex);
+    stripe.inflight.leave(key);
+}
+
+void Limits::take_back(const std::vector<Passed>& passed) {
+    for (const auto& [limit, key] : passed) {
+        Stripe& stripe = stripe_of(key);
+        const std::lock_guard lock(stripe.mutex);
+        stripe.rates.give_back(key, limit->rate);
+    }
+}
+
+LimitVerdict Limits::judge(Instant now, const std::vector<RouteLimit>& limits, const LimitedRequest& request,
+                           LimitHold& hold) {
+    LimitVerdict verdict;
+    std::string policies, states;
+    std::vector<Passed> passed;
+    for (const auto& limit : limits) {
+        if (!limit.allow.empty() && limit.allow.trusts(request.client)) continue;
+        const auto key = key_of(limit, request);
+        std::string_view reason;
+        if (limit.rated) {
+            Stripe& stripe = stripe_of(key);
+            RateVerdict rate;
+            {
+                const std::lock_guard lock(stripe.mutex);
+                rate = stripe.rates.spend(now, key, limit.rate);
+            }
+            if (limit.enforced) tell(policies, states, limit, rate);
+            if (rate.allowed)
+                passed.push_back({&limit, key});
+            else
+                reason = too_often.reason, verdict.retry_after = limit.enforced ? rate.retry_after : Duration{};
+        }
+        if (reason.empty() && limit.inflight > 0 && !enter(limit, key, hold)) reason = too_many_at_once.reason;
+        if (reason.empty()) {
+            limit.counters->passed.fetch_add(1, std::memory_order_relaxed);
+        } else if (!limit.enforced) {
+            limit.counters->shadow.fetch_add(1, std::memory_order_relaxed);
+            verdict.shadow.push_back(reason);
+        } else {
+            limit.counters->refused.fetch_add(1, std::memory_order_relaxed);
+            verdict.refusal = reason == too_often.reason ? too_often : too_many_at_once;
+            take_back(passed);
+            break;
+        }
+    }
+    if (!policies.empty()) verdict.fields = "RateLimit-Policy: " + policies + "\r\nRateLimit: " + states + "\r\n";
+    return verdict;
+}
+
+void Limits::add_to(ServerStats& stats) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, each] : counters_)
+        stats.limits.push_back(
+            {each->pool, each->route, each->limit, each->passed.load(), each->refused.load(), each->shadow.load()});
+    for (const auto& stripe : stripes_) {
+        const std::lock_guard stripe_lock(stripe->mutex);
+        stats.rate_keys_forgotten += stripe->rates.forgotten();
+    }
+}
+
+} // namespace plimsoll::net

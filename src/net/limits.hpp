@@ -1,0 +1,117 @@
+// What a client may have of a route: [[route.limit]] at work.
+//
+// A limit counts by one or more parts of the request (client address, field, cookie, query parameter, path). Their values are
+// hashed together with the identity of the limit into one key of 64 bits; what is remembered of a key is a time (RateTable)
+// and, while requests of it are under way, their number (InflightTable). A part that a request does not have counts as an
+// empty value: leaving a field out must not be the way around a limit.
+//
+// The table belongs to the program and outlives every routing, so a reload keeps what clients have used up. It is split into
+// stripes with a lock each, held for some 50 ns: reactors hardly ever meet.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/config.hpp"
+#include "net/http/forwarded.hpp"
+#include "net/http/refusal.hpp"
+#include "plimsoll/core/keyed_hash.hpp"
+#include "plimsoll/policy/inflight_limit.hpp"
+#include "plimsoll/policy/rate_limit.hpp"
+
+namespace plimsoll::net {
+
+struct ServerStats;
+class Limits;
+
+struct LimitCounters {
+    std::string pool, route, limit;
+    std::atomic<std::uint64_t> passed = 0, refused = 0, shadow = 0;
+};
+
+// One limit of one route, ready to be asked.
+struct RouteLimit {
+    enum class Part : std::uint8_t { client, path, header, cookie, query };
+    std::string name; // as clients see it: its own, or "client"
+    std::uint64_t identity = 0;
+    std::vector<std::pair<Part, std::string>> parts;
+    bool rated = false;
+    RateRule rate;
+    unsigned inflight = 0; // 0: any number
+    unsigned ipv6_prefix = 64;
+    http::TrustedProxies allow;
+    bool enforced = true;
+    LimitCounters* counters = nullptr;
+};
+
+struct LimitedRequest {
+    std::string_view client, path, query; // path as routes see it; query with its '?'
+    const http::FieldTable& fields;
+};
+
+// The request's places in inflight limits; given back when it ends.
+class LimitHold {
+public:
+    LimitHold() = default;
+    LimitHold(const LimitHold&) = delete;
+    LimitHold& operator=(const LimitHold&) = delete;
+    ~LimitHold();
+
+private:
+    friend class Limits;
+    Limits* limits_ = nullptr;
+    std::vector<std::uint64_t> keys_;
+};
+
+struct LimitVerdict {
+    http::Refusal refusal; // none: it passes
+    Duration retry_after{};
+    std::vector<std::string_view> shadow; // reasons for which it would have been refused
+    std::string fields;                   // RateLimit-Policy and RateLimit, as lines
+};
+
+class Limits {
+public:
+    Limits();
+    ~Limits();
+
+    // Control thread. The first limit that there is makes the table.
+    std::vector<RouteLimit> compile(const config::Route& route, const std::string& label, std::size_t keys);
+    void add_to(ServerStats& stats) const;
+
+    // Any reactor. In the order of the configuration; the first that refuses ends it, and those before it count nothing.
+    LimitVerdict judge(Instant now, const std::vector<RouteLimit>& limits, const LimitedRequest& request,
+                       LimitHold& hold);
+
+private:
+    friend class LimitHold;
+    static constexpr std::size_t stripes = 64;
+    struct alignas(64) Stripe {
+        explicit Stripe(std::size_t keys) : rates(keys) {}
+        std::mutex mutex;
+        RateTable rates;
+        InflightTable inflight;
+    };
+    struct Passed {
+        const RouteLimit* limit;
+        std::uint64_t key;
+    };
+    std::uint64_t key_of(const RouteLimit& limit, const LimitedRequest& request) const;
+    Stripe& stripe_of(std::uint64_t key) { return *stripes_[key % stripes]; }
+    bool enter(const RouteLimit& limit, std::uint64_t key, LimitHold& hold);
+    void leave(std::uint64_t key);
+    void take_back(const std::vector<Passed>& passed);
+
+    const HashKey seed_;
+    std::vector<std::unique_ptr<Stripe>> stripes_; // empty until a route has a limit
+    mutable std::mutex mutex_;                     // guards counters_
+    std::map<std::string, std::unique_ptr<LimitCounters>> counters_;
+};
+
+} // namespace plimsoll::net

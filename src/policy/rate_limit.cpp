@@ -1,0 +1,63 @@
+#include "plimsoll/policy/rate_limit.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace plimsoll {
+
+namespace {
+
+// 0 marks an empty entry. One key in 2^64 shares its count with another.
+std::uint64_t not_empty(std::uint64_t key) { return key == 0 ? 1 : key; }
+
+} // namespace
+
+RateRule RateRule::per_second(double rate, unsigned burst, unsigned cost) {
+    constexpr double nanoseconds = 1e9;
+    const auto interval = static_cast<Duration::rep>(std::clamp(std::round(nanoseconds / rate), 1.0, 1e15));
+    return {Duration{interval}, burst, cost};
+}
+
+RateTable::RateTable(std::size_t keys) : sets_(std::max<std::size_t>(1, (keys + ways - 1) / ways)) {}
+
+RateTable::Set& RateTable::set_of(std::uint64_t key) {
+    // The high half: the low bits may have chosen the stripe already.
+    return sets_[(key >> 32) * sets_.size() >> 32];
+}
+
+RateTable::Entry& RateTable::entry_of(std::uint64_t key, Duration::rep now) {
+    auto& entries = set_of(key).entries;
+    for (Entry& entry : entries)
+        if (entry.key == key) return entry;
+    Entry& oldest = *std::ranges::min_element(entries, {}, &Entry::tat);
+    if (oldest.key != 0 && oldest.tat > now) ++forgotten_;
+    oldest = {key, now};
+    return oldest;
+}
+
+RateVerdict RateTable::spend(Instant now, std::uint64_t key, const RateRule& rule) {
+    const Duration::rep at = now.time_since_epoch().count();
+    Entry& entry = entry_of(not_empty(key), at);
+    const Duration::rep interval = rule.interval.count(), window = rule.window().count();
+    Duration::rep owed = std::max<Duration::rep>(entry.tat - at, 0); // debts now, in nanoseconds
+    const Duration::rep after = owed + interval * static_cast<Duration::rep>(rule.cost);
+    RateVerdict verdict;
+    verdict.allowed = after <= window;
+    if (verdict.allowed) {
+        owed = after;
+        entry.tat = at + after;
+    } else {
+        verdict.retry_after = Duration{after - window};
+    }
+    // A reload may have made the window smaller than what is owed.
+    verdict.remaining = static_cast<unsigned>(std::max<Duration::rep>(window - owed, 0) / interval);
+    verdict.whole_after = Duration{owed};
+    return verdict;
+}
+
+void RateTable::give_back(std::uint64_t key, const RateRule& rule) {
+    for (Entry& entry : set_of(not_empty(key)).entries)
+        if (entry.key == not_empty(key)) entry.tat -= rule.interval.count() * static_cast<Duration::rep>(rule.cost);
+}
+
+} // namespace plimsoll

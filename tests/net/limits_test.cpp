@@ -1,0 +1,207 @@
+// [[route.limit]] at the door: who is counted together, what a refused client is told, and what a reload keeps.
+#include <gtest/gtest.h>
+
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+config::Limit per_hour(std::vector<std::string> key, unsigned burst = 0) {
+    config::Limit limit;
+    limit.key = std::move(key);
+    limit.rate = "1/h"; // what is used up stays so for the length of any test
+    limit.burst = burst;
+    return limit;
+}
+
+struct LimitsTest : ::testing::Test {
+    Origin origin{echo};
+    Proxy proxy;
+    std::vector<config::Limit>& limits = proxy.config.routes[0].limits;
+
+    void start() {
+        proxy.add_worker(origin.address());
+        proxy.start();
+    }
+    Message ask(const std::string& path = "/", const std::string& more = "") {
+        auto client = proxy.client();
+        client.send(get(path, more));
+        return client.read_response();
+    }
+    int status(const std::string& path = "/", const std::string& more = "") { return ask(path, more).status(); }
+    LimitStats stats(std::size_t index = 0) { return proxy.server().stats().limits.at(index); }
+};
+
+TEST_F(LimitsTest, a_client_beyond_its_rate_gets_429_and_is_told_when_to_come_again) {
+    limits = {per_hour({"client"}, 1)};
+    start();
+    const auto first = ask();
+    EXPECT_EQ(first.status(), 200);
+    EXPECT_EQ(first.field("ratelimit-policy"), "\"client\";q=2;w=7200");
+    EXPECT_EQ(first.field("ratelimit"), "\"client\";r=1;t=3600");
+    EXPECT_EQ(status(), 200);
+    const auto third = ask("/", "Accept: application/json\r\n");
+    EXPECT_EQ(third.status(), 429);
+    EXPECT_EQ(third.field("x-plimsoll-reason"), "rate");
+    EXPECT_EQ(third.field("content-type"), "application/problem+json");
+    EXPECT_NE(third.body.find("\"reason\":\"rate\""), std::string::npos);
+    EXPECT_EQ(third.field("ratelimit"), "\"client\";r=0;t=7200");
+    const auto wait = std::stoi(third.field("retry-after"));
+    EXPECT_GT(wait, 3500);
+    EXPECT_LE(wait, 3600);
+    EXPECT_TRUE(eventually([&] { return proxy.refused("rate") == 1; }));
+    EXPECT_EQ(stats().passed, 2U);
+    EXPECT_EQ(stats().refused, 1U);
+}
+
+TEST_F(LimitsTest, a_refused_request_leaves_the_connection_open) {
+    limits = {per_hour({"client"})};
+    start();
+    auto client = proxy.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 200);
+    for (int i = 0; i < 3; ++i) {
+        client.send(post("/", "a body that is here already"));
+        EXPECT_EQ(client.read_response().status(), 429);
+    }
+}
+
+TEST_F(LimitsTest, only_a_trusted_proxy_may_say_who_the_client_is) {
+    limits = {per_hour({"client"})};
+    start();
+    EXPECT_EQ(status("/", "X-Forwarded-For: 192.0.2.1\r\n"), 200);
+    EXPECT_EQ(status("/", "X-Forwarded-For: 192.0.2.2\r\n"), 429) << "a stranger's claim is no way around";
+}
+
+TEST_F(LimitsTest, clients_behind_a_trusted_proxy_count_apart_and_ipv6_by_network) {
+    limits = {per_hour({"client"})};
+    proxy.config.proxy.trusted_proxies = {"127.0.0.0/8"};
+    start();
+    const auto from = [this](const std::string& client) { return status("/", "X-Forwarded-For: " + client + "\r\n"); };
+    EXPECT_EQ(from("192.0.2.1"), 200);
+    EXPECT_EQ(from("192.0.2.2"), 200);
+    EXPECT_EQ(from("192.0.2.1"), 429);
+    EXPECT_EQ(from("2001:db8:0:1::1"), 200);
+    EXPECT_EQ(from("2001:db8:0:1:ffff::2"), 429) << "a home has a /64 to choose addresses from";
+    EXPECT_EQ(from("2001:db8:0:2::1"), 200);
+}
+
+TEST_F(LimitsTest, a_key_may_be_a_field_a_cookie_a_query_parameter_or_the_path) {
+    limits = {per_hour({"header:X-Key"})};
+    start();
+    EXPECT_EQ(status("/", "X-Key: a\r\n"), 200);
+    EXPECT_EQ(status("/", "X-Key: b\r\n"), 200);
+    EXPECT_EQ(status("/", "X-Key: a\r\n"), 429);
+    EXPECT_EQ(status(), 200);
+    EXPECT_EQ(status(), 429) << "leaving the field out is no way around";
+
+    limits = {per_hour({"cookie:sid"})};
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_EQ(status("/", "Cookie: other=1; sid=a\r\n"), 200);
+    EXPECT_EQ(status("/", "Cookie: sid=a; more=2\r\n"), 429);
+    EXPECT_EQ(status("/", "Cookie: sid=b\r\n"), 200);
+
+    limits = {per_hour({"query:user"})};
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_EQ(status("/?user=1"), 200);
+    EXPECT_EQ(status("/?x=2&user=%31"), 429) << "written in another way, but the same to the application";
+    EXPECT_EQ(status("/?user=2"), 200);
+
+    limits = {per_hour({"client", "path"})};
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_EQ(status("/a"), 200);
+    EXPECT_EQ(status("/b"), 200);
+    EXPECT_EQ(status("/b/../a"), 429);
+}
+
+TEST_F(LimitsTest, every_limit_of_a_route_counts_and_what_one_refuses_costs_nothing_at_the_others) {
+    limits = {per_hour({"client"}, 2), per_hour({"query:user"})};
+    start();
+    EXPECT_EQ(status("/?user=1"), 200);
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(status("/?user=1"), 429);
+    EXPECT_EQ(status("/?user=2"), 200);
+    EXPECT_EQ(status("/?user=3"), 200);
+    EXPECT_EQ(status("/?user=4"), 429) << "now it is the client's own";
+    const auto answer = ask("/?user=5");
+    EXPECT_EQ(answer.field("ratelimit-policy"), "\"client\";q=3;w=10800");
+}
+
+TEST_F(LimitsTest, limits_of_one_name_share_their_counts_and_a_route_may_cost_more) {
+    limits = {per_hour({"client"}, 4)};
+    limits[0].name = "api";
+    auto expensive = proxy.config.routes[0];
+    expensive.path = "/report";
+    expensive.limits[0].cost = 3;
+    proxy.config.routes.insert(proxy.config.routes.begin(), expensive);
+    start();
+    EXPECT_EQ(status("/report"), 200);
+    EXPECT_EQ(status("/report"), 429);
+    EXPECT_EQ(status("/"), 200);
+    EXPECT_EQ(status("/"), 200);
+    EXPECT_EQ(status("/"), 429);
+}
+
+TEST_F(LimitsTest, shadow_counts_and_lets_pass_and_those_allowed_are_not_counted) {
+    limits = {per_hour({"client"}), per_hour({"client"})};
+    limits[0].mode = config::Mode::shadow;
+    limits[1].allow = {"127.0.0.0/8"};
+    start();
+    for (int i = 0; i < 3; ++i) {
+        const auto answer = ask();
+        EXPECT_EQ(answer.status(), 200);
+        EXPECT_FALSE(answer.has("ratelimit")) << "a limit that does not act is no client's business";
+    }
+    EXPECT_EQ(stats().shadow, 2U);
+    std::uint64_t shadow = 0;
+    for (const auto& refusal : proxy.server().stats().refusals)
+        if (refusal.mode == "shadow" && refusal.reason == "rate") shadow += refusal.count;
+    EXPECT_EQ(shadow, 2U);
+    EXPECT_EQ(proxy.refused("rate"), 0U);
+}
+
+TEST_F(LimitsTest, a_reload_keeps_what_clients_have_used_up) {
+    limits = {per_hour({"client"})};
+    start();
+    EXPECT_EQ(status(), 200);
+    limits[0].rate = "2/h";
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_EQ(status(), 429);
+    limits.clear();
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_EQ(status(), 200);
+}
+
+TEST(InflightLimit, no_more_than_allowed_are_under_way_and_an_end_makes_room) {
+    std::atomic<bool> answer = false;
+    Origin origin([&](Peer& peer) {
+        if (!peer.read_request().complete) return;
+        eventually([&] { return answer.load(); });
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    });
+    Proxy proxy;
+    config::Limit limit;
+    limit.inflight = 2;
+    proxy.config.routes[0].limits = {limit};
+    proxy.add_worker(origin.address(), 8, false);
+    proxy.start();
+    std::vector<Peer> clients;
+    for (std::size_t i = 0; i < 2; ++i) {
+        clients.push_back(proxy.client());
+        clients.back().send(get());
+        ASSERT_TRUE(eventually([&] { return proxy.in_flight() == i + 1; }));
+    }
+    auto third = proxy.client();
+    third.send(get());
+    const auto refused = third.read_response();
+    EXPECT_EQ(refused.status(), 429);
+    EXPECT_EQ(refused.field("x-plimsoll-reason"), "inflight");
+    answer = true;
+    for (auto& client : clients) EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(eventually([&] {
+        third.send(get());
+        return third.read_response().status() == 200;
+    }));
+}
+
+} // namespace
+} // namespace plimsoll::net::testing

@@ -1,0 +1,121 @@
+#include "plimsoll/policy/rate_limit.hpp"
+
+#include <gtest/gtest.h>
+
+#include "plimsoll/core/keyed_hash.hpp"
+#include "plimsoll/policy/inflight_limit.hpp"
+
+namespace plimsoll {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Instant start{1h};
+constexpr std::uint64_t alice = 7, bob = 8;
+
+unsigned passed(RateTable& table, std::uint64_t key, const RateRule& rule, Instant from, Duration span, Duration step) {
+    unsigned count = 0;
+    for (Instant at = from; at < from + span; at += step) count += table.spend(at, key, rule).allowed;
+    return count;
+}
+
+TEST(RateLimit, the_burst_passes_at_once_and_then_the_rate) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(10, 4);
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(table.spend(start, alice, rule).allowed) << i;
+    const auto sixth = table.spend(start, alice, rule);
+    EXPECT_FALSE(sixth.allowed);
+    EXPECT_EQ(sixth.remaining, 0U);
+    EXPECT_EQ(sixth.retry_after, 100ms);
+    EXPECT_EQ(sixth.whole_after, 500ms);
+    EXPECT_FALSE(table.spend(start + 99ms, alice, rule).allowed);
+    EXPECT_TRUE(table.spend(start + 100ms, alice, rule).allowed);
+}
+
+TEST(RateLimit, who_hammers_is_served_at_his_rate_and_not_locked_out) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(10, 0);
+    EXPECT_EQ(passed(table, alice, rule, start, 10s, 1ms), 100U);
+}
+
+TEST(RateLimit, keys_do_not_share_their_counts) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(1, 0);
+    EXPECT_TRUE(table.spend(start, alice, rule).allowed);
+    EXPECT_TRUE(table.spend(start, bob, rule).allowed);
+    EXPECT_FALSE(table.spend(start, alice, rule).allowed);
+}
+
+TEST(RateLimit, what_remains_is_told) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(1, 9);
+    EXPECT_EQ(table.spend(start, alice, rule).remaining, 9U);
+    EXPECT_EQ(table.spend(start, alice, rule).remaining, 8U);
+    EXPECT_EQ(table.spend(start + 20s, alice, rule).remaining, 9U) << "nobody saves up more than the burst";
+}
+
+TEST(RateLimit, an_expensive_request_counts_for_several) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(10, 9, 5);
+    EXPECT_EQ(passed(table, alice, rule, start, 10s, 1ms), 2U + 19U) << "two at once, then one every 500 ms";
+}
+
+TEST(RateLimit, a_refused_request_costs_nothing_and_a_returned_one_neither) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(1, 0);
+    table.spend(start, alice, rule);
+    for (int i = 0; i < 100; ++i) table.spend(start + 500ms, alice, rule);
+    EXPECT_TRUE(table.spend(start + 1s, alice, rule).allowed);
+    table.give_back(alice, rule);
+    EXPECT_TRUE(table.spend(start + 1s, alice, rule).allowed);
+    table.give_back(bob, rule); // never seen: nothing happens
+}
+
+TEST(RateLimit, rates_of_an_hour_and_of_a_microsecond_are_exact) {
+    RateTable table(16);
+    EXPECT_EQ(passed(table, alice, RateRule::per_second(6.0 / 3600, 0), start, 2h, 1s), 12U);
+    EXPECT_EQ(passed(table, bob, RateRule::per_second(1e6, 0), start, 1ms, 100ns), 1000U);
+}
+
+TEST(RateLimit, in_a_full_table_the_oldest_goes_first) {
+    RateTable table(4); // one set
+    const auto slow = RateRule::per_second(0.001, 0), fast = RateRule::per_second(1000, 0);
+    table.spend(start, 5000, slow);
+    for (std::uint64_t key = 1; key <= 1000; ++key) EXPECT_TRUE(table.spend(start + key * 1s, key, fast).allowed);
+    EXPECT_FALSE(table.spend(start + 900s, 5000, slow).allowed) << "a debt for an hour outlives a thousand paid ones";
+    EXPECT_EQ(table.forgotten(), 0U) << "keys whose time has passed are no loss";
+    for (std::uint64_t key = 1; key <= 8; ++key) table.spend(start + 1000s, key, slow);
+    EXPECT_GT(table.forgotten(), 0U);
+}
+
+TEST(RateLimit, a_million_keys_fit_in_16_bytes_each) {
+    RateTable table(1'000'000);
+    EXPECT_EQ(table.capacity(), 1'000'000U);
+    const auto rule = RateRule::per_second(0.001, 0);
+    for (int i = 0; i < 500'000; ++i) table.spend(start, keyed_hash({1, 2}, std::to_string(i)), rule);
+    EXPECT_LT(table.forgotten(), 25'000U) << "half full, hardly a set has five";
+}
+
+TEST(InflightLimit, as_many_as_allowed_are_under_way_and_no_more) {
+    InflightTable table;
+    EXPECT_TRUE(table.enter(alice, 2));
+    EXPECT_TRUE(table.enter(alice, 2));
+    EXPECT_FALSE(table.enter(alice, 2));
+    EXPECT_TRUE(table.enter(bob, 2));
+    table.leave(alice);
+    EXPECT_TRUE(table.enter(alice, 2));
+}
+
+TEST(InflightLimit, a_key_with_nothing_under_way_takes_no_room) {
+    InflightTable table;
+    for (std::uint64_t key = 0; key < 1000; ++key) {
+        EXPECT_TRUE(table.enter(key, 1));
+        table.leave(key);
+    }
+    EXPECT_FALSE(table.enter(1, 0));
+    table.leave(99); // never entered: nothing happens
+    EXPECT_EQ(table.keys(), 0U);
+}
+
+} // namespace
+} // namespace plimsoll
