@@ -1,0 +1,39 @@
+// The low-water marks of a series, in bounded space however long the worker lives.
+//
+// What a request holds while it runs, and what waits for the collector, stands *on top of* what is kept. So a series is
+// cut into blocks of as many requests each (and of two readings at least), and of each block only the lowest reading counts. When there are too many
+// blocks, neighbours are merged and the width doubles:
+//
+//     width 16:  |12|13|12|14|13|15|14|16|   --full-->   width 32:  |12 |12 |13 |14 |  |  |  |  |
+//
+// so that the whole life is always covered by 32 to 64 blocks.
+#pragma once
+
+#include <vector>
+
+#include "plimsoll/core/robust_line.hpp"
+
+namespace plimsoll::leak {
+
+class BlockMinima {
+public:
+    explicit BlockMinima(double width = 16, std::size_t most = 64);
+
+    void add(double x, double y); // x never falls
+    // Of the blocks that are complete; x is where the lowest reading was taken.
+    const std::vector<Point>& points() const { return points_; }
+    // Those from `from` on.
+    std::span<const Point> since(double from) const;
+    double width() const { return width_; }
+
+private:
+    void close();
+
+    double width_, start_ = 0;
+    std::size_t most_;
+    std::size_t readings_ = 0; // of the open block
+    Point lowest_;
+    std::vector<Point> points_;
+};
+
+} // namespace plimsoll::leak

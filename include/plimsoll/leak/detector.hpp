@@ -1,0 +1,66 @@
+// Watches one process from its first request to its end, and says what its memory does.
+//
+//   readings --> block minima --> Theil-Sen over the last two thirds --> classify --> persistence --> verdict
+//
+// The x-axis is requests served, not time: a leak is bytes a *request*, and a quiet night is no recovery. A class that
+// accuses (leaking) must have been the answer for most of the ages since age / 1.3 before it is said, so that one odd
+// stretch accuses nobody; it is taken back when it no longer is for most of them.
+//
+// The same object watches descriptors, threads and children: only the limit and the least growth differ.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "plimsoll/leak/block_minima.hpp"
+#include "plimsoll/leak/classify.hpp"
+#include "plimsoll/leak/forecast.hpp"
+#include "plimsoll/leak/history.hpp"
+
+namespace plimsoll::leak {
+
+struct Reading {
+    double requests = 0;                                 // served by this process so far
+    double seconds = 0;                                  // its age, on any clock
+    double used = 0;                                     // anonymous bytes; descriptors; threads
+    std::optional<double> live = {}, private_pages = {}; // bytes; where known
+};
+
+struct Verdict {
+    Class kind = Class::unknown;
+    double slope = 0, low = 0, high = 0; // bytes a request
+    double confidence = 0;
+    bool slow = false;
+    double since = 0; // age at which the class was first said
+    std::optional<Forecast> forecast;
+};
+
+class Detector {
+public:
+    explicit Detector(std::uint64_t life = 0, Thresholds thresholds = {});
+
+    void observe(const Reading& reading);
+    // Cheap where nothing has changed: the lines are drawn anew only when the age grew by a thirty-second.
+    const Verdict& judge(double limit, double requests_a_second, const History& history);
+    const Verdict& verdict() const { return verdict_; }
+    const AgeCurve& curve() const { return curve_; } // for the history of those that follow
+    double age() const { return age_; }
+    double floor() const; // the lowest low-water mark
+
+private:
+    struct Answer {
+        double age;
+        bool accuses;
+    };
+    std::optional<Evidence> evidence() const;
+    double accusing_share() const;
+
+    Thresholds thresholds_;
+    BlockMinima used_, live_, private_, clock_; // clock_: when which request was served
+    AgeCurve curve_;
+    Verdict verdict_;
+    std::deque<Answer> answers_;                   // since age / 1.3
+    double age_ = 0, judged_at_ = 0, highest_ = 0; // highest_: of the low-water marks, before they are merged
+};
+
+} // namespace plimsoll::leak

@@ -1,0 +1,60 @@
+// What earlier processes of a pool did at the same age: the one evidence that tells a cache that fills from a leak.
+//
+// A generation's curve holds, at ages of 64 * 2^(k/4) requests, the most it had grown since boot and what it grew then
+// (its trend where that is sure and does not fade, else 0). Up to eight curves are kept, the oldest goes first; siblings
+// that have lived longer count as well as those that are gone. Asked at an age, the history says
+//
+//     then    their trend when they were as old
+//     later   their trend at the end of what they lived
+//     peak    the most that any of them ever grew
+//
+//   growth                 leak: later ~ then         cache: later = 0
+//     |            peak  . - - - - -
+//     |               .'
+//     |            .'
+//     |         .'
+//     '------------|------------------ age in requests
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace plimsoll::leak {
+
+struct AgeCurve {
+    struct Mark {
+        float growth = 0, trend = 0;
+        friend bool operator==(const Mark&, const Mark&) = default;
+    };
+    std::uint64_t life = 0;  // which process: a curve that is told again replaces the earlier one
+    std::vector<Mark> marks; // at age_of(k)
+    friend bool operator==(const AgeCurve&, const AgeCurve&) = default;
+
+    static double age_of(std::size_t k); // 64, 76, 90, 107, 128, ...
+    bool due(double age) const;          // a mark for this age is missing
+    void tell(double age, Mark mark);
+    double end() const; // the age of the last mark; 0: none
+    Mark at(double age) const;
+};
+
+class History {
+public:
+    static constexpr std::size_t most = 8;
+
+    struct Precedent {
+        double then = 0, later = 0, peak = 0;
+        unsigned curves = 0;
+        bool older = false; // at least one lived half as long again as this age
+    };
+    // Of curves that reached a quarter of this age and `least` requests; nothing where none did. Never of `life` itself.
+    std::optional<Precedent> precedent(double age, double least, std::uint64_t life) const;
+    void learn(const AgeCurve& curve);
+    void forget() { curves_.clear(); } // another release: nothing is known of it
+    const std::vector<AgeCurve>& curves() const { return curves_; }
+
+private:
+    std::vector<AgeCurve> curves_;
+};
+
+} // namespace plimsoll::leak

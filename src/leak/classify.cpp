@@ -1,0 +1,90 @@
+#include "plimsoll/leak/classify.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "plimsoll/leak/forecast.hpp"
+
+namespace plimsoll::leak {
+
+namespace {
+
+constexpr double window_share = 2.0 / 3;
+constexpr double least_share = 0.1;    // of the headroom: growth that matters, however little it is in bytes
+constexpr double enough = 0.7;         // of what is left, to come within the horizon: forecasts are no exact science
+constexpr double sure_enough = 0.5;    // the slope's lower end by the slope that exhausts within the horizon
+constexpr double dead_growth = 0.3;    // live bytes grow less than this part of the growth: the rest is holes
+constexpr double slows_down = 0.6;     // exponent: below it the growth of each doubling shrinks fast
+constexpr double slows_unproven = 0.8; // the same where no earlier process shows what comes
+constexpr double the_same = 0.5;       // their growth at the same age by the present one
+constexpr double beyond_peak = 1.25;   // more than they ever grew: it is not what they had
+constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
+constexpr double busier = 1.25;        // load that rises by so much may explain what grows
+constexpr double urgent = 0.45;        // of the headroom is gone: the benefit of the doubt ends
+
+double share_between(double value, double none, double full) {
+    return std::clamp((value - none) / (full - none), 0.0, 1.0);
+}
+
+} // namespace
+
+std::string_view to_string(Class kind) {
+    switch (kind) {
+    case Class::unknown: return "unknown";
+    case Class::steady: return "steady";
+    case Class::warming: return "warming";
+    case Class::cache: return "cache";
+    case Class::fragmentation: return "fragmentation";
+    case Class::unsharing: return "unsharing";
+    case Class::leaking: return "leaking";
+    }
+    return "unknown";
+}
+
+double requests_ahead(const Evidence& e, const Situation& s, const Thresholds& t) {
+    return std::max(s.requests_a_second * t.horizon, e.age);
+}
+
+double lasting_trend(const Evidence& e, double ahead) {
+    if (e.trend.low <= 0 || e.exponent < slows_down || e.load_rise >= busier) return 0;
+    return growth_ahead(e.age, e.trend.slope, std::min(e.exponent, 1.0), ahead) / std::max(ahead, 1.0);
+}
+
+Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
+    const auto& past = s.precedent;
+    const double headroom = std::max(s.limit - e.floor, 1.0);
+    const double room = std::max(s.limit - e.level, 1.0);
+    const double window = e.age * window_share;
+    const double ahead = requests_ahead(e, s, t);
+    const double needed = room / ahead; // bytes a request that exhaust what is left within the horizon
+    const double gone = (e.level - e.floor) / headroom;
+    const double matters = std::min(t.least_growth, least_share * headroom) / (past && past->later > 0 ? 2 : 1);
+
+    const bool real = e.trend.low > 0 && e.trend.slope * window >= matters;
+    const double comes = growth_ahead(e.age, e.trend.slope, std::clamp(e.exponent, slows_down, 1.0), ahead);
+    const bool exhausts = comes >= enough * room && e.trend.low >= sure_enough * needed;
+    if (!real || !exhausts) {
+        if (e.private_pages && e.private_pages->low > 0 && e.private_pages->slope * window >= matters &&
+            e.trend.slope < dead_growth * e.private_pages->slope)
+            return {Class::unsharing, 0.9};
+        if (e.age < t.young && !past) return {Class::warming, 0.6};
+        return {Class::steady, e.trend.high < needed ? 0.95 : 0.7, real};
+    }
+    if (e.live && e.live->high < dead_growth * e.trend.slope) return {Class::fragmentation, 0.9};
+
+    const bool fades = e.exponent < slows_down && growth_ahead(e.age, e.trend.slope, e.exponent, ahead) < room;
+    if (fades) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
+
+    if (past && past->later >= enough * needed)
+        return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : t.sure};
+    if (past && past->peak < bounded * headroom && e.level - e.floor <= beyond_peak * past->peak)
+        return {past->then >= the_same * e.trend.slope ? Class::cache : Class::steady, 0.9};
+
+    if (gone >= urgent) return {Class::leaking, 0.85};
+    if (e.load_rise >= busier) return {Class::unknown, 0.5};
+    if (e.age < t.young) return {Class::warming, 0.6};
+    if (e.exponent < slows_unproven) return {Class::cache, 0.6};
+    return {Class::leaking, (past ? 0.7 : 0.5) + 0.2 * share_between(e.exponent, slows_unproven, 1)};
+}
+
+} // namespace plimsoll::leak

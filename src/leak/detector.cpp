@@ -1,0 +1,124 @@
+#include "plimsoll/leak/detector.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace plimsoll::leak {
+
+namespace {
+
+constexpr std::size_t least_blocks = 6; // in the window: fewer draw no line
+constexpr double next_look = 1.0 / 32;  // growth of the age between two looks
+constexpr double persistence = 1.3;
+constexpr double accuse_from = 0.8, acquit_below = 0.4; // of the answers since age / persistence
+constexpr double hurry = 0.43;                          // of the headroom is gone: one answer is enough
+constexpr double wide = 2.5;                            // Sen's interval for neighbours that resemble each other
+
+// Slopes of the earlier and the later half of the window, at the middle of each: p = 1 + log(q) / log(x2 / x1).
+double exponent_of(std::span<const Point> window, double slope) {
+    const auto middle = window.size() / 2;
+    const auto early = theil_sen(window.first(middle)), late = theil_sen(window.subspan(middle));
+    if (!early || !late || slope <= 0) return 1;
+    if (late->slope <= 0) return -1;
+    if (early->slope <= 0) return 2;
+    const double x1 = (window.front().x + window[middle].x) / 2, x2 = (window[middle].x + window.back().x) / 2;
+    if (x1 <= 0 || x2 <= x1) return 1;
+    return std::clamp(1 + std::log(late->slope / early->slope) / std::log(x2 / x1), -1.0, 2.0);
+}
+
+// Requests a second in the last third of the window by those in the first.
+double load_rise(std::span<const Point> clock) {
+    const std::size_t third = clock.size() / 3;
+    if (third < 2) return 1;
+    const auto pace = [](const Point& from, const Point& to) {
+        return (to.x - from.x) / std::max(to.y - from.y, 1e-3);
+    };
+    const double early = pace(clock.front(), clock[third]), late = pace(clock[clock.size() - 1 - third], clock.back());
+    return early > 0 ? late / early : 1;
+}
+
+} // namespace
+
+Detector::Detector(std::uint64_t life, Thresholds thresholds) : thresholds_(thresholds) { curve_.life = life; }
+
+void Detector::observe(const Reading& reading) {
+    age_ = std::max(age_, reading.requests);
+    used_.add(age_, reading.used);
+    if (!used_.points().empty()) highest_ = std::max(highest_, used_.points().back().y);
+    clock_.add(age_, reading.seconds);
+    if (reading.live) live_.add(age_, *reading.live);
+    if (reading.private_pages) private_.add(age_, *reading.private_pages);
+}
+
+double Detector::floor() const {
+    const auto lowest = std::ranges::min_element(used_.points(), {}, &Point::y);
+    return lowest == used_.points().end() ? 0 : lowest->y;
+}
+
+std::optional<Evidence> Detector::evidence() const {
+    const auto window = used_.since(age_ / 3);
+    if (window.size() < least_blocks) return std::nullopt;
+    const auto trend = theil_sen(window, wide);
+    if (!trend) return std::nullopt;
+    Evidence found;
+    found.age = age_;
+    found.trend = *trend;
+    found.exponent = exponent_of(window, trend->slope);
+    found.floor = floor();
+    found.level = std::max(found.floor, trend->at(age_));
+    found.load_rise = load_rise(clock_.since(age_ / 3));
+    if (const auto live = live_.since(age_ / 3); live.size() >= least_blocks) found.live = theil_sen(live, wide);
+    if (const auto own = private_.since(age_ / 3); own.size() >= least_blocks)
+        found.private_pages = theil_sen(own, wide);
+    return found;
+}
+
+double Detector::accusing_share() const {
+    if (answers_.empty()) return 0;
+    const auto accusing = std::ranges::count_if(answers_, &Answer::accuses);
+    return static_cast<double>(accusing) / static_cast<double>(answers_.size());
+}
+
+const Verdict& Detector::judge(double limit, double requests_a_second, const History& history) {
+    if (age_ < judged_at_ * (1 + next_look)) return verdict_;
+    const auto found = evidence();
+    if (!found) return verdict_;
+    judged_at_ = age_;
+
+    const Situation situation{limit, requests_a_second, history.precedent(age_, thresholds_.young, curve_.life)};
+    const Finding finding = classify(*found, situation, thresholds_);
+    const double grown = found->level - found->floor;
+    const double lasting = lasting_trend(*found, requests_ahead(*found, situation, thresholds_));
+    curve_.tell(age_, {static_cast<float>(highest_ - found->floor), static_cast<float>(lasting)});
+    answers_.push_back({age_, finding.kind == Class::leaking});
+    while (answers_.front().age * persistence < age_ && answers_.size() > 2) answers_.pop_front();
+
+    const bool whole_window = answers_.front().age * persistence <= age_ * (1 + next_look);
+    const double gone = grown / std::max(limit - found->floor, 1.0);
+    const bool was_leaking = verdict_.kind == Class::leaking;
+    const bool leaking = was_leaking ? accusing_share() >= acquit_below
+                                     : finding.kind == Class::leaking &&
+                                           (gone >= hurry || (whole_window && accusing_share() >= accuse_from));
+    Class kind = finding.kind;
+    double confidence = finding.confidence;
+    if (leaking && kind != Class::leaking) {
+        kind = Class::leaking;
+        confidence = verdict_.confidence * 0.9;
+    } else if (!leaking && kind == Class::leaking) {
+        kind = Class::unknown; // it looks like a leak, and must go on doing so before it is called one
+        confidence = 0.5;
+    }
+    if (kind != verdict_.kind) verdict_.since = age_;
+    verdict_.kind = kind;
+    verdict_.confidence = confidence;
+    verdict_.slow = finding.slow;
+    verdict_.slope = found->trend.slope;
+    verdict_.low = found->trend.low;
+    verdict_.high = found->trend.high;
+    verdict_.forecast = finding.kind == Class::steady ? std::nullopt
+                                                      : forecast(limit - found->level, verdict_.slope, verdict_.low,
+                                                                 verdict_.high, requests_a_second);
+    return verdict_;
+}
+
+} // namespace plimsoll::leak

@@ -1,0 +1,66 @@
+#include "plimsoll/leak/history.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace plimsoll::leak {
+
+namespace {
+
+constexpr double older_by = 1.5;
+constexpr double comparable = 0.25;     // of the age: what ended earlier has not seen what comes here
+constexpr std::size_t most_marks = 128; // 2^38 requests
+
+double median(std::vector<double>& values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
+} // namespace
+
+double AgeCurve::age_of(std::size_t k) { return 64 * std::exp2(static_cast<double>(k) / 4); }
+
+bool AgeCurve::due(double age) const { return marks.size() < most_marks && age_of(marks.size()) <= age; }
+
+void AgeCurve::tell(double age, Mark mark) {
+    while (due(age)) marks.push_back(mark);
+}
+
+double AgeCurve::end() const { return marks.empty() ? 0 : age_of(marks.size() - 1); }
+
+AgeCurve::Mark AgeCurve::at(double age) const {
+    if (marks.empty()) return {};
+    const auto k = static_cast<std::size_t>(4 * std::log2(std::max(age, 64.0) / 64));
+    return marks[std::min(k, marks.size() - 1)];
+}
+
+std::optional<History::Precedent> History::precedent(double age, double least, std::uint64_t life) const {
+    Precedent found;
+    std::vector<double> then, later;
+    for (const AgeCurve& curve : curves_) {
+        if (curve.life == life || curve.end() < std::max(least, comparable * age)) continue;
+        then.push_back(curve.at(age).trend);
+        later.push_back(curve.marks.back().trend);
+        const auto most_grown = std::ranges::max_element(curve.marks, {}, &AgeCurve::Mark::growth);
+        found.peak = std::max(found.peak, static_cast<double>(most_grown->growth));
+        found.older = found.older || curve.end() >= older_by * age;
+    }
+    if (then.empty()) return std::nullopt;
+    found.curves = static_cast<unsigned>(then.size());
+    found.then = median(then);
+    found.later = median(later);
+    return found;
+}
+
+void History::learn(const AgeCurve& curve) {
+    const auto same = std::ranges::find(curves_, curve.life, &AgeCurve::life);
+    if (same != curves_.end()) {
+        *same = curve;
+        return;
+    }
+    if (curves_.size() == most) curves_.erase(curves_.begin());
+    curves_.push_back(curve);
+}
+
+} // namespace plimsoll::leak

@@ -1,0 +1,63 @@
+#include "sim/leak_sim.hpp"
+
+#include <cstdlib>
+
+#include <gtest/gtest.h>
+
+namespace plimsoll::sim {
+namespace {
+
+// PLIMSOLL_LEAK_SEED and PLIMSOLL_LEAK_LIVES ask the same of other applications, and of more. The bounds are those of the
+// whole population; a sample may lie beyond them by chance, so a test fails where its 95 % interval excludes the bound.
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+const std::uint64_t seed = from_environment("PLIMSOLL_LEAK_SEED", 1);
+const auto lives = static_cast<unsigned>(from_environment("PLIMSOLL_LEAK_LIVES", 6));
+
+TEST(LeakSim, with_an_earlier_process_known_leaks_are_found_early_and_innocents_are_left_alone) {
+    const Tally found = tally(seed, lives, true);
+    SCOPED_TRACE(table(found));
+    EXPECT_LE(found.alarms().low(), 0.02);
+    for (const auto& row : found.innocent) {
+        if (row.family != Family::slow_lru) {
+            EXPECT_LE(row.alarms.low(), 0.05) << to_string(row.family);
+        }
+        EXPECT_GE(row.class_right.high(), 0.95) << to_string(row.family);
+    }
+    const auto& all = found.leaks.back();
+    EXPECT_GE(all.before_half.high(), 0.98);
+    EXPECT_GE(all.sure.high(), 0.98);
+    EXPECT_GE(all.in_5000.high(), 0.95);
+}
+
+TEST(LeakSim, the_first_process_ever_is_suspected_early_but_accused_only_when_sure) {
+    const Tally found = tally(seed, lives, false);
+    SCOPED_TRACE(table(found));
+    EXPECT_LE(found.alarms().low(), 0.02);
+    for (const auto& row : found.innocent) {
+        if (row.family == Family::slow_lru) continue;
+        EXPECT_LE(row.alarms.low(), 0.05) << to_string(row.family);
+    }
+    const auto& all = found.leaks.back();
+    EXPECT_GE(all.before_half.high(), 0.98);
+    EXPECT_GE(all.sure.high(), 0.98);
+}
+
+TEST(LeakSim, the_slope_of_a_plain_leak_is_exact) {
+    App app = draw_app(Family::leak, 7);
+    app.background = Family::steady;
+    app.leak = 4096;
+    app.hit_share = 0.1;
+    app.rate = 20;
+    app.headroom = 300 << 20;
+    app.length = 24 * 3600;
+    leak::History history;
+    const Life life = live(app, 7, history);
+    EXPECT_TRUE(life.accused);
+    EXPECT_LT(life.slope_error, 0.05);
+}
+
+} // namespace
+} // namespace plimsoll::sim

@@ -1,0 +1,76 @@
+#include "plimsoll/leak/classify.hpp"
+
+#include <gtest/gtest.h>
+
+namespace plimsoll::leak {
+namespace {
+
+// 4 KiB a request over 20,000 requests of a worker with 400 MiB of headroom, at ten requests a second.
+constexpr double mib = 1 << 20;
+Evidence growing() {
+    Evidence evidence;
+    evidence.age = 20'000;
+    evidence.trend = {.slope = 4096, .low = 4000, .high = 4200};
+    evidence.floor = 100 * mib;
+    evidence.level = evidence.floor + 4096 * evidence.age;
+    return evidence;
+}
+constexpr Situation ordinary{.limit = 500 * mib, .requests_a_second = 10};
+
+Situation after(double then, double later, double peak) {
+    Situation situation = ordinary;
+    situation.precedent = History::Precedent{.then = then, .later = later, .peak = peak, .curves = 1, .older = true};
+    return situation;
+}
+
+TEST(Classify, growth_that_goes_on_is_a_leak) { EXPECT_EQ(classify(growing(), ordinary, {}).kind, Class::leaking); }
+
+TEST(Classify, growth_that_fades_is_a_cache_however_much_of_the_headroom_is_gone) {
+    Evidence evidence = growing();
+    evidence.exponent = 0.1;
+    evidence.trend = {.slope = 200, .low = 190, .high = 210};
+    evidence.level = evidence.floor + 300 * mib;
+    evidence.age = 200'000;
+    EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::cache);
+}
+
+TEST(Classify, a_trend_that_is_not_sure_accuses_nobody) {
+    Evidence evidence = growing();
+    evidence.trend.low = -10;
+    EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::steady);
+}
+
+TEST(Classify, less_growth_than_the_allocators_grain_accuses_nobody) {
+    Evidence evidence = growing();
+    evidence.trend = {.slope = 200, .low = 190, .high = 210};
+    evidence.level = evidence.floor + 4 * mib;
+    Situation tight = ordinary;
+    tight.limit = evidence.level + 60 * mib;
+    EXPECT_EQ(classify(evidence, tight, {}).kind, Class::steady);
+}
+
+TEST(Classify, what_earlier_processes_did_decides) {
+    EXPECT_EQ(classify(growing(), after(4096, 4096, 390 * mib), {}).kind, Class::leaking);
+    EXPECT_EQ(classify(growing(), after(4096, 0, 90 * mib), {}).kind, Class::cache);
+    EXPECT_EQ(classify(growing(), after(0, 0, 90 * mib), {}).kind, Class::steady); // higher and lower, like they were
+    EXPECT_EQ(classify(growing(), after(0, 0, 10 * mib), {}).kind, Class::leaking) << "more than any of them ever had";
+}
+
+TEST(Classify, a_process_that_came_near_its_limit_acquits_nobody) {
+    EXPECT_EQ(classify(growing(), after(4096, 0, 380 * mib), {}).kind, Class::leaking);
+}
+
+TEST(Classify, the_young_are_warming_and_confidence_comes_with_evidence) {
+    Evidence young = growing();
+    young.age = 1900;
+    young.level = young.floor + 4096 * young.age;
+    young.trend = {.slope = 6000, .low = 5900, .high = 6100};
+    EXPECT_EQ(classify(young, ordinary, {}).kind, Class::warming);
+    const double alone = classify(growing(), ordinary, {}).confidence;
+    const double with_past = classify(growing(), after(4096, 4096, 390 * mib), {}).confidence;
+    EXPECT_LT(alone, Thresholds{}.sure);
+    EXPECT_GE(with_past, 0.9);
+}
+
+} // namespace
+} // namespace plimsoll::leak

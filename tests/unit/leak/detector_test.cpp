@@ -1,0 +1,151 @@
+#include "plimsoll/leak/detector.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include <gtest/gtest.h>
+
+namespace plimsoll::leak {
+namespace {
+
+constexpr double mib = 1 << 20;
+constexpr double limit = 512 * mib, base = 100 * mib;
+
+// Ten requests a second, a reading each second; every third reading shows what a request holds for a moment.
+const Verdict& live(Detector& detector, const History& history, double requests,
+                    const std::function<double(double)>& kept, const std::function<void(Reading&)>& more = {}) {
+    for (double n = detector.age() + 10; n <= requests; n += 10) {
+        Reading reading{.requests = n, .seconds = n / 10, .used = base + kept(n)};
+        if (static_cast<long>(n) % 30 == 0) reading.used += 20 * mib;
+        if (more) more(reading);
+        detector.observe(reading);
+        detector.judge(limit, 10, history);
+    }
+    return detector.verdict();
+}
+
+double leak_of_4k(double n) { return 4096 * n; }
+double cache_of_60_mib(double n) { return std::min(60 * mib, 4096 * n); }
+
+TEST(Detector, what_does_not_grow_is_steady_whatever_requests_hold_meanwhile) {
+    Detector detector;
+    EXPECT_EQ(live(detector, {}, 20'000, [](double) { return 0.0; }).kind, Class::steady);
+    EXPECT_FALSE(detector.verdict().forecast);
+}
+
+TEST(Detector, a_leak_of_4_kib_is_said_within_5000_requests_with_its_bytes_and_its_end) {
+    Detector detector;
+    const Verdict& verdict = live(detector, {}, 5000, leak_of_4k);
+    EXPECT_EQ(verdict.kind, Class::leaking);
+    EXPECT_NEAR(verdict.slope, 4096, 50);
+    EXPECT_LE(verdict.low, 4096);
+    EXPECT_GE(verdict.high, 4096);
+    ASSERT_TRUE(verdict.forecast);
+    const double left = (limit - base) / 4096 - 5000;
+    EXPECT_NEAR(verdict.forecast->requests, left, left * 0.02);
+    ASSERT_TRUE(verdict.forecast->seconds);
+    EXPECT_NEAR(*verdict.forecast->seconds, left / 10, left * 0.002);
+}
+
+TEST(Detector, of_a_first_process_it_is_not_sure_until_much_is_gone) {
+    Detector detector;
+    EXPECT_LT(live(detector, {}, 6000, leak_of_4k).confidence, Thresholds{}.sure);
+    EXPECT_GE(live(detector, {}, 50'000, leak_of_4k).confidence, Thresholds{}.sure);
+}
+
+TEST(Detector, warm_up_accuses_nobody_at_any_age) {
+    Detector detector;
+    for (double n = 200; n < 40'000; n *= 1.1) {
+        live(detector, {}, n, [](double age) { return 80 * mib * (1 - std::exp(-age / 400)); });
+        EXPECT_NE(detector.verdict().kind, Class::leaking) << "at " << n;
+    }
+    EXPECT_EQ(detector.verdict().kind, Class::steady);
+}
+
+TEST(Detector, a_cache_that_an_earlier_process_filled_is_a_cache_from_the_beginning) {
+    History history;
+    Detector earlier(1), later(2);
+    live(earlier, history, 60'000, cache_of_60_mib);
+    history.learn(earlier.curve());
+    for (double n = 100; n < 14'000; n *= 1.1) {
+        live(later, history, n, cache_of_60_mib);
+        EXPECT_NE(later.verdict().kind, Class::leaking) << "at " << n;
+    }
+    EXPECT_EQ(later.verdict().kind, Class::cache);
+}
+
+TEST(Detector, a_leak_that_an_earlier_process_had_is_known_again_at_once) {
+    History history;
+    Detector earlier(1), later(2);
+    live(earlier, history, 60'000, leak_of_4k);
+    history.learn(earlier.curve());
+    const Verdict& verdict = live(later, history, 2000, leak_of_4k);
+    EXPECT_EQ(verdict.kind, Class::leaking);
+    EXPECT_GE(verdict.confidence, 0.9);
+}
+
+TEST(Detector, a_new_leak_is_found_though_earlier_processes_had_none) {
+    History history;
+    Detector earlier(1), later(2);
+    live(earlier, history, 60'000, cache_of_60_mib);
+    history.learn(earlier.curve());
+    EXPECT_EQ(live(later, history, 40'000, leak_of_4k).kind, Class::leaking);
+}
+
+TEST(Detector, an_accusation_is_taken_back_when_growth_ends) {
+    Detector detector;
+    const auto fills = [](double n) { return std::min(40 * mib, 4096 * n); };
+    live(detector, {}, 7000, fills);
+    ASSERT_EQ(detector.verdict().kind, Class::leaking); // nobody can tell yet
+    EXPECT_EQ(live(detector, {}, 60'000, fills).kind, Class::steady);
+}
+
+TEST(Detector, holes_in_the_heap_are_no_leak) {
+    Detector detector;
+    const Verdict& verdict = live(detector, {}, 20'000, leak_of_4k, [](Reading& reading) { reading.live = 80 * mib; });
+    EXPECT_EQ(verdict.kind, Class::fragmentation);
+}
+
+TEST(Detector, private_pages_that_grow_alone_are_unsharing) {
+    Detector detector;
+    const Verdict& verdict = live(
+        detector, {}, 20'000, [](double) { return 0.0; },
+        [](Reading& reading) { reading.private_pages = 4096 * reading.requests; });
+    EXPECT_EQ(verdict.kind, Class::unsharing);
+}
+
+TEST(Detector, growth_that_comes_with_more_traffic_waits_for_its_judgement) {
+    Detector detector;
+    double seconds = 0;
+    for (double n = 10; n < 6000; n += 10) { // requests come three times as fast in the end
+        seconds += 1 / (1 + n / 3000);
+        detector.observe({.requests = n, .seconds = seconds, .used = base + 4096 * n});
+        EXPECT_NE(detector.judge(limit, 10, {}).kind, Class::leaking) << "at " << n;
+    }
+}
+
+TEST(Detector, growth_too_slow_for_the_horizon_is_nobodys_emergency) {
+    Detector detector;
+    Thresholds hour;
+    hour.horizon = 3600;
+    Detector slow(0, hour);
+    const Verdict& verdict = live(slow, {}, 20'000, [](double n) { return 1024 * n; });
+    EXPECT_EQ(verdict.kind, Class::steady);
+    EXPECT_TRUE(verdict.slow);
+}
+
+TEST(Detector, descriptors_are_watched_like_bytes) {
+    Thresholds thresholds;
+    thresholds.least_growth = 32;
+    Detector detector(0, thresholds);
+    for (double n = 10; n < 8000; n += 10) {
+        detector.observe({.requests = n, .seconds = n / 10, .used = 20 + std::floor(n / 50)});
+        detector.judge(1024, 10, {});
+    }
+    EXPECT_EQ(detector.verdict().kind, Class::leaking);
+    EXPECT_NEAR(detector.verdict().slope, 0.02, 0.001);
+}
+
+} // namespace
+} // namespace plimsoll::leak

@@ -1,0 +1,108 @@
+// The parts that the detector is made of: block minima, history, forecast.
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "plimsoll/leak/block_minima.hpp"
+#include "plimsoll/leak/forecast.hpp"
+#include "plimsoll/leak/history.hpp"
+
+namespace plimsoll::leak {
+namespace {
+
+TEST(BlockMinima, of_each_block_only_the_lowest_counts) {
+    BlockMinima minima(10);
+    for (int x = 0; x <= 40; ++x) minima.add(x, x % 10 == 7 ? x : 1000 + x);
+    ASSERT_EQ(minima.points().size(), 4U);
+    EXPECT_EQ(minima.points()[2].x, 27);
+    EXPECT_EQ(minima.points()[2].y, 27);
+}
+
+TEST(BlockMinima, a_long_life_takes_no_more_space_than_a_short_one) {
+    BlockMinima minima(16, 64);
+    for (int x = 0; x < 1'000'000; x += 3) minima.add(x, x);
+    EXPECT_LT(minima.points().size(), 64U);
+    EXPECT_GE(minima.points().size(), 31U);
+    EXPECT_LT(minima.points().front().x, minima.width());
+    EXPECT_GE(minima.since(500'000).front().x, 500'000);
+    EXPECT_LT(minima.since(500'000).front().x, 500'000 + minima.width());
+}
+
+TEST(BlockMinima, requests_that_come_in_bursts_still_make_two_readings_a_block) {
+    BlockMinima minima(10);
+    minima.add(0, 5);
+    minima.add(100, 9);
+    minima.add(200, 7);
+    ASSERT_EQ(minima.points().size(), 1U);
+    EXPECT_EQ(minima.points()[0].y, 5);
+}
+
+AgeCurve curve(std::uint64_t life, double end, float growth, float trend) {
+    AgeCurve made;
+    made.life = life;
+    made.tell(end, {growth, trend});
+    return made;
+}
+
+TEST(History, a_life_is_no_precedent_for_itself) {
+    History history;
+    history.learn(curve(7, 10'000, 1, 1));
+    EXPECT_FALSE(history.precedent(1000, 0, 7));
+    EXPECT_TRUE(history.precedent(1000, 0, 8));
+}
+
+TEST(History, a_life_too_short_to_compare_says_nothing) {
+    History history;
+    history.learn(curve(1, 1000, 1, 1));
+    EXPECT_FALSE(history.precedent(1000, 2000, 9));
+    EXPECT_FALSE(history.precedent(100'000, 0, 9));
+    ASSERT_TRUE(history.precedent(1000, 0, 9));
+    EXPECT_FALSE(history.precedent(1000, 0, 9)->older);
+    EXPECT_TRUE(history.precedent(300, 0, 9)->older);
+}
+
+TEST(History, the_median_of_lives_counts_and_the_highest_peak) {
+    History history;
+    history.learn(curve(1, 10'000, 10, 100));
+    history.learn(curve(2, 10'000, 90, 110));
+    history.learn(curve(3, 10'000, 20, 9000));
+    const auto found = history.precedent(5000, 0, 9);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->later, 110);
+    EXPECT_EQ(found->peak, 90);
+    EXPECT_EQ(found->curves, 3U);
+}
+
+TEST(History, it_is_bounded_and_a_life_told_again_takes_its_own_place) {
+    History history;
+    for (std::uint64_t life = 1; life <= 100; ++life) history.learn(curve(life, 1000, 1, 1));
+    EXPECT_EQ(history.curves().size(), History::most);
+    history.learn(curve(100, 9000, 5, 5));
+    EXPECT_EQ(history.curves().size(), History::most);
+    EXPECT_EQ(history.curves().back().marks.back().growth, 5);
+}
+
+TEST(Forecast, the_early_bound_comes_from_the_steepest_slope) {
+    const auto found = forecast(1000, 10, 5, 20, 2);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->requests, 100);
+    EXPECT_EQ(found->requests_early, 50);
+    EXPECT_EQ(found->requests_late, 200);
+    EXPECT_EQ(found->seconds_early, 25);
+}
+
+TEST(Forecast, without_growth_there_is_no_end_and_without_traffic_no_time) {
+    EXPECT_FALSE(forecast(1000, 0, -1, 1, 2));
+    EXPECT_FALSE(forecast(1000, 1, 0, 1, 0)->seconds);
+    EXPECT_TRUE(std::isinf(forecast(1000, 1, 0, 1, 0)->requests_late));
+    EXPECT_EQ(forecast(-5, 1, 1, 1, 1)->requests, 0);
+}
+
+TEST(Forecast, growth_that_slows_down_comes_to_less) {
+    EXPECT_NEAR(growth_ahead(1000, 10, 1, 1000), 10'000, 1e-6);
+    EXPECT_NEAR(growth_ahead(1000, 10, 0, 1000), 10'000 * std::log(2), 1e-6);
+    EXPECT_NEAR(growth_ahead(1000, 10, 0.5, 3000), 20'000, 1e-6);
+}
+
+} // namespace
+} // namespace plimsoll::leak
