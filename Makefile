@@ -8,7 +8,7 @@ PRESETS := release asan tsan dev
 PYTHON := build/venvs/current/bin/python
 
 .PHONY: build demo test lint format packages test-packages venvs $(PRESETS) \
-        test-asan test-tsan test-agent test-e2e test-e2e-asan test-docker soak bench clean
+        test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench conformance clean
 
 packages:
 	@cmake/install-packages.sh cmake/packages.txt
@@ -27,7 +27,7 @@ demo: build venvs
 	@$(PYTHON) tests/demo/demo.py --binary build/release/plimsoll
 
 # What needs no sanitizer runs on the program as it ships; what parses foreign bytes or has threads runs under both.
-test: lint test-asan test-tsan test-agent test-e2e test-e2e-asan
+test: lint test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan
 
 test-asan: test-packages asan
 	@ctest --preset asan -j 2
@@ -38,6 +38,9 @@ test-tsan: test-packages
 test-agent: test-packages
 	@python3 agent/tests/venvs.py >/dev/null
 	@build/venvs/runner/bin/python -m pytest -n 2 agent/tests
+test-conformance: build asan
+	@python3 tests/conformance/run.py
+	@PLIMSOLL_BINARY=build/asan/plimsoll python3 tests/conformance/run.py
 test-e2e: build venvs
 	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e
 test-e2e-asan: asan venvs
@@ -49,6 +52,8 @@ test-docker: build
 	@python3 tests/docker/run.py --binary build/release/plimsoll || [ $$? -eq 77 ]
 soak: build venvs
 	@PLIMSOLL_SOAK=1 PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e
+conformance: build
+	@python3 tests/conformance/run.py --peers
 bench: build
 	@tests/bench/datapath/run.sh
 

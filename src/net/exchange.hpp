@@ -84,7 +84,8 @@ struct Exchange {
     bool gone = false;  // the client
     bool abort = false; // the answer is broken off: the client must see that
     bool complete = false;
-    bool open() const { return !gone && !abort && !complete && !refusal; }
+    bool last_hop = false; // the client asked that nobody behind us is: we answer
+    bool open() const { return !gone && !abort && !complete && !refusal && !last_hop; }
 };
 
 } // namespace plimsoll::net

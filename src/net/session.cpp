@@ -106,7 +106,10 @@ io::Task<bool> Session::serve_one() {
         if (!try_admit(x)) co_await wait_for_slot(x);
         if (x.open()) co_await attempt(x);
     }
-    if (x.refusal) co_await answer_refusal(x);
+    if (x.refusal)
+        co_await answer_refusal(x);
+    else if (x.last_hop && !x.gone)
+        co_await answer_as_last_hop(x);
     account(x);
     if (x.abort) break_off(x);
     if (x.gone || x.abort) co_return false;
@@ -197,7 +200,7 @@ void Session::find_route(Exchange& x) {
     else if (!x.route->target || !x.route->target->pool)
         x.refusal = {503, "no_pool", "the pool of this route does not exist"};
     else if (head.last_hop)
-        x.refusal = {501, "last_hop", "Max-Forwards is 0, and this proxy does not answer in place of a worker"};
+        x.last_hop = true;
     else if (!x.refusal && !x.route->limits.empty())
         check_limits(x, head, path);
 }
@@ -329,19 +332,37 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
 }
 
 io::Task<> Session::answer_refusal(Exchange& x) {
-    http::Answer answer;
+    auto answer = own_answer(x);
     answer.refusal = x.refusal;
     answer.retry_after_seconds = static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(x.retry_after).count());
     answer.head_only = x.method == http::Method::head;
     answer.json = x.json;
+    x.status = x.refusal.status;
+    const std::size_t size = http::write_refusal(answer, reactor_.workspace.out);
+    co_await send_own(x, size);
+}
+
+io::Task<> Session::answer_as_last_hop(Exchange& x) {
+    const auto answer = own_answer(x);
+    x.status = 200;
+    const std::size_t size = http::write_last_hop(head_of(x), answer, reactor_.workspace.out);
+    co_await send_own(x, size);
+}
+
+// What all answers have that no worker gave.
+http::Answer Session::own_answer(Exchange& x) {
+    http::Answer answer;
     answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete() && !reactor_.stopping();
     answer.minor = x.minor;
     answer.date = reactor_.workspace.date_text();
     answer.request_id = x.identity.request_id();
     answer.own_fields = x.limit_fields;
-    const std::size_t size = http::write_refusal(answer, reactor_.workspace.out);
+    return answer;
+}
+
+// Sends the first `size` bytes of the workspace.
+io::Task<> Session::send_own(Exchange& x, std::size_t size) {
     const std::string_view text{reactor_.workspace.out.data(), size};
-    x.status = x.refusal.status;
     auto io = client_.write(text);
     if (io.kind == io::Io::blocked && !x.outbox.append(text.substr(io.bytes))) io.kind = io::Io::failed;
     while (io.kind == io::Io::blocked) {

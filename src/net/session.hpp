@@ -50,6 +50,9 @@ private:
     io::Task<> wait_for_slot(Exchange& x);
     void refuse_admission(Exchange& x, Reason reason, Duration retry_after);
     io::Task<> answer_refusal(Exchange& x);
+    io::Task<> answer_as_last_hop(Exchange& x);
+    http::Answer own_answer(Exchange& x);
+    io::Task<> send_own(Exchange& x, std::size_t size);
     void account(Exchange& x);
 
     // One attempt at one worker (attempt.cpp) ...

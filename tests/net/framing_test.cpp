@@ -208,6 +208,26 @@ TEST(Framing, a_trailer_that_must_stand_in_the_head_is_refused_and_no_worker_tak
     }
 }
 
+TEST(Framing, where_max_forwards_is_used_up_the_proxy_answers_itself) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("OPTIONS * HTTP/1.1\r\nHost: test\r\nMax-Forwards: 0\r\n\r\n");
+    const auto options = client.read_response();
+    EXPECT_EQ(options.status(), 200);
+    EXPECT_NE(options.field("allow").find("GET"), std::string::npos);
+    client.send("TRACE /path HTTP/1.1\r\nHost: test\r\nMax-Forwards: 0\r\nCookie: secret\r\nX-A: b\r\n\r\n");
+    const auto trace = client.read_response();
+    EXPECT_EQ(trace.status(), 200);
+    EXPECT_EQ(trace.field("content-type"), "message/http");
+    EXPECT_EQ(trace.body, "TRACE /path HTTP/1.1\r\nHost: test\r\nMax-Forwards: 0\r\nX-A: b\r\n\r\n");
+    EXPECT_EQ(origin.connections(), 0);
+    client.send("OPTIONS /path HTTP/1.1\r\nHost: test\r\nMax-Forwards: 1\r\n\r\n");
+    EXPECT_EQ(client.read_response().body, "OPTIONS /path ");
+}
+
 TEST(Framing, a_request_that_ends_too_early_is_told_so) {
     Origin origin(echo);
     for (const std::string bytes :

@@ -86,6 +86,9 @@ struct Answer {
 };
 std::size_t write_refusal(const Answer& answer, std::span<char> out);
 bool wants_json(const RequestHead& head);
+// The answer to OPTIONS or TRACE that must not be forwarded (head.last_hop). Of `how` it takes what is not about refusals.
+std::size_t write_last_hop(const RequestHead& head, const Answer& how, std::span<char> out);
+void write_connection(ByteWriter& out, bool keep_alive, std::uint8_t minor); // towards a client, where it must be said
 
 inline constexpr std::string_view continue_head = "HTTP/1.1 100 Continue\r\n\r\n";
 

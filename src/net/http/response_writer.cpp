@@ -45,18 +45,18 @@ void write_framing(ByteWriter& out, const ResponseHead& head, const Framing& fra
         out << "Content-Length: " << *head.content_length << "\r\n";
 }
 
+void write_status_line(ByteWriter& out, unsigned status, std::string_view reason) {
+    out << "HTTP/1.1 " << std::uint64_t{status} << ' ' << reason << "\r\n";
+}
+
+} // namespace
+
 void write_connection(ByteWriter& out, bool keep_alive, std::uint8_t minor) {
     if (!keep_alive)
         out << "Connection: close\r\n";
     else if (minor == 0)
         out << "Connection: keep-alive\r\n";
 }
-
-void write_status_line(ByteWriter& out, unsigned status, std::string_view reason) {
-    out << "HTTP/1.1 " << std::uint64_t{status} << ' ' << reason << "\r\n";
-}
-
-} // namespace
 
 std::size_t write_response_head(const ResponseHead& head, const ToClient& how, std::span<char> buffer) {
     ByteWriter out(buffer);
