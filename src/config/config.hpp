@@ -36,11 +36,13 @@ struct Proxy {
     std::string token_file;
     Duration stop_timeout = seconds{30};
     std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
-    unsigned max_connections = 10'000;
-    unsigned rate_keys = 1'000'000;    // that rate limits remember, 16 bytes each
-    Bytes buffer_memory = {256 << 20}; // of bodies that wait, all together
-    Bytes body_memory = {64 << 10};    // of one body; what is beyond goes to a temporary file
-    Bytes response_file = {1LL << 30}; // of one response that its client is slow to take
+    unsigned max_connections = 10'000;        // or as many as the limit of open files affords
+    unsigned max_connections_per_client = 0;  // of one address that is no trusted proxy; 0: no bound
+    unsigned rate_keys = 1'000'000;           // that rate limits remember, 16 bytes each
+    Bytes buffer_memory = {256 << 20};        // of bodies that wait, all together
+    Bytes buffer_files = {16LL << 30};        // in temporary files, all together
+    Bytes body_memory = {64 << 10};           // of one body; what is beyond goes to a temporary file
+    Bytes response_file = {1LL << 30};        // of one response that its client is slow to take
     friend bool operator==(const Proxy&, const Proxy&) = default;
 };
 struct Admin {
@@ -71,6 +73,7 @@ struct Listener {
     Duration idle_timeout = seconds{75};   // between requests
     Duration body_timeout = seconds{30};   // between two reads of a body
     Duration write_timeout = seconds{30};  // between two writes that the client takes
+    Bytes min_rate = {256};                // a second, of a body that the client sends or takes; 0: no bound
     Bytes max_header = {32 << 10};
     unsigned max_fields = 100;
     Bytes max_body = {1LL << 30};
@@ -94,8 +97,9 @@ struct Route {
     std::vector<std::string> methods; // empty: any
     std::string pool;                 // may be left out where there is only one
     Priority priority = Priority::normal;
-    bool stream = false; // do not buffer bodies
-    std::string label;   // empty: the path
+    bool stream = false;              // do not buffer bodies
+    std::optional<Duration> deadline; // of a whole request; unset: the pool's
+    std::string label;                // empty: the path
     std::vector<Limit> limits;
     friend bool operator==(const Route&, const Route&) = default;
 };
@@ -158,7 +162,9 @@ struct Upstream { // [pool.upstream]
     Duration response_timeout = seconds{60}; // to the head of the response
     Duration read_timeout = seconds{60};     // between two reads of its body
     std::optional<Duration> idle_timeout;    // unset: below the server's own (gunicorn 2 s, uvicorn 5 s)
+    std::optional<Duration> deadline;        // of a whole request, first to last byte; unset: none
     Duration upgrade_idle_timeout = std::chrono::minutes{10};
+    std::optional<Duration> upgrade_deadline; // of a whole tunnel; unset: none
     friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 struct Health {             // [pool.health]

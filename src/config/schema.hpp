@@ -39,7 +39,9 @@ void describe(Visitor& v, Proxy& proxy) {
     v("trusted_proxies", proxy.trusted_proxies, {.single = true});
     v("max_connections", proxy.max_connections, {.min = 1, .max = 10'000'000});
     v("rate_keys", proxy.rate_keys, {.min = 1'000, .max = 100'000'000, .live = false});
+    v("max_connections_per_client", proxy.max_connections_per_client, {.max = 10'000'000});
     v("buffer_memory", proxy.buffer_memory, {.min = 1 << 20});
+    v("buffer_files", proxy.buffer_files, {.min = 1 << 20});
     v("body_memory", proxy.body_memory, {.min = 4 << 10});
     v("response_file", proxy.response_file);
 }
@@ -70,6 +72,7 @@ void describe(Visitor& v, Listener& listener) {
     v("idle_timeout", listener.idle_timeout, timeout());
     v("body_timeout", listener.body_timeout, timeout());
     v("write_timeout", listener.write_timeout, timeout());
+    v("min_rate", listener.min_rate, {.max = 1 << 30});
     v("max_header", listener.max_header, {.min = 1 << 10, .max = mebibyte});
     v("max_fields", listener.max_fields, {.min = 1, .max = 10'000});
     v("max_body", listener.max_body);
@@ -94,6 +97,7 @@ void describe(Visitor& v, Route& route) {
     v("pool", route.pool);
     v("priority", route.priority);
     v("stream", route.stream);
+    v("deadline", route.deadline, timeout());
     v("label", route.label);
     v.list("limit", route.limits);
 }
@@ -155,7 +159,9 @@ void describe(Visitor& v, Upstream& upstream) {
     v("response_timeout", upstream.response_timeout, timeout());
     v("read_timeout", upstream.read_timeout, timeout());
     v("idle_timeout", upstream.idle_timeout, timeout(Duration::zero()));
+    v("deadline", upstream.deadline, timeout());
     v("upgrade_idle_timeout", upstream.upgrade_idle_timeout, timeout());
+    v("upgrade_deadline", upstream.upgrade_deadline, {.min = in_ns(milliseconds{10})});
 }
 template <class Visitor>
 void describe(Visitor& v, Health& health) {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fleet/fd.hpp"
+#include "net/io/descriptors.hpp"
 
 extern char** environ;
 
@@ -33,6 +34,7 @@ struct Prepared {
     std::vector<char*> argv, envp;
     std::string file, directory;
     int input = -1, output = -1, failure = -1;
+    rlimit files{}; // ours is raised; a program that select()s must not see numbers beyond 1,024
     pid_t parent = 0;
 };
 
@@ -105,6 +107,7 @@ void close_all_on_exec() {
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::setrlimit(RLIMIT_NOFILE, &prepared.files); // lowering the soft limit is always allowed
     if (::dup2(prepared.input, 0) < 0) fail(prepared, Step::descriptors);
     if (prepared.output >= 0 && (::dup2(prepared.output, 1) < 0 || ::dup2(prepared.output, 2) < 0))
         fail(prepared, Step::descriptors);
@@ -149,6 +152,7 @@ int launch(const Command& command, int output, std::string& why_not) {
     prepared.argv.push_back(nullptr);
     prepared.envp.push_back(nullptr);
     prepared.parent = ::getpid();
+    prepared.files = net::io::inherited_descriptor_limit();
 
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) {

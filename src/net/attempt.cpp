@@ -30,7 +30,8 @@ Outcome outcome_of(Ending ending) {
     case Ending::connect_refused:
     case Ending::unsent: return Outcome::refused_upstream;
     case Ending::connect_timeout:
-    case Ending::timeout: return Outcome::timeout;
+    case Ending::timeout:
+    case Ending::overdue: return Outcome::timeout;
     case Ending::no_room: return Outcome::abandoned;
     case Ending::closed:
     case Ending::malformed: return Outcome::failure;
@@ -45,6 +46,7 @@ http::Refusal refusal_of(Ending ending, const Download& download) {
     case Ending::connect_timeout:
         return {504, "upstream_connect_timeout", "the worker did not accept the connection in time"};
     case Ending::timeout: return {504, "upstream_timeout", "the worker did not answer in time"};
+    case Ending::overdue: return {504, "deadline", "the request was not answered within its deadline"};
     case Ending::malformed: return {502, "upstream_malformed", download.fault().detail};
     case Ending::no_room: return {503, "buffers_full", "this server has no room for this request"};
     default: return {502, "upstream_closed", "the worker closed the connection before it answered"};
@@ -108,6 +110,7 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
         co_await until(wakeup_, client_, static_cast<std::uint8_t>(gone | Stream::late));
         client_.no_deadline();
         if (client_left(x)) co_return Ending::client_gone;
+        if (overdue()) co_return Ending::overdue;
         state = open(x);
     }
     if (state == Lease::failed) co_return Ending::connect_refused;
@@ -120,6 +123,7 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
     const bool late = worker.is(Stream::late);
     worker.no_deadline();
     if (client_left(x)) co_return Ending::client_gone;
+    if (overdue()) co_return Ending::overdue;
     if (late) co_return Ending::connect_timeout;
     co_return Upstreams::established(worker) ? Ending::done : Ending::connect_refused;
 }

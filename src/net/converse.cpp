@@ -45,17 +45,19 @@ io::Task<Ending> Session::converse(Exchange& x, Download& download) {
 // What to wait for on the client's side, with the deadline for it.
 std::uint8_t Session::await_client(Exchange& x, const Download& download) {
     x.client_unwatched = false;
-    const bool owes_client = !download.all_sent();
-    const bool wants_body =
-        x.worker && !x.upload.complete() && !x.sending_failed && x.upload.spool().unread() < stream_window;
+    x.waits_since = reactor_.loop.now;
+    x.owes_client = !download.all_sent();
+    x.wants_body = x.worker && !x.upload.complete() && !x.sending_failed && x.upload.spool().unread() < stream_window;
     // Once the worker is free only the client's own reading matters.
     std::uint8_t marks = x.half_closed || !x.worker ? 0 : Stream::hangup;
-    if (owes_client || wants_body) {
+    if (x.owes_client || x.wants_body) {
         marks |= Stream::late;
-        if (owes_client) marks |= Stream::writable;
-        if (wants_body) marks |= Stream::readable;
-        if (std::exchange(x.client_moved, false))
-            client_.expect_within(owes_client ? listener().write_timeout : listener().body_timeout);
+        if (x.owes_client) marks |= Stream::writable;
+        if (x.wants_body) marks |= Stream::readable;
+        if (std::exchange(x.client_moved, false)) {
+            client_.expect_within(x.owes_client ? listener().write_timeout : listener().body_timeout);
+            if (x.owes_client) took_something(x);
+        }
     } else if (!client_.watched()) {
         x.client_unwatched = true;
         marks = Stream::late;
@@ -85,20 +87,36 @@ std::uint8_t Session::await_worker(Exchange& x, const Download& download) {
 }
 
 std::optional<Ending> Session::judge_lateness(Exchange& x, Download& download) {
-    if (client_.is(Stream::late)) {
-        if (!x.client_unwatched) {
-            if (!x.answer_began) x.refusal = {408, "body_timeout", "the body of the request did not arrive in time"};
-            return Ending::client_gone;
-        }
+    if (overdue() && !cut_short()) return overtaken(x, download);
+    if (client_.is(Stream::late) && x.client_unwatched) {
         client_.no_deadline();
         client_.watch();
+    } else if (client_.is(Stream::late)) {
+        x.client_moved = x.owes_client && took_something(x);
+        if (!x.client_moved) return given_up(x, "body_timeout", "the body of the request did not arrive in time");
     }
+    const auto waited = reactor_.loop.now - x.waits_since;
+    if (x.owes_client ? too_slow_a_taker(x, waited) : x.wants_body && too_slow_a_sender(x, waited))
+        return given_up(x, "min_rate", "the body of the request comes too slowly");
     if (x.worker && x.worker->is(Stream::late)) {
         if (!download.holds_out()) return Ending::timeout;
         download.settle_for_less();
         x.worker_moved = true;
     }
     return std::nullopt;
+}
+
+// Whose fault is it that the deadline of the whole request has passed?
+Ending Session::overtaken(Exchange& x, const Download& download) {
+    if (x.worker && x.upload.complete() && download.all_sent()) return Ending::overdue;
+    return given_up(x, "deadline", "the request was not here whole within its deadline");
+}
+
+// The client keeps us waiting.
+Ending Session::given_up(Exchange& x, std::string_view reason, std::string_view detail) {
+    if (!x.answer_began) x.refusal = {408, reason, detail};
+    x.dawdled = x.owes_client;
+    return Ending::client_gone;
 }
 
 // Moves what can be moved now. An ending: it is over.

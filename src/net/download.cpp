@@ -237,6 +237,7 @@ void Download::send(std::span<iovec> parts) {
         } else {
             io = client_.write(parts);
         }
+        exchange_.flushed += io.bytes;
         if (io.kind == io::Io::done) return;
         if (io.kind != io::Io::blocked) {
             state_ = State::failed_to_send;
@@ -250,9 +251,11 @@ void Download::send(std::span<iovec> parts) {
 void Download::flush() {
     auto& outbox = exchange_.outbox;
     auto io = outbox.empty() ? io::Io{} : outbox.send_to(client_);
+    exchange_.flushed += io.bytes;
     while (io.kind == io::Io::done && outbox.empty() && pipe_ && pipe_.filled > 0) {
         io = client_.splice_from(pipe_.ends().out, pipe_.filled, left_ > 0);
         pipe_.filled -= io.bytes;
+        exchange_.flushed += io.bytes;
     }
     if (io.kind == io::Io::failed || io.kind == io::Io::closed) state_ = State::failed_to_send;
 }

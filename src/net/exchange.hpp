@@ -13,6 +13,7 @@
 #include "net/http/head_writer.hpp"
 #include "net/io/spool.hpp"
 #include "net/limits.hpp"
+#include "net/pace.hpp"
 #include "net/routing.hpp"
 #include "net/upload.hpp"
 #include "net/upstream.hpp"
@@ -28,6 +29,7 @@ enum class Ending : std::uint8_t {
     unsent, // the connection was dead before a byte of the request left: the worker never saw it
     closed, // the worker closed before the response was complete
     timeout,
+    overdue,   // the deadline of the whole request passed while the worker had it
     malformed, // the worker's answer breaks HTTP
     no_room,   // the proxy's own: descriptors, buffer memory or disk
 };
@@ -68,6 +70,9 @@ struct Exchange {
     bool sending_failed = false;                     // the worker takes no more of the request; it may still answer
     bool worker_moved = false, client_moved = false; // bytes, since the deadlines were set
     bool client_unwatched = false;                   // its deadline says when to join it to the epoll set
+    Pace sending, taking;                            // of the client: its body, our answer
+    bool owes_client = false, wants_body = false;    // whose turn it is on the client's side, while we wait
+    Instant waits_since{};
 
     // The answer.
     io::Spool outbox;    // towards the client
@@ -75,14 +80,17 @@ struct Exchange {
     bool answer_began = false;
     http::Framing answer_framing;   // towards the client
     std::uint64_t answer_bytes = 0; // body
+    std::uint64_t flushed = 0;      // bytes that went to the client
+    std::int64_t taken = 0;         // of those, what it had acknowledged when it was looked at last
     http::Identity identity;
     Duration waited{}; // in the pool's queue
 
     // How it goes on. Nothing of it: with the next step.
     http::Refusal refusal; // to be answered
     Duration retry_after{};
-    bool gone = false;  // the client
-    bool abort = false; // the answer is broken off: the client must see that
+    bool gone = false;    // the client
+    bool dawdled = false; // it did not take its answer in time
+    bool abort = false;   // the answer is broken off: the client must see that
     bool complete = false;
     bool last_hop = false; // the client asked that nobody behind us is: we answer
     bool open() const { return !gone && !abort && !complete && !refusal && !last_hop; }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "log/log.hpp"
+#include "net/io/descriptors.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
 
@@ -24,6 +25,13 @@ constexpr int accepts_a_batch = 64;
 constexpr auto pause_without_descriptors = std::chrono::milliseconds{100};
 // Seconds that the kernel keeps a silent client to itself: a request costs one wakeup less, and a SYN flood none.
 constexpr int defer_seconds = 1;
+
+constexpr std::string_view max_connections_answer =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
+    "X-Plimsoll-Reason: max_connections\r\n\r\n";
+constexpr std::string_view per_client_answer =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
+    "X-Plimsoll-Reason: max_connections_per_client\r\n\r\n";
 
 std::string why(int error, const Address& address, const std::string& text) {
     switch (error) {
@@ -148,7 +156,8 @@ void Listener::accept_pending() {
     for (int i = 0; i < accepts_a_batch; ++i) {
         sockaddr_storage peer{};
         socklen_t length = sizeof peer;
-        const int fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = io::spare_the_reserve(
+            ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (fd < 0) {
             if (errno == EAGAIN || errno == EWOULDBLOCK) return;
             if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
@@ -160,17 +169,29 @@ void Listener::accept_pending() {
             return;
         }
         if (reactor_.over_connection_limit()) {
-            refuse(fd);
+            refuse(fd, max_connections_answer);
             continue;
         }
-        Session::start(reactor_, fd, index_, peer_name(peer));
+        auto name = peer_name(peer);
+        auto place = place_of(peer, name);
+        if (!place) {
+            reactor_.counters.refused("", "max_connections_per_client");
+            refuse(fd, per_client_answer);
+            continue;
+        }
+        Session::start(reactor_, fd, index_, std::move(name), std::move(*place));
     }
 }
 
-void Listener::refuse(int fd) {
-    static constexpr std::string_view answer =
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
-        "X-Plimsoll-Reason: max_connections\r\n\r\n";
+// Nothing: this client has as many connections as it may.
+std::optional<Clients::Place> Listener::place_of(const sockaddr_storage& peer, const std::string& name) {
+    const auto snapshot = reactor_.snapshot();
+    const auto key = snapshot->max_connections_per_client ? Clients::key_of(peer) : std::nullopt;
+    if (!key || snapshot->trusted().trusts(name)) return Clients::Place();
+    return reactor_.clients().enter(*key, snapshot->max_connections_per_client);
+}
+
+void Listener::refuse(int fd, std::string_view answer) {
     reactor_.counters.connections_refused.add();
     [[maybe_unused]] const auto went = ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     // Read what has come: closing over unread bytes would reset the connection and take the answer away with it.

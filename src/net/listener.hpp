@@ -4,10 +4,13 @@
 // reactors watch, each exclusively. When descriptors run out, accepting pauses instead of spinning.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/address.hpp"
+#include "net/clients.hpp"
 #include "net/io/source.hpp"
 
 namespace plimsoll::net {
@@ -36,7 +39,8 @@ private:
     void ready(std::uint32_t events) override;
     void expired() override; // the pause is over
     void watch();
-    void refuse(int fd);
+    void refuse(int fd, std::string_view answer);
+    std::optional<Clients::Place> place_of(const struct sockaddr_storage& peer, const std::string& name);
     std::string peer_name(const struct sockaddr_storage& peer) const;
 
     Reactor& reactor_;

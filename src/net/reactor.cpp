@@ -194,6 +194,7 @@ std::shared_ptr<const Snapshot> Reactor::snapshot() {
         const auto newest = shared_.snapshot();
         snapshot_ = {newest.get(), [newest](const Snapshot*) {}};
         loop.buffers.set_limit(newest->buffer_memory / shared_.counters.size());
+        loop.files.set_limit(newest->buffer_files / shared_.counters.size());
     }
     return snapshot_;
 }

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "net/clients.hpp"
 #include "net/io/loop.hpp"
 #include "net/routing.hpp"
 #include "net/stats.hpp"
@@ -39,6 +40,7 @@ public:
     Registry registry;
     Limits limits;
     std::vector<std::unique_ptr<ReactorCounters>> counters;
+    Clients clients;
 
 private:
     mutable std::mutex mutex_;
@@ -77,6 +79,7 @@ public:
     void joined(Session& session);
     void left(Session& session);
     bool over_connection_limit();
+    Clients& clients() { return shared_.clients; }
     void waits_in_queue() { ++queued_; }
     void waits_no_more() { --queued_; }
 

@@ -6,6 +6,7 @@
 
 #include "log/log.hpp"
 #include "net/http/fields.hpp"
+#include "net/io/descriptors.hpp"
 
 namespace plimsoll::net {
 
@@ -60,8 +61,11 @@ bool method_matches(const std::vector<std::string>& methods, std::string_view me
 
 Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& registry, Limits& limits,
                    std::vector<config::Listener> bound, std::uint64_t number)
-    : generation(number), listeners(std::move(bound)), max_connections(config.proxy.max_connections),
+    : generation(number), listeners(std::move(bound)),
+      max_connections(std::min(config.proxy.max_connections, io::affordable_clients())),
+      max_connections_per_client(config.proxy.max_connections_per_client),
       buffer_memory(static_cast<std::size_t>(config.proxy.buffer_memory.count)),
+      buffer_files(static_cast<std::size_t>(config.proxy.buffer_files.count)),
       body_memory(static_cast<std::size_t>(config.proxy.body_memory.count)),
       response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access_log(config.log.access),
       access_sample(config.log.access_sample), unrouted_(&registry.series("", "")), registry_(registry) {

@@ -61,8 +61,8 @@ public:
 
     const std::uint64_t generation;
     const std::vector<config::Listener> listeners;
-    const unsigned max_connections;
-    const std::size_t buffer_memory, body_memory;
+    const unsigned max_connections, max_connections_per_client;
+    const std::size_t buffer_memory, buffer_files, body_memory;
     const std::uint64_t response_file;
     const bool access_log;
     const double access_sample;

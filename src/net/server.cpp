@@ -4,10 +4,10 @@
 #include <atomic>
 #include <thread>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "log/log.hpp"
+#include "net/io/descriptors.hpp"
 #include "net/io/spool.hpp"
 #include "net/listener.hpp"
 #include "net/reactor.hpp"
@@ -20,12 +20,14 @@ unsigned thread_count(const config::Config& config) {
     return config.proxy.threads ? config.proxy.threads : std::max(1U, std::thread::hardware_concurrency());
 }
 
-// Every client may need several descriptors; the soft limit is a habit of shells, the hard one is the operator's word.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
+void tell_if_clients_are_bounded_by_descriptors(const config::Config& config) {
+    const auto affordable = io::affordable_clients();
+    if (config.proxy.max_connections <= affordable) return;
+    log::warn("max_connections_lowered",
+              {{"wanted", config.proxy.max_connections},
+               {"connections", affordable},
+               {"why", "each may take two of the open files that this process may have"},
+               {"hint", "raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower max_connections"}});
 }
 
 } // namespace
@@ -61,6 +63,7 @@ struct Server::Impl {
 };
 
 Server::Server(const config::Config& config, Pools pools) : impl_(std::make_unique<Impl>(config)) {
+    io::raise_descriptor_limit();
     impl_->config = config;
     impl_->pools = std::move(pools);
     impl_->listeners = config.listeners;
@@ -92,7 +95,7 @@ std::string Server::Impl::bind_all() {
 }
 
 std::string Server::start() {
-    raise_descriptor_limit();
+    tell_if_clients_are_bounded_by_descriptors(impl_->config);
     if (::access(impl_->config.store.path.c_str(), W_OK) == 0) io::use_directory(impl_->config.store.path.c_str());
     for (unsigned i = 0; i < impl_->threads_wanted; ++i)
         impl_->reactors.push_back(std::make_unique<Reactor>(i, impl_->shared));

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include <sys/socket.h>
-
 #include "log/log.hpp"
 #include "net/http/target.hpp"
 #include "net/reactor.hpp"
@@ -31,17 +29,17 @@ http::Identity new_identity(Reactor& reactor) {
 
 } // namespace
 
-Session::Session(Reactor& reactor, int fd, unsigned listener, std::string peer)
-    : reactor_(reactor), wakeup_(reactor.loop.runnable), client_(reactor.loop, fd), admission_(reactor, wakeup_),
-      peer_(std::move(peer)), listener_(listener) {
+Session::Session(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place)
+    : reactor_(reactor), wakeup_(reactor.loop.runnable), client_(reactor.loop, fd), deadline_(reactor.loop, wakeup_),
+      admission_(reactor, wakeup_), place_(std::move(place)), peer_(std::move(peer)), listener_(listener) {
     client_.attach(wakeup_);
     reactor_.joined(*this);
 }
 
 Session::~Session() { reactor_.left(*this); }
 
-void Session::start(Reactor& reactor, int fd, unsigned listener, std::string peer) {
-    run(std::unique_ptr<Session>(new Session(reactor, fd, listener, std::move(peer))));
+void Session::start(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place) {
+    run(std::unique_ptr<Session>(new Session(reactor, fd, listener, std::move(peer), std::move(place))));
 }
 
 io::Detached Session::run(std::unique_ptr<Session> self) {
@@ -106,6 +104,7 @@ io::Task<bool> Session::serve_one() {
         if (!try_admit(x)) co_await wait_for_slot(x);
         if (x.open()) co_await attempt(x);
     }
+    deadline_.stop();
     if (x.refusal)
         co_await answer_refusal(x);
     else if (x.last_hop && !x.gone)
@@ -203,6 +202,9 @@ void Session::find_route(Exchange& x) {
         x.last_hop = true;
     else if (!x.refusal && !x.route->limits.empty())
         check_limits(x, head, path);
+    if (!x.open()) return;
+    if (const auto bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline)
+        deadline_.set(*bound);
 }
 
 void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {
@@ -258,11 +260,16 @@ io::Task<> Session::read_body(Exchange& x) {
     while (x.open() && !x.upload.complete()) {
         if (!client_.is(Stream::readable)) {
             client_.expect_within(listener().body_timeout);
+            const auto since = reactor_.loop.now;
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
             in_a_row = 0;
             if (cut_short()) x.gone = true;
             if (!x.gone && client_.is(Stream::late))
                 x.refusal = {408, "body_timeout", "the body of the request did not arrive in time"};
+            else if (!x.gone && overdue())
+                x.refusal = {408, "deadline", "the request was not here whole within its deadline"};
+            else if (!x.gone && too_slow_a_sender(x, reactor_.loop.now - since))
+                x.refusal = {408, "min_rate", "the body of the request comes too slowly"};
             if (!x.open()) break;
         } else if (++in_a_row == reads_a_turn) {
             co_await io::next_turn(wakeup_);
@@ -279,6 +286,29 @@ void Session::settle(Exchange& x) {
     if (!x.upload.spool().append(x.loose))
         x.refusal = {503, "buffers_full", "this server has no room to buffer the body of the request"};
     x.loose = {};
+}
+
+bool Session::too_slow_a_sender(Exchange& x, Duration waited) {
+    const auto least = listener().min_rate.count;
+    x.sending.waited(waited);
+    return least > 0 && x.sending.due(listener().body_timeout) &&
+           x.sending.too_slow(static_cast<std::int64_t>(x.upload.received()), least);
+}
+
+// What the client has is what was written and does not lie in the socket's queue any more. Writability alone would not do:
+// with a queue of megabytes it comes once in a minute to a client that takes a steady 20 kB/s.
+bool Session::took_something(Exchange& x) {
+    const auto taken = static_cast<std::int64_t>(x.flushed) - static_cast<std::int64_t>(client_.untaken());
+    if (!x.taking.begun()) x.taking.begin(taken); // what earlier answers left in the queue is none of this one's
+    return std::exchange(x.taken, taken) < taken;
+}
+
+bool Session::too_slow_a_taker(Exchange& x, Duration waited) {
+    const auto least = listener().min_rate.count;
+    x.taking.waited(waited);
+    if (least == 0 || !x.taking.due(listener().write_timeout)) return false;
+    took_something(x);
+    return x.taking.too_slow(x.taken, least);
 }
 
 bool Session::client_left(const Exchange& x) const {
@@ -314,9 +344,12 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
     const auto granted = [this] { return (wakeup_.signals() & io::Wakeup::granted) != 0; };
     const std::uint8_t gone = x.half_closed ? 0 : Stream::hangup;
     reactor_.waits_in_queue();
-    while (!granted() && !client_left(x)) co_await until(wakeup_, client_, gone, io::Wakeup::granted);
+    while (!granted() && !client_left(x) && !overdue()) co_await until(wakeup_, client_, gone, io::Wakeup::granted);
     if (!granted()) {
-        x.gone = true;
+        if (client_left(x))
+            x.gone = true;
+        else
+            x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
         // Too late to leave: the news is on its way and holds a pointer to us.
         if (!x.route->target->pool->leave(x.ticket))
             while (!granted()) co_await until(wakeup_, client_, 0, io::Wakeup::granted).whatever_happens();
@@ -324,7 +357,7 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
     reactor_.waits_no_more();
     x.waited += reactor_.loop.now - since;
     auto permit = std::move(admission_.permit);
-    if (x.gone) co_return; // a permit that came too late goes back by itself
+    if (!x.open()) co_return; // a permit that came too late goes back by itself
     if (permit)
         x.permit = std::move(permit);
     else
@@ -376,10 +409,9 @@ io::Task<> Session::send_own(Exchange& x, std::size_t size) {
 }
 
 void Session::break_off(const Exchange& x) {
-    // Where the end of the connection is the end of the body, only a reset tells the client that this is not it.
-    if (x.answer_framing.kind != http::Framing::Kind::until_close) return;
-    const ::linger at_once{1, 0};
-    ::setsockopt(client_.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    // Where the end of the connection is the end of the body, only a reset tells the client that this is not it. And one that
+    // did not take its answer would leave it with the kernel, megabytes of it, for as long as it likes.
+    if (x.answer_framing.kind == http::Framing::Kind::until_close || x.dawdled) client_.end_with_reset();
 }
 
 io::Task<> Session::linger() {

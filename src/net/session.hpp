@@ -12,7 +12,9 @@
 #include <string_view>
 
 #include "net/admission.hpp"
+#include "net/clients.hpp"
 #include "net/exchange.hpp"
+#include "net/io/alarm.hpp"
 #include "net/io/stream.hpp"
 #include "net/io/task.hpp"
 #include "net/io/wakeup.hpp"
@@ -24,7 +26,7 @@ class Reactor;
 
 class Session {
 public:
-    static void start(Reactor& reactor, int fd, unsigned listener, std::string peer);
+    static void start(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place);
     ~Session();
 
     void close_if_idle(); // the proxy stops: between requests is the time to go
@@ -32,7 +34,7 @@ public:
 
 private:
     friend class Reactor; // its list of sessions
-    Session(Reactor& reactor, int fd, unsigned listener, std::string peer);
+    Session(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place);
 
     static io::Detached run(std::unique_ptr<Session> self);
     io::Task<> serve();
@@ -82,6 +84,12 @@ private:
     const config::Listener& listener() const;
     void settle(Exchange& x); // before a wait: nothing of this request in the scratch buffer
     bool client_left(const Exchange& x) const;
+    bool too_slow_a_sender(Exchange& x, Duration waited);
+    bool too_slow_a_taker(Exchange& x, Duration waited);
+    bool took_something(Exchange& x);
+    Ending overtaken(Exchange& x, const Download& download); // by its deadline
+    Ending given_up(Exchange& x, std::string_view reason, std::string_view detail);
+    bool overdue() const { return wakeup_.signals() & io::Wakeup::overdue; }
     bool cut_short() const { return wakeup_.signals() & io::Wakeup::cut; }
     void use_newest_snapshot();
     void break_off(const Exchange& x); // so that the client sees an error, not an end
@@ -91,7 +99,9 @@ private:
     Reactor& reactor_;
     io::Wakeup wakeup_;
     io::Stream client_;
+    io::Alarm deadline_; // of a whole request or tunnel, where there is one
     Admission admission_;
+    Clients::Place place_;
     std::shared_ptr<const Snapshot> snapshot_;
     std::string peer_; // as text; empty: a unix socket
     std::string held_; // bytes that were read but not used yet

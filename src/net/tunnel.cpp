@@ -1,5 +1,5 @@
 // After 101 both sides speak a protocol that is none of our business: bytes go through, either way, until both have ended
-// or nothing moved for too long.
+// or nothing moved for too long, or the tunnel has reached its deadline.
 #include "net/download.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
@@ -62,9 +62,11 @@ io::Task<Ending> Session::tunnel(Exchange& x) {
     if (!to_worker.append(std::exchange(held_, {}))) co_return Ending::no_room;
     Flow up{client_, worker, to_worker}, down{worker, client_, x.outbox};
     worker.expect_within(idle);
+    deadline_.stop(); // of the request; a tunnel has one of its own
+    if (const auto bound = x.route->target->upstream.upgrade_deadline) deadline_.set(*bound);
     for (unsigned in_a_row = 0;;) {
         const bool moved_up = up.move(), moved_down = down.move();
-        if (up.broken || down.broken || cut_short()) break;
+        if (up.broken || down.broken || cut_short() || overdue()) break;
         if (up.passed_on && down.passed_on) break;
         if (moved_up || moved_down) worker.expect_within(idle);
         const auto client_marks = static_cast<std::uint8_t>(up.wants_from() | down.wants_to());

@@ -46,7 +46,7 @@ void Upload::add(std::string_view data) {
     received_ += data.size();
     if (received_ > max_body_)
         state_ = State::too_large;
-    else if (!spool_.append(data))
+    else if (!spool_.append(data) || spool_.out_of_files())
         state_ = State::no_room;
 }
 

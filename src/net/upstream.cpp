@@ -7,6 +7,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "net/io/descriptors.hpp"
+
 namespace plimsoll::net {
 
 void UpstreamConnection::unattended() {
@@ -68,7 +70,7 @@ void Upstreams::close_idle() {
 }
 
 Upstreams::Opening Upstreams::open(WorkerKey worker, const sockaddr_storage& address, socklen_t length) {
-    const int fd = ::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int fd = io::spare_the_reserve(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (fd < 0) return {};
     auto connection = std::make_unique<UpstreamConnection>(*this, loop_, fd, worker);
     const bool tcp = address.ss_family != AF_UNIX;

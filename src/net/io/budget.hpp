@@ -1,4 +1,4 @@
-// How much memory the buffers of one reactor may hold in all. Written by that reactor, read by anybody.
+// How much the buffers of one reactor may hold in all, of memory or of disk. Written by that reactor, read by anybody.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,8 @@ public:
         used_.store(used + bytes, std::memory_order_relaxed);
         return true;
     }
+    void overdraw(std::size_t bytes) { used_.store(used() + bytes, std::memory_order_relaxed); } // it is there already
+    bool full() const { return used() >= limit_; }
     void give(std::size_t bytes) { used_.store(used() - bytes, std::memory_order_relaxed); }
     std::size_t used() const { return used_.load(std::memory_order_relaxed); }
 

@@ -23,7 +23,8 @@ public:
     Deadlines deadlines;
     RunQueue runnable;
     Pipes pipes;
-    Budget buffers;
+    Budget buffers;             // bodies in memory
+    Budget files;               // bodies in temporary files
     Instant now = Clock::now(); // read once a batch of events
 
     // Taking it ends what others thought was in it, and in what was parsed from it: `scratch_age` tells them.

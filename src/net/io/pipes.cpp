@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "net/io/descriptors.hpp"
+
 namespace plimsoll::net::io {
 
 namespace {
@@ -46,6 +48,10 @@ Pipes::Lease Pipes::lease() {
     }
     int fds[2];
     if (::pipe2(fds, O_NONBLOCK | O_CLOEXEC) != 0) return {};
+    if (spare_the_reserve(fds[1]) < 0) { // the higher one of the two
+        ::close(fds[0]);
+        return {};
+    }
     // The kernel bounds the size for the unprivileged; what it gives is good enough.
     int capacity = ::fcntl(fds[1], F_SETPIPE_SZ, wanted_capacity);
     if (capacity < 0) capacity = ::fcntl(fds[1], F_GETPIPE_SZ);

@@ -26,7 +26,10 @@ void Spool::clear() {
     chunks_.clear();
     held_ = chunk_ = offset_ = 0;
     size_ = unread_ = 0;
-    if (file_ >= 0) ::close(file_);
+    if (file_ >= 0) {
+        ::close(file_);
+        loop_.files.give(static_cast<std::size_t>(file_end_));
+    }
     file_ = -1;
     file_end_ = file_at_ = 0;
 }
@@ -59,9 +62,11 @@ void Spool::commit(std::size_t used) {
 
 bool Spool::takes_more() const {
     if (file_ >= 0 || (held_ >= limits_.memory && left_in_chunk() == 0 && limits_.file > 0))
-        return static_cast<std::uint64_t>(file_end_) < limits_.file;
+        return static_cast<std::uint64_t>(file_end_) < limits_.file && !loop_.files.full();
     return held_ < limits_.memory || left_in_chunk() > 0;
 }
+
+bool Spool::out_of_files() const { return file_ >= 0 && loop_.files.full(); }
 
 bool Spool::append(std::string_view bytes) {
     while (!bytes.empty()) {
@@ -87,6 +92,7 @@ bool Spool::append_to_file(std::string_view bytes) {
         end += wrote;
         rest.remove_prefix(static_cast<std::size_t>(wrote));
     }
+    loop_.files.overdraw(bytes.size());
     file_end_ = end;
     size_ += bytes.size();
     unread_ += bytes.size();

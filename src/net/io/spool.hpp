@@ -3,7 +3,7 @@
 //   append --> [ memory chunks ... ][ file ] --> send_to
 //
 // This is what keeps a slow client from holding a worker: an upload is complete before it takes a slot, and a response leaves
-// the worker as fast as the worker gives it. Bounded by Limits for one body and by the loop's Budget for all of them; what
+// the worker as fast as the worker gives it. Bounded by Limits for one body and by the loop's Budgets for all of them; what
 // does not fit is not taken, and then the source is paused.
 #pragma once
 
@@ -42,6 +42,7 @@ public:
     std::uint64_t unread() const { return unread_; }
     std::uint64_t size() const { return size_; } // all that ever was appended
     bool in_file() const { return file_ >= 0; }
+    bool out_of_files() const; // all bodies together have used the disk up
 
     // Until it is empty (done) or the stream is blocked; `before` goes first and is advanced by what went of it.
     Io send_to(Stream& stream, std::string_view& before);

@@ -4,7 +4,9 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -130,12 +132,22 @@ Io Stream::splice_from(int pipe, std::size_t count, bool more) {
     return sent(went, count);
 }
 
+std::size_t Stream::untaken() const {
+    int bytes = 0;
+    return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
 void Stream::wake_for(std::size_t bytes) {
     const int mark = static_cast<int>(bytes);
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
 }
 
 void Stream::finish_writing() { ::shutdown(fd_, SHUT_WR); }
+
+void Stream::end_with_reset() {
+    const ::linger at_once{1, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
 
 void Stream::cut() {
     ::shutdown(fd_, SHUT_RDWR);

@@ -49,8 +49,10 @@ public:
     Io send_file(int file, off_t& offset, std::size_t count);
     Io splice_to(int pipe, std::size_t count, bool pipe_is_empty); // from this socket into a pipe
     Io splice_from(int pipe, std::size_t count, bool more);
+    std::size_t untaken() const;      // bytes that were written and that the peer has not acknowledged
     void wake_for(std::size_t bytes); // readable means: so many are there, or the end
     void finish_writing();            // half-close
+    void end_with_reset();            // when it is closed, instead of sending what is left
     void cut();                       // both ways; whoever waits for it sees a hangup
     void assume(std::uint8_t marks) {
         marks_ = marks;
@@ -84,18 +86,18 @@ private:
     std::uint8_t watching_ = 0; // 1: for reading, 2: for writing too
 };
 
-// co_await until(wakeup, ...): sleeps until one of the marks or signals is there. `cut` always is among them.
+// co_await until(wakeup, ...): sleeps until one of the marks or signals is there. Wakeup::always are among them.
 class until {
 public:
     until(Wakeup& wakeup, Stream& stream, std::uint8_t marks, std::uint8_t signals = 0)
-        : wakeup_(wakeup), first_(&stream), first_marks_(marks), signals_(with_cut(signals)) {}
+        : wakeup_(wakeup), first_(&stream), first_marks_(marks), signals_(with_always(signals)) {}
     until(Wakeup& wakeup, Stream& first, std::uint8_t first_marks, Stream& second, std::uint8_t second_marks)
         : wakeup_(wakeup), first_(&first), second_(&second), first_marks_(first_marks), second_marks_(second_marks),
-          signals_(with_cut(0)) {}
+          signals_(with_always(0)) {}
 
     // For the one wait that must not be cut short: somebody else still holds a pointer to us.
     until&& whatever_happens() && {
-        signals_ = static_cast<std::uint8_t>(signals_ & ~Wakeup::cut);
+        signals_ = static_cast<std::uint8_t>(signals_ & ~Wakeup::always);
         return std::move(*this);
     }
 
@@ -104,7 +106,9 @@ public:
     void await_resume() const;
 
 private:
-    static std::uint8_t with_cut(std::uint8_t signals) { return static_cast<std::uint8_t>(signals | Wakeup::cut); }
+    static std::uint8_t with_always(std::uint8_t signals) {
+        return static_cast<std::uint8_t>(signals | Wakeup::always);
+    }
 
     Wakeup& wakeup_;
     Stream* first_;

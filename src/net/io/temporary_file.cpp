@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "net/io/descriptors.hpp"
 #include "net/io/spool.hpp"
 
 namespace plimsoll::net::io {
@@ -39,7 +40,9 @@ int open_in(const std::string& path) {
 
 void use_directory(const char* path) { directory() = path; }
 
-int open_temporary_file() {
+namespace {
+
+int open_somewhere() {
     const char* chosen = std::getenv("TMPDIR");
     // /tmp may be memory, which is what is to be spared: so it comes last.
     const std::string places[] = {directory(), chosen ? chosen : "", "/var/tmp", "/tmp"};
@@ -58,5 +61,9 @@ int open_temporary_file() {
     }
     return cramped;
 }
+
+} // namespace
+
+int open_temporary_file() { return spare_the_reserve(open_somewhere()); }
 
 } // namespace plimsoll::net::io
