@@ -49,6 +49,7 @@ void Permit::broken_off() {
     if (!pool_) return;
     const Instant now = Clock::now();
     const std::lock_guard lock(pool_->mutex_);
+    pool_->gate_.broke_off(now, endpoint_->key);
     Pool::Place& place = *pool_->places_.at(endpoint_->key);
     if (now - place.broken_since > Pool::recent) {
         place.broken_since = now;

@@ -243,11 +243,12 @@ void Gate::depart(Instant now, WorkerKey worker, Outcome outcome, Events& events
         std::erase_if(workers_, [&](const Worker& w) { return w.key == worker; });
         return;
     }
-    if (outcome == Outcome::refused_upstream) {
-        found->resting = true;
-        found->rested = now + settings_.rest;
-    }
+    if (outcome == Outcome::refused_upstream) found->rest(now + settings_.rest);
     grant(*found, events);
+}
+
+void Gate::broke_off(Instant now, WorkerKey worker) {
+    if (Worker* found = find(worker)) found->rest(now + settings_.pause);
 }
 
 bool Gate::leave(Ticket ticket) {

@@ -150,6 +150,35 @@ TEST(Fault, a_refused_connect_goes_to_another_worker_even_with_a_post) {
     EXPECT_GT(proxy.worker(key).finished[static_cast<int>(Outcome::refused_upstream)], 0u);
 }
 
+// The connections of a process that dies are closed before its listener: what is sent to it in that moment is lost with it.
+TEST(Fault, a_worker_that_hung_up_is_given_nothing_in_the_moment_in_which_it_may_be_dying) {
+    using Clock = std::chrono::steady_clock;
+    std::atomic<Clock::time_point> hung_up = Clock::time_point{}, next = Clock::time_point{};
+    std::atomic<bool> dying = false;
+    Origin origin([&](Peer& peer) {
+        if (peer.read_request().head.empty()) return;
+        if (hung_up.load() == Clock::time_point{}) {
+            if (!eventually([&] { return dying.load(); })) return;
+            hung_up = Clock::now();
+            return;
+        }
+        next = Clock::now();
+        peer.send("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto first = proxy.client(), second = proxy.client();
+    first.send(post("/", "lost"));
+    ASSERT_TRUE(eventually([&] { return origin.connections() == 1; }));
+    second.send(post("/", "waits"));
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    dying = true;
+    EXPECT_EQ(first.read_response().status(), 502);
+    EXPECT_EQ(second.read_response().status(), 204);
+    EXPECT_GE(next.load() - hung_up.load(), Gate::Settings{}.pause);
+}
+
 TEST(Fault, a_worker_may_be_given_by_name_and_a_name_that_nobody_knows_is_a_refusal) {
     Origin origin(echo);
     Proxy proxy;

@@ -14,6 +14,7 @@
 // one lock around it (src/net/pool.hpp) and wakes those whom a call granted or dropped.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -57,6 +58,7 @@ public:
         std::size_t queue_size = 1024; // waiting requests, all priorities together
         Duration queue_timeout = std::chrono::seconds{5};
         Duration rest = std::chrono::milliseconds{100}; // of a worker that refused a connection
+        Duration pause = std::chrono::milliseconds{20}; // of a worker that broke one off
         double load_line = 0.85;                        // pressure at which shedding begins
         bool shed_enforced = true;                      // false: decide and count only (shadow)
         friend bool operator==(const Settings&, const Settings&) = default;
@@ -107,6 +109,9 @@ public:
     // A full queue gives its youngest waiter of a lower priority up for one of a higher: hence the events.
     Arrival arrive(Instant now, const Facts& facts, Events& events);
     void depart(Instant now, WorkerKey worker, Outcome outcome, Events& events);
+    // A process that dies closes its connections a moment before its listener: what comes in between is lost with it. Said
+    // before the permit departs, so that its slot is given to nobody within that moment.
+    void broke_off(Instant now, WorkerKey worker);
     bool leave(Ticket ticket);                // the client went away; false: no longer waiting
     void expire(Instant now, Events& events); // on a tick: queue timeouts and passed deadlines
     Stats stats() const;
@@ -118,9 +123,13 @@ private:
         bool accepting = false, removed = false; // removed: only its last permits keep it here
         double pressure = -1;
         Bytes headroom;
-        bool resting = false; // it refused a connection: until `rested` nobody goes there
+        bool resting = false; // it refused a connection or broke one off: until `rested` nobody goes there
         Instant rested{};
         std::uint64_t admitted = 0, finished[5] = {};
+        void rest(Instant until) {
+            rested = resting ? std::max(rested, until) : until;
+            resting = true;
+        }
         bool free() const { return accepting && !resting && in_flight < slots; }
     };
     struct Waiting {

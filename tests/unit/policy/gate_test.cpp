@@ -154,6 +154,20 @@ TEST_F(GateTest, a_worker_that_refused_a_connection_is_passed_over_for_a_moment)
     EXPECT_EQ(arrive({}, start + 100ms).worker, 1U);
 }
 
+TEST_F(GateTest, a_worker_that_broke_a_connection_off_gets_nobody_for_a_moment) {
+    worker(1);
+    arrive();
+    const auto waiting = arrive();
+    gate.broke_off(start, 1);
+    gate.depart(start, 1, Outcome::failure, events);
+    EXPECT_TRUE(events.empty()) << "the next one was sent to a process that is dying";
+    gate.expire(start + 19ms, events);
+    EXPECT_TRUE(events.empty());
+    gate.expire(start + 20ms, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, waiting.ticket);
+}
+
 TEST_F(GateTest, while_the_only_worker_rests_requests_wait_instead_of_failing) {
     worker(1);
     arrive();
