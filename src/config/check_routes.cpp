@@ -1,29 +1,21 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
-#include <regex>
 
 #include "config/checks.hpp"
 #include "config/nearest.hpp"
+#include "config/pattern.hpp"
 #include "config/place.hpp"
 #include "config/values.hpp"
 
 namespace plimsoll::config {
 namespace {
 
-// Longer ones are generated, and std::regex recurses once a bracket.
-constexpr std::size_t longest_regex = 1024;
-
 std::string why_no_path(const std::string& path) {
     if (path.starts_with('~')) {
-        if (path.size() > longest_regex)
-            return "a regular expression may have at most " + std::to_string(longest_regex) + " bytes";
-        try {
-            std::regex compiled(path.substr(1), std::regex::ECMAScript | std::regex::optimize);
-        } catch (const std::regex_error& error) {
-            return "the regular expression does not compile: " + std::string(error.what());
-        }
-        return {};
+        const Pattern pattern(std::string_view(path).substr(1));
+        return pattern.problem().empty() ? std::string()
+                                         : "the regular expression does not compile: " + pattern.problem();
     }
     auto plain = path.starts_with('=') ? std::string_view(path).substr(1) : std::string_view(path);
     if (!plain.starts_with('/'))
@@ -43,11 +35,31 @@ bool is_host(std::string_view host) {
     });
 }
 
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return out;
+}
+
 bool is_token(std::string_view text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
         return std::isalnum(c) != 0 ||
                std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
     });
+}
+
+std::string why_no_header(std::string_view text) {
+    const auto colon = text.find(':');
+    const auto name = text.substr(0, colon);
+    if (!is_token(name)) return "must begin with a field's name: \"NAME\", \"NAME: VALUE\" or \"NAME: ~REGEX\"";
+    if (name.find('_') != std::string_view::npos || lower(name).starts_with("x-plimsoll-"))
+        return "fields of this name are never taken from a client";
+    if (colon == std::string_view::npos) return {};
+    auto value = text.substr(colon + 1);
+    value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+    if (!value.starts_with('~')) return {};
+    const Pattern pattern(value.substr(1));
+    return pattern.problem().empty() ? std::string() : "the regular expression does not compile: " + pattern.problem();
 }
 
 std::string upper(std::string text) {
@@ -147,6 +159,9 @@ void check_route(const std::string& path, const Route& route, const Config& conf
         else if (method != upper(method))
             findings.problem(method_path, "methods are written in capitals", '"' + upper(method) + '"');
     }
+    for (std::size_t i = 0; i < route.headers.size(); ++i)
+        if (auto why = why_no_header(route.headers[i]); !why.empty())
+            findings.problem(path + ".headers[" + std::to_string(i) + "]", "'" + route.headers[i] + "': " + why);
     check_pool_of(path, route, config, findings);
     if (route.label.size() > 200 ||
         std::any_of(route.label.begin(), route.label.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }))
@@ -163,7 +178,7 @@ bool hides(const Route& earlier, const Route& later) {
         (!later.methods.empty() && std::all_of(later.methods.begin(), later.methods.end(), [&](const auto& m) {
             return std::find(earlier.methods.begin(), earlier.methods.end(), m) != earlier.methods.end();
         }));
-    if (!methods) return false;
+    if (!methods || (!earlier.headers.empty() && earlier.headers != later.headers)) return false;
     if (earlier.path == "/" || earlier.path == later.path) return true;
     auto path = later.path.starts_with('=') ? later.path.substr(1) : later.path;
     auto folder = earlier.path.ends_with('/') ? earlier.path : earlier.path + "/";

@@ -95,6 +95,7 @@ struct Route {
     std::string path = "/";           // prefix; "=/exact"; "~regex"
     std::string host;                 // empty: any; "*.example.org"
     std::vector<std::string> methods; // empty: any
+    std::vector<std::string> headers; // all of them: "NAME", "NAME: VALUE", "NAME: ~regex"
     std::string pool;                 // may be left out where there is only one
     Priority priority = Priority::normal;
     bool stream = false;              // do not buffer bodies

@@ -96,11 +96,13 @@ Group group_of(std::string name, Part& part) {
     return group;
 }
 
-// What a route is known by, as a person would say it: "GET,HEAD api.example.org/users".
+// What a route is known by, as a person would say it: "GET,HEAD api.example.org/users [X-Beta]".
 std::string name_of_route(const Route& route) {
     std::string methods;
     for (const auto& method : route.methods) methods += (methods.empty() ? "" : ",") + method;
-    return (methods.empty() ? "" : methods + " ") + route.host + route.path;
+    std::string headers;
+    for (const auto& header : route.headers) headers += (headers.empty() ? " [" : ", ") + header;
+    return (methods.empty() ? "" : methods + " ") + route.host + route.path + (headers.empty() ? "" : headers + "]");
 }
 
 } // namespace

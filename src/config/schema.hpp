@@ -94,6 +94,7 @@ void describe(Visitor& v, Route& route) {
     v("path", route.path);
     v("host", route.host);
     v("methods", route.methods, {.single = true});
+    v("headers", route.headers, {.single = true});
     v("pool", route.pool);
     v("priority", route.priority);
     v("stream", route.stream);

@@ -2,59 +2,23 @@
 
 #include <algorithm>
 
-#include <boost/regex.hpp>
-
 #include "log/log.hpp"
-#include "net/http/fields.hpp"
 #include "net/io/descriptors.hpp"
 
 namespace plimsoll::net {
 
-struct PathRule::Regex {
-    boost::regex compiled;
-};
-
-PathRule::PathRule(const std::string& pattern) : text_(pattern) {
-    if (pattern.empty() || (pattern[0] != '=' && pattern[0] != '~')) return;
-    kind_ = pattern[0] == '=' ? Kind::exact : Kind::regex;
-    text_.erase(0, 1);
-    if (kind_ == Kind::exact) return;
-    try {
-        regex_ = std::make_unique<Regex>(Regex{boost::regex(text_, boost::regex::perl | boost::regex::optimize)});
-    } catch (const std::exception& error) {
-        // The configuration's check comes first; should the two ever disagree, this route takes nothing.
-        log::error("route_regex_invalid", {{"path", pattern}, {"error", error.what()}});
-    }
-}
-
-PathRule::~PathRule() = default;
-PathRule::PathRule(PathRule&&) noexcept = default;
-
-bool PathRule::matches(std::string_view path) const {
-    switch (kind_) {
-    case Kind::prefix: return path.starts_with(text_);
-    case Kind::exact: return path == text_;
-    case Kind::regex: break;
-    }
-    if (!regex_) return false;
-    try {
-        return boost::regex_search(path.begin(), path.end(), regex_->compiled);
-    } catch (const std::runtime_error&) {
-        return false; // the library's bound on backtracking
-    }
-}
-
 namespace {
 
-bool host_matches(const std::string& rule, std::string_view host) {
-    if (rule.empty()) return true;
-    if (!rule.starts_with("*.")) return http::iequals(rule, host);
-    const auto suffix = std::string_view(rule).substr(1);
-    return host.size() > suffix.size() && http::iequals(host.substr(host.size() - suffix.size()), suffix);
-}
-
-bool method_matches(const std::vector<std::string>& methods, std::string_view method) {
-    return methods.empty() || std::find(methods.begin(), methods.end(), method) != methods.end();
+std::vector<RouteRule> rules_of(const config::Config& config) {
+    std::vector<RouteRule> rules;
+    rules.reserve(config.routes.size());
+    for (const auto& route : config.routes) {
+        const auto& rule = rules.emplace_back(route);
+        // The configuration's check comes first; should the two ever disagree, this route takes nothing.
+        if (!rule.problem().empty())
+            log::error("route_regex_invalid", {{"path", route.path}, {"error", rule.problem()}});
+    }
+    return rules;
 }
 
 } // namespace
@@ -68,7 +32,8 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
       buffer_files(static_cast<std::size_t>(config.proxy.buffer_files.count)),
       body_memory(static_cast<std::size_t>(config.proxy.body_memory.count)),
       response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access_log(config.log.access),
-      access_sample(config.log.access_sample), unrouted_(&registry.series("", "")), registry_(registry) {
+      access_sample(config.log.access_sample), index_(rules_of(config)), unrouted_(&registry.series("", "")),
+      registry_(registry) {
     for (const auto& pool : config.pools) {
         const auto found = pools.find(pool.name);
         targets_.push_back(std::make_unique<Target>(
@@ -77,12 +42,8 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
     for (const auto& rule : config.routes) {
         const auto target =
             std::find_if(targets_.begin(), targets_.end(), [&](const auto& each) { return each->name == rule.pool; });
-        Route route{rule,
-                    PathRule(rule.path),
-                    target == targets_.end() ? nullptr : target->get(),
-                    rule.label.empty() ? rule.path : rule.label,
-                    nullptr,
-                    {}};
+        Route route{rule, target == targets_.end() ? nullptr : target->get(),
+                    rule.label.empty() ? rule.path : rule.label, nullptr, {}};
         route.limits = limits.compile(rule, route.label, config.proxy.rate_keys);
         route.series = &registry.series(rule.pool, route.label);
         routes_.push_back(std::move(route));
@@ -92,12 +53,9 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
         log::error("trusted_proxies_invalid", {{"error", problem}});
 }
 
-const Route* Snapshot::find(std::string_view host, std::string_view path, std::string_view method) const {
-    for (const auto& route : routes_)
-        if (route.path.matches(path) && host_matches(route.rule.host, host) &&
-            method_matches(route.rule.methods, method))
-            return &route;
-    return nullptr;
+const Route* Snapshot::find(const RouteQuery& query) const {
+    const auto number = index_.find(query);
+    return number == no_route ? nullptr : &routes_[number];
 }
 
 } // namespace plimsoll::net

@@ -1,12 +1,5 @@
 // Which route a request takes: an immutable snapshot, made from a configuration and swapped whole.
-//
-// The first route that matches wins. A path is one of
-//   "/api"     a prefix, as plain text (like nginx's location): "/api" matches "/api", "/api/x" and "/apiary"; write "/api/"
-//              to keep to the segment
-//   "=/login"  exactly this
-//   "~^/v[0-9]+/"   a regular expression (Perl syntax), searched for in the path
-// A host is compared without case and port: exact, or "*.example.org" for everything below it. Matched is the path that
-// an application will see: escapes decoded and dots resolved (http::routing_path).
+// What a route matches is told in route_rule.hpp, how the first match is found in route_index.hpp.
 #pragma once
 
 #include <memory>
@@ -16,6 +9,7 @@
 
 #include "net/http/forwarded.hpp"
 #include "net/limits.hpp"
+#include "net/route_index.hpp"
 #include "net/stats.hpp"
 
 namespace plimsoll::net {
@@ -26,23 +20,8 @@ struct Target { // a pool, as routes point to it
     config::Upstream upstream;
 };
 
-class PathRule {
-public:
-    explicit PathRule(const std::string& pattern);
-    ~PathRule();
-    PathRule(PathRule&&) noexcept;
-    bool matches(std::string_view path) const; // a regular expression too complex for this path: false
-
-private:
-    enum class Kind : std::uint8_t { prefix, exact, regex } kind_ = Kind::prefix;
-    std::string text_;
-    struct Regex;
-    std::unique_ptr<Regex> regex_;
-};
-
 struct Route {
     config::Route rule;
-    PathRule path;
     const Target* target = nullptr;
     std::string label;
     Series* series = nullptr;
@@ -57,7 +36,7 @@ public:
              std::vector<config::Listener> listeners, std::uint64_t generation);
     Snapshot(const Snapshot&) = delete;
 
-    const Route* find(std::string_view host, std::string_view path, std::string_view method) const; // null: none
+    const Route* find(const RouteQuery& query) const; // null: none
 
     const std::uint64_t generation;
     const std::vector<config::Listener> listeners;
@@ -74,6 +53,7 @@ public:
 private:
     std::vector<std::unique_ptr<Target>> targets_;
     std::vector<Route> routes_;
+    RouteIndex index_;
     http::TrustedProxies trusted_;
     Series* unrouted_;
     Registry& registry_;

@@ -189,7 +189,7 @@ void Session::find_route(Exchange& x) {
     // What applies to the whole server is routed as its root.
     const auto path = head.path == "*" ? std::string_view("/") : http::routing_path(head.path, reactor_.workspace.out);
     x.json = http::wants_json(head);
-    if (!path.empty()) x.route = snapshot_->find(head.host, path, head.method_text);
+    if (!path.empty()) x.route = snapshot_->find({head.host, path, head.method_text, &head.fields});
     x.series = x.route ? x.route->series : &snapshot_->unrouted();
     begin_body(x);
     if (path.empty())

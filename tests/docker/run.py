@@ -30,7 +30,7 @@ from traffic import Customers  # noqa: E402
 
 SKIPPED = 77
 BASE = "debian:bookworm-slim"
-RUNTIME = ["ca-certificates", "libboost-json1.81.0", "libprometheus-cpp-core1.0", "libspdlog1.10", "libsqlite3-0", "libssl3",
+RUNTIME = ["ca-certificates", "libboost-json1.81.0", "libprometheus-cpp-core1.0", "libre2-9", "libspdlog1.10", "libsqlite3-0", "libssl3",
            "libtomlplusplus3", "python3-venv"]
 
 

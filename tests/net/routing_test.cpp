@@ -27,7 +27,7 @@ void check(std::vector<config::Route> routes, const std::vector<Case>& cases) {
     Limits limits;
     const Snapshot snapshot(config, {}, registry, limits, {}, 1);
     for (const auto& each : cases) {
-        const auto* found = snapshot.find(each.host, each.path, each.method);
+        const auto* found = snapshot.find({each.host, each.path, each.method});
         EXPECT_EQ(found ? found->label : "", each.label) << each.method << " " << each.host << each.path;
     }
 }
@@ -54,8 +54,9 @@ TEST(Routing, a_regular_expression_is_searched_for) {
           {{"a", "/v12/items", "GET", "items"}, {"a", "/v/items", "GET", ""}, {"a", "/x/y.png", "GET", "images"}});
 }
 
-TEST(Routing, a_path_too_complex_for_its_expression_matches_nothing_and_ends_in_time) {
-    check({route("~^(a+)+$", "greedy")}, {{"a", std::string(500, 'a') + "b", "GET", ""}});
+TEST(Routing, no_path_makes_an_expression_explode) {
+    check({route("~^(a+)+$", "greedy")},
+          {{"a", std::string(8192, 'a') + "b", "GET", ""}, {"a", std::string(8192, 'a'), "GET", "greedy"}});
 }
 
 TEST(Routing, hosts_are_compared_without_case_and_a_wildcard_means_below) {

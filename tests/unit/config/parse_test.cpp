@@ -276,6 +276,10 @@ TEST(Parse, routes_must_be_able_to_match) {
          "f:7:8: route.host: 'a:80' must be a host name without port, or \"*.example.org\""},
         {"[[route]]\nmethods = [\"get\"]\n",
          "f:7:12: route.methods: methods are written in capitals (did you mean \"GET\"?)"},
+        {"[[route]]\nheaders = [\": x\"]\n",
+         "f:7:12: route.headers: ': x': must begin with a field's name: \"NAME\", \"NAME: VALUE\" or \"NAME: ~REGEX\""},
+        {"[[route]]\nheaders = [\"X_Beta\"]\n",
+         "f:7:12: route.headers: 'X_Beta': fields of this name are never taken from a client"},
         {"[[route]]\n[[route.limit]]\n",
          "f:7:1: route.limit.rate: is missing: write how much is allowed, such as rate = \"100/s\" or "
          "inflight = 10"},
@@ -298,6 +302,9 @@ TEST(Parse, routes_must_be_able_to_match) {
     auto parsed = parse(least + "[[route]]\npath = \"~a(\"\n", "f");
     ASSERT_EQ(parsed.problems.size(), 1u);
     EXPECT_NE(parsed.problems[0].message.find("does not compile"), std::string::npos);
+    const auto looking = parse(least + "[[route]]\npath = '~a(?=b)'\nheaders = ['X-A: ~(']\n", "f");
+    ASSERT_EQ(looking.problems.size(), 2u);
+    EXPECT_NE(looking.problems[0].message.find("look-around and back references do not exist"), std::string::npos);
     for (const auto& pattern :
          {std::string(100'000, '('), std::string("~((((a{99}){99}){99}){99})"), "~" + std::string(1023, '(')})
         EXPECT_EQ(parse(least + "[[route]]\npath = '" + pattern + "'\n", "f").problems.size(), 1u);

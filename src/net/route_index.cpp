@@ -1,0 +1,94 @@
+#include "net/route_index.hpp"
+
+#include <algorithm>
+
+#include "net/http/chars.hpp"
+
+namespace plimsoll::net {
+namespace {
+
+// Up to here a search for each costs less than one for all of them.
+constexpr std::size_t few_expressions = 8;
+
+} // namespace
+
+std::size_t RouteIndex::Hash::operator()(std::string_view host) const { // FNV-1a
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const char c : host) hash = (hash ^ static_cast<unsigned char>(http::lower(c))) * 0x100000001b3;
+    return hash;
+}
+
+void RouteIndex::Table::add(const RouteRule& rule, RouteNumber number) {
+    if (rule.path_kind() == RouteRule::Path::regex)
+        expressions.push_back(number);
+    else
+        paths.add(rule.path(), rule.path_kind() == RouteRule::Path::exact, number);
+}
+
+RouteIndex::RouteIndex(std::vector<RouteRule> rules) : rules_(std::move(rules)) {
+    for (RouteNumber number = 0; number < rules_.size(); ++number) {
+        const RouteRule& rule = rules_[number];
+        if (rule.host().empty()) {
+            any_host_.add(rule, number);
+        } else if (rule.host().starts_with("*.")) {
+            const auto suffix = rule.host().substr(1);
+            longest_suffix_ = std::max(longest_suffix_, suffix.size());
+            below_[suffix].add(rule, number);
+        } else {
+            hosts_[rule.host()].add(rule, number);
+        }
+    }
+    compile(any_host_);
+    for (auto& [host, table] : hosts_) compile(table);
+    for (auto& [suffix, table] : below_) compile(table);
+}
+
+void RouteIndex::compile(Table& table) {
+    if (table.expressions.empty()) return;
+    first_expression_ = std::min(first_expression_, table.expressions.front());
+    if (table.expressions.size() <= few_expressions) return;
+    for (const RouteNumber number : table.expressions) table.set.add(rules_[number].path());
+    table.set.compile();
+}
+
+template <class Visit>
+void RouteIndex::for_each_table(std::string_view host, Visit visit) const {
+    visit(any_host_);
+    if (!hosts_.empty())
+        if (const auto found = hosts_.find(host); found != hosts_.end()) visit(found->second);
+    if (below_.empty()) return;
+    // What is longer than the longest suffix need not be tried: a host of thousands of dots costs nothing.
+    auto at = host.size() > longest_suffix_ ? host.size() - longest_suffix_ : std::size_t{1};
+    for (at = host.find('.', at); at != std::string_view::npos; at = host.find('.', at + 1))
+        if (const auto found = below_.find(host.substr(at)); found != below_.end()) visit(found->second);
+}
+
+RouteNumber RouteIndex::find(const RouteQuery& query) const {
+    RouteNumber best = no_route;
+    const auto accepts = [&](RouteNumber route) { return rules_[route].rest_matches(query); };
+    for_each_table(query.host, [&](const Table& table) { best = table.paths.find(query.path, best, accepts); });
+    if (first_expression_ >= best) return best;
+    for_each_table(query.host, [&](const Table& table) { best = find_expression(table, query, best); });
+    return best;
+}
+
+RouteNumber RouteIndex::find_expression(const Table& table, const RouteQuery& query, RouteNumber best) const {
+    const auto& all = table.expressions;
+    const auto worth = std::lower_bound(all.begin(), all.end(), best);
+    if (worth - all.begin() > static_cast<std::ptrdiff_t>(few_expressions)) {
+        thread_local std::vector<int> found;
+        if (table.set.search(query.path, found)) {
+            for (const int each : found) {
+                const RouteNumber route = all[static_cast<std::size_t>(each)];
+                if (route >= best) break;
+                if (rules_[route].rest_matches(query)) return route;
+            }
+            return best;
+        }
+    }
+    for (auto each = all.begin(); each != worth; ++each)
+        if (rules_[*each].rest_matches(query) && rules_[*each].path_matches(query.path)) return *each;
+    return best;
+}
+
+} // namespace plimsoll::net

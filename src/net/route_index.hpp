@@ -1,0 +1,57 @@
+// Finds the first of many routes that matches, without asking each: under a microsecond among 10,000.
+//
+//   host --hash--> the routes of that host     -.                 -- paths in a radix tree (path_tree.hpp)
+//        --hash of each suffix--> "*.example.org" |- each a Table --
+//                  those of any host            -'                 -- regular expressions in a list, and all at once in a set
+//
+// Which route wins does not depend on any of that: of all tables the lowest number is taken, as a scan from the top of the
+// file would. Routes that differ in method or headers alone share a place in the tree and are asked one after the other.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "net/path_tree.hpp"
+#include "net/route_rule.hpp"
+
+namespace plimsoll::net {
+
+class RouteIndex {
+public:
+    explicit RouteIndex(std::vector<RouteRule> rules);
+
+    RouteNumber find(const RouteQuery& query) const; // no_route: none
+    const std::vector<RouteRule>& rules() const { return rules_; }
+
+private:
+    struct Table {
+        PathTree paths;
+        std::vector<RouteNumber> expressions; // rising
+        config::PatternSet set;               // the same, in the same order; made where there are many
+        void add(const RouteRule& rule, RouteNumber number);
+    };
+    struct Hash { // of a host, without regard to case
+        using is_transparent = void;
+        std::size_t operator()(std::string_view host) const;
+    };
+    struct Equal {
+        using is_transparent = void;
+        bool operator()(std::string_view a, std::string_view b) const { return http::iequals(a, b); }
+    };
+    using Hosts = std::unordered_map<std::string, Table, Hash, Equal>;
+
+    void compile(Table& table);
+    template <class Visit>
+    void for_each_table(std::string_view host, Visit visit) const; // those that may hold routes of this host
+    RouteNumber find_expression(const Table& table, const RouteQuery& query, RouteNumber best) const;
+
+    std::vector<RouteRule> rules_;
+    Table any_host_;
+    Hosts hosts_, below_; // below_: by what follows the '*'
+    std::size_t longest_suffix_ = 0;
+    RouteNumber first_expression_ = no_route; // below it no regular expression needs to be asked
+};
+
+} // namespace plimsoll::net

@@ -1,0 +1,86 @@
+// Nanoseconds to find a route, by the number of routes and by what they match on. Not part of `all`:
+//     ninja -C build/release bench_routes && build/release/bench_routes
+// The lowest of many rounds is printed: other work on the machine only ever adds.
+#include <chrono>
+#include <cstdio>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "net/route_index.hpp"
+
+namespace {
+
+using namespace plimsoll;
+using namespace plimsoll::net;
+using Clock = std::chrono::steady_clock;
+
+struct Request {
+    std::string host, path;
+};
+
+double nanoseconds(const RouteIndex& index, const std::vector<Request>& requests) {
+    constexpr int rounds = 20;
+    double best = std::numeric_limits<double>::max();
+    std::size_t found = 0;
+    for (int round = 0; round < rounds; ++round) {
+        const auto start = Clock::now();
+        for (const auto& request : requests) found += index.find({request.host, request.path, "GET"}) != no_route;
+        const std::chrono::duration<double, std::nano> time = Clock::now() - start;
+        best = std::min(best, time.count() / static_cast<double>(requests.size()));
+    }
+    if (found != rounds * requests.size()) std::puts("a request found no route");
+    return best;
+}
+
+// Requests hit routes all over the list, in an order that no cache foresees.
+template <class MakeRoute, class MakeRequest>
+void measure(const char* name, MakeRoute make_route, MakeRequest make_request) {
+    std::printf("%-44s", name);
+    for (const std::size_t count : {10, 1'000, 10'000}) {
+        std::vector<RouteRule> rules;
+        std::vector<Request> requests;
+        for (std::size_t i = 0; i < count; ++i) rules.emplace_back(make_route(std::to_string(i)));
+        for (std::size_t i = 0; i < 10'000; ++i) requests.push_back(make_request(std::to_string(i * 7919 % count)));
+        std::printf("%10.0f ns", nanoseconds(RouteIndex(std::move(rules)), requests));
+    }
+    std::puts("");
+}
+
+config::Route route(std::string path, std::string host = "") {
+    config::Route route;
+    route.path = std::move(path);
+    route.host = std::move(host);
+    return route;
+}
+
+} // namespace
+
+int main() {
+    std::printf("%-44s%13s%13s%13s\n", "routes", "10", "1,000", "10,000");
+    measure(
+        "prefixes", [](auto& n) { return route("/service-" + n + "/"); },
+        [](auto& n) {
+            return Request{"api.example.org", "/service-" + n + "/items/42"};
+        });
+    measure(
+        "exact paths", [](auto& n) { return route("=/service/" + n + "/status"); },
+        [](auto& n) {
+            return Request{"api.example.org", "/service/" + n + "/status"};
+        });
+    measure(
+        "a host each", [](auto& n) { return route("/", "tenant-" + n + ".example.org"); },
+        [](auto& n) {
+            return Request{"Tenant-" + n + ".example.org", "/items/42"};
+        });
+    measure(
+        "a wildcard host each", [](auto& n) { return route("/", "*.tenant-" + n + ".example.org"); },
+        [](auto& n) {
+            return Request{"www.tenant-" + n + ".example.org", "/items/42"};
+        });
+    measure(
+        "regular expressions", [](auto& n) { return route("~^/service-" + n + "/[0-9]+$"); },
+        [](auto& n) {
+            return Request{"api.example.org", "/service-" + n + "/42"};
+        });
+}
