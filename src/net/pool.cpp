@@ -3,6 +3,8 @@
 #include <atomic>
 #include <utility>
 
+#include "plimsoll/policy/affinity.hpp"
+
 namespace plimsoll::net {
 
 namespace {
@@ -162,8 +164,8 @@ WorkerKey Pool::add(Endpoint endpoint, unsigned slots) {
     endpoint.key = key;
     auto place = std::make_unique<Place>();
     place->endpoint = std::move(endpoint);
+    gate_.add(key, slots, Clock::now(), affinity_hash(place->endpoint.worker));
     places_.emplace(key, std::move(place));
-    gate_.add(key, slots, Clock::now());
     return key;
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <tuple>
 
+#include "plimsoll/policy/affinity.hpp"
+
 namespace plimsoll {
 
 namespace {
@@ -60,10 +62,11 @@ const Gate::Worker* Gate::find(WorkerKey key) const {
     return found == workers_.end() ? nullptr : &*found;
 }
 
-void Gate::add(WorkerKey worker, unsigned slots, Instant) {
+void Gate::add(WorkerKey worker, unsigned slots, Instant, std::uint64_t place) {
     if (find(worker)) return;
     Worker& added = workers_.emplace_back();
     added.key = worker;
+    added.place = place;
     added.slots = slots;
 }
 
@@ -108,6 +111,8 @@ bool Gate::avoidable(WorkerKey worker) const {
 
 Gate::Worker* Gate::pick(const Facts& facts) {
     const bool avoids = facts.avoid && avoidable(*facts.avoid);
+    if (facts.affinity)
+        if (Worker* home = home_of(*facts.affinity, avoids ? facts.avoid : std::nullopt)) return home;
     const auto usable = [&](const Worker& w) { return w.free() && !(avoids && w.key == *facts.avoid); };
     const auto rank = [&](const Worker& w) {
         return std::tuple(w.pressure >= settings_.load_line, static_cast<double>(w.in_flight) / w.slots,
@@ -142,6 +147,24 @@ Gate::Worker* Gate::pick(const Facts& facts) {
         if (chosen-- == 0) return &w;
     }
     return best;
+}
+
+Gate::Worker* Gate::home_of(std::uint64_t affinity, std::optional<WorkerKey> avoid) {
+    std::size_t accepting = 0, in_flight = 0;
+    for (const Worker& w : workers_) {
+        if (!w.accepting) continue;
+        ++accepting;
+        in_flight += w.in_flight;
+    }
+    Worker* home = nullptr;
+    const auto rank = [&](const Worker& w) {
+        return std::pair(w.pressure < settings_.load_line, affinity_score(affinity, w.place));
+    };
+    for (Worker& w : workers_) {
+        if (!w.free() || w.key == avoid || w.in_flight >= affinity_bound(in_flight, accepting, w.slots)) continue;
+        if (!home || rank(w) > rank(*home)) home = &w;
+    }
+    return home;
 }
 
 // The load line, for the pool as a whole: while every accepting worker is above it, requests that may be shed are. The

@@ -59,28 +59,28 @@ config::Route route(std::string path, std::string host = "") {
 int main() {
     std::printf("%-44s%13s%13s%13s\n", "routes", "10", "1,000", "10,000");
     measure(
-        "prefixes", [](auto& n) { return route("/service-" + n + "/"); },
-        [](auto& n) {
+        "prefixes", [](const auto& n) { return route("/service-" + n + "/"); },
+        [](const auto& n) {
             return Request{"api.example.org", "/service-" + n + "/items/42"};
         });
     measure(
-        "exact paths", [](auto& n) { return route("=/service/" + n + "/status"); },
-        [](auto& n) {
+        "exact paths", [](const auto& n) { return route("=/service/" + n + "/status"); },
+        [](const auto& n) {
             return Request{"api.example.org", "/service/" + n + "/status"};
         });
     measure(
-        "a host each", [](auto& n) { return route("/", "tenant-" + n + ".example.org"); },
-        [](auto& n) {
+        "a host each", [](const auto& n) { return route("/", "tenant-" + n + ".example.org"); },
+        [](const auto& n) {
             return Request{"Tenant-" + n + ".example.org", "/items/42"};
         });
     measure(
-        "a wildcard host each", [](auto& n) { return route("/", "*.tenant-" + n + ".example.org"); },
-        [](auto& n) {
+        "a wildcard host each", [](const auto& n) { return route("/", "*.tenant-" + n + ".example.org"); },
+        [](const auto& n) {
             return Request{"www.tenant-" + n + ".example.org", "/items/42"};
         });
     measure(
-        "regular expressions", [](auto& n) { return route("~^/service-" + n + "/[0-9]+$"); },
-        [](auto& n) {
+        "regular expressions", [](const auto& n) { return route("~^/service-" + n + "/[0-9]+$"); },
+        [](const auto& n) {
             return Request{"api.example.org", "/service-" + n + "/42"};
         });
 }

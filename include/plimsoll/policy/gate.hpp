@@ -68,6 +68,8 @@ public:
         Instant deadline = never;
         std::optional<WorkerKey> avoid; // a retry: not the worker that just failed
         double draw = 0.5;              // chance, in [0,1)
+        std::optional<std::uint64_t>
+            affinity; // the hash of a session: preferably where the others of it went (affinity.hpp)
     };
     struct Arrival {
         enum class Kind : std::uint8_t { admitted, queued, refused } kind = Kind::refused;
@@ -98,7 +100,8 @@ public:
     void configure(const Settings& settings);
 
     // The fleet's side. A worker is added not accepting; `accept(true)` may grant slots to those who wait.
-    void add(WorkerKey worker, unsigned slots, Instant now);
+    // `place` is the hash of its place's name, which its successor will have too.
+    void add(WorkerKey worker, unsigned slots, Instant now, std::uint64_t place = 0);
     void set_slots(WorkerKey worker, unsigned slots, Instant now, Events& events);
     void accept(WorkerKey worker, bool accepting, Instant now, Events& events);
     void observe(WorkerKey worker, double pressure, Bytes headroom); // pressure < 0: unknown
@@ -119,6 +122,7 @@ public:
 private:
     struct Worker {
         WorkerKey key = 0;
+        std::uint64_t place = 0;
         unsigned slots = 0, in_flight = 0;
         bool accepting = false, removed = false; // removed: only its last permits keep it here
         double pressure = -1;
@@ -141,6 +145,7 @@ private:
     Worker* find(WorkerKey key);
     const Worker* find(WorkerKey key) const;
     Worker* pick(const Facts& facts);
+    Worker* home_of(std::uint64_t affinity, std::optional<WorkerKey> avoid); // null: nobody's, or all too loaded
     void wake_rested(Instant now, Events& events);
     bool memory_sheds(const Facts& facts);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
