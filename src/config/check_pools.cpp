@@ -160,6 +160,7 @@ void check_pool(const std::string& path, const Pool& pool, Findings& findings) {
     check_levels(path, pool, findings);
     check_min_serving(path, pool, findings);
     check_capture(path + ".capture", pool.capture, findings);
+    check_maintenance(path + ".maintenance", pool.maintenance, findings);
     if (findings.sound(path + ".health.path") && !pool.health.path.starts_with('/'))
         findings.problem(path + ".health.path", "must begin with /");
 }

@@ -38,10 +38,13 @@ void check_proxy(const Proxy& proxy, Findings& findings) {
                                    "PLIMSOLL_TOKEN where the agents run");
     }
     for (std::size_t i = 0; i < proxy.trusted_proxies.size(); ++i)
-        if (!is_network(proxy.trusted_proxies[i]))
+        if (proxy.trusted_proxies[i] != "unix" && !is_network(proxy.trusted_proxies[i]))
             findings.problem("proxy.trusted_proxies[" + std::to_string(i) + "]",
                              "'" + proxy.trusted_proxies[i] +
-                                 "' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\"");
+                                 "' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\", or "
+                                 "\"unix\" for all on unix sockets");
+    if (!proxy.via.empty() && !is_token(proxy.via))
+        findings.problem("proxy.via", "'" + proxy.via + "' must be a name without spaces, or empty for no Via at all");
     check_token("proxy", proxy.token, proxy.token_file, findings);
 }
 
@@ -63,6 +66,10 @@ void check_listeners(const Config& config, Findings& findings) {
         auto path = "listener[" + std::to_string(i) + "].address";
         const auto& address = config.listeners[i].address;
         auto place = place_at(path, address, findings);
+        if (config.listeners[i].proxy_protocol && config.proxy.trusted_proxies.empty() &&
+            findings.sound("proxy.trusted_proxies"))
+            findings.problem("listener[" + std::to_string(i) + "].proxy_protocol",
+                             "nobody may send the PROXY header: name the load balancers in proxy.trusted_proxies");
         if (!place || (!place->unix_socket && place->port == 0)) continue; // port 0: each gets one of its own
         auto [other, first] =
             taken.emplace(address, "the listener on line " + std::to_string(findings.position(path).line));

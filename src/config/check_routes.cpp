@@ -41,13 +41,6 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-bool is_token(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-        return std::isalnum(c) != 0 ||
-               std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
-    });
-}
-
 std::string why_no_header(std::string_view text) {
     const auto colon = text.find(':');
     const auto name = text.substr(0, colon);
@@ -162,7 +155,8 @@ void check_route(const std::string& path, const Route& route, const Config& conf
     for (std::size_t i = 0; i < route.headers.size(); ++i)
         if (auto why = why_no_header(route.headers[i]); !why.empty())
             findings.problem(path + ".headers[" + std::to_string(i) + "]", "'" + route.headers[i] + "': " + why);
-    check_pool_of(path, route, config, findings);
+    check_actions(path, route, findings);
+    if (route.respond.status == 0 && route.redirect.to.empty()) check_pool_of(path, route, config, findings);
     if (route.label.size() > 200 ||
         std::any_of(route.label.begin(), route.label.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }))
         findings.problem(path + ".label", "a label is one line of at most 200 bytes");
@@ -211,6 +205,13 @@ void warn_of_idle_pools(const Config& config, Findings& findings) {
 }
 
 } // namespace
+
+bool is_token(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 ||
+               std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+}
 
 void check_routes(const Config& config, Findings& findings) {
     if (config.routes.empty() && config.pools.size() > 1 && findings.sound("route"))

@@ -11,4 +11,10 @@ void check_program(const Config& config, Findings& findings); // proxy, admin, l
 void check_routes(const Config& config, Findings& findings);
 void check_pools(const Config& config, Findings& findings);
 
+// Parts of the above.
+void check_actions(const std::string& path, const Route& route,
+                   Findings& findings); // what it does beyond choosing a pool
+void check_maintenance(const std::string& path, const Maintenance& maintenance, Findings& findings);
+bool is_token(std::string_view text); // a field's name, a cookie's, a method (RFC 9110, 5.6.2)
+
 } // namespace plimsoll::config

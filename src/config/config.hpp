@@ -36,13 +36,16 @@ struct Proxy {
     std::string token_file;
     Duration stop_timeout = seconds{30};
     std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
-    unsigned max_connections = 10'000;        // or as many as the limit of open files affords
-    unsigned max_connections_per_client = 0;  // of one address that is no trusted proxy; 0: no bound
-    unsigned rate_keys = 1'000'000;           // that rate limits remember, 16 bytes each
-    Bytes buffer_memory = {256 << 20};        // of bodies that wait, all together
-    Bytes buffer_files = {16LL << 30};        // in temporary files, all together
-    Bytes body_memory = {64 << 10};           // of one body; what is beyond goes to a temporary file
-    Bytes response_file = {1LL << 30};        // of one response that its client is slow to take
+    std::string via = "plimsoll";             // our name in Via; empty: we are not in it
+    bool via_to_clients = false;
+    std::string server = "pass";             // the worker's Server field: pass, replace, remove
+    unsigned max_connections = 10'000;       // or as many as the limit of open files affords
+    unsigned max_connections_per_client = 0; // of one address that is no trusted proxy; 0: no bound
+    unsigned rate_keys = 1'000'000;          // that rate limits remember, 16 bytes each
+    Bytes buffer_memory = {256 << 20};       // of bodies that wait, all together
+    Bytes buffer_files = {16LL << 30};       // in temporary files, all together
+    Bytes body_memory = {64 << 10};          // of one body; what is beyond goes to a temporary file
+    Bytes response_file = {1LL << 30};       // of one response that its client is slow to take
     friend bool operator==(const Proxy&, const Proxy&) = default;
 };
 struct Admin {
@@ -77,6 +80,7 @@ struct Listener {
     Bytes max_header = {32 << 10};
     unsigned max_fields = 100;
     Bytes max_body = {1LL << 30};
+    bool proxy_protocol = false; // every connection begins with its header, from a trusted proxy
     friend bool operator==(const Listener&, const Listener&) = default;
 };
 struct Limit { // [[route.limit]]
@@ -91,6 +95,24 @@ struct Limit { // [[route.limit]]
     Mode mode = Mode::enforce;
     friend bool operator==(const Limit&, const Limit&) = default;
 };
+struct Respond {            // [route.respond]: a fixed answer instead of a pool
+    unsigned status = 0;    // 0: none
+    std::string body, file; // one of them, or none
+    std::string content_type = "text/plain; charset=utf-8";
+    friend bool operator==(const Respond&, const Respond&) = default;
+};
+struct Redirect {   // [route.redirect]: elsewhere instead of to a pool
+    std::string to; // "https://{host}{path}{query}"; empty: none
+    unsigned status = 308;
+    friend bool operator==(const Redirect&, const Redirect&) = default;
+};
+struct Maintenance { // [route.maintenance], [pool.maintenance]: 503 and a page instead of a worker
+    bool enabled = false;
+    Duration retry_after = seconds{60};
+    std::string body, file; // one of them, or none
+    std::string content_type = "text/html; charset=utf-8";
+    friend bool operator==(const Maintenance&, const Maintenance&) = default;
+};
 struct Route {
     std::string path = "/";           // prefix; "=/exact"; "~regex"
     std::string host;                 // empty: any; "*.example.org"
@@ -101,6 +123,15 @@ struct Route {
     bool stream = false;              // do not buffer bodies
     std::optional<Duration> deadline; // of a whole request; unset: the pool's
     std::string label;                // empty: the path
+    std::string strip_prefix;         // taken off the path on the way to the worker
+    std::string replace_prefix;       // put in its place
+    std::vector<std::pair<std::string, std::string>> set_request_fields, set_response_fields;
+    std::vector<std::string> remove_request_fields, remove_response_fields;
+    std::string affinity; // "cookie:NAME", "header:NAME"; empty: none
+    bool set_affinity_cookie = false;
+    Respond respond;
+    Redirect redirect;
+    Maintenance maintenance;
     std::vector<Limit> limits;
     friend bool operator==(const Route&, const Route&) = default;
 };
@@ -183,6 +214,7 @@ struct Pool {
     Queue queue;
     Upstream upstream;
     Health health;
+    Maintenance maintenance;
     friend bool operator==(const Pool&, const Pool&) = default;
 };
 struct Config {

@@ -190,7 +190,7 @@ void ValueReader::read(Environment& member) {
         findings.locate(variable_path, position_of(value.source()));
         auto text = ValueReader{value, variable_path, rules, findings}.text("a string (\"1\", not 1)");
         if (key.str().empty() || key.str().find_first_of(std::string_view("=\0", 2)) != std::string_view::npos)
-            findings.problem(variable_path, "a variable's name must not be empty nor contain '='");
+            findings.problem(variable_path, "a name must not be empty nor contain '='");
         else if (text)
             variables.emplace_back(std::string(key.str()), *text);
     }

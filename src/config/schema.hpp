@@ -37,6 +37,9 @@ void describe(Visitor& v, Proxy& proxy) {
     v("token_file", proxy.token_file, {.live = false});
     v("stop_timeout", proxy.stop_timeout, timeout(Duration::zero()));
     v("trusted_proxies", proxy.trusted_proxies, {.single = true});
+    v("via", proxy.via);
+    v("via_to_clients", proxy.via_to_clients);
+    v("server", proxy.server, {.choices = {"pass", "replace", "remove"}});
     v("max_connections", proxy.max_connections, {.min = 1, .max = 10'000'000});
     v("rate_keys", proxy.rate_keys, {.min = 1'000, .max = 100'000'000, .live = false});
     v("max_connections_per_client", proxy.max_connections_per_client, {.max = 10'000'000});
@@ -76,6 +79,7 @@ void describe(Visitor& v, Listener& listener) {
     v("max_header", listener.max_header, {.min = 1 << 10, .max = mebibyte});
     v("max_fields", listener.max_fields, {.min = 1, .max = 10'000});
     v("max_body", listener.max_body);
+    v("proxy_protocol", listener.proxy_protocol);
 }
 template <class Visitor>
 void describe(Visitor& v, Limit& limit) {
@@ -90,6 +94,26 @@ void describe(Visitor& v, Limit& limit) {
     v("mode", limit.mode);
 }
 template <class Visitor>
+void describe(Visitor& v, Respond& respond) {
+    v("status", respond.status, {.max = 599});
+    v("body", respond.body);
+    v("file", respond.file);
+    v("content_type", respond.content_type);
+}
+template <class Visitor>
+void describe(Visitor& v, Redirect& redirect) {
+    v("to", redirect.to);
+    v("status", redirect.status, {.min = 301, .max = 308});
+}
+template <class Visitor>
+void describe(Visitor& v, Maintenance& maintenance) {
+    v("enabled", maintenance.enabled);
+    v("retry_after", maintenance.retry_after, timeout(seconds{1}));
+    v("body", maintenance.body);
+    v("file", maintenance.file);
+    v("content_type", maintenance.content_type);
+}
+template <class Visitor>
 void describe(Visitor& v, Route& route) {
     v("path", route.path);
     v("host", route.host);
@@ -100,6 +124,17 @@ void describe(Visitor& v, Route& route) {
     v("stream", route.stream);
     v("deadline", route.deadline, timeout());
     v("label", route.label);
+    v("strip_prefix", route.strip_prefix);
+    v("replace_prefix", route.replace_prefix);
+    v("set_request_fields", route.set_request_fields);
+    v("remove_request_fields", route.remove_request_fields, {.single = true});
+    v("set_response_fields", route.set_response_fields);
+    v("remove_response_fields", route.remove_response_fields, {.single = true});
+    v("affinity", route.affinity);
+    v("set_affinity_cookie", route.set_affinity_cookie);
+    v.section("respond", route.respond);
+    v.section("redirect", route.redirect);
+    v.section("maintenance", route.maintenance);
     v.list("limit", route.limits);
 }
 template <class Visitor>
@@ -180,6 +215,7 @@ void describe(Visitor& v, Pool& pool) {
     v.section("queue", pool.queue);
     v.section("upstream", pool.upstream);
     v.section("health", pool.health);
+    v.section("maintenance", pool.maintenance);
 }
 template <class Visitor>
 void describe(Visitor& v, Config& config) {

@@ -138,8 +138,14 @@ Ending Session::send_request(Exchange& x) {
         if (x.refusal) return Ending::no_room;
     }
     const auto& head = head_of(x);
-    const http::Forwarding about{
-        peer_, trusted_, false, "localhost", x.identity.request_id(), x.identity.traceparent()};
+    const http::Forwarding about{peer_,
+                                 trusted_,
+                                 false,
+                                 "localhost",
+                                 x.identity.request_id(),
+                                 x.identity.traceparent(),
+                                 snapshot_->via,
+                                 x.route->actions ? &x.route->actions->request : nullptr};
     const auto framing = x.upload.framing_to_worker(endpoint.protocol != Protocol::uwsgi);
     std::size_t size = 0;
     if (endpoint.protocol == Protocol::uwsgi) {
@@ -149,12 +155,14 @@ Ending Session::send_request(Exchange& x) {
         }
         http::UwsgiRequest how;
         how.content_length = framing.length;
+        how.path = x.path;
         how.client = snapshot_->trusted().client(peer_, head.fields);
         how.server_name = listener().address;
         size = http::write_uwsgi_packet(head, about, how, out);
     } else {
         http::ToWorker how;
         how.framing = framing;
+        how.path = x.path;
         how.keep_alive = endpoint.keep_alive;
         how.expect = x.expects_continue;
         size = http::write_request_head(head, about, how, out);

@@ -118,7 +118,10 @@ void Download::begin(const http::ResponseHead& head) {
     how.keep_alive = exchange_.keep_alive;
     how.date = workspace_.date_text();
     how.request_id = exchange_.identity.request_id();
-    how.own_fields = exchange_.limit_fields;
+    how.own_fields = exchange_.own_fields;
+    how.server = exchange_.snapshot.server;
+    how.via = exchange_.snapshot.via_to_clients;
+    if (exchange_.route->actions) how.edits = &exchange_.route->actions->response;
     head_size_ = http::write_response_head(head, how, workspace_.out);
     if (head_size_ == 0) {
         fault_ = {502, "head_too_large", "the worker's answer has a head that is too large"};

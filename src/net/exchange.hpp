@@ -53,8 +53,10 @@ struct Exchange {
     Instant began{};
     std::string_view loose; // a complete body that still lies in the scratch buffer
     Upload upload;
-    LimitHold limit_hold;     // it counts as under way for these keys
-    std::string limit_fields; // what the client is told about its limits: whole lines
+    LimitHold limit_hold;   // it counts as under way for these keys
+    std::string own_fields; // what we add to the answer (limits, the cookie of an affinity): whole lines
+    std::string path;       // where the route changed it: what the worker gets, or where a redirect leads
+    std::optional<std::uint64_t> affinity;
 
     // The worker.
     Permit permit;
@@ -86,14 +88,15 @@ struct Exchange {
     Duration waited{}; // in the pool's queue
 
     // How it goes on. Nothing of it: with the next step.
-    http::Refusal refusal; // to be answered
+    http::Refusal refusal;      // to be answered
+    const Page* page = nullptr; // to be answered with; of a refusal too
     Duration retry_after{};
     bool gone = false;    // the client
     bool dawdled = false; // it did not take its answer in time
     bool abort = false;   // the answer is broken off: the client must see that
     bool complete = false;
     bool last_hop = false; // the client asked that nobody behind us is: we answer
-    bool open() const { return !gone && !abort && !complete && !refusal && !last_hop; }
+    bool open() const { return !gone && !abort && !complete && !refusal && !page && !last_hop; }
 };
 
 } // namespace plimsoll::net

@@ -1,6 +1,7 @@
 #include "net/routing.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "log/log.hpp"
 #include "net/io/descriptors.hpp"
@@ -21,6 +22,11 @@ std::vector<RouteRule> rules_of(const config::Config& config) {
     return rules;
 }
 
+http::ServerField server_field(const std::string& word) {
+    if (word == "remove") return http::ServerField::drop;
+    return word == "replace" ? http::ServerField::own : http::ServerField::pass;
+}
+
 } // namespace
 
 Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& registry, Limits& limits,
@@ -32,9 +38,13 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
       buffer_files(static_cast<std::size_t>(config.proxy.buffer_files.count)),
       body_memory(static_cast<std::size_t>(config.proxy.body_memory.count)),
       response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access_log(config.log.access),
-      access_sample(config.log.access_sample), index_(rules_of(config)), unrouted_(&registry.series("", "")),
+      access_sample(config.log.access_sample), via(config.proxy.via),
+      via_to_clients(config.proxy.via_to_clients ? std::string_view(via) : std::string_view()),
+      server(server_field(config.proxy.server)), index_(rules_of(config)), unrouted_(&registry.series("", "")),
       registry_(registry) {
+    std::map<std::string_view, std::shared_ptr<const Closed>> closed;
     for (const auto& pool : config.pools) {
+        closed[pool.name] = closed_for(pool.maintenance);
         const auto found = pools.find(pool.name);
         targets_.push_back(std::make_unique<Target>(
             Target{registry.intern(pool.name), found == pools.end() ? nullptr : found->second, pool.upstream}));
@@ -42,8 +52,13 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
     for (const auto& rule : config.routes) {
         const auto target =
             std::find_if(targets_.begin(), targets_.end(), [&](const auto& each) { return each->name == rule.pool; });
-        Route route{rule, target == targets_.end() ? nullptr : target->get(),
-                    rule.label.empty() ? rule.path : rule.label, nullptr, {}};
+        Route route;
+        route.rule = rule;
+        if (target != targets_.end()) route.target = target->get();
+        route.label = rule.label.empty() ? rule.path : rule.label;
+        if (has_actions(rule)) route.actions = std::make_unique<const RouteActions>(rule);
+        route.closed = closed_for(rule.maintenance);
+        if (!route.closed && !route.has_page()) route.closed = closed[rule.pool];
         route.limits = limits.compile(rule, route.label, config.proxy.rate_keys);
         route.series = &registry.series(rule.pool, route.label);
         routes_.push_back(std::move(route));

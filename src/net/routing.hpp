@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "net/http/forwarded.hpp"
+#include "net/http/head_writer.hpp"
 #include "net/limits.hpp"
+#include "net/route_actions.hpp"
 #include "net/route_index.hpp"
 #include "net/stats.hpp"
 
@@ -25,7 +27,10 @@ struct Route {
     const Target* target = nullptr;
     std::string label;
     Series* series = nullptr;
-    std::vector<RouteLimit> limits; // those that are not off
+    std::vector<RouteLimit> limits;              // those that are not off
+    std::unique_ptr<const RouteActions> actions; // null: it only chooses a pool
+    std::shared_ptr<const Closed> closed;        // in maintenance; null: open
+    bool has_page() const { return actions && actions->page; }
 };
 
 // Everything of the configuration that a request may need.
@@ -45,6 +50,9 @@ public:
     const std::uint64_t response_file;
     const bool access_log;
     const double access_sample;
+    const std::string via;                 // our name in Via; empty: we are not in it
+    const std::string_view via_to_clients; // likewise
+    const http::ServerField server;
     const std::vector<std::unique_ptr<Target>>& targets() const { return targets_; }
     const http::TrustedProxies& trusted() const { return trusted_; }
     Series& unrouted() const { return *unrouted_; }

@@ -70,10 +70,15 @@ http::Limits Session::limits() const {
 void Session::use_newest_snapshot() {
     if (snapshot_ && snapshot_->generation == reactor_.generation()) return;
     snapshot_ = reactor_.snapshot();
-    trusted_ = snapshot_->trusted().trusts(peer_);
+    trusted_ = !unknown_client_ && snapshot_->trusted().trusts(peer_);
 }
 
 io::Task<> Session::serve() {
+    use_newest_snapshot();
+    if (listener().proxy_protocol) {
+        const bool introduced = co_await read_proxy_header();
+        if (!introduced) co_return;
+    }
     for (unsigned in_a_row = 0;; ++in_a_row) {
         if (held_.empty() && !client_.is(Stream::readable)) {
             if (reactor_.stopping()) co_return;
@@ -105,7 +110,9 @@ io::Task<bool> Session::serve_one() {
         if (x.open()) co_await attempt(x);
     }
     deadline_.stop();
-    if (x.refusal)
+    if (x.page)
+        co_await answer_with_page(x);
+    else if (x.refusal)
         co_await answer_refusal(x);
     else if (x.last_hop && !x.gone)
         co_await answer_as_last_hop(x);
@@ -114,7 +121,7 @@ io::Task<bool> Session::serve_one() {
     if (x.gone || x.abort) co_return false;
     if (x.keep_alive) co_return true;
     // Closing over bytes that nobody read resets the connection, and may take the answer away from the client.
-    if (!x.upload.complete() || x.refusal || client_.is(Stream::readable)) co_await linger();
+    if (!x.upload.complete() || x.refusal || x.page || client_.is(Stream::readable)) co_await linger();
     co_return false;
 }
 
@@ -196,12 +203,15 @@ void Session::find_route(Exchange& x) {
         x.refusal = {400, "bad_target", "the path of the request climbs above the root"};
     else if (!x.route)
         x.refusal = {404, "no_route", "no route matches this request"};
-    else if (!x.route->target || !x.route->target->pool)
+    else if (x.route->closed)
+        close_for(x, *x.route->closed);
+    else if (!x.route->has_page() && (!x.route->target || !x.route->target->pool))
         x.refusal = {503, "no_pool", "the pool of this route does not exist"};
     else if (head.last_hop)
         x.last_hop = true;
     else if (!x.refusal && !x.route->limits.empty())
         check_limits(x, head, path);
+    if (x.open() && x.route->actions) take_actions(x, head, path);
     if (!x.open()) return;
     if (const auto bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline)
         deadline_.set(*bound);
@@ -210,8 +220,9 @@ void Session::find_route(Exchange& x) {
 void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {
     const LimitedRequest request{snapshot_->trusted().client(peer_, head.fields), path, head.query, head.fields};
     const auto verdict = reactor_.limits().judge(reactor_.loop.now, x.route->limits, request, x.limit_hold);
-    x.limit_fields = verdict.fields;
-    for (const auto reason : verdict.shadow) reactor_.counters.refused(x.route->target->name, reason, "shadow");
+    x.own_fields = verdict.fields;
+    const auto pool = x.route->target ? x.route->target->name : std::string_view{};
+    for (const auto reason : verdict.shadow) reactor_.counters.refused(pool, reason, "shadow");
     x.refusal = verdict.refusal;
     x.retry_after = verdict.retry_after;
 }
@@ -321,6 +332,7 @@ bool Session::try_admit(Exchange& x) {
     Gate::Facts facts;
     facts.priority = x.route->rule.priority;
     facts.avoid = x.avoid;
+    facts.affinity = x.affinity;
     facts.draw = reactor_.draw();
     wakeup_.clear(io::Wakeup::granted);
     auto arrival = pool.arrive(reactor_.loop.now, facts, admission_);
@@ -362,50 +374,6 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
         x.permit = std::move(permit);
     else
         refuse_admission(x, admission_.reason, {});
-}
-
-io::Task<> Session::answer_refusal(Exchange& x) {
-    auto answer = own_answer(x);
-    answer.refusal = x.refusal;
-    answer.retry_after_seconds = static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(x.retry_after).count());
-    answer.head_only = x.method == http::Method::head;
-    answer.json = x.json;
-    x.status = x.refusal.status;
-    const std::size_t size = http::write_refusal(answer, reactor_.workspace.out);
-    co_await send_own(x, size);
-}
-
-io::Task<> Session::answer_as_last_hop(Exchange& x) {
-    const auto answer = own_answer(x);
-    x.status = 200;
-    const std::size_t size = http::write_last_hop(head_of(x), answer, reactor_.workspace.out);
-    co_await send_own(x, size);
-}
-
-// What all answers have that no worker gave.
-http::Answer Session::own_answer(Exchange& x) {
-    http::Answer answer;
-    answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete() && !reactor_.stopping();
-    answer.minor = x.minor;
-    answer.date = reactor_.workspace.date_text();
-    answer.request_id = x.identity.request_id();
-    answer.own_fields = x.limit_fields;
-    return answer;
-}
-
-// Sends the first `size` bytes of the workspace.
-io::Task<> Session::send_own(Exchange& x, std::size_t size) {
-    const std::string_view text{reactor_.workspace.out.data(), size};
-    auto io = client_.write(text);
-    if (io.kind == io::Io::blocked && !x.outbox.append(text.substr(io.bytes))) io.kind = io::Io::failed;
-    while (io.kind == io::Io::blocked) {
-        client_.expect_within(listener().write_timeout);
-        co_await until(wakeup_, client_, Stream::writable | Stream::late);
-        const bool late = cut_short() || client_.is(Stream::late);
-        client_.no_deadline();
-        io = late ? io::Io{io::Io::failed, 0} : x.outbox.send_to(client_);
-    }
-    if (io.kind != io::Io::done) x.gone = true;
 }
 
 void Session::break_off(const Exchange& x) {

@@ -40,6 +40,8 @@ private:
     io::Task<> serve();
     io::Task<bool> serve_one(); // true: another request may follow
 
+    io::Task<bool> read_proxy_header(); // proxied_peer.cpp
+
     // The steps (session.cpp).
     io::Task<> read_head(Exchange& x);
     bool parse_head(Exchange& x, std::string_view bytes, std::size_t& seen);
@@ -51,11 +53,16 @@ private:
     bool try_admit(Exchange& x); // false: in the queue
     io::Task<> wait_for_slot(Exchange& x);
     void refuse_admission(Exchange& x, Reason reason, Duration retry_after);
+    void account(Exchange& x);
+
+    // What needs no worker (own_answer.cpp).
+    void take_actions(Exchange& x, const http::RequestHead& head, std::string_view resolved);
+    void close_for(Exchange& x, const Closed& closed);
     io::Task<> answer_refusal(Exchange& x);
+    io::Task<> answer_with_page(Exchange& x);
     io::Task<> answer_as_last_hop(Exchange& x);
     http::Answer own_answer(Exchange& x);
-    io::Task<> send_own(Exchange& x, std::size_t size);
-    void account(Exchange& x);
+    io::Task<> send_own(Exchange& x, std::size_t head_size, std::string_view body = {});
 
     // One attempt at one worker (attempt.cpp) ...
     enum class Lease : std::uint8_t { ready, connecting, busy, failed };
@@ -109,6 +116,7 @@ private:
     Session* after_ = nullptr;
     const unsigned listener_;
     bool idle_ = false, trusted_ = false;
+    bool unknown_client_ = false; // behind a proxy that does not tell who it is
 };
 
 } // namespace plimsoll::net

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes fuzz seeds from tests/corpus/http: seeds.py DIRECTORY makes DIRECTORY/{heads,chunks,uwsgi}, one file a
-case, and DIRECTORY/agents from the messages below."""
+case, and DIRECTORY/{agents,proxy_protocol} from the messages below."""
 import pathlib
 import re
 import sys
@@ -18,6 +18,18 @@ agents = [
     b'\0{"type":"exited","pid":7,"status":9,"pool":"app","boot_failed":true}',
     b"\1Zm9vYg==",
     b"\2HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 503 Busy\r\nRetry-After: 1\r\n\r\nx",
+]
+
+
+signature = b"\r\n\r\n\0\r\nQUIT\n"
+proxied = [
+    b"PROXY TCP4 192.0.2.1 192.0.2.9 51000 443\r\nGET /",
+    b"PROXY TCP6 2001:db8::1 ::ffff:192.0.2.9 1 65535\r\n",
+    b"PROXY UNKNOWN ffff:f...f 65535\r\n",
+    signature + b"\x21\x11\x00\x0c" + bytes(12),
+    signature + b"\x21\x21\x00\x27" + bytes(36) + b"\x04\x00\x00",
+    signature + b"\x21\x31\x00\xd8" + b"/" * 216,
+    signature + b"\x20\x00\x00\x00GET /",
 ]
 
 
@@ -41,7 +53,7 @@ def cases(path):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    for target in ("heads", "chunks", "uwsgi", "agents"):
+    for target in ("heads", "chunks", "uwsgi", "proxy_protocol", "agents"):
         (root / target).mkdir(parents=True, exist_ok=True)
     for name, raw in cases(corpus / "requests.txt"):
         (root / "heads" / name).write_bytes(b"\1" + raw)
@@ -49,8 +61,9 @@ def main():
         head, end, body = raw.partition(b"\r\n\r\n")
         if b"chunked" in head:
             (root / "chunks" / name).write_bytes(b"\1" + body)
-    for number, raw in enumerate(agents):
-        (root / "agents" / str(number)).write_bytes(raw)
+    for target, seeds in (("agents", agents), ("proxy_protocol", proxied)):
+        for number, raw in enumerate(seeds):
+            (root / target / str(number)).write_bytes(raw)
     for name, raw in cases(corpus / "responses.txt"):
         choice = 2 * ("head" in name) + 4 * ("upgrade" in name)
         (root / "heads" / ("response_" + name)).write_bytes(bytes([choice]) + raw)

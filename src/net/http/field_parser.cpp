@@ -149,6 +149,9 @@ FieldName starting_with_x(std::string_view name) {
         {"x-original-url", FieldName::claims_of_a_proxy},
         {"x-rewrite-url", FieldName::claims_of_a_proxy},
         {"x-remote-user", FieldName::claims_of_a_proxy},
+        {"x-authenticated-user", FieldName::claims_of_a_proxy},
+        {"x-envoy-external-address", FieldName::claims_of_a_proxy},
+        {"x-forwarded", FieldName::claims_of_a_proxy},
     };
     for (const Known& each : known)
         if (iequals(name, each.name)) return each.id;
@@ -170,6 +173,15 @@ FieldName name_unknown_to_beast(std::string_view name) {
         {"front-end-https", FieldName::claims_of_a_proxy},
         {"true-client-ip", FieldName::claims_of_a_proxy},
         {"client-ip", FieldName::claims_of_a_proxy},
+        {"cf-connecting-ip", FieldName::claims_of_a_proxy},
+        {"fastly-client-ip", FieldName::claims_of_a_proxy},
+        {"forwarded-for", FieldName::claims_of_a_proxy},
+        {"remote-user", FieldName::claims_of_a_proxy},
+        {"remote-groups", FieldName::claims_of_a_proxy},
+        {"remote-name", FieldName::claims_of_a_proxy},
+        {"remote-email", FieldName::claims_of_a_proxy},
+        {"client-cert", FieldName::claims_of_a_proxy}, // RFC 9440
+        {"client-cert-chain", FieldName::claims_of_a_proxy},
     };
     for (const Known& each : known)
         if (iequals(name, each.name)) return each.id;

@@ -2,12 +2,12 @@
 //
 // To the worker: origin-form target; exactly one Host; exactly one framing field; no hop-by-hop field and none that
 // Connection lists; no X-Plimsoll-*; no name that WSGI could mistake for another; "Via: 1.1 plimsoll" added (RFC
-// 9110, 7.6.3 asks it of a gateway towards the origin). About the client: X-Forwarded-For, -Proto, -Host, Forwarded,
+// 9110, 7.6.3 asks it of a gateway towards the origin), under the name that the operator chose or not at all. About the client: X-Forwarded-For, -Proto, -Host, Forwarded,
 // X-Request-Id, traceparent. From an untrusted peer all such claims are dropped and written new; from a trusted one
 // they are kept and the peer appended.
 //
 // To the client: no hop-by-hop field, no X-Plimsoll-* of the worker's; framing as *we* frame it; Date added where the
-// worker sent none (RFC 9110, 6.6.1); Server as ServerField says. Via is not added: clients need not know.
+// worker sent none (RFC 9110, 6.6.1); Server as ServerField says; Via where the operator wants clients to know.
 //
 // Each function writes into the caller's buffer and returns the length, or 0 where it does not fit (answer 431 or 502).
 #pragma once
@@ -19,6 +19,7 @@
 #include <span>
 #include <string_view>
 
+#include "net/http/field_edits.hpp"
 #include "net/http/head.hpp"
 
 namespace plimsoll::http {
@@ -31,6 +32,8 @@ struct Forwarding {
     std::string_view fallback_host = "localhost"; // for HTTP/1.0 without Host
     std::string_view request_id;                  // used unless a trusted peer gave one; see Identity
     std::string_view traceparent;                 // likewise; empty: none is added
+    std::string_view via = "plimsoll";            // our name in Via; empty: we are not in it
+    const FieldEdits* edits = nullptr;            // the route's
 };
 
 // The head for an HTTP worker. `framing` is how the body will be sent: a buffered chunked body may go with its length.
@@ -56,6 +59,7 @@ std::string_view traceparent(const RequestHead& head, const Forwarding& about);
 bool reaches_worker(const RequestHead& head, const Field& field, bool trusted);
 
 enum class ServerField : std::uint8_t { pass, drop, own };
+inline constexpr std::string_view own_server_field = "Server: plimsoll\r\n";
 
 struct ToClient {
     Framing framing;        // as the body will be sent
@@ -63,8 +67,10 @@ struct ToClient {
     bool keep_alive = true;
     std::string_view date; // http_date() of now
     ServerField server = ServerField::pass;
-    std::string_view request_id; // sent as X-Request-Id where not empty and the worker sent none
-    std::string_view own_fields; // whole lines, each with its CR LF
+    std::string_view request_id;       // sent as X-Request-Id where not empty and the worker sent none
+    std::string_view own_fields;       // whole lines, each with its CR LF
+    std::string_view via;              // our name in Via; empty: we are not in it
+    const FieldEdits* edits = nullptr; // the route's
 };
 std::size_t write_response_head(const ResponseHead& head, const ToClient& how, std::span<char> out);
 
@@ -83,6 +89,7 @@ struct Answer {
     std::string_view date;
     std::string_view request_id;
     std::string_view own_fields; // whole lines, each with its CR LF
+    ServerField server = ServerField::pass;
 };
 std::size_t write_refusal(const Answer& answer, std::span<char> out);
 bool wants_json(const RequestHead& head);

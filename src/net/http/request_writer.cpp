@@ -41,9 +41,14 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     write_max_forwards(out, head);
 
     const bool trailers_follow = how.framing.kind == Framing::Kind::chunked;
-    for (const Field& field : head.fields)
+    const FieldEdits* edits = about.edits;
+    for (const Field& field : head.fields) {
+        if (edits && edits->touch(field.name)) continue;
         if (reaches_worker(head, field, about.trusted) || (field.id == FieldName::trailer && trailers_follow))
             out.field(field.name, field.value);
+    }
+    if (edits)
+        for (const auto& [name, value] : edits->set) out.field(name, value);
 
     if (!about.peer.empty() || (about.trusted && head.fields.find(FieldName::x_forwarded_for))) {
         out << "X-Forwarded-For: ";
@@ -57,7 +62,8 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     out << "\r\n";
     out.field("X-Request-Id", request_id(head, about));
     if (const std::string_view trace = traceparent(head, about); !trace.empty()) out.field("traceparent", trace);
-    out << "Via: 1.1 plimsoll\r\n\r\n";
+    if (!about.via.empty()) out << "Via: 1." << std::uint64_t{head.minor} << ' ' << about.via << "\r\n";
+    out << "\r\n";
     return out.size();
 }
 

@@ -6,8 +6,6 @@
 namespace plimsoll::http {
 namespace {
 
-constexpr std::string_view own_name = "plimsoll";
-
 bool reaches_client(const ResponseHead& head, const Field& field, const ToClient& how) {
     switch (field.id) {
     case FieldName::content_length:
@@ -63,7 +61,7 @@ std::size_t write_response_head(const ResponseHead& head, const ToClient& how, s
     bool date = false, request_id = false;
     write_status_line(out, head.status, head.reason.empty() ? standard_reason(head.status) : head.reason);
     for (const Field& field : head.fields) {
-        if (!reaches_client(head, field, how)) continue;
+        if (!reaches_client(head, field, how) || (how.edits && how.edits->touch(field.name))) continue;
         date |= field.id == FieldName::date;
         request_id |= field.id == FieldName::x_request_id;
         out.field(field.name, field.value);
@@ -75,8 +73,14 @@ std::size_t write_response_head(const ResponseHead& head, const ToClient& how, s
         write_connection(out, how.keep_alive, how.minor);
     }
     if (!head.interim()) {
+        if (how.edits) {
+            date |= how.edits->touch("Date");
+            request_id |= how.edits->touch("X-Request-Id");
+            for (const auto& [name, value] : how.edits->set) out.field(name, value);
+        }
         if (!date && !how.date.empty()) out.field("Date", how.date);
-        if (how.server == ServerField::own) out.field("Server", own_name);
+        if (how.server == ServerField::own) out << own_server_field;
+        if (!how.via.empty()) out << "Via: 1." << std::uint64_t{head.minor} << ' ' << how.via << "\r\n";
         if (!request_id && !how.request_id.empty()) out.field("X-Request-Id", how.request_id);
         out << how.own_fields;
     }
@@ -119,6 +123,7 @@ std::size_t write_refusal(const Answer& answer, std::span<char> buffer) {
     out.field("X-Plimsoll-Reason", refusal.reason);
     if (answer.retry_after_seconds > 0) out << "Retry-After: " << std::uint64_t{answer.retry_after_seconds} << "\r\n";
     if (!answer.request_id.empty()) out.field("X-Request-Id", answer.request_id);
+    if (answer.server == ServerField::own) out << own_server_field;
     out << answer.own_fields;
     write_connection(out, answer.keep_alive, answer.minor);
     out << "\r\n";

@@ -80,11 +80,13 @@ private:
     bool full_ = false;
 };
 
-void add_fields(VariableWriter& out, const RequestHead& head, bool trusted) {
+void add_fields(VariableWriter& out, const RequestHead& head, const Forwarding& about) {
     const FieldTable& fields = head.fields;
+    const FieldEdits* edits = about.edits;
     for (std::size_t i = 0; i < fields.size(); ++i) {
         const Field& field = fields[i];
-        if (!reaches_worker(head, field, trusted)) continue;
+        if (!reaches_worker(head, field, about.trusted) || (edits && edits->touch(field.name))) continue;
+        if (field.id == FieldName::via) continue; // with ours
         if (field.id == FieldName::content_type) {
             out.add("CONTENT_TYPE", field.value);
             continue;
@@ -99,6 +101,29 @@ void add_fields(VariableWriter& out, const RequestHead& head, bool trusted) {
         }
         out.finish();
     }
+    if (!edits) return;
+    for (const auto& [name, value] : edits->set) {
+        if (iequals(name, "content-type")) {
+            out.add("CONTENT_TYPE", value);
+            continue;
+        }
+        out.start_field(name);
+        out.append(value);
+        out.finish();
+    }
+}
+
+void write_via(VariableWriter& out, const RequestHead& head, const Forwarding& about) {
+    if (about.via.empty() && !head.fields.find(FieldName::via)) return;
+    out.add_written("HTTP_VIA", [&](ByteWriter& text) {
+        std::string_view comma;
+        for (const Field& field : head.fields) {
+            if (field.id != FieldName::via || !reaches_worker(head, field, about.trusted)) continue;
+            text << comma << field.value;
+            comma = ", ";
+        }
+        if (!about.via.empty()) text << comma << "1." << std::uint64_t{head.minor} << ' ' << about.via;
+    });
 }
 
 void add_about_client(VariableWriter& out, const RequestHead& head, const Forwarding& about) {
@@ -108,6 +133,7 @@ void add_about_client(VariableWriter& out, const RequestHead& head, const Forwar
     if (const std::string_view host = forwarded_host(head, about); !host.empty())
         out.add("HTTP_X_FORWARDED_HOST", host);
     out.add_written("HTTP_FORWARDED", [&](ByteWriter& text) { write_forwarded(text, head, about); });
+    write_via(out, head, about);
     out.add("HTTP_X_REQUEST_ID", request_id(head, about));
     if (const std::string_view trace = traceparent(head, about); !trace.empty()) out.add("HTTP_TRACEPARENT", trace);
 }
@@ -123,17 +149,18 @@ std::size_t write_uwsgi_packet(const RequestHead& head, const Forwarding& about,
                                std::span<char> buffer) {
     if (buffer.size() < header_size) return 0;
     VariableWriter out(buffer.subspan(header_size, std::min(buffer.size(), max_uwsgi_packet) - header_size));
+    const std::string_view path = how.path.empty() ? head.path : how.path;
     const bool https = forwarded_proto(head, about) == "https";
 
     out.add("REQUEST_METHOD", head.method_text);
     out.start("REQUEST_URI");
-    out.append(head.path);
+    out.append(path);
     out.append(head.query);
     out.finish();
-    const bool mounted = is_under(head.path, how.script_name);
+    const bool mounted = is_under(path, how.script_name);
     out.add("SCRIPT_NAME", mounted ? how.script_name : std::string_view{});
     out.start("PATH_INFO");
-    out.append_decoded(mounted ? head.path.substr(how.script_name.size()) : head.path);
+    out.append_decoded(mounted ? path.substr(how.script_name.size()) : path);
     out.finish();
     out.add("QUERY_STRING", head.query.empty() ? head.query : head.query.substr(1));
     out.add("SERVER_PROTOCOL", head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
@@ -145,7 +172,7 @@ std::size_t write_uwsgi_packet(const RequestHead& head, const Forwarding& about,
     out.add("SERVER_PORT", std::uint64_t{how.server_port});
     if (how.content_length > 0 || head.content_length) out.add("CONTENT_LENGTH", how.content_length);
     out.add("HTTP_HOST", head.authority.empty() ? about.fallback_host : head.authority);
-    add_fields(out, head, about.trusted);
+    add_fields(out, head, about);
     add_about_client(out, head, about);
 
     const std::size_t size = out.size();

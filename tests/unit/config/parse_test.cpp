@@ -253,7 +253,7 @@ TEST(Parse, addresses_beyond_this_machine_need_a_token) {
                                                   "socket, or \"tcp:HOST:PORT\" (with a token)"},
         {"[proxy]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/99\"]\n",
          "f:7:34: proxy.trusted_proxies: '10.0.0.0/99' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or "
-         "\"192.0.2.7\""},
+         "\"192.0.2.7\", or \"unix\" for all on unix sockets"},
     });
 }
 
@@ -308,6 +308,62 @@ TEST(Parse, routes_must_be_able_to_match) {
     for (const auto& pattern :
          {std::string(100'000, '('), std::string("~((((a{99}){99}){99}){99})"), "~" + std::string(1023, '(')})
         EXPECT_EQ(parse(least + "[[route]]\npath = '" + pattern + "'\n", "f").problems.size(), 1u);
+}
+
+TEST(Parse, what_a_route_does_is_checked) {
+    expect_after_least({
+        {"[[route]]\nset_request_fields = { Content-Length = \"1\" }\n",
+         "f:7:24: route.set_request_fields.Content-Length: 'Content-Length' belongs to the connection or frames the "
+         "message: "
+         "only the proxy may write it"},
+        {"[[route]]\nremove_response_fields = [\"Transfer-Encoding\"]\n",
+         "f:7:27: route.remove_response_fields: 'Transfer-Encoding' belongs to the connection or frames the message: "
+         "only "
+         "the proxy may write it"},
+        {"[[route]]\nset_request_fields = { X_User = \"1\" }\n",
+         "f:7:24: route.set_request_fields.X_User: 'X_User' cannot be told from another variable in WSGI: write it "
+         "with '-'"},
+        {"[[route]]\nset_request_fields = { X-Forwarded-For = \"1\" }\n",
+         "f:7:24: route.set_request_fields.X-Forwarded-For: 'X-Forwarded-For' tells of the client, and is written by "
+         "the "
+         "proxy: see proxy.trusted_proxies and proxy.via"},
+        {"[[route]]\nset_response_fields = { X-A = \"a\\r\\nSet-Cookie: b\" }\n",
+         "f:7:25: route.set_response_fields.X-A: a field's value holds no control characters, and no space at its "
+         "ends"},
+        {"[[route]]\nstrip_prefix = \"/api/\"\n", "f:7:16: route.strip_prefix: '/api/' must be a plain path such as "
+                                                  "\"/api\": it begins with a slash, ends with none, "
+                                                  "and holds no escapes, no empty segments and no dots in front"},
+        {"[[route]]\n[route.respond]\nbody = \"x\"\n",
+         "f:7:1: route.respond.status: is missing: an answer needs one, such as status = 200"},
+        {"[[route]]\n[route.respond]\nstatus = 204\nbody = \"x\"\n",
+         "f:8:10: route.respond.status: 204 has no body: leave body and file out"},
+        {"[[route]]\n[route.respond]\nstatus = 200\nfile = \"/does/not/exist\"\n",
+         "f:9:8: route.respond.file: '/does/not/exist' cannot be read: No such file or directory"},
+        {"[[route]]\n[route.redirect]\nto = \"/{path}\"\n", "f:8:6: route.redirect.to: '/{path}': would begin with two "
+                                                            "slashes, which browsers take for another host: {path} "
+                                                            "has its own"},
+        {"[[route]]\n[route.redirect]\nto = \"https://x/{uri}\"\n",
+         "f:8:6: route.redirect.to: 'https://x/{uri}': only {host}, {path} and {query} can be filled in, not {uri}"},
+        {"[[route]]\n[route.redirect]\nto = \"javascript:x\"\n",
+         "f:8:6: route.redirect.to: 'javascript:x': must begin with https://, http://, / or {path}"},
+        {"[[route]]\n[route.redirect]\nto = \"/x\"\nstatus = 304\n",
+         "f:9:10: route.redirect.status: must be 301, 302, 303, 307 or 308, is 304"},
+        {"[[route]]\naffinity = \"session\"\n",
+         "f:7:12: route.affinity: 'session' must be \"cookie:NAME\" or \"header:NAME\""},
+        {"[[route]]\naffinity = \"header:X-Key\"\nset_affinity_cookie = true\n",
+         "f:8:23: route.set_affinity_cookie: needs affinity = \"cookie:NAME\": there is no cookie to set"},
+        {"[[listener]]\nproxy_protocol = true\n",
+         "f:7:18: listener.proxy_protocol: nobody may send the PROXY header: name the load balancers in "
+         "proxy.trusted_proxies"},
+        {"[proxy]\nvia = \"a b\"\n",
+         "f:7:7: proxy.via: 'a b' must be a name without spaces, or empty for no Via at all"},
+    });
+    const std::string second = "[[pool]]\nname = \"b\"\n[pool.source]\nkind = \"gunicorn\"\n";
+    EXPECT_EQ(all_of(parse(least + second +
+                               "[[route]]\npool = \"b\"\n[[route]]\npath = \"=/ping\"\n[route.respond]\nstatus = 200\n"
+                               "[[route]]\npool = \"app\"\npath = \"/x\"\n",
+                           "f")),
+              ""); // an answer of its own needs no pool
 }
 
 TEST(Parse, several_pools_need_routes_and_names_of_their_own) {

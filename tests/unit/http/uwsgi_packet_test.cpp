@@ -72,7 +72,8 @@ TEST(UwsgiPacket, holds_what_wsgi_asks_for) {
                             {"HTTP_X_FORWARDED_HOST", "a.example:8080"},
                             {"HTTP_FORWARDED", "for=192.0.2.1;host=\"a.example:8080\";proto=http"},
                             {"HTTP_X_REQUEST_ID", "id"},
-                            {"HTTP_TRACEPARENT", "trace"}};
+                            {"HTTP_TRACEPARENT", "trace"},
+                            {"HTTP_VIA", "1.1 plimsoll"}};
     EXPECT_EQ(got, want);
 }
 

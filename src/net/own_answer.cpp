@@ -1,0 +1,130 @@
+// Answers that need no worker: refusals, fixed pages, redirects, maintenance.
+#include <sys/uio.h>
+
+#include "net/http/page_head.hpp"
+#include "net/http/rewrite.hpp"
+#include "net/reactor.hpp"
+#include "net/session.hpp"
+#include "plimsoll/policy/affinity.hpp"
+
+namespace plimsoll::net {
+
+using io::Stream;
+using io::until;
+
+namespace {
+
+constexpr http::Refusal in_maintenance = {503, "maintenance", "this service is closed for maintenance"};
+
+unsigned in_seconds(Duration span) {
+    return static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(span).count());
+}
+
+} // namespace
+
+// `resolved` is the path that was routed by.
+void Session::take_actions(Exchange& x, const http::RequestHead& head, std::string_view resolved) {
+    const auto& actions = *x.route->actions;
+    const bool whole_server = head.form == http::TargetForm::asterisk;
+    if (actions.page) {
+        if (!actions.page->location.empty()) {
+            const auto path = http::rewritten_path(head.path, resolved, actions.strip_prefix, actions.replace_prefix);
+            // A path that has not the prefix is only made safe.
+            x.path = location_of(*actions.page, head,
+                                 path.empty() ? http::rewritten_path(head.path, resolved, {}, {}) : path);
+            if (x.path.empty()) {
+                x.refusal = {400, "bad_host", "the request names no host, and this redirect needs one"};
+                return;
+            }
+        }
+        x.page = &*actions.page;
+        return;
+    }
+    if (actions.rewrites && !whole_server)
+        x.path = http::rewritten_path(head.path, resolved, actions.strip_prefix, actions.replace_prefix);
+    if (!actions.affinity) return;
+    auto key = actions.affinity->key(head.fields);
+    if (key.empty() && actions.affinity->sets_cookie()) {
+        key = x.identity.request_id();
+        x.own_fields += actions.affinity->set_cookie(key);
+    }
+    if (!key.empty()) x.affinity = affinity_hash(key);
+}
+
+void Session::close_for(Exchange& x, const Closed& closed) {
+    x.refusal = in_maintenance;
+    x.retry_after = closed.retry_after;
+    if (!closed.page.body.empty()) x.page = &closed.page;
+}
+
+// What all answers have that no worker gave.
+http::Answer Session::own_answer(Exchange& x) {
+    http::Answer answer;
+    answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete() && !reactor_.stopping();
+    answer.minor = x.minor;
+    answer.date = reactor_.workspace.date_text();
+    answer.request_id = x.identity.request_id();
+    answer.own_fields = x.own_fields;
+    answer.server = snapshot_->server;
+    return answer;
+}
+
+io::Task<> Session::answer_refusal(Exchange& x) {
+    auto answer = own_answer(x);
+    answer.refusal = x.refusal;
+    answer.retry_after_seconds = in_seconds(x.retry_after);
+    answer.head_only = x.method == http::Method::head;
+    answer.json = x.json;
+    x.status = x.refusal.status;
+    return send_own(x, http::write_refusal(answer, reactor_.workspace.out));
+}
+
+io::Task<> Session::answer_as_last_hop(Exchange& x) {
+    const auto answer = own_answer(x);
+    x.status = 200;
+    return send_own(x, http::write_last_hop(head_of(x), answer, reactor_.workspace.out));
+}
+
+io::Task<> Session::answer_with_page(Exchange& x) {
+    const Page& page = *x.page;
+    http::PageHead head;
+    head.status = page.status;
+    head.content_type = page.content_type;
+    head.length = page.body.size();
+    if (!page.location.empty()) head.location = x.path;
+    head.reason = x.refusal.reason;
+    head.retry_after_seconds = in_seconds(x.retry_after);
+    if (x.route->actions) head.edits = &x.route->actions->response;
+    x.status = page.status;
+    const auto size = http::write_page_head(own_answer(x), head, reactor_.workspace.out);
+    const bool head_only = x.method == http::Method::head;
+    x.answer_bytes = head_only ? 0 : page.body.size();
+    return send_own(x, size, head_only ? std::string_view{} : std::string_view(page.body));
+}
+
+// The head lies in the workspace; the body outlives the request. A head of nothing did not fit (a field of the client's came back
+// in it): only the end of the connection can say so.
+io::Task<> Session::send_own(Exchange& x, std::size_t head_size, std::string_view body) {
+    if (head_size == 0) {
+        x.gone = true;
+        co_return;
+    }
+    iovec parts[] = {{reactor_.workspace.out.data(), head_size}, {const_cast<char*>(body.data()), body.size()}};
+    auto io = client_.write(parts);
+    if (io.kind == io::Io::blocked) {
+        x.outbox.limit({snapshot_->body_memory, snapshot_->response_file});
+        for (const auto& part : parts)
+            if (part.iov_len > 0 && !x.outbox.append({static_cast<const char*>(part.iov_base), part.iov_len}))
+                io.kind = io::Io::failed;
+    }
+    while (io.kind == io::Io::blocked) {
+        client_.expect_within(listener().write_timeout);
+        co_await until(wakeup_, client_, Stream::writable | Stream::late);
+        const bool late = cut_short() || client_.is(Stream::late);
+        client_.no_deadline();
+        io = late ? io::Io{io::Io::failed, 0} : x.outbox.send_to(client_);
+    }
+    if (io.kind != io::Io::done) x.gone = true;
+}
+
+} // namespace plimsoll::net

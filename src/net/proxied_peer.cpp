@@ -1,0 +1,45 @@
+// Who the client is where a load balancer tells it by the PROXY protocol.
+#include "net/http/proxy_protocol.hpp"
+#include "net/reactor.hpp"
+#include "net/session.hpp"
+
+namespace plimsoll::net {
+
+using io::Stream;
+using io::until;
+
+// False: the connection is to be closed. Only trusted proxies may tell; on a listener that demands the header nobody else
+// is served, and nothing is answered: who sends something else speaks another protocol.
+io::Task<bool> Session::read_proxy_header() {
+    using Header = http::ProxyHeader;
+    std::string bytes;
+    Header header;
+    header.state = trusted_ ? Header::State::need_more : Header::State::error;
+    client_.expect_within(listener().header_timeout);
+    while (header.state == Header::State::need_more) {
+        if (!client_.is(Stream::readable)) co_await until(wakeup_, client_, Stream::readable | Stream::late);
+        if (cut_short()) co_return false;
+        if (client_.is(Stream::late)) break;
+        char* scratch = reactor_.loop.scratch();
+        const auto io = client_.read(scratch, http::longest_proxy_v2);
+        if (io.kind == io::Io::blocked) continue;
+        if (io.kind != io::Io::done) {
+            if (bytes.empty()) co_return false; // a load balancer that only looks whether somebody listens
+            break;
+        }
+        bytes.append(scratch, io.bytes);
+        header = http::parse_proxy_header(bytes);
+    }
+    client_.no_deadline();
+    if (header.state != Header::State::complete) {
+        reactor_.counters.refused({}, "proxy_protocol");
+        co_return false;
+    }
+    held_.assign(bytes, header.size);
+    if (header.source == Header::Source::client) peer_ = std::move(header.address);
+    unknown_client_ = header.source == Header::Source::untold;
+    trusted_ = !unknown_client_ && snapshot_->trusted().trusts(peer_);
+    co_return true;
+}
+
+} // namespace plimsoll::net

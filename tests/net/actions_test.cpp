@@ -1,0 +1,192 @@
+// What routes do beyond choosing a pool, through the real server.
+#include <fstream>
+
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+// Answers with the head that it got.
+void mirror(Peer& peer) {
+    while (true) {
+        const auto request = peer.read_request();
+        if (!request.complete) return;
+        peer.send("HTTP/1.1 200 OK\r\nServer: worker/1\r\nX-Powered-By: x\r\nContent-Length: " +
+                  std::to_string(request.head.size()) + "\r\n\r\n" + request.head);
+    }
+}
+
+class ActionsTest : public ::testing::Test {
+protected:
+    Proxy proxy;
+    config::Route& route() { return proxy.config.routes[0]; }
+    Message answer(const std::string& bytes) {
+        auto client = proxy.client();
+        client.send(bytes);
+        return client.read_response(bytes.starts_with("HEAD"));
+    }
+};
+
+TEST_F(ActionsTest, a_worker_gets_the_path_without_its_prefix_and_the_query_as_it_came) {
+    Origin origin(mirror);
+    proxy.add_worker(origin.address());
+    route().strip_prefix = "/api";
+    proxy.start();
+    const auto seen = answer(get("/api/a%2Fb?next=//x&y=%2e%2e/")).body;
+    EXPECT_TRUE(seen.starts_with("GET /a%2Fb?next=//x&y=%2e%2e/ HTTP/1.1\r\n")) << seen;
+    EXPECT_NE(seen.find("X-Forwarded-Prefix: /api\r\n"), std::string::npos) << seen;
+    EXPECT_TRUE(answer(get("/api//evil.example/")).body.starts_with("GET /evil.example/ HTTP/1.1\r\n"));
+    EXPECT_TRUE(answer(get("/other")).body.starts_with("GET /other HTTP/1.1\r\n"));
+}
+
+TEST_F(ActionsTest, fields_are_set_and_removed_both_ways) {
+    Origin origin(mirror);
+    proxy.add_worker(origin.address());
+    route().set_request_fields = {{"X-Tenant", "a"}};
+    route().remove_request_fields = {"X-Debug"};
+    route().set_response_fields = {{"Strict-Transport-Security", "max-age=1"}};
+    route().remove_response_fields = {"X-Powered-By"};
+    proxy.start();
+    const auto got = answer(get("/", "x-tenant: forged\r\nX-TENANT: again\r\nx-debug: 1\r\nX-Other: 1\r\n"));
+    EXPECT_NE(got.body.find("X-Tenant: a\r\n"), std::string::npos) << got.body;
+    for (const auto* gone : {"forged", "again", "x-debug"})
+        EXPECT_EQ(got.body.find(gone), std::string::npos) << got.body;
+    EXPECT_NE(got.body.find("X-Other: 1\r\n"), std::string::npos);
+    EXPECT_EQ(got.field("strict-transport-security"), "max-age=1");
+    EXPECT_FALSE(got.has("x-powered-by"));
+}
+
+TEST_F(ActionsTest, a_fixed_answer_needs_no_worker) {
+    route().pool = "";
+    route().respond.status = 200;
+    route().respond.body = std::string(200'000, 'x');
+    route().respond.content_type = "text/css";
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 3; ++i) { // the connection stays
+        client.send(get("/"));
+        const auto got = client.read_response();
+        EXPECT_EQ(got.status(), 200);
+        EXPECT_EQ(got.body, route().respond.body);
+        EXPECT_EQ(got.field("content-type"), "text/css");
+        EXPECT_TRUE(got.has("date"));
+    }
+    const auto head = answer("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
+    EXPECT_EQ(head.field("content-length"), "200000");
+    EXPECT_EQ(answer(post("/", "a body that nobody reads")).status(), 200);
+}
+
+TEST_F(ActionsTest, an_answer_without_content_has_none) {
+    route().respond.status = 204;
+    proxy.start();
+    auto client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const auto all = client.read_to_end();
+    EXPECT_EQ(all.find("ontent-"), std::string::npos) << all;
+    EXPECT_NE(all.find("HTTP/1.1 204", 5), std::string::npos) << all;
+}
+
+TEST_F(ActionsTest, a_redirect_fills_in_host_path_and_query) {
+    route().redirect.to = "https://{host}{path}{query}";
+    proxy.start();
+    auto got = answer(get("/a%20b?x=1&y=%2f"));
+    EXPECT_EQ(got.status(), 308);
+    EXPECT_EQ(got.field("location"), "https://test/a%20b?x=1&y=%2f");
+    EXPECT_EQ(answer("GET http://other.test:8080/x HTTP/1.1\r\nHost: test\r\n\r\n").field("location"),
+              "https://other.test/x");
+    EXPECT_EQ(answer("GET / HTTP/1.0\r\n\r\n").status(), 400); // it names no host
+}
+
+TEST_F(ActionsTest, a_redirect_to_a_path_leads_to_no_other_host) {
+    route().redirect = {.to = "{path}{query}", .status = 302};
+    route().strip_prefix = "/old";
+    route().replace_prefix = "/new";
+    proxy.start();
+    EXPECT_EQ(answer(get("/old/x?q")).field("location"), "/new/x?q");
+    EXPECT_EQ(answer(get("//evil.example/old?q")).field("location"), "/evil.example/old?q");
+    EXPECT_EQ(answer(get("/%2f/evil.example")).field("location"), "/evil.example");
+}
+
+TEST_F(ActionsTest, maintenance_comes_and_goes_with_a_reload) {
+    Origin origin(echo);
+    proxy.add_worker(origin.address());
+    proxy.start();
+    EXPECT_EQ(answer(get("/")).status(), 200);
+
+    auto config = proxy.config;
+    config.pools[0].maintenance = {
+        .enabled = true, .retry_after = std::chrono::seconds{120}, .body = "<h1>Back soon</h1>"};
+    proxy.server().apply(config, Pools{{"app", proxy.pool}});
+    auto got = answer(get("/"));
+    EXPECT_EQ(got.status(), 503);
+    EXPECT_EQ(got.body, "<h1>Back soon</h1>");
+    EXPECT_EQ(got.field("retry-after"), "120");
+    EXPECT_EQ(got.field("x-plimsoll-reason"), "maintenance");
+    EXPECT_EQ(got.field("content-type"), "text/html; charset=utf-8");
+    EXPECT_EQ(proxy.refused("maintenance"), 1u);
+
+    config.pools[0].maintenance.body.clear(); // without a page: as other refusals
+    proxy.server().apply(config, Pools{{"app", proxy.pool}});
+    got = answer(get("/", "Accept: application/json\r\n"));
+    EXPECT_EQ(got.field("content-type"), "application/problem+json");
+    EXPECT_EQ(got.field("retry-after"), "120");
+
+    proxy.server().apply(proxy.config, Pools{{"app", proxy.pool}});
+    EXPECT_EQ(answer(get("/")).status(), 200);
+}
+
+TEST_F(ActionsTest, a_session_stays_at_its_worker_by_a_cookie_that_we_set) {
+    std::vector<std::unique_ptr<Origin>> origins;
+    for (int i = 0; i < 4; ++i) {
+        origins.push_back(std::make_unique<Origin>([i](Peer& peer) {
+            while (peer.read_request().complete)
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + std::to_string(i));
+        }));
+        proxy.add_worker(origins.back()->address());
+    }
+    route().affinity = "cookie:home";
+    route().set_affinity_cookie = true;
+    proxy.start();
+    for (int session = 0; session < 8; ++session) {
+        const auto first = answer(get("/"));
+        const auto cookie = first.field("set-cookie");
+        ASSERT_TRUE(cookie.starts_with("home=")) << cookie;
+        EXPECT_NE(cookie.find("; Path=/; HttpOnly; SameSite=Lax"), std::string::npos) << cookie;
+        for (int i = 0; i < 4; ++i) {
+            const auto again = answer(get("/", "Cookie: a=b; " + cookie.substr(0, cookie.find(';')) + "; c=d\r\n"));
+            EXPECT_EQ(again.body, first.body);
+            EXPECT_FALSE(again.has("set-cookie"));
+        }
+    }
+}
+
+TEST_F(ActionsTest, the_server_field_and_via_are_the_operators_choice) {
+    Origin origin(mirror);
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto got = answer(get("/", "Via: 1.1 front\r\n"));
+    EXPECT_EQ(got.field("server"), "worker/1");
+    EXPECT_FALSE(got.has("via"));
+    EXPECT_LT(got.body.find("Via: 1.1 front\r\n"), got.body.find("Via: 1.1 plimsoll\r\n"));
+
+    auto config = proxy.config;
+    config.proxy.via = "edge";
+    config.proxy.via_to_clients = true;
+    config.proxy.server = "replace";
+    proxy.server().apply(config, Pools{{"app", proxy.pool}});
+    got = answer(get("/"));
+    EXPECT_EQ(got.field("server"), "plimsoll");
+    EXPECT_EQ(got.field("via"), "1.1 edge");
+    EXPECT_NE(got.body.find("Via: 1.1 edge\r\n"), std::string::npos);
+
+    config.proxy.via = "";
+    config.proxy.server = "remove";
+    proxy.server().apply(config, Pools{{"app", proxy.pool}});
+    got = answer(get("/"));
+    EXPECT_FALSE(got.has("server"));
+    EXPECT_FALSE(got.has("via"));
+    EXPECT_EQ(got.body.find("Via:"), std::string::npos);
+}
+
+} // namespace
+} // namespace plimsoll::net::testing

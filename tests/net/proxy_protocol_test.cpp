@@ -1,0 +1,101 @@
+// The PROXY protocol through the real server: who is believed, and whom the worker hears of.
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+// Answers with the client's address as the worker was told it.
+void tell_client(Peer& peer) {
+    while (true) {
+        const auto request = peer.read_request();
+        if (!request.complete) return;
+        const auto client = request.field("x-forwarded-for");
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(client.size()) + "\r\n\r\n" + client);
+    }
+}
+
+class ProxyProtocolTest : public ::testing::Test {
+protected:
+    Origin origin{tell_client};
+    Proxy proxy;
+    void start(const std::string& trusted = "127.0.0.1") {
+        proxy.config.listeners[0].proxy_protocol = true;
+        proxy.config.proxy.trusted_proxies = {trusted};
+        proxy.add_worker(origin.address());
+        proxy.start();
+    }
+};
+
+const std::string introduction = "PROXY TCP4 203.0.113.7 192.0.2.9 51000 443\r\n";
+
+TEST_F(ProxyProtocolTest, the_worker_hears_of_the_client_behind_the_load_balancer) {
+    start();
+    auto client = proxy.client();
+    client.send(introduction + get("/", "X-Forwarded-For: 10.9.9.9\r\n"));
+    EXPECT_EQ(client.read_response().body, "203.0.113.7"); // whom nobody trusts
+    client.send(get("/"));
+    EXPECT_EQ(client.read_response().body, "203.0.113.7"); // for as long as the connection lasts
+}
+
+TEST_F(ProxyProtocolTest, a_header_may_come_byte_by_byte) {
+    start();
+    auto client = proxy.client();
+    for (const char c : introduction) {
+        client.send({&c, 1});
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    client.send(get("/"));
+    EXPECT_EQ(client.read_response().body, "203.0.113.7");
+}
+
+TEST_F(ProxyProtocolTest, a_load_balancer_may_ask_for_itself) {
+    start();
+    auto client = proxy.client();
+    client.send(std::string("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16) + get("/"));
+    EXPECT_EQ(client.read_response().body, "127.0.0.1");
+}
+
+TEST_F(ProxyProtocolTest, a_client_that_nobody_knows_is_not_believed) {
+    start();
+    auto client = proxy.client();
+    client.send("PROXY UNKNOWN\r\n" + get("/", "X-Forwarded-For: 10.9.9.9\r\n"));
+    EXPECT_EQ(client.read_response().body, "127.0.0.1");
+}
+
+TEST_F(ProxyProtocolTest, who_is_not_trusted_is_not_served) {
+    start("192.0.2.0/24");
+    auto client = proxy.client();
+    client.send(introduction + get("/"));
+    EXPECT_EQ(client.read_to_end(), "");
+    EXPECT_TRUE(eventually([&] { return proxy.refused("proxy_protocol") == 1; }));
+    EXPECT_EQ(origin.connections(), 0);
+}
+
+TEST_F(ProxyProtocolTest, a_connection_without_a_header_is_closed) {
+    start();
+    auto client = proxy.client();
+    client.send(get("/"));
+    EXPECT_EQ(client.read_to_end(), "");
+    EXPECT_TRUE(eventually([&] { return proxy.refused("proxy_protocol") == 1; }));
+}
+
+TEST_F(ProxyProtocolTest, half_a_header_is_waited_for_no_longer_than_for_a_head) {
+    proxy.config.listeners[0].header_timeout = std::chrono::milliseconds{100};
+    start();
+    auto client = proxy.client();
+    client.send("PROXY TCP4 ");
+    EXPECT_TRUE(client.ended());
+    EXPECT_TRUE(eventually([&] { return proxy.refused("proxy_protocol") == 1; }));
+}
+
+TEST_F(ProxyProtocolTest, a_connection_that_says_nothing_is_no_fault) {
+    start();
+    proxy.client().close();
+    auto client = proxy.client();
+    client.send(introduction + get("/"));
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_EQ(proxy.refused("proxy_protocol"), 0u);
+}
+
+} // namespace
+} // namespace plimsoll::net::testing
