@@ -313,7 +313,7 @@ TEST(Parse, routes_must_be_able_to_match) {
 TEST(Parse, what_a_route_does_is_checked) {
     expect_after_least({
         {"[[route]]\nset_request_fields = { Content-Length = \"1\" }\n",
-         "f:7:24: route.set_request_fields.Content-Length: 'Content-Length' belongs to the connection or frames the "
+         "f:7:41: route.set_request_fields.Content-Length: 'Content-Length' belongs to the connection or frames the "
          "message: "
          "only the proxy may write it"},
         {"[[route]]\nremove_response_fields = [\"Transfer-Encoding\"]\n",
@@ -321,14 +321,14 @@ TEST(Parse, what_a_route_does_is_checked) {
          "only "
          "the proxy may write it"},
         {"[[route]]\nset_request_fields = { X_User = \"1\" }\n",
-         "f:7:24: route.set_request_fields.X_User: 'X_User' cannot be told from another variable in WSGI: write it "
+         "f:7:33: route.set_request_fields.X_User: 'X_User' cannot be told from another variable in WSGI: write it "
          "with '-'"},
         {"[[route]]\nset_request_fields = { X-Forwarded-For = \"1\" }\n",
-         "f:7:24: route.set_request_fields.X-Forwarded-For: 'X-Forwarded-For' tells of the client, and is written by "
+         "f:7:42: route.set_request_fields.X-Forwarded-For: 'X-Forwarded-For' tells of the client, and is written by "
          "the "
          "proxy: see proxy.trusted_proxies and proxy.via"},
         {"[[route]]\nset_response_fields = { X-A = \"a\\r\\nSet-Cookie: b\" }\n",
-         "f:7:25: route.set_response_fields.X-A: a field's value holds no control characters, and no space at its "
+         "f:7:31: route.set_response_fields.X-A: a field's value holds no control characters, and no space at its "
          "ends"},
         {"[[route]]\nstrip_prefix = \"/api/\"\n", "f:7:16: route.strip_prefix: '/api/' must be a plain path such as "
                                                   "\"/api\": it begins with a slash, ends with none, "
