@@ -197,6 +197,7 @@ struct Upstream { // [pool.upstream]
     std::optional<Duration> deadline;        // of a whole request, first to last byte; unset: none
     Duration upgrade_idle_timeout = std::chrono::minutes{10};
     std::optional<Duration> upgrade_deadline; // of a whole tunnel; unset: none
+    bool finish_abandoned = false;            // a request goes on though its client left
     friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 struct Health {             // [pool.health]

@@ -198,6 +198,7 @@ void describe(Visitor& v, Upstream& upstream) {
     v("deadline", upstream.deadline, timeout());
     v("upgrade_idle_timeout", upstream.upgrade_idle_timeout, timeout());
     v("upgrade_deadline", upstream.upgrade_deadline, {.min = in_ns(milliseconds{10})});
+    v("finish_abandoned", upstream.finish_abandoned);
 }
 template <class Visitor>
 void describe(Visitor& v, Health& health) {

@@ -62,6 +62,8 @@ io::Task<> Session::attempt(Exchange& x) {
     const auto state = lease(x);
     if (state != Lease::ready) ending = co_await connect(x, state);
     if (ending == Ending::done) ending = send_request(x);
+    // From here on the end of the client's bytes is no reason to stop.
+    if (x.route->target->upstream.finish_abandoned && x.upload.complete()) x.half_closed = true;
     if (ending == Ending::done) ending = co_await converse(x, download);
     if (ending == Ending::done && download.tunnel()) ending = co_await tunnel(x);
     conclude(x, ending, download);
@@ -206,6 +208,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
     x.worker.reset();
     if (ending == Ending::done) {
         x.complete = true;
+        x.gone = download.unheard();
         x.permit.finish(Outcome::success);
         if (!x.upload.complete() || download.tunnel()) x.keep_alive = false;
         return;

@@ -102,7 +102,9 @@ std::string_view Download::take_heads(std::string_view bytes) {
 void Download::begin(const http::ResponseHead& head) {
     framing_ = head.framing;
     left_ = framing_.length;
-    keep_worker_ = head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel;
+    // An application that sends a body even to HEAD may be late with it: that must not become the next answer.
+    keep_worker_ = head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel &&
+                   exchange_.method != http::Method::head;
     buffered_ = !(exchange_.route->rule.stream || head.unbuffered || head.event_stream || tunnel());
     exchange_.outbox.limit({exchange_.snapshot.body_memory, buffered_ ? exchange_.snapshot.response_file : 0});
     exchange_.status = head.status;
@@ -218,6 +220,7 @@ std::string_view Download::last_chunk_after(bool nothing, std::span<char> out) {
 
 void Download::send(std::span<iovec> parts) {
     exchange_.answer_began = true;
+    if (unheard_) return;
     auto& outbox = exchange_.outbox;
     if (all_sent() && client_.is(io::Stream::writable)) {
         std::size_t total = 0;
@@ -242,10 +245,7 @@ void Download::send(std::span<iovec> parts) {
         }
         exchange_.flushed += io.bytes;
         if (io.kind == io::Io::done) return;
-        if (io.kind != io::Io::blocked) {
-            state_ = State::failed_to_send;
-            return;
-        }
+        if (io.kind != io::Io::blocked) return client_left();
     }
     for (const auto& part : parts)
         if (!outbox.append({static_cast<char*>(part.iov_base), part.iov_len})) state_ = State::no_room;
@@ -260,11 +260,22 @@ void Download::flush() {
         pipe_.filled -= io.bytes;
         exchange_.flushed += io.bytes;
     }
-    if (io.kind == io::Io::failed || io.kind == io::Io::closed) state_ = State::failed_to_send;
+    if (io.kind == io::Io::failed || io.kind == io::Io::closed) client_left();
+}
+
+// An answer that nobody hears is still read where it has an end: then the worker is not interrupted by it.
+void Download::client_left() {
+    unheard_ = buffered_ && exchange_.route->target->upstream.finish_abandoned;
+    if (!unheard_) {
+        state_ = State::failed_to_send;
+        return;
+    }
+    exchange_.outbox.clear();
+    pipe_ = {};
 }
 
 bool Download::may_splice() const {
-    return state_ == State::body && framing_.kind == Kind::length && left_ >= worth_splicing &&
+    return state_ == State::body && framing_.kind == Kind::length && left_ >= worth_splicing && !unheard_ &&
            exchange_.outbox.empty() && client_.is(io::Stream::writable);
 }
 

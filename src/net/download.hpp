@@ -35,7 +35,8 @@ public:
     bool tunnel() const { return framing_.kind == http::Framing::Kind::tunnel; }
     bool worker_may_be_kept() const { return keep_worker_; }
     bool all_sent() const { return exchange_.outbox.empty() && (!pipe_ || pipe_.filled == 0); }
-    void flush(); // sends what waits for the client, as far as it goes
+    bool unheard() const { return unheard_; } // the client left, and the worker was let finish
+    void flush();                             // sends what waits for the client, as far as it goes
     const http::Refusal& fault() const { return fault_; }
 
 private:
@@ -53,6 +54,7 @@ private:
     std::string_view last_chunk_after(bool nothing, std::span<char> out);
     void worker_closed(bool failed);
     void send(std::span<iovec> parts);
+    void client_left();
 
     Exchange& exchange_;
     io::Stream& client_;
@@ -61,7 +63,7 @@ private:
     http::Framing framing_; // the worker's
     std::uint64_t left_ = 0;
     State state_ = State::head;
-    bool keep_worker_ = false, buffered_ = true, something_came_ = false;
+    bool keep_worker_ = false, buffered_ = true, something_came_ = false, unheard_ = false;
     std::size_t head_size_ = 0; // of our head, written to the workspace and not sent yet
     std::size_t low_mark_ = 1;
     bool slow_worker_ = false;

@@ -14,10 +14,13 @@ class Answer:
 
 
 class Client:
-    def __init__(self, address, patience=3.0):
-        self.socket = socket.create_connection(address, timeout=patience)
+    patience = 3.0                                   # seconds for an answer, or for the end
+
+    def __init__(self, address, patience=None):
+        self.patience = patience or Client.patience
+        self.socket = socket.create_connection(address, timeout=self.patience)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.patience, self.buffer, self.ended = patience, b"", False
+        self.buffer, self.ended = b"", False
 
     def __enter__(self):
         return self

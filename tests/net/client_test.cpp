@@ -29,6 +29,58 @@ TEST(Client, one_that_leaves_while_the_worker_thinks_frees_the_slot_and_ends_the
     EXPECT_TRUE(eventually([&] { return proxy.server().stats().client_aborts == 1; }));
 }
 
+TEST(Client, one_that_leaves_lets_the_worker_finish_where_that_is_asked_for) {
+    for (const bool large : {false, true}) {
+        std::atomic<bool> asked = false, left = false, taken = false;
+        Origin origin([&](Peer& peer) {
+            peer.read_request();
+            asked = true;
+            eventually([&] { return left.load(); });
+            const std::string body(large ? 5'000'000 : 100, 'x');
+            EXPECT_TRUE(
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body));
+            taken = peer.read_request().complete; // the connection was kept
+        });
+        Proxy proxy;
+        proxy.config.proxy.threads = 1;
+        proxy.config.pools[0].upstream.finish_abandoned = true;
+        const auto key = proxy.add_worker(origin.address(), 1);
+        proxy.start();
+        auto client = proxy.client();
+        client.send(post("/", "once"));
+        ASSERT_TRUE(eventually([&] { return asked.load(); }));
+        client.reset();
+        left = true;
+        EXPECT_TRUE(eventually([&] { return proxy.worker(key).finished[static_cast<int>(Outcome::success)] == 1; }));
+        EXPECT_EQ(proxy.worker(key).finished[abandoned], 0u);
+        EXPECT_TRUE(eventually([&] { return proxy.server().stats().client_aborts == 1; }));
+        client = proxy.client();
+        client.send(get());
+        EXPECT_TRUE(eventually([&] { return taken.load(); }));
+    }
+}
+
+TEST(Client, one_that_finished_writing_late_gets_its_answer_where_the_worker_may_finish) {
+    std::atomic<bool> asked = false, go = false;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        asked = true;
+        eventually([&] { return go.load(); });
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    Proxy proxy;
+    proxy.config.pools[0].upstream.finish_abandoned = true;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    ASSERT_TRUE(eventually([&] { return asked.load(); }));
+    client.finish_writing();
+    go = true;
+    EXPECT_EQ(client.read_response().body, "ok");
+    EXPECT_TRUE(client.ended());
+}
+
 TEST(Client, one_that_leaves_while_it_waits_in_the_queue_never_reaches_a_worker) {
     std::atomic<bool> release = false;
     std::atomic<int> requests = 0;

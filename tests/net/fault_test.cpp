@@ -284,6 +284,36 @@ TEST(Fault, bytes_after_an_answer_never_become_the_next_one) {
     EXPECT_EQ(origin.connections(), 10);
 }
 
+TEST(Fault, a_body_that_a_worker_sends_to_head_all_the_same_is_nobodys_answer) {
+    std::atomic<int> heads = 0;
+    Origin origin([&](Peer& peer) {
+        while (true) {
+            const auto request = peer.read_request();
+            if (!request.complete) return;
+            if (!request.head.starts_with("HEAD")) {
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                continue;
+            }
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n");
+            ++heads;
+            peer.read_some(1); // the body comes when the next request is here, if it comes on this connection
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+        }
+    });
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 5; ++i) {
+        client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
+        ASSERT_EQ(client.read_response(true).status(), 200);
+        client.send(get());
+        ASSERT_EQ(client.read_response().body, "ok");
+    }
+    EXPECT_EQ(heads, 5);
+}
+
 TEST(Fault, what_a_resting_connection_says_unasked_makes_it_unfit) {
     std::atomic<int> unasked = 0;
     Origin origin([&](Peer& peer) {
