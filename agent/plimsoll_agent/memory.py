@@ -7,6 +7,7 @@ import os
 import sys
 
 from . import native
+from .capture import malloc
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 NO_LIMIT_V1 = 1 << 60                       # v1 says "no limit" with the greatest multiple of a page
@@ -40,6 +41,12 @@ def thread_count():
         if line.startswith("Threads:"):
             return number(line[8:])
     return None
+
+
+def malloc_in_use():
+    """Bytes that C code and Python's larger objects hold in glibc's heap; Python's small objects are in allocated_blocks."""
+    info = malloc.info()
+    return info["uordblks"] + info["hblkhd"] if info else None
 
 
 def flat_key(text, key):
@@ -117,12 +124,14 @@ class Memory:
     def __init__(self):
         self.cgroup = Cgroup()
         self._blocks = Seldom(sys.getallocatedblocks) if hasattr(sys, "getallocatedblocks") else Seldom(lambda: None)
+        self._malloc = Seldom(malloc_in_use)
         self._fds = Seldom(lambda: len(os.listdir("/proc/self/fd")) - 1)
 
     def sample(self):
         values = statm()
         values.update(self.cgroup.read())
         values["allocated_blocks"] = self._blocks.read()
+        values["malloc_in_use"] = self._malloc.read()
         values["threads"] = thread_count()
         values["fds"] = self._fds.read()
         return values

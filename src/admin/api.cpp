@@ -71,6 +71,7 @@ std::span<const Api::Route> Api::routes() {
         {"GET", "/v1/pools/{pool}/workers", &Api::workers},
         {"GET", "/v1/pools/{pool}/workers/{id}", &Api::worker},
         {"POST", "/v1/pools/{pool}/workers/{id}/{action}", &Api::act},
+        {"GET", "/v1/leaks", &Api::leaks},
         {"GET", "/v1/incidents", &Api::incidents},
         {"GET", "/v1/incidents/{id}", &Api::incident},
         {"GET", "/v1/incidents/{id}/files/{name}", &Api::incident_file},
@@ -280,6 +281,13 @@ Answer Api::act(const Request& request, const Names& names) const {
         response.fields.emplace_back("Retry-After", std::to_string(seconds));
     }
     return response;
+}
+
+Answer Api::leaks(const Request&, const Names&) const {
+    json::array leaks;
+    for (const auto& pool : views())
+        for (const auto& leak : pool.leaks) leaks.push_back(to_json(leak));
+    return json_answer(200, {{"leaks", std::move(leaks)}});
 }
 
 Answer Api::incidents(const Request& request, const Names&) const {

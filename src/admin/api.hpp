@@ -40,6 +40,7 @@ private:
     Answer workers(const Request&, const Names&) const;
     Answer worker(const Request&, const Names&) const;
     Answer act(const Request&, const Names&) const;
+    Answer leaks(const Request&, const Names&) const;
     Answer incidents(const Request&, const Names&) const;
     Answer incident(const Request&, const Names&) const;
     Answer incident_file(const Request&, const Names&) const;

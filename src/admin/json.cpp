@@ -1,5 +1,6 @@
 #include "admin/json.hpp"
 
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 
@@ -26,6 +27,23 @@ json::object to_json(const fleet::MemoryView& memory) {
             {"pressure", or_null(memory.pressure)},
             {"taken_at", memory.taken_at ? at_or_null(*memory.taken_at) : json::value(nullptr)},
             {"source", memory.source.empty() ? "none" : memory.source}};
+}
+
+json::value finite_or_null(const std::optional<double>& number) {
+    return number && std::isfinite(*number) ? json::value(*number) : json::value(nullptr);
+}
+
+json::object to_json(const fleet::LeakView& leak) {
+    return {{"class", leak.kind},
+            {"bytes_per_request", leak.bytes_per_request},
+            {"low", leak.low},
+            {"high", leak.high},
+            {"confidence", leak.confidence},
+            {"slow", leak.slow},
+            {"requests_to_limit", finite_or_null(leak.requests_to_limit)},
+            {"requests_early", finite_or_null(leak.requests_early)},
+            {"seconds_to_limit", finite_or_null(leak.seconds_to_limit)},
+            {"seconds_early", finite_or_null(leak.seconds_early)}};
 }
 
 json::object to_json(const fleet::AgentView& agent) {
@@ -66,7 +84,7 @@ json::object to_json(const fleet::WorkerView& worker) {
             {"in_flight", worker.in_flight},
             {"slots", worker.slots},
             {"memory", to_json(worker.memory)},
-            {"leak", nullptr},
+            {"leak", worker.leak ? json::value(to_json(*worker.leak)) : json::value(nullptr)},
             {"breaker", nullptr},
             {"agent", to_json(worker.agent)}};
 }
@@ -141,6 +159,19 @@ json::object to_json(const store::Incident& incident, bool with_timeline) {
                         {"recycle", found("recycle", nullptr)}};
     for (const auto& member : details) object.emplace(member.key(), member.value());
     if (with_timeline) object["timeline"] = to_json_array(incident.timeline);
+    return object;
+}
+
+json::object to_json(const fleet::LeakReport& report) {
+    json::object object{{"id", report.id}, {"pool", report.pool}, {"what", report.what}};
+    for (const auto& member : to_json(report.view)) object.emplace(member.key(), member.value());
+    object["routes"] = json::array();
+    object["lines"] = json::array();
+    object["kept_by"] = nullptr;
+    object["workers"] = json::value_from(report.workers);
+    object["incidents"] = json::value_from(report.incidents);
+    object["advice"] = or_null(report.advice);
+    object["verdict"] = report.verdict;
     return object;
 }
 

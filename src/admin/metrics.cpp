@@ -1,5 +1,6 @@
 #include "admin/metrics.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include <prometheus/metric_family.h>
@@ -203,6 +204,31 @@ void add_workers(Page& page, const Snapshot& snapshot) {
                         std::chrono::duration<double>(snapshot.now - *worker.memory.taken_at).count());
 }
 
+void add_leaks(Page& page, const Snapshot& snapshot) {
+    auto classes = page.gauge("worker_leak_class", "1 for what the worker's memory does: leaking, cache, steady, ...");
+    const auto each = [&](const char* name, const char* help, auto number) {
+        auto family = page.gauge(name, help);
+        for (const auto& pool : snapshot.pools)
+            for (const auto& worker : pool.workers) {
+                const std::optional<double> value = worker.leak ? number(*worker.leak) : std::nullopt;
+                if (value && std::isfinite(*value)) family.add({{"pool", pool.name}, {"worker", worker.id}}, *value);
+            }
+    };
+    using View = const fleet::LeakView&;
+    using Number = std::optional<double>;
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            if (worker.leak) classes.add({{"pool", pool.name}, {"worker", worker.id}, {"class", worker.leak->kind}}, 1);
+    each("worker_leak_bytes_per_request", "Growth of the worker's memory, a request.",
+         [](View leak) -> Number { return leak.bytes_per_request; });
+    each("worker_leak_confidence_ratio", "That the class is right, 0 to 1.",
+         [](View leak) -> Number { return leak.confidence; });
+    each("worker_leak_seconds_to_limit", "When it reaches its limit, if it goes on like this.",
+         [](View leak) -> Number { return leak.seconds_to_limit; });
+    each("worker_leak_requests_to_limit", "The same in requests.",
+         [](View leak) -> Number { return leak.requests_to_limit; });
+}
+
 void add_incidents(Page& page, const Snapshot& snapshot) {
     auto opened = page.counter("incidents_total", "Incidents opened since the start, by trigger.");
     for (const auto& kind : snapshot.incidents)
@@ -238,6 +264,7 @@ std::string metrics_text(const Snapshot& snapshot) {
     if (snapshot.traffic) add_traffic(page, *snapshot.traffic);
     add_pools(page, snapshot.pools);
     add_workers(page, snapshot);
+    add_leaks(page, snapshot);
     add_incidents(page, snapshot);
     return page.text();
 }

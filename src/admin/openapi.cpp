@@ -81,6 +81,12 @@ constexpr std::string_view document = R"json({
         }
       }
     },
+    "/v1/leaks": {
+      "get": {
+        "summary": "What grows, of which workers, how fast, and when it reaches the limit; only what is suspected or sure",
+        "responses": {"200": {"description": "Leaks", "content": {"application/json": {"schema": {"type": "object", "properties": {"leaks": {"type": "array", "items": {"$ref": "#/components/schemas/Leak"}}}}}}}}
+      }
+    },
     "/v1/incidents": {
       "get": {
         "summary": "Incidents, newest first, without their timelines",
@@ -211,6 +217,40 @@ constexpr std::string_view document = R"json({
         "deaths": {"type": "integer"},
         "workers": {"type": "array", "items": {"$ref": "#/components/schemas/Worker"}}
       }},
+      "Growth": {"type": "object", "description": "What a worker's memory does, over the requests that it has served", "properties": {
+        "class": {"type": "string", "enum": ["unknown", "steady", "warming", "cache", "fragmentation", "unsharing", "leaking"]},
+        "bytes_per_request": {"type": "number"},
+        "low": {"type": "number"},
+        "high": {"type": "number"},
+        "confidence": {"type": "number", "description": "That the class is right; a leak is an incident from 0.8"},
+        "slow": {"type": "boolean", "description": "It grows, and does not reach its limit within 24 hours"},
+        "requests_to_limit": {"type": "number", "nullable": true},
+        "requests_early": {"type": "number", "nullable": true, "description": "Not before so many"},
+        "seconds_to_limit": {"type": "number", "nullable": true},
+        "seconds_early": {"type": "number", "nullable": true, "description": "Not before then, at the present rate of requests"}
+      }},
+      "Leak": {"type": "object", "properties": {
+        "id": {"type": "string"},
+        "pool": {"type": "string"},
+        "what": {"type": "string", "enum": ["memory", "descriptors", "threads"], "description": "Of descriptors and threads the bytes are counts"},
+        "class": {"type": "string"},
+        "bytes_per_request": {"type": "number"},
+        "low": {"type": "number"},
+        "high": {"type": "number"},
+        "confidence": {"type": "number"},
+        "slow": {"type": "boolean"},
+        "requests_to_limit": {"type": "number", "nullable": true},
+        "requests_early": {"type": "number", "nullable": true},
+        "seconds_to_limit": {"type": "number", "nullable": true},
+        "seconds_early": {"type": "number", "nullable": true},
+        "routes": {"type": "array", "items": {"type": "object"}},
+        "lines": {"type": "array", "items": {"type": "object"}},
+        "kept_by": {"type": "string", "nullable": true},
+        "workers": {"type": "array", "items": {"type": "string"}},
+        "incidents": {"type": "array", "items": {"type": "string"}},
+        "advice": {"type": "string", "nullable": true},
+        "verdict": {"type": "string", "description": "One sentence for a human"}
+      }},
       "Worker": {"type": "object", "properties": {
         "id": {"type": "string", "description": "The place, the same over generations"},
         "pool": {"type": "string"},
@@ -225,7 +265,7 @@ constexpr std::string_view document = R"json({
         "in_flight": {"type": "integer"},
         "slots": {"type": "integer"},
         "memory": {"$ref": "#/components/schemas/Memory"},
-        "leak": {"type": "object", "nullable": true},
+        "leak": {"allOf": [{"$ref": "#/components/schemas/Growth"}], "nullable": true},
         "breaker": {"type": "object", "nullable": true},
         "agent": {"type": "object", "properties": {
           "connected": {"type": "boolean"},

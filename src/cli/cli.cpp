@@ -109,6 +109,8 @@ void add_reading_commands(CLI::App& app, Options& options, int& code) {
     auto* list = command("workers", "Who serves, with how much memory",
                          [&options](Context& context) { return workers(context, options.pool); });
     list->add_option("--pool", options.pool, "of this pool alone");
+    command("leaks", "What grows, which workers it takes down, and when",
+            [](Context& context) { return leaks(context); });
     auto* found =
         command("incidents", "What happened and why; with an ID the whole story", [&options](Context& context) {
             if (options.incident.empty()) return incidents(context, options.most);

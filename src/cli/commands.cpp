@@ -111,6 +111,10 @@ int workers(Context& context, const std::string& pool) {
 
 int reload(Context& context) { return print(context, post(context, "/v1/config/reload"), show_changes); }
 
+int leaks(Context& context) {
+    return print(context, get(context, "/v1/leaks"), [&](Facts list) { return show_leaks(list, context.style); });
+}
+
 int incidents(Context& context, std::size_t most) {
     return print(context, get(context, "/v1/incidents?limit=" + std::to_string(most)),
                  [&](Facts list) { return show_incidents(list, context.style); });

@@ -30,6 +30,7 @@ struct Context {
 int status(Context& context);
 int workers(Context& context, const std::string& pool); // empty: of all pools
 int reload(Context& context);
+int leaks(Context& context);
 int incidents(Context& context, std::size_t most);
 int incident(Context& context, const std::string& id);
 int incident_file(Context& context, const std::string& id, const std::string& name, const std::string& output);

@@ -86,6 +86,21 @@ std::string show_workers(Facts workers, const Style& style) {
     return table.text(style.colours) + (advice.empty() ? "" : "\n" + advice);
 }
 
+std::string show_leaks(Facts leaks, const Style& style) {
+    std::string text;
+    for (auto leak : leaks["leaks"].list()) {
+        const bool sure = leak["confidence"].number().value_or(0) >= 0.8;
+        text += painted(sure ? "! " : "? ", sure ? Colour::red : Colour::yellow, style.colours) +
+                leak["verdict"].text() + "\n";
+        for (auto route : leak["routes"].list())
+            text += "    " + route["route"].text() + "  " + bytes_text(route["bytes_per_request"]) + " a request\n";
+        if (leak["advice"].known()) text += "    advice: " + leak["advice"].text() + "\n";
+        for (auto incident : leak["incidents"].list())
+            text += "    the whole story: plimsoll incidents " + incident.text() + "\n";
+    }
+    return text.empty() ? "nothing leaks\n" : text;
+}
+
 std::string show_incidents(Facts incidents, const Style& style) {
     Table table({"INCIDENT", ">AGO", "WORKER", ">GEN", "TRIGGER", "STATE", "CAPTURE", "VERDICT"});
     for (auto incident : incidents["incidents"].list()) {

@@ -14,6 +14,7 @@ struct Style {
 
 std::string show_status(Facts status, const Style& style);   // /v1/status
 std::string show_workers(Facts workers, const Style& style); // {"workers": [...]}
+std::string show_leaks(Facts leaks, const Style& style);
 std::string show_incidents(Facts incidents, const Style& style);
 std::string show_incident(Facts incident, const Style& style);
 std::string timeline_line(Facts entry, std::optional<WallTime> opened); // "    +41 ms  drained"

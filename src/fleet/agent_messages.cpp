@@ -132,6 +132,7 @@ std::string read_sample(const json::object& object, Sample& sample) {
     keys.take("cgroup_usage", sample.cgroup_usage);
     keys.take("cgroup_limit", sample.cgroup_limit);
     keys.take("allocated_blocks", sample.allocated_blocks);
+    keys.take("malloc_in_use", sample.malloc_in_use);
     keys.take("threads", sample.threads);
     keys.take("fds", sample.fds);
     return keys.problem();

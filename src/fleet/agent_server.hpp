@@ -39,7 +39,7 @@ struct Hello { // as in the protocol's table; unset: null or absent
     bool same_pids = false; // the agent's pid means the same process in our /proc
 };
 struct Sample { // unset: unknown
-    std::optional<Bytes> rss, anon, cgroup_usage, cgroup_limit;
+    std::optional<Bytes> rss, anon, cgroup_usage, cgroup_limit, malloc_in_use;
     std::optional<std::int64_t> allocated_blocks, threads, fds;
     Instant taken{}; // when it arrived
 };

@@ -1,15 +1,11 @@
 #include "fleet/marker.hpp"
 
-#include <cstdio>
-#include <fstream>
-#include <iterator>
-
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/json.hpp>
-#include <fcntl.h>
 #include <unistd.h>
 
+#include "fleet/state_file.hpp"
 #include "log/log.hpp"
 
 namespace plimsoll::fleet {
@@ -20,16 +16,6 @@ namespace {
 
 std::string path_of(const Context& context, const std::string& pool) {
     return context.state_dir + "/recycle-" + pool + ".json";
-}
-
-// Written beside and renamed, so that it is there whole or not at all.
-bool replace_file(const std::string& path, const std::string& text) {
-    const std::string beside = path + ".new";
-    const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return false;
-    const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-    ::close(fd);
-    return written && std::rename(beside.c_str(), path.c_str()) == 0;
 }
 
 } // namespace
@@ -54,7 +40,7 @@ void Marker::write(const LeftOver& what) {
                              {"started_at", what.started_at},
                              {"marked_at", what.marked_at}};
     asio::post(desk_->order, [desk = desk_, text = boost::json::serialize(json)] {
-        if (!replace_file(desk->path, text))
+        if (!replace_state(desk->path, text))
             log::warn("recycle_not_marked", {{"file", desk->path},
                                              {"effect", "after a crash in the middle of this "
                                                         "recycle it could not be finished"}});
@@ -66,9 +52,8 @@ void Marker::erase() {
 }
 
 std::optional<LeftOver> Marker::read(const Context& context, const std::string& pool) {
-    std::ifstream in(path_of(context, pool), std::ios::binary);
-    if (!in) return std::nullopt;
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const std::string text = read_state(path_of(context, pool));
+    if (text.empty()) return std::nullopt;
     boost::system::error_code ec;
     const boost::json::value json = boost::json::parse(text, ec);
     if (ec || !json.is_object()) return std::nullopt; // half a file says nothing: the store closed the incident anyway

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fleet/leak_watch.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/process_tree.hpp"
 #include "fleet/recycler.hpp"
@@ -56,6 +57,7 @@ asio::awaitable<void> Monitor::poll(std::shared_ptr<Pool> pool) {
             if (generation->pid > 0) self.read(*generation, now);
             self.judge(*generation, now);
         }
+        pool->leaks().tick(now);
         pool->recycler().tick(now);
         co_await pause(pool->settings().memory.interval);
     }

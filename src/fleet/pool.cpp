@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/recycler.hpp"
 #include "fleet/wait.hpp"
@@ -19,7 +20,8 @@ constexpr Duration recycle_bound = 1s;
 
 Pool::Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_ptr<net::Pool> net)
     : context_(std::move(context)), settings_(std::move(settings)), net_(std::move(net)),
-      monitor_(std::make_unique<Monitor>(*this)), recycler_(std::make_unique<Recycler>(*this)) {}
+      monitor_(std::make_unique<Monitor>(*this)), leaks_(std::make_unique<LeakWatch>(*this)),
+      recycler_(std::make_unique<Recycler>(*this)) {}
 
 Pool::~Pool() = default;
 
@@ -27,6 +29,7 @@ std::string Pool::start() {
     std::string why_not;
     source_ = make_source(*this, why_not);
     if (!source_) return "pool " + settings_.name + ": " + why_not;
+    leaks_->start();
     recycler_->resume(); // before the first worker comes: an earlier life may have left a recycle half done
     why_not = source_->start();
     if (!why_not.empty()) return "pool " + settings_.name + ": " + why_not;
@@ -57,6 +60,7 @@ asio::awaitable<void> Pool::stop() {
     for (const WorkerPtr& worker : workers_)
         for (const GenerationPtr& generation : {worker->current, worker->next})
             if (generation) accept(*generation, false);
+    leaks_->save(); // the lives that end now taught something
     if (source_) co_await source_->stop();
     // A recycle in flight tells its incident that it was abandoned.
     const auto at_rest = [self] { return !self->recycler_->running(); };
@@ -97,8 +101,11 @@ PoolView Pool::view() const {
     view.serving = serving();
     view.alert = alert();
     view.deaths = deaths_;
-    for (const WorkerPtr& worker : workers_)
+    for (const WorkerPtr& worker : workers_) {
         view.workers.push_back(view_of(*worker, settings_.name, *net_, now, settings_.memory.stale_after));
+        if (worker->face()) view.workers.back().leak = LeakWatch::view_of(*worker->face());
+    }
+    view.leaks = leaks_->report();
     recycler_->describe(view);
     return view;
 }

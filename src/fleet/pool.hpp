@@ -21,6 +21,7 @@ namespace plimsoll::fleet {
 
 class Recycler;
 class Monitor;
+class LeakWatch;
 
 using WorkerPtr = std::shared_ptr<Worker>;
 using GenerationPtr = std::shared_ptr<Generation>;
@@ -40,6 +41,7 @@ public:
     Source& source() { return *source_; }
     Recycler& recycler() { return *recycler_; }
     Monitor& monitor() { return *monitor_; }
+    LeakWatch& leaks() { return *leaks_; }
     std::vector<WorkerPtr>& workers() { return workers_; }
     WorkerPtr find(const std::string& id) const;
     PoolView view() const;
@@ -108,6 +110,7 @@ private:
     std::shared_ptr<net::Pool> net_;
     std::unique_ptr<Source> source_;
     std::unique_ptr<Monitor> monitor_;
+    std::unique_ptr<LeakWatch> leaks_;
     std::unique_ptr<Recycler> recycler_;
     std::vector<WorkerPtr> workers_;
     std::unordered_map<const Agent*, Seat> seats_;

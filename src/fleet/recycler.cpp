@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fleet/leak_watch.hpp"
 #include "fleet/recycle.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
@@ -122,8 +123,7 @@ void Recycler::judge(const WorkerPtr& worker, Instant now) {
         worker->wish.reset();
         worker->not_improved.reset();
         worker->alert.clear();
-        if (generation->state == WorkerState::suspect) pool_.move(*worker, *generation, WorkerState::serving);
-        return;
+        return judge_leak(worker, now);
     }
     if (worker->not_improved && *worker->not_improved <= over->cause) return;
     const std::string numbers = "uses " + to_string(*used) + ", " + over->name + " is " + to_string(over->limit);
@@ -141,6 +141,18 @@ void Recycler::judge(const WorkerPtr& worker, Instant now) {
     if (generation->state == WorkerState::serving) pool_.move(*worker, *generation, WorkerState::suspect);
     worker->wish = over->cause;
     worker->why = numbers;
+}
+
+// Below every limit: is it on its way to one?
+void Recycler::judge_leak(const WorkerPtr& worker, Instant now) {
+    Generation& generation = *worker->current;
+    const bool suspect = LeakWatch::suspects(generation);
+    if (suspect != (generation.state == WorkerState::suspect))
+        pool_.move(*worker, generation, suspect ? WorkerState::suspect : WorkerState::serving);
+    std::string why = pool_.leaks().why_recycle(generation, now);
+    if (why.empty() || !pool_.source().why_not_recycle(*worker).empty()) return;
+    worker->wish = RecycleCause::leak;
+    worker->why = std::move(why);
 }
 
 void Recycler::not_improved(const WorkerPtr& worker, RecycleCause cause, const std::string& numbers) {
@@ -203,6 +215,7 @@ std::shared_ptr<Incident> Recycler::begin(const WorkerPtr& worker, RecycleCause 
     planner_.started(Clock::now(), worker->place);
     running_ = std::make_shared<Recycle>(pool_.shared_from_this(), worker, cause, incident);
     spawn(pool_.context().control, "recycle " + worker->id, running_->run());
+    pool_.leaks().recycled(*worker, incident->id());
     return incident;
 }
 

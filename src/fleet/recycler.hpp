@@ -3,6 +3,7 @@
 //
 //   reading >= hard_limit --wish-.
 //   reading >= soft_limit --wish-+--> planner --> Recycle
+//   forecast of a leak ----wish-'
 //   an operator --now, or refused'
 //
 // A worker whose successor is over the same limit again, though it has hardly served, is not recycled a second time for it:
@@ -45,6 +46,7 @@ public:
 private:
     std::vector<RecyclePlanner::Place> places() const;
     void judge(const WorkerPtr& worker, Instant now);
+    void judge_leak(const WorkerPtr& worker, Instant now);
     void not_improved(const WorkerPtr& worker, RecycleCause cause, const std::string& numbers);
     std::shared_ptr<Incident> begin(const WorkerPtr& worker, RecycleCause cause, const std::string& why);
     void tell_why_it_waits(Instant now);

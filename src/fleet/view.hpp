@@ -24,6 +24,20 @@ struct AgentView {
     bool connected = false;
     std::string server, python, version; // "gunicorn 23.0.0 sync", "3.11.7", "0.1.0"
 };
+// What the detector says of one worker, or of all that leak alike. Unset: it cannot be said.
+struct LeakView {
+    std::string kind; // "leaking", "cache", ... (plimsoll/leak/classify.hpp)
+    double bytes_per_request = 0, low = 0, high = 0, confidence = 0;
+    bool slow = false;
+    std::optional<double> requests_to_limit, requests_early, seconds_to_limit, seconds_early;
+};
+// Of a pool: workers whose memory (or descriptors, threads) grows in the same way.
+struct LeakReport {
+    std::string id, pool, what; // what: memory, descriptors, threads
+    LeakView view;
+    std::vector<std::string> workers, incidents;
+    std::string advice, verdict; // one sentence each, for a human
+};
 struct WorkerView {
     std::string id, pool, address; // "app-1"; the id is the place, the same over generations
     std::optional<int> pid;
@@ -35,6 +49,7 @@ struct WorkerView {
     std::uint64_t requests = 0;
     unsigned in_flight = 0, slots = 0;
     MemoryView memory;
+    std::optional<LeakView> leak; // unset: not enough was seen
     AgentView agent;
 };
 struct PoolView {
@@ -42,6 +57,7 @@ struct PoolView {
     std::size_t queued = 0;
     unsigned serving = 0, min_serving = 0;
     std::vector<WorkerView> workers;
+    std::vector<LeakReport> leaks;
     std::optional<std::string> alert; // why recycling stopped, if it did
     std::string recycling;            // id of the worker being recycled, or empty
     unsigned recycles_last_hour = 0, max_per_hour = 0;

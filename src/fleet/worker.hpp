@@ -22,6 +22,8 @@
 
 namespace plimsoll::fleet {
 
+struct LeakLife; // what the detector knows of one generation: leak_watch.hpp
+
 // What is known of a generation's memory. A part that cannot be had is unset; one that is too old is unknown.
 struct MemoryReading {
     std::optional<Bytes> anon, rss; // the fast reading
@@ -59,6 +61,7 @@ struct Generation {
     bool ending = false; // we are ending it: its end is no death
     std::optional<Exit> exit;
     MemoryReading memory;
+    std::shared_ptr<LeakLife> leak; // null until it serves
 
     bool gone() const { return state == WorkerState::gone || state == WorkerState::failed; }
     bool agent_connected() const { return agent && agent->connected(); }

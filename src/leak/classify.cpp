@@ -76,7 +76,7 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (fades) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
 
     if (past && past->later >= enough * needed)
-        return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : t.sure};
+        return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7};
     if (past && past->peak < bounded * headroom && e.level - e.floor <= beyond_peak * past->peak)
         return {past->then >= the_same * e.trend.slope ? Class::cache : Class::steady, 0.9};
 

@@ -7,11 +7,13 @@ namespace plimsoll::leak {
 
 namespace {
 
+constexpr double first_width = 4;       // requests: who leaks by the mebibyte has not many
 constexpr std::size_t least_blocks = 6; // in the window: fewer draw no line
 constexpr double next_look = 1.0 / 32;  // growth of the age between two looks
 constexpr double persistence = 1.3;
 constexpr double accuse_from = 0.8, acquit_below = 0.4; // of the answers since age / persistence
 constexpr double hurry = 0.43;                          // of the headroom is gone: one answer is enough
+constexpr double doubt = 0.98;                          // of the confidence, with each answer that does not support it
 constexpr double wide = 2.5;                            // Sen's interval for neighbours that resemble each other
 
 // Slopes of the earlier and the later half of the window, at the middle of each: p = 1 + log(q) / log(x2 / x1).
@@ -39,7 +41,10 @@ double load_rise(std::span<const Point> clock) {
 
 } // namespace
 
-Detector::Detector(std::uint64_t life, Thresholds thresholds) : thresholds_(thresholds) { curve_.life = life; }
+Detector::Detector(std::uint64_t life, Thresholds thresholds)
+    : thresholds_(thresholds), used_(first_width), live_(first_width), private_(first_width), clock_(first_width) {
+    curve_.life = life;
+}
 
 void Detector::observe(const Reading& reading) {
     age_ = std::max(age_, reading.requests);
@@ -103,7 +108,9 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     double confidence = finding.confidence;
     if (leaking && kind != Class::leaking) {
         kind = Class::leaking;
-        confidence = verdict_.confidence * 0.9;
+        confidence = verdict_.confidence * doubt;
+    } else if (leaking && was_leaking) {
+        confidence = std::max(confidence, verdict_.confidence * doubt);
     } else if (!leaking && kind == Class::leaking) {
         kind = Class::unknown; // it looks like a leak, and must go on doing so before it is called one
         confidence = 0.5;

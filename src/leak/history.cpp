@@ -39,7 +39,8 @@ std::optional<History::Precedent> History::precedent(double age, double least, s
     Precedent found;
     std::vector<double> then, later;
     for (const AgeCurve& curve : curves_) {
-        if (curve.life == life || curve.end() < std::max(least, comparable * age)) continue;
+        const double comparable_from = curve.ended ? std::max(least, comparable * age) : older_by * age;
+        if (curve.life == life || curve.end() < comparable_from) continue;
         then.push_back(curve.at(age).trend);
         later.push_back(curve.marks.back().trend);
         const auto most_grown = std::ranges::max_element(curve.marks, {}, &AgeCurve::Mark::growth);
@@ -51,6 +52,10 @@ std::optional<History::Precedent> History::precedent(double age, double least, s
     found.then = median(then);
     found.later = median(later);
     return found;
+}
+
+bool History::knows(std::uint64_t life) const {
+    return std::ranges::find(curves_, life, &AgeCurve::life) != curves_.end();
 }
 
 void History::learn(const AgeCurve& curve) {

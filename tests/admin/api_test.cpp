@@ -32,6 +32,33 @@ TEST_F(api, health_is_ok_and_readiness_names_its_reasons) {
     EXPECT_EQ(get("/healthz").status, 200) << "alive is not ready";
 }
 
+fleet::LeakView grows(double seconds_to_limit) {
+    fleet::LeakView leak{.kind = "leaking", .bytes_per_request = 4000, .low = 3900, .high = 4100, .confidence = 0.97};
+    leak.requests_to_limit = 50'000;
+    leak.seconds_to_limit = seconds_to_limit;
+    return leak;
+}
+
+TEST_F(api, a_leak_is_told_of_the_worker_of_the_list_of_leaks_and_in_metrics) {
+    auto& pool = script_.pools.front();
+    pool.workers[0].leak = grows(7800);
+    pool.leaks.push_back({.id = "app-memory", .pool = "app", .what = "memory", .view = grows(7800)});
+    pool.leaks.back().workers = {"app-1"};
+    pool.leaks.back().verdict = "app-1 leaks";
+    start();
+    EXPECT_EQ(text_at(get("/v1/pools/app/workers/app-1").json(), "/leak"),
+              R"({"class":"leaking","bytes_per_request":4E3,"low":3.9E3,"high":4.1E3,"confidence":9.7E-1,"slow":false,)"
+              R"("requests_to_limit":5E4,"requests_early":null,"seconds_to_limit":7.8E3,"seconds_early":null})");
+    const auto leaks = get("/v1/leaks").json();
+    for (const char* field :
+         {"id", "pool", "class", "confidence", "bytes_per_request", "low", "high", "routes", "lines", "kept_by",
+          "requests_to_limit", "seconds_to_limit", "workers", "incidents", "advice", "verdict"})
+        EXPECT_TRUE(leaks.at("leaks").at(0).as_object().contains(field)) << field;
+    const auto page = get("/metrics").body;
+    EXPECT_NE(page.find(R"(plimsoll_worker_leak_class{pool="app",worker="app-1",class="leaking"} 1)"), page.npos);
+    EXPECT_NE(page.find(R"(plimsoll_worker_leak_seconds_to_limit{pool="app",worker="app-1"} 7800)"), page.npos);
+}
+
 TEST_F(api, a_worker_has_every_promised_field_and_unknown_numbers_are_null) {
     start();
     const auto reply = get("/v1/pools/app/workers");

@@ -197,6 +197,7 @@ Life live(const App& app, std::uint64_t seed, leak::History& history) {
     life.requests = n;
     life.last = detector.verdict().kind;
     if (app.leak > 0) life.slope_error = std::abs(detector.verdict().slope - app.leak) / app.leak;
+    detector.end();
     history.learn(detector.curve());
     return life;
 }

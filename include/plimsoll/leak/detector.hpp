@@ -44,6 +44,7 @@ public:
     const Verdict& judge(double limit, double requests_a_second, const History& history);
     const Verdict& verdict() const { return verdict_; }
     const AgeCurve& curve() const { return curve_; } // for the history of those that follow
+    void end() { curve_.ended = true; }
     double age() const { return age_; }
     double floor() const; // the lowest low-water mark
 

@@ -28,6 +28,7 @@ struct AgeCurve {
         friend bool operator==(const Mark&, const Mark&) = default;
     };
     std::uint64_t life = 0;  // which process: a curve that is told again replaces the earlier one
+    bool ended = false;      // the life is over; otherwise its owner still lives
     std::vector<Mark> marks; // at age_of(k)
     friend bool operator==(const AgeCurve&, const AgeCurve&) = default;
 
@@ -47,9 +48,11 @@ public:
         unsigned curves = 0;
         bool older = false; // at least one lived half as long again as this age
     };
-    // Of curves that reached a quarter of this age and `least` requests; nothing where none did. Never of `life` itself.
+    // Of lives that came to a quarter of this age and to `least` requests, and of living ones only where they are older by half:
+    // siblings of one age share their warm-up and the filling of their caches. Never of `life` itself.
     std::optional<Precedent> precedent(double age, double least, std::uint64_t life) const;
     void learn(const AgeCurve& curve);
+    bool knows(std::uint64_t life) const;
     void forget() { curves_.clear(); } // another release: nothing is known of it
     const std::vector<AgeCurve>& curves() const { return curves_; }
 

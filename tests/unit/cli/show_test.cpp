@@ -121,6 +121,17 @@ TEST(Incidents, are_rows_with_their_verdicts) {
     EXPECT_EQ(show_incidents(Facts(&none), plain), "no incidents\n");
 }
 
+TEST(Leaks, are_told_in_a_sentence_with_what_to_do) {
+    auto value = json(R"({"leaks":[{"confidence":0.97,"verdict":"app-1 leaks 3.9 KiB a request","advice":"bound it",
+      "routes":[],"incidents":["i-000042"]},{"confidence":0.6,"verdict":"app-2 leaks 1 KiB a request","advice":null}]})");
+    EXPECT_EQ(show_leaks(Facts(&value), plain), "! app-1 leaks 3.9 KiB a request\n"
+                                                "    advice: bound it\n"
+                                                "    the whole story: plimsoll incidents i-000042\n"
+                                                "? app-2 leaks 1 KiB a request\n");
+    auto none = json(R"({"leaks":[]})");
+    EXPECT_EQ(show_leaks(Facts(&none), plain), "nothing leaks\n");
+}
+
 TEST(Incident, is_told_from_its_verdict_to_its_evidence) {
     auto value =
         json(R"({"id":"i-000042","pool":"app","worker":"app-1","generation":3,"opened_at":"2026-03-01T02:10:53Z",
@@ -209,6 +220,7 @@ TEST(Show, no_shape_of_answer_is_a_crash) {
         Facts facts(&value);
         show_status(facts, plain);
         show_workers(facts, plain);
+        show_leaks(facts, plain);
         show_incidents(facts, plain);
         show_incident(facts, plain);
         show_changes(facts);

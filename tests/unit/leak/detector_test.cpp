@@ -67,6 +67,7 @@ TEST(Detector, a_cache_that_an_earlier_process_filled_is_a_cache_from_the_beginn
     History history;
     Detector earlier(1), later(2);
     live(earlier, history, 60'000, cache_of_60_mib);
+    earlier.end();
     history.learn(earlier.curve());
     for (double n = 100; n < 14'000; n *= 1.1) {
         live(later, history, n, cache_of_60_mib);
@@ -79,6 +80,7 @@ TEST(Detector, a_leak_that_an_earlier_process_had_is_known_again_at_once) {
     History history;
     Detector earlier(1), later(2);
     live(earlier, history, 60'000, leak_of_4k);
+    earlier.end();
     history.learn(earlier.curve());
     const Verdict& verdict = live(later, history, 2000, leak_of_4k);
     EXPECT_EQ(verdict.kind, Class::leaking);
@@ -89,6 +91,7 @@ TEST(Detector, a_new_leak_is_found_though_earlier_processes_had_none) {
     History history;
     Detector earlier(1), later(2);
     live(earlier, history, 60'000, cache_of_60_mib);
+    earlier.end();
     history.learn(earlier.curve());
     EXPECT_EQ(live(later, history, 40'000, leak_of_4k).kind, Class::leaking);
 }

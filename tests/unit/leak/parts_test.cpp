@@ -40,6 +40,7 @@ TEST(BlockMinima, requests_that_come_in_bursts_still_make_two_readings_a_block) 
 AgeCurve curve(std::uint64_t life, double end, float growth, float trend) {
     AgeCurve made;
     made.life = life;
+    made.ended = true;
     made.tell(end, {growth, trend});
     return made;
 }
@@ -59,6 +60,15 @@ TEST(History, a_life_too_short_to_compare_says_nothing) {
     ASSERT_TRUE(history.precedent(1000, 0, 9));
     EXPECT_FALSE(history.precedent(1000, 0, 9)->older);
     EXPECT_TRUE(history.precedent(300, 0, 9)->older);
+}
+
+TEST(History, a_living_sibling_of_the_same_age_is_no_precedent) {
+    AgeCurve sibling = curve(1, 10'000, 1, 1);
+    sibling.ended = false;
+    History history;
+    history.learn(sibling);
+    EXPECT_FALSE(history.precedent(9000, 0, 9));
+    EXPECT_TRUE(history.precedent(5000, 0, 9));
 }
 
 TEST(History, the_median_of_lives_counts_and_the_highest_peak) {

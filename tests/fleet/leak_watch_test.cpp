@@ -1,0 +1,122 @@
+#include "fleet/leak_watch.hpp"
+
+#include <gtest/gtest.h>
+
+#include "fleet/leak_file.hpp"
+#include "fleet/leak_text.hpp"
+#include "tests/fleet/stage.hpp"
+
+namespace plimsoll::fleet {
+namespace {
+
+using namespace std::chrono_literals;
+
+void one_worker(Stage& stage, const std::string& policy) {
+    stage.pool().source.kind = config::SourceKind::command;
+    stage.pool().source.command = Stage::python("app.py", {"--socket", "{socket}", "--agent"});
+    stage.pool().source.workers = 1;
+    stage.pool().memory.limit = 300_MiB;
+    stage.pool().leak.policy = policy;
+}
+
+// Every request leaves a mebibyte behind, until `so`.
+bool leak_until(Stage& stage, const std::function<bool()>& so) {
+    for (int request = 0; request < 260 && !so(); ++request) {
+        stage.ask("/grow/1");
+        stage.until([] { return false; }, 0s); // the monitor has its turn
+        const auto next = Clock::now() + 25ms;
+        stage.until([&] { return Clock::now() >= next; });
+    }
+    return so();
+}
+
+std::optional<store::Incident> leak_incident(Stage& stage) {
+    for (const store::Incident& each : stage.store->list(100))
+        if (each.trigger == "leak" && each.verdict.find(" leaks ") != std::string::npos)
+            return stage.store->get(each.id);
+    return std::nullopt;
+}
+
+TEST(LeakWatch, a_leak_is_told_with_its_numbers_and_the_worker_is_recycled_before_its_limit) {
+    Stage stage;
+    one_worker(stage, "act");
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    ASSERT_TRUE(leak_until(stage, [&] { return leak_incident(stage).has_value(); }));
+    const auto incident = leak_incident(stage);
+    EXPECT_NE(incident->verdict.find("app-1 leaks"), std::string::npos) << incident->verdict;
+    EXPECT_NE(incident->verdict.find("a request"), std::string::npos) << incident->verdict;
+    ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").generation == 2; }));
+    EXPECT_NE(Stage::story(*stage.store->get(incident->id)).find("is recycled: incident"), std::string::npos);
+    ASSERT_TRUE(stage.until([&] { return stage.view().recycles_ok == 1; }));
+    EXPECT_EQ(stage.view().deaths, 0U);
+}
+
+TEST(LeakWatch, who_only_observes_sees_the_class_and_nothing_is_done) {
+    Stage stage;
+    one_worker(stage, "observe");
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    const auto leaking = [&] {
+        const auto leak = stage.worker("app-1").leak;
+        return leak && leak->kind == "leaking";
+    };
+    ASSERT_TRUE(leak_until(stage, leaking));
+    const LeakView leak = *stage.worker("app-1").leak;
+    EXPECT_NEAR(leak.bytes_per_request, 1 << 20, (1 << 20) / 5);
+    EXPECT_TRUE(leak.requests_to_limit);
+    ASSERT_EQ(stage.view().leaks.size(), 1U);
+    EXPECT_EQ(stage.view().leaks[0].workers, std::vector<std::string>{"app-1"});
+    EXPECT_NE(stage.view().leaks[0].advice, "");
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").state == "suspect"; })) << stage.worker("app-1").state;
+    EXPECT_FALSE(leak_incident(stage));
+    EXPECT_EQ(stage.worker("app-1").generation, 1U);
+}
+
+TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {
+    LeakMemory memory;
+    memory.fingerprint = ". gunicorn shop";
+    auto& entry = memory.entries[0];
+    leak::AgeCurve curve;
+    curve.life = 1'764'000'000'000'123ULL;
+    curve.ended = true;
+    curve.tell(5000, {1e8F, 4096.5F});
+    entry.curves = {curve, curve};
+    entry.incident = "i-000007";
+    entry.accused_age = 4321;
+    entry.recycles = 3;
+    const LeakMemory again = leak_memory_of(to_text(memory), memory.fingerprint);
+    ASSERT_EQ(again.entries[0].curves.size(), 2U);
+    EXPECT_EQ(again.entries[0].curves[0], curve);
+    EXPECT_EQ(again.entries[0].incident, "i-000007");
+    EXPECT_EQ(again.entries[0].accused_age, 4321);
+    EXPECT_EQ(again.entries[0].recycles, 3U);
+    EXPECT_TRUE(again.entries[1].curves.empty());
+}
+
+TEST(LeakFile, a_file_that_is_damaged_or_of_another_application_says_nothing) {
+    LeakMemory memory;
+    memory.fingerprint = "one";
+    memory.entries[0].incident = "i-000007";
+    const std::string text = to_text(memory);
+    EXPECT_EQ(leak_memory_of(text, "two").entries[0].incident, "");
+    EXPECT_EQ(leak_memory_of(text.substr(0, text.size() / 2), "one").entries[0].incident, "");
+    EXPECT_EQ(leak_memory_of(R"({"version":1,"application":"one","watched":[7]})", "one").entries[0].incident, "");
+    const char* wild =
+        R"({"version":1,"application":"one","watched":{"memory":{"curves":[{"life":-1,"marks":[[1],"x"]}]}}})";
+    for (const auto& curve : leak_memory_of(wild, "one").entries[0].curves) EXPECT_TRUE(curve.marks.empty());
+}
+
+TEST(LeakText, numbers_are_told_as_one_would_say_them) {
+    EXPECT_EQ(span_text(42.4), "42 s");
+    EXPECT_EQ(span_text(7800), "2 h 10 min");
+    EXPECT_EQ(span_text(3600), "1 h");
+    EXPECT_EQ(span_text(200'000), "2 d 7 h");
+    EXPECT_EQ(span_text(std::numeric_limits<double>::infinity()), "over a year");
+    const LeakView view{.bytes_per_request = 4096, .low = 4000, .high = 4200, .confidence = 0.975};
+    EXPECT_NE(slope_text(view, "memory").find("97 % sure"), std::string::npos) << slope_text(view, "memory");
+    EXPECT_EQ(amount_text(0.02, "descriptors"), "0.02 descriptors");
+}
+
+} // namespace
+} // namespace plimsoll::fleet

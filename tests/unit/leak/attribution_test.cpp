@@ -1,0 +1,125 @@
+#include "plimsoll/leak/attribution.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace plimsoll::leak {
+namespace {
+
+constexpr double mib = 1 << 20;
+
+// Workers that answer 200 requests an interval; memory is noisy by a quarter of a mebibyte, and one interval in twenty jumps.
+struct Traffic {
+    std::size_t routes = 20;
+    unsigned workers = 4, intervals = 240;
+    bool shifted = false;      // each route goes to half of the workers, another half every ten intervals
+    std::vector<double> leaks; // bytes, by route
+    double noise = 0.25 * mib;
+};
+
+std::vector<Interval> draw(const Traffic& traffic, std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    std::normal_distribution<double> normal;
+    std::vector<double> popular(traffic.routes);
+    for (double& each : popular) each = std::exp(normal(random) * 0.7);
+    std::vector<std::uint64_t> homes(traffic.routes); // a bit for each worker
+    std::vector<Interval> all;
+    for (unsigned i = 0; i < traffic.intervals; ++i) {
+        if (i % 10 == 0)
+            for (auto& home : homes) home = 1 + random() % ((1ULL << traffic.workers) - 1);
+        for (unsigned w = 0; w < traffic.workers; ++w) {
+            std::vector<double> mix = popular;
+            for (std::size_t r = 0; r < mix.size(); ++r) {
+                mix[r] *= std::exp(0.15 * normal(random));
+                if (traffic.shifted && (homes[r] >> w & 1) == 0) mix[r] *= 0.05;
+            }
+            std::discrete_distribution<std::size_t> which(mix.begin(), mix.end());
+            Interval interval{
+                .worker = w, .age = 5000.0 + 200 * i, .growth = 0, .counts = std::vector<double>(mix.size())};
+            for (int request = 0; request < 200; ++request) ++interval.counts[which(random)];
+            for (std::size_t r = 0; r < traffic.leaks.size(); ++r)
+                interval.growth += interval.counts[r] * traffic.leaks[r];
+            interval.growth += traffic.noise * normal(random);
+            if (random() % 20 == 0) interval.growth += 4 * mib * normal(random);
+            all.push_back(std::move(interval));
+        }
+    }
+    return all;
+}
+
+// Whose requests left most behind, all together.
+std::size_t top_of(const std::vector<Interval>& intervals, const std::vector<double>& leaks) {
+    std::vector<double> grown(leaks.size());
+    for (const Interval& interval : intervals)
+        for (std::size_t r = 0; r < leaks.size(); ++r) grown[r] += interval.counts[r] * leaks[r];
+    return static_cast<std::size_t>(std::ranges::max_element(grown) - grown.begin());
+}
+
+TEST(Attribution, without_noise_it_is_exact) {
+    Traffic traffic{.leaks = {0, 0, 4096, 0, 1024}, .noise = 0};
+    auto intervals = draw(traffic, 1);
+    for (auto& interval : intervals) interval.growth = interval.counts[2] * 4096 + interval.counts[4] * 1024 + 500;
+    const Attribution found = attribute(intervals, {}, 1);
+    ASSERT_GE(found.shares.size(), 2U);
+    EXPECT_EQ(found.shares[0].labels, std::vector<std::size_t>{2});
+    EXPECT_NEAR(found.shares[0].bytes, 4096, 5);
+    EXPECT_EQ(found.shares[1].labels, std::vector<std::size_t>{4});
+    EXPECT_NEAR(found.shares[1].bytes, 1024, 5);
+}
+
+TEST(Attribution, the_leaking_route_comes_first_and_its_bytes_are_right_when_traffic_differs_between_workers) {
+    unsigned right = 0, held = 0;
+    double error = 0;
+    constexpr unsigned runs = 12;
+    for (unsigned seed = 1; seed <= runs; ++seed) {
+        Traffic traffic{.shifted = true, .leaks = std::vector<double>(20)};
+        traffic.leaks[seed % 20] = 16384;
+        traffic.leaks[(seed + 7) % 20] = 4096;
+        const auto intervals = draw(traffic, seed);
+        const Attribution found = attribute(intervals, {}, seed);
+        ASSERT_FALSE(found.shares.empty());
+        ASSERT_EQ(top_of(intervals, traffic.leaks), seed % 20);
+        right += found.shares[0].labels.front() == seed % 20 ? 1 : 0;
+        error += std::abs(found.shares[0].bytes - 16384) / 16384 / runs;
+        held += found.shares[0].low <= 16384 && found.shares[0].high >= 16384 ? 1 : 0;
+    }
+    EXPECT_GE(right, runs - 1);
+    EXPECT_LT(error, 0.1);
+    EXPECT_GE(held, runs * 3 / 4);
+}
+
+TEST(Attribution, a_few_jumps_of_many_mebibytes_do_not_name_a_route) {
+    Traffic traffic{.shifted = true, .leaks = std::vector<double>(20)};
+    traffic.leaks[3] = 8192;
+    auto intervals = draw(traffic, 4);
+    for (std::size_t i = 0; i < intervals.size(); i += 50) intervals[i].growth += 200 * mib;
+    const Attribution found = attribute(intervals, {.bootstraps = 30}, 4);
+    ASSERT_FALSE(found.shares.empty());
+    EXPECT_EQ(found.shares[0].labels.front(), 3U);
+    EXPECT_NEAR(found.shares[0].bytes, 8192, 8192 * 0.25); // least squares is off by several times that
+}
+
+TEST(Attribution, routes_that_always_come_together_are_a_group) {
+    Traffic traffic{.shifted = true, .leaks = std::vector<double>(20)};
+    traffic.leaks[5] = 8192;
+    auto intervals = draw(traffic, 2);
+    for (auto& interval : intervals) interval.counts[11] = interval.counts[5];
+    const Attribution found = attribute(intervals, {.bootstraps = 0}, 2);
+    ASSERT_FALSE(found.shares.empty());
+    EXPECT_EQ(found.shares[0].labels, (std::vector<std::size_t>{5, 11}));
+}
+
+TEST(Attribution, warm_up_is_left_out_and_too_little_says_nothing) {
+    Traffic traffic{.leaks = std::vector<double>(20, 0.0)};
+    auto intervals = draw(traffic, 3);
+    for (auto& interval : intervals) interval.age = 100;
+    EXPECT_EQ(attribute(intervals, {}, 1).intervals, 0U);
+    EXPECT_TRUE(attribute(intervals, {}, 1).shares.empty());
+}
+
+} // namespace
+} // namespace plimsoll::leak
