@@ -1,7 +1,11 @@
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "config/checks.hpp"
+#include "config/nearest.hpp"
 #include "config/place.hpp"
+#include "config/values.hpp"
 
 namespace plimsoll::config {
 namespace {
@@ -59,6 +63,24 @@ void check_admin(const Admin& admin, Findings& findings) {
                          "token: set [admin] token_file (or token), or listen on 127.0.0.1:PORT or unix:/path");
 }
 
+void check_log(const Log& log, Findings& findings) {
+    std::vector<std::string> known;
+    for (const auto& [name, field] : names(AccessField{})) known.emplace_back(name);
+    std::string all;
+    for (const auto& name : known) all += (all.empty() ? "" : ", ") + name;
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < log.access_fields.size(); ++i) {
+        const auto& name = log.access_fields[i];
+        const auto path = "log.access_fields[" + std::to_string(i) + "]";
+        const auto meant = nearest(name, known);
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            findings.problem(path, "'" + name + "' is no field of the access log: use " + all,
+                             meant.empty() ? meant : '"' + meant + '"');
+        else if (!seen.insert(name).second)
+            findings.problem(path, "'" + name + "' stands in the list twice: once is enough");
+    }
+}
+
 void check_listeners(const Config& config, Findings& findings) {
     std::map<std::string, std::string> taken; // address -> who has it
     if (findings.sound("admin.listen")) taken.emplace(config.admin.listen, "[admin] listen");
@@ -82,6 +104,7 @@ void check_listeners(const Config& config, Findings& findings) {
 void check_program(const Config& config, Findings& findings) {
     check_proxy(config.proxy, findings);
     check_admin(config.admin, findings);
+    check_log(config.log, findings);
     check_listeners(config, findings);
 }
 

@@ -7,7 +7,7 @@
 
 namespace plimsoll::config {
 
-void check_program(const Config& config, Findings& findings); // proxy, admin, listeners
+void check_program(const Config& config, Findings& findings); // proxy, admin, log, listeners
 void check_routes(const Config& config, Findings& findings);
 void check_pools(const Config& config, Findings& findings);
 

@@ -62,12 +62,43 @@ struct Store {
 };
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
 std::string_view to_string(LogLevel level);
+// What a line of the access log may hold, in the order of a request's life.
+enum class AccessField : std::uint8_t {
+    client,
+    method,
+    host,
+    path,
+    protocol,
+    status,
+    request_bytes,
+    response_bytes,
+    seconds, // whole, from the first byte of the request to the last one of the answer; then its parts
+    head_seconds,
+    body_seconds,
+    queue_seconds,
+    connect_seconds,
+    first_byte_seconds,
+    pool,
+    worker,
+    route,
+    attempts,
+    reason,
+    request_id,
+    user_agent,
+    referer,
+};
 struct Log {
     LogLevel level = LogLevel::info;
     std::string format = "text"; // text or json
     std::string file;            // empty: standard error
     bool access = false;
-    double access_sample = 1.0; // share of requests logged
+    double access_sample = 1.0;                // share of requests logged
+    std::vector<std::string> access_fields = { // AccessField by name
+        "client",   "method",        "path",
+        "status",   "request_bytes", "response_bytes",
+        "seconds",  "queue_seconds", "first_byte_seconds",
+        "pool",     "worker",        "route",
+        "attempts", "reason",        "request_id"};
     friend bool operator==(const Log&, const Log&) = default;
 };
 struct Listener {

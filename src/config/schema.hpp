@@ -67,6 +67,7 @@ void describe(Visitor& v, Log& log) {
     v("file", log.file);
     v("access", log.access);
     v("access_sample", log.access_sample);
+    v("access_fields", log.access_fields);
 }
 template <class Visitor>
 void describe(Visitor& v, Listener& listener) {

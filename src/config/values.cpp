@@ -43,6 +43,28 @@ constexpr std::pair<std::string_view, Mode> modes[] = {
 constexpr std::pair<std::string_view, LogLevel> levels[] = {{"trace", LogLevel::trace}, {"debug", LogLevel::debug},
                                                             {"info", LogLevel::info},   {"warn", LogLevel::warn},
                                                             {"error", LogLevel::error}, {"off", LogLevel::off}};
+constexpr std::pair<std::string_view, AccessField> columns[] = {{"client", AccessField::client},
+                                                                {"method", AccessField::method},
+                                                                {"host", AccessField::host},
+                                                                {"path", AccessField::path},
+                                                                {"protocol", AccessField::protocol},
+                                                                {"status", AccessField::status},
+                                                                {"request_bytes", AccessField::request_bytes},
+                                                                {"response_bytes", AccessField::response_bytes},
+                                                                {"seconds", AccessField::seconds},
+                                                                {"head_seconds", AccessField::head_seconds},
+                                                                {"body_seconds", AccessField::body_seconds},
+                                                                {"queue_seconds", AccessField::queue_seconds},
+                                                                {"connect_seconds", AccessField::connect_seconds},
+                                                                {"first_byte_seconds", AccessField::first_byte_seconds},
+                                                                {"pool", AccessField::pool},
+                                                                {"worker", AccessField::worker},
+                                                                {"route", AccessField::route},
+                                                                {"attempts", AccessField::attempts},
+                                                                {"reason", AccessField::reason},
+                                                                {"request_id", AccessField::request_id},
+                                                                {"user_agent", AccessField::user_agent},
+                                                                {"referer", AccessField::referer}};
 constexpr std::pair<std::string_view, SourceKind> kinds[] = {{"static", SourceKind::static_addresses},
                                                              {"command", SourceKind::command},
                                                              {"gunicorn", SourceKind::gunicorn},
@@ -128,6 +150,7 @@ Bytes Level::of(Bytes limit) const {
 
 Names<Mode> names(Mode) { return modes; }
 Names<LogLevel> names(LogLevel) { return levels; }
+Names<AccessField> names(AccessField) { return columns; }
 Names<SourceKind> names(SourceKind) { return kinds; }
 Names<Priority> names(Priority) { return ranks; }
 

@@ -30,6 +30,7 @@ template <class Enum>
 using Names = std::span<const std::pair<std::string_view, Enum>>;
 Names<Mode> names(Mode);
 Names<LogLevel> names(LogLevel);
+Names<AccessField> names(AccessField);
 Names<SourceKind> names(SourceKind);
 Names<Priority> names(Priority);
 template <class Enum>

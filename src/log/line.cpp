@@ -32,19 +32,6 @@ std::string_view colour_of(config::LogLevel level) {
     }
 }
 
-void append_time(std::string& out, WallTime now) {
-    using namespace std::chrono;
-    auto since = floor<milliseconds>(now.time_since_epoch());
-    auto whole = static_cast<std::time_t>(floor<seconds>(since).count());
-    std::tm utc{};
-    gmtime_r(&whole, &utc);
-    char text[40];
-    auto size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    out.append(text, size);
-    std::snprintf(text, sizeof text, ".%03dZ", static_cast<int>((since - floor<seconds>(since)).count()));
-    out += text;
-}
-
 template <class Number>
 void append_number(std::string& out, Number number) {
     char text[32];
@@ -67,10 +54,17 @@ void append_control(std::string& out, std::uint32_t code) {
     }
 }
 
+constexpr bool stands_for_itself(unsigned char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; }
+
 // Between quotes. JSON knows no byte that is not UTF-8: there it becomes U+FFFD; in text its value is shown.
 void append_quoted(std::string& out, std::string_view text, bool json) {
     out += '"';
     while (!text.empty()) {
+        std::size_t plain = 0; // nearly always all of it
+        while (plain < text.size() && stands_for_itself(static_cast<unsigned char>(text[plain]))) ++plain;
+        out.append(text, 0, plain);
+        text.remove_prefix(plain);
+        if (text.empty()) break;
         auto [code, length] = first_character(text);
         if (length == 0) {
             if (json)
@@ -95,13 +89,6 @@ bool is_plain(std::string_view text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
         return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
     });
-}
-
-void append_word(std::string& out, std::string_view text) {
-    if (is_plain(text))
-        out += text;
-    else
-        append_quoted(out, text, false);
 }
 
 void append_value(std::string& out, const Value& value, bool json) {
@@ -169,6 +156,28 @@ void append_json(std::string& out, WallTime now, config::LogLevel level, std::st
 }
 
 } // namespace
+
+void append_time(std::string& out, WallTime now) {
+    using namespace std::chrono;
+    auto since = floor<milliseconds>(now.time_since_epoch());
+    auto whole = static_cast<std::time_t>(floor<seconds>(since).count());
+    std::tm utc{};
+    gmtime_r(&whole, &utc);
+    char text[40];
+    auto size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    out.append(text, size);
+    std::snprintf(text, sizeof text, ".%03dZ", static_cast<int>((since - floor<seconds>(since)).count()));
+    out += text;
+}
+
+void append_json_string(std::string& out, std::string_view text) { append_quoted(out, text, true); }
+
+void append_word(std::string& out, std::string_view text) {
+    if (is_plain(text))
+        out += text;
+    else
+        append_quoted(out, text, false);
+}
 
 void append_line(std::string& out, Format format, WallTime now, config::LogLevel level, std::string_view event,
                  Fields fields) {

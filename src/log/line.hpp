@@ -24,4 +24,9 @@ using WallTime = std::chrono::system_clock::time_point;
 void append_line(std::string& out, Format format, WallTime now, config::LogLevel level, std::string_view event,
                  Fields fields);
 
+// Its parts, for the access log, which knows its keys beforehand.
+void append_time(std::string& out, WallTime now);
+void append_json_string(std::string& out, std::string_view text); // with its quotes
+void append_word(std::string& out, std::string_view text);        // quoted where it is not plain
+
 } // namespace plimsoll::log

@@ -19,7 +19,6 @@ namespace {
 constexpr std::size_t queue_size = 2048;
 
 std::atomic<config::LogLevel> least_level = config::LogLevel::off;
-std::atomic<bool> access_on = false;
 std::atomic<Format> format = Format::text;
 
 // What start() made. Callers share the lock for the time of one enqueue; it is held alone only to swap pointers.
@@ -82,7 +81,6 @@ std::string start(const config::Log& settings) {
     auto problem = target->sink->open(settings.file);
     format = settings.format == "json" ? Format::json : wants_colour(settings) ? Format::coloured_text : Format::text;
     least_level = settings.level;
-    access_on = settings.access;
     std::unique_lock lock(running_lock);
     running = target;
     return problem;
@@ -96,7 +94,6 @@ void stop() {
     }
     if (!last) return;
     least_level = config::LogLevel::off;
-    access_on = false;
     // The thread ends after what waits in its queue; the sink outlives it.
     auto sink = last->sink;
     lost_earlier += last->thread->overrun_counter();
@@ -123,8 +120,10 @@ void write(config::LogLevel level, std::string_view event, Fields fields) {
     if (enabled(level)) enqueue(level, event, fields);
 }
 
-void access(std::string_view event, Fields fields) {
-    if (access_on.load(std::memory_order_relaxed)) enqueue(config::LogLevel::info, event, fields);
+void hand_over(std::string& block, std::uint64_t lines) {
+    const auto to = current();
+    if (!to) return block.clear();
+    if (to->sink->blocks().put(block, lines)) to->logger->log(spdlog::source_loc{}, spdlog::level::info, "");
 }
 
 } // namespace plimsoll::log

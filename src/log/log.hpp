@@ -44,6 +44,9 @@ inline void debug(std::string_view event, Fields fields = {}) { write(config::Lo
 inline void info(std::string_view event, Fields fields = {}) { write(config::LogLevel::info, event, fields); }
 inline void warn(std::string_view event, Fields fields = {}) { write(config::LogLevel::warn, event, fields); }
 inline void error(std::string_view event, Fields fields = {}) { write(config::LogLevel::error, event, fields); }
-void access(std::string_view event, Fields fields); // the access log: own switch, same sink; sampling is the caller's
+
+// The access log: its own switch, the same file. Whoever serves formats its lines itself, many to a block, and hands the block
+// over: it gets an empty one in exchange.
+void hand_over(std::string& block, std::uint64_t lines);
 
 } // namespace plimsoll::log

@@ -32,6 +32,7 @@ bool write_all(int file, std::string_view text) {
 
 Sink::~Sink() {
     write_out();
+    write_blocks();
     if (file_ != 2) ::close(file_);
 }
 
@@ -60,12 +61,22 @@ std::string Sink::reopen() {
 }
 
 void Sink::sink_it_(const spdlog::details::log_msg& message) {
+    if (message.payload.size() == 0) {
+        write_out();
+        return write_blocks();
+    }
     pending_.append(message.payload.data(), message.payload.size());
     ++pending_lines_;
     if (pending_.size() >= block || !more_waits_()) write_out();
 }
 
 void Sink::flush_() { write_out(); }
+
+void Sink::write_blocks() {
+    blocks_.take(taken_);
+    for (const auto& block : taken_)
+        if (!write_all(file_, block.text)) lost_ += block.lines;
+}
 
 void Sink::write_out() {
     if (!pending_.empty() && !write_all(file_, pending_)) lost_ += pending_lines_;

@@ -1,15 +1,19 @@
 // Where the lines go: a file that can be opened again, or standard error. Written by spdlog's one thread.
 //
 // A quiet log is written line by line, so that it can be watched; a busy one in blocks, so that it costs little: a line
-// is held back only while the next one already waits in the queue.
+// is held back only while the next one already waits in the queue. Blocks of the access log are written as they are; a
+// message without text says that some wait.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include <spdlog/sinks/base_sink.h>
+
+#include "log/blocks.hpp"
 
 namespace plimsoll::log {
 
@@ -21,7 +25,9 @@ public:
     // Empty path: standard error. Where the file can't be opened the old one stays, and the reason is returned.
     std::string open(const std::string& path);
     std::string reopen();
-    std::uint64_t lost() const { return lost_; } // lines that could not be written: a full disk, a closed pipe
+    Blocks& blocks() { return blocks_; }
+    // Lines that could not be written: a full disk, a closed pipe, blocks that nobody wrote in time.
+    std::uint64_t lost() const { return lost_ + blocks_.lost(); }
 
 protected:
     void sink_it_(const spdlog::details::log_msg& message) override;
@@ -29,10 +35,13 @@ protected:
 
 private:
     void write_out();
+    void write_blocks();
 
     std::function<bool()> more_waits_;
     std::string path_, pending_;
     std::uint64_t pending_lines_ = 0;
+    Blocks blocks_;
+    std::vector<Blocks::Block> taken_;
     int file_ = 2;
     std::atomic<std::uint64_t> lost_ = 0;
 };

@@ -1,9 +1,25 @@
 // What is left of a request when it is over: counters, and a line in the access log.
-#include "log/log.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
 
 namespace plimsoll::net {
+
+namespace {
+
+constexpr std::string_view blank = " ";
+
+// "GET /path HTTP/1.1": the target stands between the first two spaces of the head.
+void read_request_line(std::string_view head, AccessEntry& entry) {
+    const auto line = head.substr(0, head.find('\r'));
+    const auto first = line.find(blank);
+    if (first == line.npos) return;
+    const auto second = std::min(line.find(blank, first + 1), line.size());
+    entry.method = line.substr(0, first);
+    entry.path = line.substr(first + 1, second - first - 1);
+    entry.protocol = line.substr(std::min(second + 1, line.size()));
+}
+
+} // namespace
 
 void Session::account(Exchange& x) {
     if (x.retrying) reactor_.budget(*x.route->target->pool).give();
@@ -15,39 +31,46 @@ void Session::account(Exchange& x) {
     if (!x.worker_route.empty()) series = &reactor_.labelled(pool, x.worker_route);
     const auto took = reactor_.loop.now - x.began;
     series->slots[reactor_.index()].record(x.status, took, x.upload.received(), x.answer_bytes);
-    if (snapshot_->access_log) log_access(x, took);
+    const auto& format = snapshot_->access;
+    if (format.on() && (format.sample() >= 1 || reactor_.draw() < format.sample())) log_access(x);
 }
 
-void Session::log_access(const Exchange& x, Duration took) const {
-    const auto draw = reactor_.draw();
-    if (draw >= snapshot_->access_sample) return;
-    // "GET /path HTTP/1.1": the target stands between the first two spaces of the head.
-    const std::string_view line = std::string_view(x.head).substr(0, x.head.find('\r'));
-    const auto first = line.find(' ');
-    const auto second = line.find(' ', first + 1);
-    const auto seconds = [](Duration span) { return std::chrono::duration<double>(span).count(); };
-    const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};
-    const std::string_view label = !x.worker_route.empty() ? std::string_view(x.worker_route)
-                                   : x.route               ? std::string_view(x.route->label)
-                                                           : std::string_view{};
-    log::access("request",
-                {{"client", peer_},
-                 {"method", line.substr(0, first)},
-                 {"path", first == line.npos ? std::string_view{} : line.substr(first + 1, second - first - 1)},
-                 {"status", x.status},
-                 {"request_bytes", x.upload.received()},
-                 {"response_bytes", x.answer_bytes},
-                 {"seconds", seconds(took)},
-                 {"queue_seconds", seconds(x.waited)},
-                 {"pool", pool},
-                 {"worker", x.worker_name},
-                 {"route", label},
-                 {"attempts", x.attempts},
-                 {"reason", x.refusal ? x.refusal.reason
-                            : x.gone  ? "client_gone"
-                            : x.abort ? "broken_off"
-                                      : ""},
-                 {"request_id", x.identity.request_id()}});
+void Session::log_access(Exchange& x) {
+    const auto& format = snapshot_->access;
+    AccessEntry entry;
+    read_request_line(x.head, entry);
+    entry.client = peer_;
+    entry.request_id = x.identity.request_id();
+    if ((format.needs_head() || trusted_) && !x.head.empty()) {
+        const auto& head = head_of(x);
+        const http::Forwarding about{
+            .peer = peer_, .trusted = trusted_, .request_id = entry.request_id, .traceparent = {}};
+        entry.client = snapshot_->trusted().client(peer_, head.fields);
+        entry.request_id = http::request_id(head, about);
+        entry.host = head.host;
+        entry.user_agent = head.fields.value("user-agent");
+        entry.referer = head.fields.value("referer");
+    }
+    entry.status = x.status;
+    entry.request_bytes = x.upload.received();
+    entry.response_bytes = x.answer_bytes;
+    entry.head = x.head_took;
+    entry.whole = x.head_took + (reactor_.loop.now - x.began);
+    entry.body = x.body_took;
+    entry.queue = x.waited;
+    entry.connect = x.connect_took;
+    entry.first_byte = x.first_byte_took;
+    if (x.route && x.route->target) entry.pool = x.route->target->name;
+    entry.worker = x.worker_name;
+    entry.route = !x.worker_route.empty() ? std::string_view(x.worker_route)
+                  : x.route               ? std::string_view(x.route->label)
+                                          : std::string_view{};
+    entry.attempts = x.attempts;
+    entry.reason = x.refusal ? std::string_view(x.refusal.reason)
+                   : x.gone  ? "client_gone"
+                   : x.abort ? "broken_off"
+                             : "";
+    reactor_.access_log.add(format, entry);
 }
 
 } // namespace plimsoll::net

@@ -60,7 +60,11 @@ io::Task<> Session::attempt(Exchange& x) {
     Download download(x, client_, reactor_.workspace);
     auto ending = Ending::done;
     const auto state = lease(x);
-    if (state != Lease::ready) ending = co_await connect(x, state);
+    if (state != Lease::ready) {
+        const auto since = reactor_.loop.now;
+        ending = co_await connect(x, state);
+        x.connect_took += reactor_.loop.now - since;
+    }
     if (ending == Ending::done) ending = send_request(x);
     // From here on the end of the client's bytes is no reason to stop.
     if (x.route->target->upstream.finish_abandoned && x.upload.complete()) x.half_closed = true;
@@ -180,6 +184,7 @@ Ending Session::send_request(Exchange& x) {
     }
     x.worker->attach(wakeup_);
     x.sending_failed = false;
+    x.sent_at = reactor_.loop.now;
     std::string_view unsent{out.data(), size};
     io::Io io;
     if (x.loose.empty()) {

@@ -17,6 +17,8 @@ using Kind = http::Framing::Kind;
 namespace {
 
 constexpr std::size_t worth_splicing = 64 << 10;
+// Holds a head and most bodies. Of a large body the rest can then go from socket to socket without ever being copied.
+constexpr std::size_t first_read = 16 << 10;
 constexpr std::size_t worth_waiting = 256 << 10; // fewer wakeups, a third less CPU on 1 MB
 constexpr std::size_t worth_joining = 4 << 10;   // up to here a copy is cheaper than a second iovec
 constexpr http::Limits limits_of_answer{60 << 10, http::max_fields_ever, 0};
@@ -44,7 +46,8 @@ void Download::receive_copying() {
     char* scratch = client_.loop().scratch();
     const auto before = held_.size();
     if (before) std::memcpy(scratch, held_.data(), before);
-    const auto io = exchange_.worker->read(scratch + before, io::Loop::scratch_size - before);
+    const auto room = state_ == State::head && before < first_read ? first_read : io::Loop::scratch_size;
+    const auto io = exchange_.worker->read(scratch + before, room - before);
     if (io.kind == io::Io::blocked) return;
     if (io.kind != io::Io::done) return worker_closed(io.kind == io::Io::failed);
     something_came_ = true;
@@ -108,6 +111,7 @@ void Download::begin(const http::ResponseHead& head) {
     buffered_ = !(exchange_.route->rule.stream || head.unbuffered || head.event_stream || tunnel());
     exchange_.outbox.limit({exchange_.snapshot.body_memory, buffered_ ? exchange_.snapshot.response_file : 0});
     exchange_.status = head.status;
+    exchange_.first_byte_took = client_.loop().now - exchange_.sent_at;
     exchange_.worker_route = head.route;
     exchange_.answer_framing = http::client_framing(framing_, exchange_.minor);
     // A request that is still on its way cannot be told from the next one once the answer is complete.

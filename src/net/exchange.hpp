@@ -17,6 +17,7 @@
 #include "net/routing.hpp"
 #include "net/upload.hpp"
 #include "net/upstream.hpp"
+#include "net/workspace.hpp"
 
 namespace plimsoll::net {
 
@@ -34,14 +35,19 @@ enum class Ending : std::uint8_t {
     no_room,   // the proxy's own: descriptors, buffer memory or disk
 };
 
-struct Exchange {
-    Exchange(io::Loop& loop, const Snapshot& settings, http::Identity id)
-        : snapshot(settings), upload(loop), outbox(loop), identity(id) {}
+struct Exchange : Texts {
+    Exchange(io::Loop& loop, Workspace& workspace, const Snapshot& settings, http::Identity id)
+        : Texts(workspace.texts.take()), spare_texts(workspace.texts), snapshot(settings), upload(loop), outbox(loop),
+          identity(id) {}
+    ~Exchange() { spare_texts.give(std::move(*this)); }
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+
+    SpareTexts& spare_texts;
 
     const Snapshot& snapshot; // held by the session for as long as this lasts
 
     // The request.
-    std::string head;            // its bytes, copied: what a retry or a wait needs
     std::uint64_t parsed_at = 0; // scratch age at which the workspace's head was this one's
     http::Method method = http::Method::get;
     http::Framing framing;
@@ -61,8 +67,7 @@ struct Exchange {
     // The worker.
     Permit permit;
     Upstreams::Connection worker;
-    std::optional<WorkerKey> avoid;        // the one that failed us last
-    std::string worker_name, worker_route; // for the log; the label that the application gave
+    std::optional<WorkerKey> avoid; // the one that failed us last
     unsigned attempts = 0;
     bool reused = false;                    // this attempt's connection had rested
     unsigned unanswered = 0;                // attempts that a worker ended without a word, on a fresh connection
@@ -85,7 +90,10 @@ struct Exchange {
     std::uint64_t flushed = 0;      // bytes that went to the client
     std::int64_t taken = 0;         // of those, what it had acknowledged when it was looked at last
     http::Identity identity;
-    Duration waited{}; // in the pool's queue
+
+    // Where the time went, for the access log; `began` is when the head was complete.
+    Instant sent_at{};
+    Duration head_took{}, body_took{}, waited{}, connect_took{}, first_byte_took{}; // waited: in the pool's queue
 
     // How it goes on. Nothing of it: with the next step.
     http::Refusal refusal;      // to be answered

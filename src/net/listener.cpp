@@ -1,6 +1,7 @@
 #include "net/listener.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -46,6 +47,17 @@ std::string why(int error, const Address& address, const std::string& text) {
     case ENOTDIR: return text + ": the directory of the socket does not exist: make it first";
     default: return text + ": cannot listen: " + std::strerror(error);
     }
+}
+
+// inet_ntop() goes through printf, which a client that comes for one request would feel.
+std::string dotted(const std::uint8_t* bytes) {
+    char text[16];
+    char* at = text;
+    for (int i = 0; i < 4; ++i) {
+        if (i > 0) *at++ = '.';
+        at = std::to_chars(at, text + sizeof text, bytes[i]).ptr;
+    }
+    return {text, at};
 }
 
 // A socket file that nobody listens on is left over from a crash and may go. One that answers may not.
@@ -202,16 +214,13 @@ void Listener::refuse(int fd, std::string_view answer) {
 }
 
 std::string Listener::peer_name(const sockaddr_storage& peer) const {
-    char text[INET6_ADDRSTRLEN] = "";
     if (peer.ss_family == AF_INET)
-        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(peer).sin_addr, text, sizeof text);
-    else if (peer.ss_family == AF_INET6) {
-        const auto& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(&address))
-            ::inet_ntop(AF_INET, &address.s6_addr[12], text, sizeof text);
-        else
-            ::inet_ntop(AF_INET6, &address, text, sizeof text);
-    }
+        return dotted(reinterpret_cast<const std::uint8_t*>(&reinterpret_cast<const sockaddr_in&>(peer).sin_addr));
+    if (peer.ss_family != AF_INET6) return {};
+    const auto& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&address)) return dotted(&address.s6_addr[12]);
+    char text[INET6_ADDRSTRLEN] = "";
+    ::inet_ntop(AF_INET6, &address, text, sizeof text);
     return text;
 }
 

@@ -27,13 +27,13 @@ Gate::Settings gate_settings(const config::Pool& pool) {
 } // namespace
 
 Permit::Permit(Permit&& other) noexcept
-    : pool_(std::exchange(other.pool_, nullptr)), endpoint_(std::exchange(other.endpoint_, nullptr)) {}
+    : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
         finish(Outcome::abandoned);
         pool_ = std::exchange(other.pool_, nullptr);
-        endpoint_ = std::exchange(other.endpoint_, nullptr);
+        place_ = std::exchange(other.place_, nullptr);
     }
     return *this;
 }
@@ -42,22 +42,20 @@ Permit::~Permit() { finish(Outcome::abandoned); }
 
 void Permit::finish(Outcome outcome) {
     if (!pool_) return;
-    const WorkerKey worker = endpoint_->key;
-    endpoint_ = nullptr;
-    std::exchange(pool_, nullptr)->depart(worker, outcome);
+    auto& place = *std::exchange(place_, nullptr);
+    std::exchange(pool_, nullptr)->depart(place, outcome);
 }
 
 void Permit::broken_off() {
     if (!pool_) return;
     const Instant now = Clock::now();
     const std::lock_guard lock(pool_->mutex_);
-    pool_->gate_.broke_off(now, endpoint_->key);
-    Pool::Place& place = *pool_->places_.at(endpoint_->key);
-    if (now - place.broken_since > Pool::recent) {
-        place.broken_since = now;
-        place.broken_off = 0;
+    pool_->gate_.broke_off(now, place_->endpoint.key);
+    if (now - place_->broken_since > Pool::recent) {
+        place_->broken_since = now;
+        place_->broken_off = 0;
     }
-    ++place.broken_off;
+    ++place_->broken_off;
 }
 
 Pool::Pool(std::string name, const config::Pool& settings) : name_(std::move(name)), gate_(gate_settings(settings)) {
@@ -81,13 +79,11 @@ Permit Pool::hold(WorkerKey worker) {
     Place& place = *places_.at(worker);
     ++place.held;
     ++place.requests;
-    return Permit(this, &place.endpoint);
+    return Permit(this, &place);
 }
 
-void Pool::let_go(WorkerKey worker) {
-    const auto found = places_.find(worker);
-    if (found == places_.end()) return;
-    if (--found->second->held == 0 && found->second->removed) places_.erase(found);
+void Pool::let_go(Place& place) {
+    if (--place.held == 0 && place.removed) places_.erase(place.endpoint.key);
 }
 
 Pool::Wakes Pool::take(const Gate::Events& events) {
@@ -134,15 +130,15 @@ bool Pool::leave(Ticket ticket) {
     return waiters_.erase(ticket) != 0;
 }
 
-void Pool::depart(WorkerKey worker, Outcome outcome) {
+void Pool::depart(Place& place, Outcome outcome) {
     Gate::Events events;
     Wakes wakes;
     const Instant now = Clock::now();
     {
         const std::lock_guard lock(mutex_);
-        gate_.depart(now, worker, outcome, events);
+        gate_.depart(now, place.endpoint.key, outcome, events);
         wakes = take(events);
-        let_go(worker);
+        let_go(place);
     }
     tell(std::move(wakes));
 }

@@ -31,23 +31,33 @@ struct Endpoint {
 
 class Pool;
 
+// An endpoint and how many permits hold it.
+struct Place {
+    Endpoint endpoint;
+    std::uint64_t requests = 0;
+    unsigned held = 0;
+    bool removed = false;
+    unsigned broken_off = 0; // in the second that began at broken_since
+    Instant broken_since{};
+};
+
 // A hold on a slot. Move-only; destroyed unfinished it counts as abandoned, so a slot cannot leak.
 class Permit {
 public:
     Permit() = default;
-    Permit(Pool* pool, const Endpoint* endpoint) : pool_(pool), endpoint_(endpoint) {}
+    Permit(Pool* pool, Place* place) : pool_(pool), place_(place) {}
     Permit(Permit&& other) noexcept;
     Permit& operator=(Permit&& other) noexcept;
     ~Permit();
     explicit operator bool() const { return pool_ != nullptr; }
-    const Endpoint& endpoint() const { return *endpoint_; }
+    const Endpoint& endpoint() const { return place_->endpoint; }
     void finish(Outcome outcome); // gives the slot back; afterwards empty
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
 
 private:
     Pool* pool_ = nullptr;
-    const Endpoint* endpoint_ = nullptr;
+    Place* place_ = nullptr;
 };
 
 struct Waiter {
@@ -92,23 +102,15 @@ public:
 private:
     friend class Permit;
     static constexpr Duration recent = std::chrono::seconds{1};
-    struct Place { // an endpoint and how many permits hold it
-        Endpoint endpoint;
-        std::uint64_t requests = 0;
-        unsigned held = 0;
-        bool removed = false;
-        unsigned broken_off = 0; // in the second that began at broken_since
-        Instant broken_since{};
-    };
     struct Woken { // whom a call woke: told after the lock was given back
         Waiter* waiter;
         Permit permit;
         Reason reason;
     };
     using Wakes = std::vector<Woken>;
-    void depart(WorkerKey worker, Outcome outcome);
+    void depart(Place& place, Outcome outcome);
     Permit hold(WorkerKey worker);          // with the lock held
-    void let_go(WorkerKey worker);          // with the lock held
+    void let_go(Place& place);              // with the lock held
     Wakes take(const Gate::Events& events); // with the lock held
     static void tell(Wakes wakes);          // without
 

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "net/access_log.hpp"
 #include "net/clients.hpp"
 #include "net/io/loop.hpp"
 #include "net/routing.hpp"
@@ -87,6 +88,7 @@ public:
     Workspace workspace;
     ReactorCounters& counters;
     Upstreams upstreams{loop, counters};
+    AccessLog access_log{loop};
     Names& names() { return *names_; }
 
 private:

@@ -37,9 +37,8 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
       buffer_memory(static_cast<std::size_t>(config.proxy.buffer_memory.count)),
       buffer_files(static_cast<std::size_t>(config.proxy.buffer_files.count)),
       body_memory(static_cast<std::size_t>(config.proxy.body_memory.count)),
-      response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access_log(config.log.access),
-      access_sample(config.log.access_sample), via(config.proxy.via),
-      via_to_clients(config.proxy.via_to_clients ? std::string_view(via) : std::string_view()),
+      response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access(config.log),
+      via(config.proxy.via), via_to_clients(config.proxy.via_to_clients ? std::string_view(via) : std::string_view()),
       server(server_field(config.proxy.server)), index_(rules_of(config)), unrouted_(&registry.series("", "")),
       registry_(registry) {
     std::map<std::string_view, std::shared_ptr<const Closed>> closed;

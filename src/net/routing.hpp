@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/access_log.hpp"
 #include "net/http/forwarded.hpp"
 #include "net/http/head_writer.hpp"
 #include "net/limits.hpp"
@@ -48,8 +49,7 @@ public:
     const unsigned max_connections, max_connections_per_client;
     const std::size_t buffer_memory, buffer_files, body_memory;
     const std::uint64_t response_file;
-    const bool access_log;
-    const double access_sample;
+    const AccessFormat access;
     const std::string via;                 // our name in Via; empty: we are not in it
     const std::string_view via_to_clients; // likewise
     const http::ServerField server;

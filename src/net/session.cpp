@@ -101,7 +101,7 @@ io::Task<> Session::serve() {
 }
 
 io::Task<bool> Session::serve_one() {
-    Exchange x(reactor_.loop, *snapshot_, new_identity(reactor_));
+    Exchange x(reactor_.loop, reactor_.workspace, *snapshot_, new_identity(reactor_));
     co_await read_head(x);
     if (x.open()) find_route(x);
     if (x.open() && !x.upload.complete() && !x.upload.streamed()) co_await read_body(x);
@@ -127,6 +127,7 @@ io::Task<bool> Session::serve_one() {
 
 io::Task<> Session::read_head(Exchange& x) {
     std::size_t seen = 0;
+    const auto first_byte = reactor_.loop.now; // serve() waits for it; of a new client it is when it was accepted
     auto held = std::exchange(held_, {});
     bool parse_held = !held.empty(); // bytes that came with the request before
     while (true) {
@@ -159,6 +160,7 @@ io::Task<> Session::read_head(Exchange& x) {
     }
     client_.no_deadline();
     x.began = reactor_.loop.now;
+    x.head_took = x.began - first_byte;
 }
 
 // True: there is a head, or a refusal.
@@ -290,6 +292,7 @@ io::Task<> Session::read_body(Exchange& x) {
         check_body(x);
     }
     client_.no_deadline();
+    x.body_took = reactor_.loop.now - x.began;
 }
 
 void Session::settle(Exchange& x) {

@@ -101,7 +101,7 @@ private:
     void use_newest_snapshot();
     void break_off(const Exchange& x); // so that the client sees an error, not an end
     io::Task<> linger();
-    void log_access(const Exchange& x, Duration took) const;
+    void log_access(Exchange& x);
 
     Reactor& reactor_;
     io::Wakeup wakeup_;

@@ -3,17 +3,49 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "net/http/head.hpp"
 #include "net/http/head_writer.hpp"
 
 namespace plimsoll::net {
 
+// What an exchange writes down in words. It goes from one exchange to the next, so that a request allocates nothing.
+struct Texts {
+    std::string head;         // the request's bytes, copied: what a retry or a wait needs
+    std::string worker_name;  // for the log
+    std::string worker_route; // the label that the application gave
+};
+
+class SpareTexts {
+public:
+    Texts take() {
+        if (spares_.empty()) return {};
+        auto texts = std::move(spares_.back());
+        spares_.pop_back();
+        return texts;
+    }
+    void give(Texts&& texts) {
+        if (spares_.size() == most || texts.head.capacity() > largest) return;
+        texts.head.clear();
+        texts.worker_name.clear();
+        texts.worker_route.clear();
+        spares_.push_back(std::move(texts));
+    }
+
+private:
+    static constexpr std::size_t most = 256, largest = 4 << 10;
+    std::vector<Texts> spares_;
+};
+
 struct Workspace {
     http::RequestHead request;
     http::ResponseHead response;
     http::FieldTable trailers;
+    SpareTexts texts;
     std::array<char, 80 << 10> out; // heads as they are sent, and small bodies after them
     http::DateText date{};
 

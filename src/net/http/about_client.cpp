@@ -1,5 +1,6 @@
 // What a worker is told about the client, from the fields of a trusted peer or from what we saw ourselves.
 #include <algorithm>
+#include <array>
 
 #include "net/http/byte_writer.hpp"
 #include "net/http/chars.hpp"
@@ -10,6 +11,16 @@ namespace plimsoll::http {
 namespace {
 
 constexpr std::size_t max_request_id = 128;
+
+constexpr std::array<char, 512> hex_pairs = [] { // "000102...feff"
+    std::array<char, 512> pairs{};
+    constexpr std::string_view hex = "0123456789abcdef";
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+        pairs[2 * byte] = hex[byte >> 4];
+        pairs[2 * byte + 1] = hex[byte & 15];
+    }
+    return pairs;
+}();
 
 // The value of a trusted peer's field; empty where the peer is not trusted or told nothing.
 std::string_view believed(const RequestHead& head, const Forwarding& about, FieldName id) {
@@ -128,10 +139,10 @@ bool reaches_worker(const RequestHead& head, const Field& field, bool trusted) {
 }
 
 Identity::Identity(std::array<std::uint64_t, 3> random, bool sampled) {
-    constexpr std::string_view hex = "0123456789abcdef";
     char* at = text_.data();
-    const auto digits = [&at, hex](std::uint64_t number) {
-        for (unsigned shift = 64; shift > 0; shift -= 4) *at++ = hex[number >> (shift - 4) & 15];
+    const auto digits = [&at](std::uint64_t number) {
+        for (unsigned shift = 64; shift > 0; shift -= 8)
+            at = std::copy_n(hex_pairs.data() + 2 * (number >> (shift - 8) & 255), 2, at);
     };
     at = std::copy_n("00-", 3, at);
     digits(random[0]);

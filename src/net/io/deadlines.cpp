@@ -16,8 +16,9 @@ DeadlineList& Deadlines::list_for(Duration span) {
 }
 
 void Deadlines::arm(Source& source, Duration span, Instant now) {
+    auto* const same = source.list_ && source.list_->span == span ? source.list_ : nullptr;
     disarm(source);
-    auto& list = list_for(span);
+    auto& list = same ? *same : list_for(span);
     source.list_ = &list;
     source.at_ = now + span;
     source.before_ = list.last;

@@ -1,225 +1,233 @@
-"""Runs the load generator against each proxy, interleaved in random order, and prints the table.
+"""What the data path costs, next to others doing the same work. Prints tables; never fails by a figure.
 
-A single run is worthless on a shared machine: the column is the lower quartile of CPU time a request over all rounds, and only
-ratios within one run mean anything. The proxy is pinned to core 0, clients and origin to core 1."""
+A single run is worthless on a shared machine: each figure is the lower quartile over short rounds in random order, and only ratios
+within one run mean anything. The proxy is pinned to core 0, clients and origin to core 1."""
 
 import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-SHAPES = {  # name: connections, what it is
-    "s": (64, "128 B keepalive"),
-    "unix": (64, "128 B, unix upstream"),
-    "m": (64, "10 KB"),
-    "ch": (64, "10 KB chunked"),
-    "l": (16, "1 MB"),
-    "post": (32, "POST 64 KB"),
-    "k": (64, "new connection"),
+from peers import PEERS, is_there, place_on, start
+
+WORKS = {  # name: connections, shape of the load, what it is
+    "s": (64, "s", "128 B keepalive"),
+    "unix": (64, "s", "128 B, unix upstream"),
+    "m": (64, "m", "10 KB"),
+    "ch": (64, "ch", "10 KB chunked"),
+    "l": (16, "l", "1 MB"),
+    "post": (32, "post", "POST 64 KB"),
+    "k": (64, "k", "new connection"),
+    "log": (64, "s", "128 B, access log on"),
 }
-PORTS = {"relay": 18080, "nginx": 18081, "haproxy": 18082, "plimsoll": 18083}
 ORIGIN = 18090
-
-NGINX = """
-user root; worker_processes 1; daemon off; pid {dir}/nginx.pid; error_log {dir}/nginx.log; worker_rlimit_nofile 16384;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; keepalive_requests 1000000000;
-  fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-  upstream origin {{ server {origin}; keepalive 256; keepalive_requests 1000000000; }}
-  server {{
-    listen 127.0.0.1:{port} deferred backlog=1024; client_max_body_size 10m; client_body_buffer_size 128k;
-    location / {{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_max_temp_file_size 0; }}
-  }}
-}}
-"""
-
-HAPROXY = """
-global
-  nbthread 1
-  maxconn 4000
-defaults
-  mode http
-  timeout client 60s
-  timeout server 60s
-  timeout connect 5s
-  option splice-response
-frontend f
-  bind 127.0.0.1:{port} defer-accept
-  default_backend b
-backend b
-  http-reuse always
-  server o {origin}
-"""
-
-PLIMSOLL = """
-[proxy]
-threads = 1
-control = ["{dir}/control.sock"]
-[admin]
-listen = "unix:{dir}/admin.sock"
-[store]
-path = "{dir}/store"
-[log]
-level = "warn"
-access = false
-[[listener]]
-address = "127.0.0.1:{port}"
-[[route]]
-path = "/api"
-pool = "app"
-[[route]]
-path = "/"
-pool = "app"
-[[pool]]
-name = "app"
-[pool.source]
-kind = "static"
-addresses = ["{origin}"]
-slots = 512
-"""
+FIRST_PORT = 18100
 
 
-def pinned(core, command, **keywords):
-    def place():
-        os.setsid()
-        os.sched_setaffinity(0, {core})
-        try:  # autogroups make `nice` void across sessions: ask for the group's own
-            with open("/proc/self/autogroup", "w") as file:
-                file.write("-19")
-        except OSError:
-            pass
-
-    return subprocess.Popen(command, preexec_fn=place, **keywords)
+def memory_of(pid):
+    """Resident bytes, and open descriptors."""
+    with open(f"/proc/{pid}/statm") as file:
+        pages = int(file.read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def children(pid):
-    out = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid="], capture_output=True, text=True).stdout
-    return [int(line) for line in out.split()]
+def lower_quartile(values):
+    values = sorted(values)
+    return values[len(values) // 4] if values else None
 
 
 class Bench:
     def __init__(self, options):
         self.options = options
         self.dir = tempfile.mkdtemp(prefix="plimsoll-bench-")
-        self.started = []
+        self.running = {}  # (peer, work kind): process, port
 
-    def start(self, peer, unix):
-        origin = f"{self.dir}/origin.sock" if unix else f"127.0.0.1:{ORIGIN}"
-        if unix and peer != "haproxy":
-            origin = "unix:" + origin
-        where = os.path.join(self.dir, peer + ("-unix" if unix else ""))
-        os.makedirs(where, exist_ok=True)
-        port = PORTS[peer] + (10 if unix else 0)
-        text = {"nginx": NGINX, "haproxy": HAPROXY, "plimsoll": PLIMSOLL}.get(peer, "").format(dir=where, port=port, origin=origin)
-        file = os.path.join(where, "conf")
-        with open(file, "w") as out:
-            out.write(text)
-        command = {
-            "relay": [os.path.join(self.options.tools, "relay"), str(port), str(ORIGIN)],
-            "nginx": ["nginx", "-c", file, "-p", where],
-            "haproxy": ["haproxy", "-f", file, "-db"],
-            "plimsoll": [self.options.binary, "serve", "-c", file],
-        }[peer]
-        with open(os.path.join(where, "out"), "w") as out:
-            process = pinned(0, command, stdout=out, stderr=out)
-        self.started.append(process)
-        return process, port
+    def peers(self, work):
+        wanted = ["relay", "plimsoll"] + [name for name in PEERS if name.split("-")[0] in self.options.peers]
+        if work == "log":
+            wanted = [name for name in PEERS if "-logging" in name and name.split("-")[0] in {"plimsoll", *self.options.peers}]
+        return [name for name in wanted if (PEERS[name].only is None or work in PEERS[name].only) and is_there(name, self.options)]
 
-    def measure(self, peer, shape, processes):
-        unix = shape == "unix"
-        process, port = processes[(peer, unix)]
-        pids = [process.pid] + children(process.pid)
-        connections = SHAPES[shape][0]
-        origin = f"{self.dir}/origin.sock" if unix else str(ORIGIN)
-        load = pinned(
-            1,
-            [os.path.join(self.options.tools, "load"), "--proxy", str(port), "--origin", origin, "--shape", "s" if unix else shape,
-             "--connections", str(connections), "--seconds", str(self.options.seconds), "--pids", ",".join(map(str, pids))],
-            stdout=subprocess.PIPE, text=True)
-        out, _ = load.communicate(timeout=60)
-        return json.loads(out) if load.returncode == 0 else None
+    def proxy(self, name, unix=False, threads=1, core=0):
+        key = (name, unix, threads)
+        if key not in self.running:
+            port = FIRST_PORT + len(self.running)
+            origin = os.path.join(self.dir, "origin.sock") if unix else ORIGIN
+            self.running[key] = start(name, self.options, self.dir, port, origin, threads, core), port
+            time.sleep(1)
+        return self.running[key]
 
-    def run(self):
-        shapes = self.options.shapes.split(",")
-        peers = ["relay", "plimsoll"] + [peer for peer in self.options.peers.split(",") if peer]
-        missing = [peer for peer in peers if peer in ("nginx", "haproxy") and not shutil.which(peer)]
-        for peer in missing:
-            print(f"{peer} is not installed: left out", file=sys.stderr)
-        peers = [peer for peer in peers if peer not in missing]
-        processes = {}
-        for unix in (False, True):
-            if any((shape == "unix") == unix for shape in shapes):
-                for peer in peers:
-                    if not (unix and peer == "relay"):
-                        processes[(peer, unix)] = self.start(peer, unix)
-        time.sleep(1)
+    def retire(self, name, unix=False, threads=1):
+        self.end(self.running.pop((name, unix, threads))[0])
+
+    def load(self, process, port, unix=False, core=1, **options):
+        out = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True).stdout
+        pids = [str(process.pid)] + out.split()
+        command = [os.path.join(self.options.tools, "load"), "--proxy", str(port), "--pids", ",".join(pids),
+                   "--origin", os.path.join(self.dir, "origin.sock") if unix else str(ORIGIN)]
+        for key, value in options.items():
+            command += ["--" + key, str(value)]
+        return subprocess.Popen(command, preexec_fn=place_on(core), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def measure(self, name, work, seconds=None, **more):
+        connections, shape, _ = WORKS[work]
+        process, port = self.proxy(name, work == "unix")
+        load = self.load(process, port, work == "unix", shape=shape, connections=connections, seconds=seconds or self.options.seconds, **more)
+        out, _ = load.communicate(timeout=120)
+        figure = json.loads(out) if load.returncode == 0 else None
+        if not figure or figure["errors"] or figure["not_200"] or not figure["responses"]:
+            print(f"{name}, {WORKS[work][2]}: left out a round: {figure}", file=sys.stderr)
+            return None
+        return figure
+
+    def rounds(self, works, **more):
+        """(peer, work): figures, interleaved in random order."""
         figures = {}
+        todo = [(name, work) for work in works for name in self.peers(work)]
+        for name, work in todo:
+            self.proxy(name, work == "unix")
         for _ in range(self.options.rounds):
-            work = [(peer, shape) for shape in shapes for peer in peers if not (shape in ("unix", "k") and peer == "relay")]  # it knows TCP only, and cannot reuse connections
-            random.shuffle(work)
-            for peer, shape in work:
-                figure = self.measure(peer, shape, processes)
-                if figure is None or figure["errors"] or figure["not_200"] or not figure["responses"]:
-                    print(f"{peer} {shape}: {figure}", file=sys.stderr)
-                    continue
-                figures.setdefault((peer, shape), []).append(figure)
-        self.table(figures, peers, shapes)
+            random.shuffle(todo)
+            for name, work in todo:
+                figure = self.measure(name, work, **more)
+                if figure:
+                    figures.setdefault((name, work), []).append(figure)
+        return figures
 
-    def table(self, figures, peers, shapes):
-        def quartile(peer, shape):
-            values = sorted(figure["cpu_us"] for figure in figures.get((peer, shape), []))
-            return values[len(values) // 4] if values else None
-
-        def ratio(a, b):
-            return f"{a / b:>8.2f}" if a and b else f"{'-':>8}"
-
-        print(f"{'work':24}" + "".join(f"{peer:>10}" for peer in peers) +
-              "".join(f"{peer + '/ours':>15}" for peer in peers if peer not in ("relay", "plimsoll")) + f"{'ours/relay':>12}")
-        for shape in shapes:
-            cells = {peer: quartile(peer, shape) for peer in peers}
-            line = f"{SHAPES[shape][1]:24}"
-            line += "".join(f"{cells[peer]:>10.2f}" if cells[peer] else f"{'-':>10}" for peer in peers)
-            line += "".join(f"{ratio(cells[peer], cells['plimsoll']):>15}" for peer in peers if peer not in ("relay", "plimsoll"))
-            print(line + f"{ratio(cells['plimsoll'], cells['relay']):>12}")
+    # CPU time a request, saturated.
+    def ratios(self):
+        figures = self.rounds(self.options.works)
         print(f"CPU microseconds a request, lower quartile of {self.options.rounds} rounds of {self.options.seconds} s; "
               f"congestion control {open('/proc/sys/net/ipv4/tcp_congestion_control').read().strip()}")
+        for work in self.options.works:
+            cost = {name: lower_quartile([figure["cpu_us"] for figure in figures.get((name, work), [])]) for name in self.peers(work)}
+            ours = cost.get("plimsoll") or cost.get("plimsoll-logging")
+            if not ours:
+                continue
+            parts = [f"{WORKS[work][2]:22} ours {ours:7.2f}"]
+            for name, other in cost.items():
+                if other and name == "relay":
+                    parts.append(f"ours/relay {ours / other:5.2f}")
+                elif other and not name.startswith("plimsoll"):
+                    parts.append(f"{name}/ours {other / ours:5.2f}")
+            print("  ".join(parts))
 
-    def stop(self):
-        for process in self.started:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in self.started:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        shutil.rmtree(self.dir, ignore_errors=True)
+    # Waiting time where nobody is saturated.
+    def latency(self):
+        figures = self.rounds(["s"], rate=self.options.rate, seconds=1.0)
+        print(f"microseconds at {self.options.rate} requests a second, lower quartile of {self.options.rounds} rounds of 1 s")
+        for name in self.peers("s"):
+            some = figures.get((name, "s"), [])
+            if some:
+                print(f"{name:12} p50 {lower_quartile([each['p50_us'] for each in some]):8.1f}"
+                      f"  p99 {lower_quartile([each['p99_us'] for each in some]):8.1f}")
+
+    # Memory: at rest, and of clients that are connected and silent.
+    def idle(self):
+        print(f"resident memory, and of each of {self.options.idle} idle connections that have had one answer")
+        for name in self.peers("s"):
+            if name == "relay":
+                continue
+            process, port = start(name, self.options, self.dir, FIRST_PORT + 90, ORIGIN), FIRST_PORT + 90
+            time.sleep(1.5)
+            workers = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True).stdout.split()
+            served = max([process.pid] + [int(pid) for pid in workers], key=lambda pid: memory_of(pid)[0])
+            base, _ = memory_of(served)
+            load = self.load(process, port, shape="s", connections=64, seconds=0.3)  # everything touched once
+            load.communicate(timeout=60)
+            before, _ = memory_of(served)
+            load = self.load(process, port, shape="s", connections=self.options.idle, hold="true")
+            held = json.loads(load.stdout.readline() or "{}")  # printed once all of them were served
+            after, descriptors = memory_of(served)
+            load.stdin.close()
+            load.wait(60)
+            self.end(process)
+            if descriptors < self.options.idle:
+                print(f"{name:12} base {base / 1e6:6.1f} MB  (held only {descriptors} descriptors: {held})")
+                continue
+            print(f"{name:12} base {base / 1e6:6.1f} MB  an idle connection {(after - before) / self.options.idle:7.0f} B")
+
+    # One thread against two. With two cores the clients need one of them, so throughput cannot double: what can be seen is
+    # whether a request costs more when two threads serve.
+    def threads(self):
+        print("two threads against one, on the cores that the clients use too")
+        cost, pace = {1: [], 2: []}, {1: [], 2: []}
+        for _ in range(self.options.rounds):
+            for threads in (1, 2):
+                process, port = self.proxy("plimsoll", threads=threads, core=None)
+                load = self.load(process, port, core=None, shape="s", connections=128, seconds=self.options.seconds)
+                figure = json.loads(load.communicate(timeout=60)[0])
+                cost[threads].append(figure["cpu_us"])
+                pace[threads].append(figure["responses"] / figure["seconds"])
+        one, two = lower_quartile(cost[1]), lower_quartile(cost[2])
+        print(f"CPU microseconds a request: {one:.2f} with one, {two:.2f} with two: two unhindered cores would serve {2 * one / two:.2f} times as much")
+        print(f"requests a second, best round: {max(pace[1]):.0f} with one, {max(pace[2]):.0f} with two, the clients taking the rest of both cores")
+
+    # Millions of requests of every shape: what grows?
+    def soak(self):
+        process, port = self.proxy("plimsoll")
+        step = self.options.soak // 10
+        print(f"{self.options.soak} requests in mixed shapes")
+        for turn in range(11):  # the first warms up
+            load = self.load(process, port, shape="mixed", connections=64, seconds=3600, requests=step)
+            figure = json.loads(load.communicate(timeout=3600)[0])
+            resident, descriptors = memory_of(process.pid)
+            print(f"{turn * step:9}  resident {resident / 1e6:7.2f} MB  descriptors {descriptors}  errors {figure['errors']}  "
+                  f"not 200 {figure['not_200']}", flush=True)
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def close(self):
+        for process, _ in self.running.values():
+            self.end(process)
+        subprocess.run(["rm", "-rf", self.dir])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tools", required=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measures", nargs="*", metavar="MEASURE", default=["ratios"], help="ratios (default), latency, idle, threads, soak, or all but the soak: all")
+    parser.add_argument("--tools", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--binary", default="build/release/plimsoll")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=0.5)
-    parser.add_argument("--shapes", default=",".join(SHAPES))
-    parser.add_argument("--peers", default="nginx,haproxy")
+    parser.add_argument("--seconds", type=float, default=0.4)
+    parser.add_argument("--works", default=",".join(WORKS), help=", ".join(f"{name} ({what})" for name, (_, _, what) in WORKS.items()))
+    parser.add_argument("--peers", default="nginx,haproxy", help="of nginx, haproxy, envoy, traefik, caddy")
+    parser.add_argument("--rate", type=int, default=20_000)
+    parser.add_argument("--idle", type=int, default=9_000)
+    parser.add_argument("--soak", type=int, default=5_000_000)
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
+    options.works = [work for work in options.works.split(",") if work in WORKS]
+    options.peers = set(options.peers.split(","))
     if not os.access(options.binary, os.X_OK):
         sys.exit(f"{options.binary} is not there: build it first (cmake --preset release && cmake --build --preset release)")
+    for name in sorted(options.peers):
+        if name in PEERS and not is_there(name, options):
+            print(f"{name} is not installed: left out", file=sys.stderr)
+    measures = ["ratios", "latency", "idle", "threads"] if "all" in options.measures else options.measures
+    unknown = [name for name in measures if name not in ("ratios", "latency", "idle", "threads", "soak")]
+    if unknown:
+        sys.exit(f"{unknown[0]}: no such measure; there are ratios, latency, idle, threads, soak and all")
     bench = Bench(options)
     try:
-        bench.run()
+        for name in measures:
+            getattr(bench, name)()
+            print(flush=True)
     finally:
-        bench.stop()
+        bench.close()
 
 
 if __name__ == "__main__":

@@ -266,6 +266,15 @@ TEST(Parse, an_address_is_listened_on_once) {
     });
 }
 
+TEST(Parse, a_field_that_the_access_log_does_not_know_is_told_with_what_was_meant) {
+    auto problems = parse(least + "[log]\naccess_fields = [\"client\", \"stauts\", \"client\"]\n", "f").problems;
+    ASSERT_EQ(problems.size(), 2u);
+    EXPECT_TRUE(to_string(problems[0]).starts_with("f:7:28: log.access_fields: 'stauts' is no field"))
+        << to_string(problems[0]);
+    EXPECT_TRUE(to_string(problems[0]).ends_with("(did you mean \"status\"?)")) << to_string(problems[0]);
+    EXPECT_EQ(to_string(problems[1]), "f:7:38: log.access_fields: 'client' stands in the list twice: once is enough");
+}
+
 TEST(Parse, routes_must_be_able_to_match) {
     expect_after_least({
         {"[[route]]\npath = \"api\"\n",

@@ -1,3 +1,4 @@
+#include "log/blocks.hpp"
 #include "log/log.hpp"
 
 #include <chrono>
@@ -104,16 +105,54 @@ TEST_F(LogTest, level_off_writes_nothing) {
     EXPECT_EQ(content(settings_.file), "");
 }
 
-TEST_F(LogTest, the_access_log_has_a_switch_of_its_own) {
+TEST_F(LogTest, blocks_are_written_in_order_and_whatever_the_level) {
     settings_.level = config::LogLevel::error;
     log::start(settings_);
-    log::access("request", {{"path", "/off"}});
-    settings_.access = true;
-    log::start(settings_);
-    log::access("request", {{"path", "/on"}});
+    std::string expected, block;
+    for (int i = 0; i < 200; ++i) {
+        block = "line " + std::to_string(i) + "\nand another\n";
+        expected += block;
+        log::hand_over(block, 2);
+        EXPECT_TRUE(block.empty());
+    }
     log::stop();
-    EXPECT_EQ(content(settings_.file).find("/off"), std::string::npos);
-    EXPECT_EQ(count(content(settings_.file), "path=/on"), 1u);
+    EXPECT_EQ(content(settings_.file), expected);
+}
+
+TEST_F(LogTest, a_block_is_written_though_nothing_follows_it) {
+    log::start(settings_);
+    std::string block = "the last for a while\n";
+    log::hand_over(block, 1);
+    EXPECT_TRUE(soon([&] { return count(content(settings_.file), "the last for a while") == 1; }));
+}
+
+TEST_F(LogTest, blocks_beyond_the_bound_are_dropped_and_each_line_is_counted) {
+    log::Blocks blocks;
+    std::string block;
+    std::uint64_t kept = 0;
+    do block.assign(1 << 20, 'x');
+    while (blocks.put(block, 1000) && ++kept < 100);
+    EXPECT_EQ(kept, log::Blocks::most_bytes >> 20);
+    EXPECT_TRUE(block.empty());
+    EXPECT_EQ(blocks.lost(), 1000u);
+    std::vector<log::Blocks::Block> taken;
+    blocks.take(taken);
+    EXPECT_EQ(taken.size(), kept);
+    block = "room again";
+    EXPECT_TRUE(blocks.put(block, 1));
+}
+
+TEST_F(LogTest, a_block_that_was_written_is_used_again) {
+    log::Blocks blocks;
+    std::string block(40'000, 'x');
+    blocks.put(block, 1);
+    std::vector<log::Blocks::Block> taken;
+    blocks.take(taken);
+    blocks.take(taken); // gives back what it took
+    block = "next";
+    blocks.put(block, 1);
+    EXPECT_TRUE(block.empty());
+    EXPECT_GE(block.capacity(), 40'000u);
 }
 
 TEST_F(LogTest, a_rotated_file_is_opened_again) {

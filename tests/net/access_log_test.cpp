@@ -1,0 +1,182 @@
+// A line a request: what stands in it, and that it gets to the file.
+#include "net/access_log.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "log/log.hpp"
+#include "proxy.hpp"
+
+using namespace plimsoll;
+using namespace plimsoll::net;
+using namespace plimsoll::net::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::string_view noon = "2026-03-01T12:00:00.000Z";
+
+AccessEntry an_entry() {
+    AccessEntry entry;
+    entry.client = "192.0.2.7";
+    entry.method = "GET";
+    entry.path = "/users/7?q=a%20b";
+    entry.status = 200;
+    entry.response_bytes = 128;
+    entry.whole = 1234567us;
+    entry.queue = 999ns;
+    entry.first_byte = 250us;
+    entry.pool = "app";
+    return entry;
+}
+
+std::string line_of(const config::Log& settings, const AccessEntry& entry) {
+    std::string out;
+    AccessFormat(settings).append(out, noon, entry);
+    return out;
+}
+
+TEST(AccessFormat, json_has_the_chosen_fields_in_the_chosen_order) {
+    config::Log settings;
+    settings.format = "json";
+    settings.access_fields = {"status", "client", "path", "seconds", "queue_seconds", "first_byte_seconds"};
+    EXPECT_EQ(
+        line_of(settings, an_entry()),
+        R"({"time":"2026-03-01T12:00:00.000Z","level":"info","event":"request","status":200,"client":"192.0.2.7",)"
+        R"("path":"/users/7?q=a%20b","seconds":1.234567,"queue_seconds":0,"first_byte_seconds":0.000250})"
+        "\n");
+}
+
+TEST(AccessFormat, text_looks_like_any_other_event) {
+    config::Log settings;
+    settings.access_fields = {"method", "path", "response_bytes", "reason"};
+    EXPECT_EQ(line_of(settings, an_entry()),
+              "2026-03-01T12:00:00.000Z info  request              method=GET path=\"/users/7?q=a%20b\" "
+              "response_bytes=128 reason=\"\"\n");
+}
+
+TEST(AccessFormat, no_client_can_forge_a_line) {
+    for (const auto* format : {"text", "json"}) {
+        config::Log settings;
+        settings.format = format;
+        auto entry = an_entry();
+        entry.path = "/\n2026 info request \"\x1b[2J\\";
+        auto line = line_of(settings, entry);
+        line.pop_back();
+        for (const char c : line) EXPECT_TRUE(c >= ' ' && c != 0x7f) << format;
+    }
+}
+
+TEST(AccessFormat, a_line_has_a_bound) {
+    auto entry = an_entry();
+    const std::string endless(100'000, 'x');
+    entry.path = endless;
+    EXPECT_LT(line_of({}, entry).size(), 4'000u);
+}
+
+class AccessLogFile : public ::testing::Test {
+protected:
+    AccessLogFile() {
+        char path[] = "/tmp/plimsoll-access-XXXXXX";
+        ::close(::mkstemp(path));
+        settings_.file = path;
+        settings_.access = true;
+        settings_.format = "json";
+    }
+    ~AccessLogFile() override {
+        log::stop();
+        std::remove(settings_.file.c_str());
+    }
+    std::string content() const {
+        std::ifstream stream(settings_.file);
+        std::stringstream text;
+        text << stream.rdbuf();
+        return text.str();
+    }
+    std::size_t lines() const {
+        const auto text = content();
+        return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    }
+    config::Log settings_;
+};
+
+TEST_F(AccessLogFile, a_request_is_in_the_file_soon_after_its_answer) {
+    settings_.access_fields = {"client",        "method",         "host", "path",   "protocol", "status",
+                               "request_bytes", "response_bytes", "pool", "worker", "attempts", "user_agent"};
+    log::start(settings_);
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.log = settings_;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(post("/a?b", "12345", "User-Agent: curl/8\r\n"));
+    const auto answer = client.read_response();
+    ASSERT_TRUE(eventually([&] { return lines() == 1; })) << content();
+    const auto text = content();
+    for (const auto& part :
+         {std::string(R"("client":"127.0.0.1","method":"POST","host":"test","path":"/a?b",)"
+                      R"("protocol":"HTTP/1.1","status":200,"request_bytes":5,"response_bytes":)") +
+              std::to_string(answer.body.size()),
+          std::string(R"("pool":"app","worker":")"), std::string(R"("attempts":1,"user_agent":"curl/8"})")})
+        EXPECT_NE(text.find(part), std::string::npos) << part << "\nin " << text;
+}
+
+TEST_F(AccessLogFile, a_refusal_is_in_it_with_its_reason) {
+    log::start(settings_);
+    Proxy proxy;
+    proxy.config.log = settings_;
+    proxy.start();
+    auto client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nBroken\r\n\r\n");
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.status(), 400);
+    ASSERT_TRUE(eventually([&] { return lines() == 1; })) << content();
+    EXPECT_NE(content().find(R"("reason":"malformed_field")"), std::string::npos) << content();
+}
+
+TEST_F(AccessLogFile, every_request_is_in_it_once_the_proxy_has_stopped) {
+    log::start(settings_);
+    Origin origin(echo);
+    constexpr std::size_t requests = 300;
+    {
+        Proxy proxy;
+        proxy.config.log = settings_;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        for (std::size_t i = 0; i < requests; ++i) {
+            client.send(get("/" + std::to_string(i)));
+            ASSERT_EQ(client.read_response().status(), 200);
+        }
+    }
+    log::stop();
+    EXPECT_EQ(lines(), requests);
+    EXPECT_EQ(log::dropped(), 0u);
+}
+
+TEST_F(AccessLogFile, sampling_leaves_most_out) {
+    settings_.access_sample = 0.1;
+    log::start(settings_);
+    Origin origin(echo);
+    {
+        Proxy proxy;
+        proxy.config.log = settings_;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        for (int i = 0; i < 500; ++i) {
+            client.send(get());
+            ASSERT_EQ(client.read_response().status(), 200);
+        }
+    }
+    log::stop();
+    EXPECT_GT(lines(), 10u); // 50 expected; each bound is 6 deviations away
+    EXPECT_LT(lines(), 100u);
+}
+
+} // namespace
