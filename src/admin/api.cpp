@@ -196,6 +196,9 @@ Answer Api::status(const Request&, const Names&) const {
                                           {"refused", limit.refused},
                                           {"shadow", limit.shadow}});
         status["limits"] = std::move(limits);
+        json::array gates;
+        for (const auto& gate : traffic.gates) gates.push_back(to_json(gate));
+        status["gates"] = std::move(gates);
         status["traffic"] = json::object{{"requests", requests},
                                          {"server_errors", errors},
                                          {"refusals", refusals},

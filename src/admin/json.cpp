@@ -85,8 +85,28 @@ json::object to_json(const fleet::WorkerView& worker) {
             {"slots", worker.slots},
             {"memory", to_json(worker.memory)},
             {"leak", worker.leak ? json::value(to_json(*worker.leak)) : json::value(nullptr)},
-            {"breaker", nullptr},
+            {"breaker", worker.breaker.empty()
+                            ? json::value(nullptr)
+                            : json::value(json::object{{"state", worker.breaker}, {"trips", worker.breaker_trips}})},
             {"agent", to_json(worker.agent)}};
+}
+
+json::object to_json(const net::GateStats& gate) {
+    json::array breakers;
+    for (const auto& each : gate.breakers)
+        breakers.push_back(json::object{{"route", each.route}, {"state", each.state}, {"trips", each.trips}});
+    json::object refused;
+    refused["critical"] = gate.refused[index(Priority::critical)];
+    refused["normal"] = gate.refused[index(Priority::normal)];
+    refused["sheddable"] = gate.refused[index(Priority::sheddable)];
+    return {{"pool", gate.pool},
+            {"overloaded", gate.overloaded},
+            {"memory_shedding", gate.memory_shedding},
+            {"shedding_futile", gate.shedding_futile},
+            {"queue_target_seconds", gate.target_seconds},
+            {"service_seconds", gate.service_seconds},
+            {"refused", std::move(refused)},
+            {"breakers", std::move(breakers)}};
 }
 
 json::object to_json(const fleet::PoolView& pool, bool with_workers) {

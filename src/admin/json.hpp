@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "config/parse.hpp"
 #include "fleet/view.hpp"
+#include "net/server.hpp"
 #include "store/incident_store.hpp"
 
 namespace plimsoll::admin {
@@ -19,6 +20,7 @@ std::string to_rfc3339(std::chrono::system_clock::time_point at);
 boost::json::value at_or_null(std::chrono::system_clock::time_point at); // null for the epoch: never
 
 boost::json::object to_json(const fleet::WorkerView& worker);
+boost::json::object to_json(const net::GateStats& gate);
 boost::json::object to_json(const fleet::PoolView& pool, bool with_workers);
 boost::json::object to_json(const fleet::LeakReport& report);
 boost::json::object to_json(const store::Incident& incident, bool with_timeline);

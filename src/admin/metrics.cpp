@@ -14,6 +14,7 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
+constexpr const char* priority_names[priorities] = {"critical", "normal", "sheddable"};
 constexpr const char* code_classes[] = {"aborted", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 // One family of metrics after the other; a value that is unknown leaves no line, because a 0 would be a lie.
@@ -130,6 +131,35 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
         .add({}, traffic.loop_lag_seconds);
 }
 
+void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
+    const auto each = [&](Page::Family family, auto number) {
+        for (const auto& gate : gates) family.add({{"pool", gate.pool}}, number(gate));
+    };
+    using Gate = const net::GateStats&;
+    each(page.gauge("pool_overloaded", "1 while more is asked than can be done: who would wait too long is refused."),
+         [](Gate gate) { return gate.overloaded ? 1 : 0; });
+    each(
+        page.gauge("pool_memory_shedding", "1 while all workers are above the load line and requests are shed for it."),
+        [](Gate gate) { return gate.memory_shedding ? 1 : 0; });
+    each(page.gauge("pool_shedding_futile", "1 while shedding has stopped because it did not lower the memory."),
+         [](Gate gate) { return gate.shedding_futile ? 1 : 0; });
+    each(page.gauge("pool_queue_target_seconds", "The wait that is aimed at under overload."),
+         [](Gate gate) { return gate.target_seconds; });
+    each(page.gauge("pool_service_seconds", "How long a request holds its slot, on average."),
+         [](Gate gate) { return gate.service_seconds; });
+    auto refused = page.counter("pool_refused_total", "Requests that the pool's gate refused, by priority.");
+    for (const auto& gate : gates)
+        for (std::size_t i = 0; i < priorities; ++i)
+            refused.add({{"pool", gate.pool}, {"priority", priority_names[i]}}, gate.refused[i]);
+    auto states = page.gauge("route_breaker_state", "1 for the state that a route's breaker is in.");
+    for (const auto& gate : gates)
+        for (const auto& route : gate.breakers)
+            states.add({{"pool", gate.pool}, {"route", route.route}, {"state", route.state}}, 1);
+    auto trips = page.counter("route_breaker_trips_total", "How often a route's breaker tripped.");
+    for (const auto& gate : gates)
+        for (const auto& route : gate.breakers) trips.add({{"pool", gate.pool}, {"route", route.route}}, route.trips);
+}
+
 void add_pools(Page& page, const std::vector<fleet::PoolView>& pools) {
     const auto each = [&](Page::Family family, auto number) {
         for (const auto& pool : pools) family.add({{"pool", pool.name}}, number(pool));
@@ -177,6 +207,13 @@ void add_workers(Page& page, const Snapshot& snapshot) {
     each(page.gauge("worker_in_flight", "Requests in the worker now."), [](View worker) { return worker.in_flight; });
     each(page.gauge("worker_slots", "Requests that the worker serves at once."),
          [](View worker) { return worker.slots; });
+    each(page.counter("worker_breaker_trips_total", "How often the breaker of this generation tripped."),
+         [](View worker) { return worker.breaker_trips; });
+    auto breakers = page.gauge("worker_breaker_state", "1 for the state that a worker's breaker is in.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            if (!worker.breaker.empty())
+                breakers.add({{"pool", pool.name}, {"worker", worker.id}, {"state", worker.breaker}}, 1);
     each(page.gauge("worker_agent_connected", "1 while the worker's agent is connected."),
          [](View worker) { return worker.agent.connected ? 1 : 0; });
 
@@ -261,7 +298,10 @@ void add_self(Page& page, const Snapshot& snapshot) {
 std::string metrics_text(const Snapshot& snapshot) {
     Page page;
     add_self(page, snapshot);
-    if (snapshot.traffic) add_traffic(page, *snapshot.traffic);
+    if (snapshot.traffic) {
+        add_traffic(page, *snapshot.traffic);
+        add_gates(page, snapshot.traffic->gates);
+    }
     add_pools(page, snapshot.pools);
     add_workers(page, snapshot);
     add_leaks(page, snapshot);

@@ -198,6 +198,7 @@ constexpr std::string_view document = R"json({
         "listeners": {"type": "array", "items": {"type": "string"}},
         "pools": {"type": "array", "items": {"type": "object"}},
         "traffic": {"type": "object"},
+        "gates": {"type": "array", "items": {"type": "object"}, "description": "The door of each pool: overload, refusals by priority, breakers of routes"},
         "limits": {"type": "array", "items": {"type": "object"}, "description": "The limits of routes, and how many requests passed each"},
         "store": {"type": "object"},
         "memory": {"type": "object"}
@@ -266,7 +267,10 @@ constexpr std::string_view document = R"json({
         "slots": {"type": "integer"},
         "memory": {"$ref": "#/components/schemas/Memory"},
         "leak": {"allOf": [{"$ref": "#/components/schemas/Growth"}], "nullable": true},
-        "breaker": {"type": "object", "nullable": true},
+        "breaker": {"type": "object", "nullable": true, "properties": {
+          "state": {"type": "string", "enum": ["passing", "tripped", "probing"]},
+          "trips": {"type": "integer"}
+        }},
         "agent": {"type": "object", "properties": {
           "connected": {"type": "boolean"},
           "server": {"type": "string", "nullable": true},

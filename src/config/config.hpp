@@ -12,14 +12,14 @@
 
 #include "plimsoll/core/bytes.hpp"
 #include "plimsoll/core/time.hpp"
-#include "plimsoll/policy/gate.hpp"
+#include "plimsoll/policy/priority.hpp"
 
 namespace plimsoll::config {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-enum class Mode : std::uint8_t { enforce, shadow, off };
+using plimsoll::Mode;
 std::string_view to_string(Mode mode);
 
 // An amount of memory, or a share of the limit ("80%", 0.8).
@@ -38,14 +38,16 @@ struct Proxy {
     std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
     std::string via = "plimsoll";             // our name in Via; empty: we are not in it
     bool via_to_clients = false;
-    std::string server = "pass";             // the worker's Server field: pass, replace, remove
-    unsigned max_connections = 10'000;       // or as many as the limit of open files affords
-    unsigned max_connections_per_client = 0; // of one address that is no trusted proxy; 0: no bound
-    unsigned rate_keys = 1'000'000;          // that rate limits remember, 16 bytes each
-    Bytes buffer_memory = {256 << 20};       // of bodies that wait, all together
-    Bytes buffer_files = {16LL << 30};       // in temporary files, all together
-    Bytes body_memory = {64 << 10};          // of one body; what is beyond goes to a temporary file
-    Bytes response_file = {1LL << 30};       // of one response that its client is slow to take
+    std::string server = "pass";                       // the worker's Server field: pass, replace, remove
+    unsigned max_connections = 10'000;                 // or as many as the limit of open files affords
+    unsigned max_connections_per_client = 0;           // of one address that is no trusted proxy; 0: no bound
+    unsigned rate_keys = 1'000'000;                    // that rate limits remember, 16 bytes each
+    std::string deadline_header = "X-Request-Timeout"; // seconds that the client will wait; empty: none is read
+    std::string priority_header;                       // believed from trusted proxies; empty: none is read
+    Bytes buffer_memory = {256 << 20};                 // of bodies that wait, all together
+    Bytes buffer_files = {16LL << 30};                 // in temporary files, all together
+    Bytes body_memory = {64 << 10};                    // of one body; what is beyond goes to a temporary file
+    Bytes response_file = {1LL << 30};                 // of one response that its client is slow to take
     friend bool operator==(const Proxy&, const Proxy&) = default;
 };
 struct Admin {
@@ -218,7 +220,22 @@ struct Leak {                   // [pool.leak]
 struct Queue { // [pool.queue]
     unsigned size = 1024;
     Duration timeout = seconds{5};
+    std::optional<Duration> target; // of the wait under overload; unset: the median service time
+    Mode mode = Mode::enforce;      // of refusing at once under overload
     friend bool operator==(const Queue&, const Queue&) = default;
+};
+struct CircuitBreaker {        // [pool.breaker]
+    Mode mode = Mode::enforce; // of workers
+    Mode routes = Mode::shadow;
+    unsigned consecutive = 5;
+    double share = 0.5;
+    unsigned minimum = 20;
+    Duration window = seconds{10};
+    std::optional<Duration> slow; // unset: no request is too slow
+    Duration rest = seconds{1};
+    Duration longest_rest = seconds{30};
+    double floor = 0.5; // share of the workers that always pass
+    friend bool operator==(const CircuitBreaker&, const CircuitBreaker&) = default;
 };
 struct Upstream { // [pool.upstream]
     Duration connect_timeout = seconds{2};
@@ -234,6 +251,7 @@ struct Upstream { // [pool.upstream]
 struct Health {             // [pool.health]
     std::string path = "/"; // the readiness probe of a new worker: any answer counts
     Duration timeout = seconds{2};
+    Duration slow_start = seconds{5}; // a new worker gets its full share of requests after so long
     friend bool operator==(const Health&, const Health&) = default;
 };
 struct Pool {
@@ -244,6 +262,7 @@ struct Pool {
     Capture capture;
     Leak leak;
     Queue queue;
+    CircuitBreaker breaker;
     Upstream upstream;
     Health health;
     Maintenance maintenance;

@@ -43,6 +43,8 @@ void describe(Visitor& v, Proxy& proxy) {
     v("max_connections", proxy.max_connections, {.min = 1, .max = 10'000'000});
     v("rate_keys", proxy.rate_keys, {.min = 1'000, .max = 100'000'000, .live = false});
     v("max_connections_per_client", proxy.max_connections_per_client, {.max = 10'000'000});
+    v("deadline_header", proxy.deadline_header);
+    v("priority_header", proxy.priority_header);
     v("buffer_memory", proxy.buffer_memory, {.min = 1 << 20});
     v("buffer_files", proxy.buffer_files, {.min = 1 << 20});
     v("body_memory", proxy.body_memory, {.min = 4 << 10});
@@ -189,6 +191,21 @@ template <class Visitor>
 void describe(Visitor& v, Queue& queue) {
     v("size", queue.size, {.max = 1'000'000});
     v("timeout", queue.timeout, timeout(Duration::zero()));
+    v("target", queue.target, timeout(milliseconds{1}));
+    v("mode", queue.mode);
+}
+template <class Visitor>
+void describe(Visitor& v, CircuitBreaker& breaker) {
+    v("mode", breaker.mode);
+    v("routes", breaker.routes);
+    v("consecutive", breaker.consecutive, {.max = 1'000'000});
+    v("share", breaker.share, {.min = 1});
+    v("minimum", breaker.minimum, {.min = 1, .max = 1'000'000});
+    v("window", breaker.window, timeout(milliseconds{100}));
+    v("slow", breaker.slow, timeout(milliseconds{1}));
+    v("rest", breaker.rest, timeout());
+    v("longest_rest", breaker.longest_rest, timeout());
+    v("floor", breaker.floor);
 }
 template <class Visitor>
 void describe(Visitor& v, Upstream& upstream) {
@@ -205,6 +222,7 @@ template <class Visitor>
 void describe(Visitor& v, Health& health) {
     v("path", health.path);
     v("timeout", health.timeout, timeout());
+    v("slow_start", health.slow_start, timeout(Duration::zero()));
 }
 template <class Visitor>
 void describe(Visitor& v, Pool& pool) {
@@ -215,6 +233,7 @@ void describe(Visitor& v, Pool& pool) {
     v.section("capture", pool.capture);
     v.section("leak", pool.leak);
     v.section("queue", pool.queue);
+    v.section("breaker", pool.breaker);
     v.section("upstream", pool.upstream);
     v.section("health", pool.health);
     v.section("maintenance", pool.maintenance);

@@ -51,6 +51,8 @@ struct WorkerView {
     MemoryView memory;
     std::optional<LeakView> leak; // unset: not enough was seen
     AgentView agent;
+    std::string breaker; // passing, tripped, probing; empty: it is not in service
+    std::uint64_t breaker_trips = 0;
 };
 struct PoolView {
     std::string name, source;

@@ -83,6 +83,11 @@ WorkerView view_of(const Worker& worker, const std::string& pool, const net::Poo
     view.requests = generation.key ? net.requests(generation.key) : generation.served;
     view.in_flight = generation.key ? net.in_flight(generation.key) : 0;
     view.slots = generation.slots;
+    if (generation.key) {
+        const auto breaker = net.breaker(generation.key);
+        view.breaker = to_string(breaker.state);
+        view.breaker_trips = breaker.trips;
+    }
     view.memory = memory_of(generation.memory, now, stale_after);
     view.agent = agent_of(generation);
     return view;

@@ -13,11 +13,12 @@ class Admission final : public Waiter {
 public:
     Admission(Reactor& reactor, io::Wakeup& wakeup) : reactor_(reactor), wakeup_(wakeup) {}
 
-    void wake(Permit permit, Reason reason) override; // any thread
+    void wake(Permit permit, Reason reason, Duration retry_after) override; // any thread
     void arrive_home() { wakeup_.signal(io::Wakeup::granted); }
 
     Permit permit; // valid after the signal, if not refused
     Reason reason = Reason::none;
+    Duration retry_after{};
 
 private:
     Reactor& reactor_;

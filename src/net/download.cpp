@@ -16,6 +16,7 @@ using Kind = http::Framing::Kind;
 
 namespace {
 
+constexpr std::uint64_t longest_pause = 3600; // of a worker's Retry-After; the breaker has its own bound
 constexpr std::size_t worth_splicing = 64 << 10;
 // Holds a head and most bodies. Of a large body the rest can then go from socket to socket without ever being copied.
 constexpr std::size_t first_read = 16 << 10;
@@ -113,6 +114,10 @@ void Download::begin(const http::ResponseHead& head) {
     exchange_.status = head.status;
     exchange_.first_byte_took = client_.loop().now - exchange_.sent_at;
     exchange_.worker_route = head.route;
+    // Dates are for caches: a worker that sheds says seconds.
+    if (head.status == 503 || head.status == 429)
+        if (const auto pause = http::parse_decimal(head.fields.value("retry-after")))
+            exchange_.permit.asked_to_pause(std::chrono::seconds{std::min<std::uint64_t>(*pause, longest_pause)});
     exchange_.answer_framing = http::client_framing(framing_, exchange_.minor);
     // A request that is still on its way cannot be told from the next one once the answer is complete.
     if (exchange_.answer_framing.kind == Kind::until_close || !exchange_.upload.complete())

@@ -57,7 +57,9 @@ struct Exchange : Texts {
     const Route* route = nullptr;
     Series* series = nullptr;
     Instant began{};
-    std::string_view loose; // a complete body that still lies in the scratch buffer
+    Priority priority = Priority::normal;
+    Instant deadline = never; // of the client's own
+    std::string_view loose;   // a complete body that still lies in the scratch buffer
     Upload upload;
     LimitHold limit_hold;   // it counts as under way for these keys
     std::string own_fields; // what we add to the answer (limits, the cookie of an affinity): whole lines

@@ -19,21 +19,39 @@ Gate::Settings gate_settings(const config::Pool& pool) {
     Gate::Settings settings;
     settings.queue_size = pool.queue.size;
     settings.queue_timeout = pool.queue.timeout;
-    settings.load_line = pool.memory.mode == config::Mode::off ? 2.0 : pool.memory.load_line; // 2: never reached
-    settings.shed_enforced = pool.memory.mode == config::Mode::enforce;
+    settings.load_line.line = pool.memory.load_line;
+    settings.memory_mode = pool.memory.mode;
+    settings.queue_target = pool.queue.target.value_or(Duration::zero());
+    settings.overload_mode = pool.queue.mode;
+    const config::CircuitBreaker& breaker = pool.breaker;
+    settings.breaker.consecutive = breaker.consecutive;
+    settings.breaker.share = breaker.share;
+    settings.breaker.minimum = breaker.minimum;
+    settings.breaker.window = breaker.window;
+    settings.breaker.slow = breaker.slow.value_or(Duration::zero());
+    settings.breaker.rest = breaker.rest;
+    settings.breaker.longest_rest = breaker.longest_rest;
+    settings.breaker_mode = breaker.mode;
+    settings.route_mode = breaker.routes;
+    settings.breaker_floor = breaker.floor;
+    settings.slow_start = pool.health.slow_start;
     return settings;
 }
 
 } // namespace
 
 Permit::Permit(Permit&& other) noexcept
-    : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)) {}
+    : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
+      since_(other.since_), pause_(other.pause_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
         finish(Outcome::abandoned);
         pool_ = std::exchange(other.pool_, nullptr);
         place_ = std::exchange(other.place_, nullptr);
+        route_ = other.route_;
+        since_ = other.since_;
+        pause_ = other.pause_;
     }
     return *this;
 }
@@ -43,7 +61,12 @@ Permit::~Permit() { finish(Outcome::abandoned); }
 void Permit::finish(Outcome outcome) {
     if (!pool_) return;
     auto& place = *std::exchange(place_, nullptr);
-    std::exchange(pool_, nullptr)->depart(place, outcome);
+    const Instant now = Clock::now();
+    Gate::Departure departure(outcome);
+    departure.took = now - since_;
+    departure.route = route_;
+    departure.retry_after = pause_;
+    std::exchange(pool_, nullptr)->depart(now, place, departure);
 }
 
 void Permit::broken_off() {
@@ -75,29 +98,48 @@ std::shared_ptr<const config::Upstream> Pool::upstream() const {
     return upstream_;
 }
 
-Permit Pool::hold(WorkerKey worker) {
+RouteKey Pool::route_key(std::string_view label) {
+    const std::lock_guard lock(mutex_);
+    const auto found = routes_.find(label);
+    if (found != routes_.end()) return found->second;
+    if (routes_.size() >= most_routes) return 0;
+    const auto key = static_cast<RouteKey>(routes_.size() + 1);
+    routes_.emplace(label, key);
+    return key;
+}
+
+std::map<RouteKey, std::string> Pool::route_labels() const {
+    const std::lock_guard lock(mutex_);
+    std::map<RouteKey, std::string> labels;
+    for (const auto& [label, key] : routes_) labels.emplace(key, label);
+    return labels;
+}
+
+Permit Pool::hold(WorkerKey worker, RouteKey route, Instant now) {
     Place& place = *places_.at(worker);
     ++place.held;
     ++place.requests;
-    return Permit(this, &place);
+    return Permit(this, &place, route, now);
 }
 
 void Pool::let_go(Place& place) {
     if (--place.held == 0 && place.removed) places_.erase(place.endpoint.key);
 }
 
-Pool::Wakes Pool::take(const Gate::Events& events) {
+Pool::Wakes Pool::take(const Gate::Events& events, Instant now) {
     Wakes wakes;
     for (const Gate::Event& event : events) {
-        const auto waiter = waiters_.extract(event.ticket);
-        if (waiter.empty()) continue;
-        wakes.push_back({waiter.mapped(), event.granted ? hold(*event.granted) : Permit{}, event.reason});
+        const auto found = waiters_.extract(event.ticket);
+        if (found.empty()) continue;
+        const auto& [waiter, route] = found.mapped();
+        wakes.push_back(
+            {waiter, event.granted ? hold(*event.granted, route, now) : Permit{}, event.reason, event.retry_after});
     }
     return wakes;
 }
 
 void Pool::tell(Wakes wakes) {
-    for (Woken& woken : wakes) woken.waiter->wake(std::move(woken.permit), woken.reason);
+    for (Woken& woken : wakes) woken.waiter->wake(std::move(woken.permit), woken.reason, woken.retry_after);
 }
 
 Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter) {
@@ -108,17 +150,17 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
         const std::lock_guard lock(mutex_);
         const Gate::Arrival verdict = gate_.arrive(now, facts, events);
         switch (verdict.kind) {
-        case Gate::Arrival::Kind::admitted: arrival.permit = hold(verdict.worker); break;
+        case Gate::Arrival::Kind::admitted: arrival.permit = hold(verdict.worker, facts.route, now); break;
         case Gate::Arrival::Kind::queued:
             arrival.ticket = verdict.ticket;
-            waiters_.emplace(verdict.ticket, &waiter);
+            waiters_.emplace(verdict.ticket, std::pair(&waiter, facts.route));
             break;
         case Gate::Arrival::Kind::refused:
             arrival.reason = verdict.reason;
             arrival.retry_after = verdict.retry_after;
             break;
         }
-        wakes = take(events);
+        wakes = take(events, now);
     }
     tell(std::move(wakes));
     return arrival;
@@ -130,14 +172,13 @@ bool Pool::leave(Ticket ticket) {
     return waiters_.erase(ticket) != 0;
 }
 
-void Pool::depart(Place& place, Outcome outcome) {
+void Pool::depart(Instant now, Place& place, const Gate::Departure& departure) {
     Gate::Events events;
     Wakes wakes;
-    const Instant now = Clock::now();
     {
         const std::lock_guard lock(mutex_);
-        gate_.depart(now, place.endpoint.key, outcome, events);
-        wakes = take(events);
+        gate_.depart(now, place.endpoint.key, departure, events);
+        wakes = take(events, now);
         let_go(place);
     }
     tell(std::move(wakes));
@@ -149,7 +190,7 @@ void Pool::tick(Instant now) {
     {
         const std::lock_guard lock(mutex_);
         gate_.expire(now, events);
-        wakes = take(events);
+        wakes = take(events, now);
     }
     tell(std::move(wakes));
 }
@@ -168,10 +209,11 @@ WorkerKey Pool::add(Endpoint endpoint, unsigned slots) {
 void Pool::set_slots(WorkerKey worker, unsigned slots) {
     Gate::Events events;
     Wakes wakes;
+    const Instant now = Clock::now();
     {
         const std::lock_guard lock(mutex_);
-        gate_.set_slots(worker, slots, Clock::now(), events);
-        wakes = take(events);
+        gate_.set_slots(worker, slots, now, events);
+        wakes = take(events, now);
     }
     tell(std::move(wakes));
 }
@@ -179,10 +221,11 @@ void Pool::set_slots(WorkerKey worker, unsigned slots) {
 void Pool::accept(WorkerKey worker, bool accepting) {
     Gate::Events events;
     Wakes wakes;
+    const Instant now = Clock::now();
     {
         const std::lock_guard lock(mutex_);
-        gate_.accept(worker, accepting, Clock::now(), events);
-        wakes = take(events);
+        gate_.accept(worker, accepting, now, events);
+        wakes = take(events, now);
     }
     tell(std::move(wakes));
 }
@@ -204,6 +247,11 @@ void Pool::remove(WorkerKey worker) {
 unsigned Pool::in_flight(WorkerKey worker) const {
     const std::lock_guard lock(mutex_);
     return gate_.in_flight(worker);
+}
+
+Gate::BreakerStats Pool::breaker(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.breaker(worker);
 }
 
 std::uint64_t Pool::requests(WorkerKey worker) const {

@@ -5,6 +5,7 @@
 // Waiter::wake, from any thread and without the lock held, and the reactor posts it to itself.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -45,7 +46,8 @@ struct Place {
 class Permit {
 public:
     Permit() = default;
-    Permit(Pool* pool, Place* place) : pool_(pool), place_(place) {}
+    Permit(Pool* pool, Place* place, RouteKey route, Instant since)
+        : pool_(pool), place_(place), route_(route), since_(since) {}
     Permit(Permit&& other) noexcept;
     Permit& operator=(Permit&& other) noexcept;
     ~Permit();
@@ -54,15 +56,19 @@ public:
     void finish(Outcome outcome); // gives the slot back; afterwards empty
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
+    void asked_to_pause(Duration pause) { pause_ = pause; } // by the worker's Retry-After
 
 private:
     Pool* pool_ = nullptr;
     Place* place_ = nullptr;
+    RouteKey route_ = 0;
+    Instant since_{};
+    Duration pause_{};
 };
 
 struct Waiter {
-    // Called at most once, on any thread, without the lock: granted (a permit) or refused with a reason.
-    virtual void wake(Permit permit, Reason reason) = 0;
+    // Called at most once, on any thread, without the lock: granted (a permit) or refused with a reason and a hint.
+    virtual void wake(Permit permit, Reason reason, Duration retry_after) = 0;
 
 protected:
     ~Waiter() = default;
@@ -86,6 +92,10 @@ public:
     Arrival arrive(Instant now, const Gate::Facts& facts, Waiter& waiter);
     bool leave(Ticket ticket); // false: wake() was or is being called
     void tick(Instant now);    // any reactor, every 10 ms or so
+    // The gate's name for a route label, the same over reloads. Beyond most_routes: 0, a route without a breaker.
+    RouteKey route_key(std::string_view label);
+    std::map<RouteKey, std::string> route_labels() const;
+    static constexpr std::size_t most_routes = 1000;
 
     // The fleet.
     WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here
@@ -95,6 +105,7 @@ public:
     void remove(WorkerKey worker); // its Endpoint goes when its last permit has
     unsigned in_flight(WorkerKey worker) const;
     std::uint64_t requests(WorkerKey worker) const; // admitted so far
+    Gate::BreakerStats breaker(WorkerKey worker) const;
     // Requests in whose middle the worker hung up within the last second: reactors may hear of a death before the fleet does.
     unsigned broken_off(WorkerKey worker) const;
     Gate::Stats stats() const;
@@ -106,19 +117,21 @@ private:
         Waiter* waiter;
         Permit permit;
         Reason reason;
+        Duration retry_after;
     };
     using Wakes = std::vector<Woken>;
-    void depart(Place& place, Outcome outcome);
-    Permit hold(WorkerKey worker);          // with the lock held
-    void let_go(Place& place);              // with the lock held
-    Wakes take(const Gate::Events& events); // with the lock held
-    static void tell(Wakes wakes);          // without
+    void depart(Instant now, Place& place, const Gate::Departure& departure);
+    Permit hold(WorkerKey worker, RouteKey route, Instant now); // with the lock held
+    void let_go(Place& place);                                  // with the lock held
+    Wakes take(const Gate::Events& events, Instant now);        // with the lock held
+    static void tell(Wakes wakes);                              // without
 
     const std::string name_;
     mutable std::mutex mutex_; // guards all below
     Gate gate_;
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;
-    std::unordered_map<Ticket, Waiter*> waiters_;
+    std::unordered_map<Ticket, std::pair<Waiter*, RouteKey>> waiters_;
+    std::map<std::string, RouteKey, std::less<>> routes_;
     std::shared_ptr<const config::Upstream> upstream_;
 };
 

@@ -98,9 +98,10 @@ void Reactor::deliver(Admission& admission) {
     });
 }
 
-void Admission::wake(Permit granted, Reason why) {
+void Admission::wake(Permit granted, Reason why, Duration hint) {
     permit = std::move(granted);
     reason = why;
+    retry_after = hint;
     reactor_.deliver(*this);
 }
 

@@ -39,7 +39,8 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
       body_memory(static_cast<std::size_t>(config.proxy.body_memory.count)),
       response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access(config.log),
       via(config.proxy.via), via_to_clients(config.proxy.via_to_clients ? std::string_view(via) : std::string_view()),
-      server(server_field(config.proxy.server)), index_(rules_of(config)), unrouted_(&registry.series("", "")),
+      server(server_field(config.proxy.server)), deadline_header(config.proxy.deadline_header),
+      priority_header(config.proxy.priority_header), index_(rules_of(config)), unrouted_(&registry.series("", "")),
       registry_(registry) {
     std::map<std::string_view, std::shared_ptr<const Closed>> closed;
     for (const auto& pool : config.pools) {
@@ -58,6 +59,7 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
         if (has_actions(rule)) route.actions = std::make_unique<const RouteActions>(rule);
         route.closed = closed_for(rule.maintenance);
         if (!route.closed && !route.has_page()) route.closed = closed[rule.pool];
+        if (route.target && route.target->pool) route.key = route.target->pool->route_key(route.label);
         route.limits = limits.compile(rule, route.label, config.proxy.rate_keys);
         route.series = &registry.series(rule.pool, route.label);
         routes_.push_back(std::move(route));

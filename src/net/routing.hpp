@@ -31,6 +31,7 @@ struct Route {
     std::vector<RouteLimit> limits;              // those that are not off
     std::unique_ptr<const RouteActions> actions; // null: it only chooses a pool
     std::shared_ptr<const Closed> closed;        // in maintenance; null: open
+    RouteKey key = 0;                            // its pool's name for the label
     bool has_page() const { return actions && actions->page; }
 };
 
@@ -53,6 +54,7 @@ public:
     const std::string via;                 // our name in Via; empty: we are not in it
     const std::string_view via_to_clients; // likewise
     const http::ServerField server;
+    const std::string deadline_header, priority_header;
     const std::vector<std::unique_ptr<Target>>& targets() const { return targets_; }
     const http::TrustedProxies& trusted() const { return trusted_; }
     Series& unrouted() const { return *unrouted_; }

@@ -30,6 +30,23 @@ void tell_if_clients_are_bounded_by_descriptors(const config::Config& config) {
                {"hint", "raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower max_connections"}});
 }
 
+double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+
+GateStats gate_stats(const std::string& pool, const Gate::Stats& gate, const std::map<RouteKey, std::string>& labels) {
+    GateStats stats;
+    stats.pool = pool;
+    stats.overloaded = gate.overloaded;
+    stats.memory_shedding = gate.memory_shedding;
+    stats.shedding_futile = gate.shedding_futile;
+    stats.target_seconds = seconds(gate.queue_target);
+    stats.service_seconds = seconds(gate.service_time);
+    std::copy(std::begin(gate.refused_by_priority), std::end(gate.refused_by_priority), stats.refused.begin());
+    for (const auto& [key, label] : labels)
+        if (key < gate.routes.size())
+            stats.breakers.push_back({label, std::string(to_string(gate.routes[key].state)), gate.routes[key].trips});
+    return stats;
+}
+
 } // namespace
 
 struct Server::Impl {
@@ -187,6 +204,7 @@ ServerStats Server::stats() const {
     impl_->shared.limits.add_to(stats);
     for (const auto& [name, pool] : impl_->pools) {
         const auto gate = pool->stats();
+        stats.gates.push_back(gate_stats(name, gate, pool->route_labels()));
         for (std::size_t reason = 1; reason < std::size(gate.shadow_refused); ++reason)
             if (gate.shadow_refused[reason])
                 stats.refusals.push_back(

@@ -42,7 +42,19 @@ struct LimitStats {                 // one [[route.limit]]
     std::string pool, route, limit; // its name, or what it counts by: "client", "client+path"
     std::uint64_t passed = 0, refused = 0, shadow = 0;
 };
+struct GateStats { // of one pool
+    std::string pool;
+    bool overloaded = false, memory_shedding = false, shedding_futile = false;
+    double target_seconds = 0, service_seconds = 0;  // the wait that is aimed at; how long a slot is held
+    std::array<std::uint64_t, priorities> refused{}; // by priority: critical, normal, sheddable
+    struct RouteBreaker {
+        std::string route, state;
+        std::uint64_t trips = 0;
+    };
+    std::vector<RouteBreaker> breakers; // of routes that have had a request
+};
 struct ServerStats {
+    std::vector<GateStats> gates;
     std::vector<RouteStats> routes;
     std::vector<RefusalStats> refusals;
     std::vector<LimitStats> limits;

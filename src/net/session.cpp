@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "config/values.hpp"
 #include "log/log.hpp"
 #include "net/http/target.hpp"
 #include "net/reactor.hpp"
@@ -211,12 +212,26 @@ void Session::find_route(Exchange& x) {
         x.refusal = {503, "no_pool", "the pool of this route does not exist"};
     else if (head.last_hop)
         x.last_hop = true;
-    else if (!x.refusal && !x.route->limits.empty())
-        check_limits(x, head, path);
+    if (x.refusal || x.last_hop) return;
+    read_wishes(x, head);
+    if (!x.route->limits.empty()) check_limits(x, head, path);
     if (x.open() && x.route->actions) take_actions(x, head, path);
     if (!x.open()) return;
-    if (const auto bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline)
+    if (const auto bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline) {
         deadline_.set(*bound);
+        x.deadline = std::min(x.deadline, x.began + *bound);
+    }
+}
+
+// How urgent the request is, and until when an answer is of use.
+void Session::read_wishes(Exchange& x, const http::RequestHead& head) {
+    x.priority = x.route->rule.priority;
+    if (trusted_ && !snapshot_->priority_header.empty())
+        for (const auto& [name, priority] : config::names(Priority{}))
+            if (http::iequals(head.fields.value(snapshot_->priority_header), name)) x.priority = priority;
+    if (snapshot_->deadline_header.empty()) return;
+    const auto patience = http::parse_seconds(head.fields.value(snapshot_->deadline_header));
+    if (patience) x.deadline = x.began + *patience;
 }
 
 void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {
@@ -333,7 +348,9 @@ bool Session::try_admit(Exchange& x) {
     auto& pool = *x.route->target->pool;
     if (!std::exchange(x.counted, true)) reactor_.budget(pool).request_began();
     Gate::Facts facts;
-    facts.priority = x.route->rule.priority;
+    facts.priority = x.priority;
+    facts.deadline = x.deadline;
+    facts.route = x.route->key;
     facts.avoid = x.avoid;
     facts.affinity = x.affinity;
     facts.draw = reactor_.draw();
@@ -376,7 +393,7 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
     if (permit)
         x.permit = std::move(permit);
     else
-        refuse_admission(x, admission_.reason, {});
+        refuse_admission(x, admission_.reason, admission_.retry_after);
 }
 
 void Session::break_off(const Exchange& x) {

@@ -46,6 +46,7 @@ private:
     io::Task<> read_head(Exchange& x);
     bool parse_head(Exchange& x, std::string_view bytes, std::size_t& seen);
     void find_route(Exchange& x);
+    void read_wishes(Exchange& x, const http::RequestHead& head);
     void check_limits(Exchange& x, const http::RequestHead& head, std::string_view path);
     void begin_body(Exchange& x);
     void check_body(Exchange& x);

@@ -2,319 +2,250 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 
-#include "plimsoll/policy/affinity.hpp"
+#include "plimsoll/policy/picker.hpp"
 
 namespace plimsoll {
 
 namespace {
 
-constexpr std::size_t few = 32; // up to here every worker is looked at
+constexpr double never_reached = 1e9; // by any pressure
 
-std::size_t index(Priority priority) { return static_cast<std::size_t>(priority); }
-std::size_t index(Reason reason) { return static_cast<std::size_t>(reason); }
-
-// An unknown pressure ranks in the middle: neither a reason to prefer a worker nor to spare it.
-int pressure_step(double pressure) { return pressure < 0 ? 10 : static_cast<int>(std::min(pressure, 10.0) * 20); }
-
-} // namespace
-
-std::string_view to_string(Reason reason) {
-    switch (reason) {
-    case Reason::none: return "none";
-    case Reason::rate: return "rate";
-    case Reason::memory: return "memory";
-    case Reason::breaker: return "breaker";
-    case Reason::concurrency: return "concurrency";
-    case Reason::queue_full: return "queue_full";
-    case Reason::queue_timeout: return "queue_timeout";
-    case Reason::deadline: return "deadline";
-    case Reason::no_workers: return "no_workers";
-    case Reason::draining: return "draining";
-    case Reason::maintenance: return "maintenance";
-    }
-    return "unknown";
-}
-
-std::string_view to_string(Outcome outcome) {
-    switch (outcome) {
-    case Outcome::success: return "success";
-    case Outcome::failure: return "failure";
-    case Outcome::timeout: return "timeout";
-    case Outcome::refused_upstream: return "refused_upstream";
-    case Outcome::abandoned: return "abandoned";
-    }
-    return "unknown";
 }
 
 Gate::Gate(Settings settings) : settings_(settings) {}
 
 void Gate::configure(const Settings& settings) { settings_ = settings; }
 
-Gate::Worker* Gate::find(WorkerKey key) {
-    const auto found = std::ranges::find(workers_, key, &Worker::key);
-    return found == workers_.end() ? nullptr : &*found;
-}
-
-const Gate::Worker* Gate::find(WorkerKey key) const {
-    const auto found = std::ranges::find(workers_, key, &Worker::key);
-    return found == workers_.end() ? nullptr : &*found;
-}
-
 void Gate::add(WorkerKey worker, unsigned slots, Instant, std::uint64_t place) {
-    if (find(worker)) return;
-    Worker& added = workers_.emplace_back();
-    added.key = worker;
-    added.place = place;
+    if (roster_.find(worker)) return;
+    Member& added = roster_.add(worker);
     added.slots = slots;
+    added.place = place;
 }
 
-void Gate::set_slots(WorkerKey worker, unsigned slots, Instant, Events& events) {
-    Worker* found = find(worker);
+void Gate::set_slots(WorkerKey worker, unsigned slots, Instant now, Events& events) {
+    Member* found = roster_.find(worker);
     if (!found) return;
-    found->slots = slots;
-    grant(*found, events);
+    roster_.set_slots(*found, slots, now);
+    grant(*found, now, events);
 }
 
-void Gate::accept(WorkerKey worker, bool accepting, Instant, Events& events) {
-    Worker* found = find(worker);
+void Gate::accept(WorkerKey worker, bool accepting, Instant now, Events& events) {
+    Member* found = roster_.find(worker);
     if (!found || found->removed) return;
-    found->accepting = accepting;
     found->resting = false;
-    grant(*found, events);
+    roster_.set_accepting(*found, accepting, now);
+    if (roster_.slots() >= usual_slots_) {
+        usual_slots_ = roster_.slots();
+        usual_since_ = now;
+    }
+    grant(*found, now, events);
+    keep_floor(now, events);
 }
 
 void Gate::observe(WorkerKey worker, double pressure, Bytes headroom) {
-    Worker* found = find(worker);
+    Member* found = roster_.find(worker);
     if (!found) return;
-    found->pressure = pressure;
+    roster_.set_pressure(*found, pressure);
     found->headroom = headroom;
 }
 
 void Gate::remove(WorkerKey worker) {
-    Worker* found = find(worker);
+    Member* found = roster_.find(worker);
     if (!found) return;
-    found->accepting = false;
+    roster_.set_accepting(*found, false, {});
     found->removed = true;
-    if (found->in_flight == 0) std::erase_if(workers_, [&](const Worker& w) { return w.key == worker; });
+    std::erase(sidelined_, found);
+    if (found->in_flight == 0) roster_.erase(worker);
 }
 
 unsigned Gate::in_flight(WorkerKey worker) const {
-    const Worker* found = find(worker);
+    const Member* found = roster_.find(worker);
     return found ? found->in_flight : 0;
 }
 
 bool Gate::avoidable(WorkerKey worker) const {
-    return std::ranges::any_of(workers_, [&](const Worker& w) { return w.accepting && w.key != worker; });
+    const Member* found = roster_.find(worker);
+    return roster_.accepting() > (found && found->accepting ? 1U : 0U);
 }
 
-Gate::Worker* Gate::pick(const Facts& facts) {
-    const bool avoids = facts.avoid && avoidable(*facts.avoid);
+Member* Gate::choose(Instant now, const Facts& facts) {
+    PickWish wish{std::nullopt, facts.draw,
+                  settings_.memory_mode == Mode::off ? never_reached : settings_.load_line.line, settings_.slow_start};
+    if (facts.avoid && avoidable(*facts.avoid)) wish.avoid = facts.avoid;
     if (facts.affinity)
-        if (Worker* home = home_of(*facts.affinity, avoids ? facts.avoid : std::nullopt)) return home;
-    const auto usable = [&](const Worker& w) { return w.free() && !(avoids && w.key == *facts.avoid); };
-    const auto rank = [&](const Worker& w) {
-        return std::tuple(w.pressure >= settings_.load_line, static_cast<double>(w.in_flight) / w.slots,
-                          pressure_step(w.pressure));
-    };
-    if (workers_.size() > few) {
-        const double scaled = facts.draw * static_cast<double>(workers_.size());
-        const auto first = static_cast<std::size_t>(scaled) % workers_.size();
-        const double rest = scaled - std::floor(scaled); // the digits that the first draw left over
-        const auto second = static_cast<std::size_t>(rest * static_cast<double>(workers_.size())) % workers_.size();
-        Worker& a = workers_[first];
-        Worker& b = workers_[second];
-        if (usable(a) && usable(b)) return rank(b) < rank(a) ? &b : &a;
-        if (usable(a)) return &a;
-        if (usable(b)) return &b;
-    }
-    Worker* best = nullptr;
-    std::size_t ties = 0;
-    for (Worker& w : workers_) {
-        if (!usable(w)) continue;
-        if (!best || rank(w) < rank(*best)) {
-            best = &w;
-            ties = 1;
-        } else if (rank(w) == rank(*best)) {
-            ++ties;
-        }
-    }
-    if (!best || ties == 1) return best;
-    auto chosen = static_cast<std::size_t>(facts.draw * static_cast<double>(ties));
-    for (Worker& w : workers_) {
-        if (!usable(w) || rank(w) != rank(*best)) continue;
-        if (chosen-- == 0) return &w;
-    }
-    return best;
+        if (Member* home = home_of(roster_, *facts.affinity, wish)) return home;
+    return pick(roster_.free(), wish, now);
 }
 
-Gate::Worker* Gate::home_of(std::uint64_t affinity, std::optional<WorkerKey> avoid) {
-    std::size_t accepting = 0, in_flight = 0;
-    for (const Worker& w : workers_) {
-        if (!w.accepting) continue;
-        ++accepting;
-        in_flight += w.in_flight;
-    }
-    Worker* home = nullptr;
-    const auto rank = [&](const Worker& w) {
-        return std::pair(w.pressure < settings_.load_line, affinity_score(affinity, w.place));
-    };
-    for (Worker& w : workers_) {
-        if (!w.free() || w.key == avoid || w.in_flight >= affinity_bound(in_flight, accepting, w.slots)) continue;
-        if (!home || rank(w) > rank(*home)) home = &w;
-    }
-    return home;
-}
-
-// The load line, for the pool as a whole: while every accepting worker is above it, requests that may be shed are. The
-// other priorities keep being served (a level that only a recycle can lower must not refuse everybody for ever).
-bool Gate::memory_sheds(const Facts& facts) {
-    if (facts.priority != Priority::sheddable) return false;
-    bool any = false;
-    for (const Worker& w : workers_) {
-        if (!w.accepting) continue;
-        if (w.pressure < settings_.load_line) return false;
-        any = true;
-    }
-    if (!any) return false;
-    if (settings_.shed_enforced) return true;
+// The load line, for the pool as a whole: while one worker has room, the picker sends everybody there.
+bool Gate::memory_sheds(Instant now, const Facts& facts) {
+    if (settings_.memory_mode == Mode::off) return false;
+    load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
+    if (facts.draw >= load_line_.share(settings_.load_line, facts.priority)) return false;
+    if (settings_.memory_mode == Mode::enforce) return true;
     ++shadow_refused_[index(Reason::memory)];
     return false;
 }
 
-std::size_t Gate::waiting() const {
-    std::size_t sum = 0;
-    for (const auto& queue : queues_) sum += queue.size();
-    return sum;
+void Gate::admit(Member& member, Priority priority, Instant now) {
+    ++member.in_flight;
+    ++member.admitted;
+    ++admitted_;
+    admissions_[index(priority)].add(now, rate_memory());
+    member.breaker.admitted();
+    roster_.judge(member, now);
+}
+
+void Gate::refused(Priority priority, Reason reason) {
+    ++refused_[index(reason)];
+    ++refused_by_priority_[index(priority)];
 }
 
 Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     Arrival arrival;
-    const auto refuse = [&](Reason reason) {
-        ++refused_[index(reason)];
+    const auto refuse = [&](Reason reason, Duration retry_after) {
+        refused(facts.priority, reason);
+        if (reason != Reason::breaker) return_probe(facts.route);
         arrival.reason = reason;
-        arrival.retry_after = std::chrono::seconds{1};
+        arrival.retry_after = retry_after;
         return arrival;
     };
-    if (facts.deadline <= now) return refuse(Reason::deadline);
-    wake_rested(now, events);
-    if (memory_sheds(facts)) return refuse(Reason::memory);
-    if (Worker* worker = pick(facts)) {
-        ++worker->in_flight;
-        ++worker->admitted;
-        ++admitted_;
+    offers_[index(facts.priority)].add(now, rate_memory());
+    overload_.arrived();
+    if (facts.deadline <= now) return refuse(Reason::deadline, retry_hint(now, facts.draw));
+    wake_sidelined(now, events);
+    if (memory_sheds(now, facts)) return refuse(Reason::memory, retry_hint(now, facts.draw));
+    if (const auto pause = route_refuses(now, facts.route)) return refuse(Reason::breaker, *pause);
+    if (Member* member = choose(now, facts)) {
+        admit(*member, facts.priority, now);
         arrival.kind = Arrival::Kind::admitted;
-        arrival.worker = worker->key;
+        arrival.worker = member->key;
         return arrival;
     }
-    if (waiting() >= settings_.queue_size && !give_up_a_lower(facts.priority, events))
-        return refuse(Reason::queue_full);
+    drop_stale(now, events);
+    look_at_queue(now);
+    if (hopeless(now, facts)) return refuse(Reason::concurrency, retry_hint(now, facts.draw));
+    if (service_.known() && facts.deadline < now + expected_wait(now, facts.priority))
+        return refuse(Reason::deadline, retry_hint(now, facts.draw));
+    if (queue_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
+        return refuse(Reason::queue_full, retry_hint(now, facts.draw));
     arrival.kind = Arrival::Kind::queued;
-    arrival.ticket = ++last_ticket_;
-    queues_[index(facts.priority)].push_back({arrival.ticket, now, facts.deadline, facts.avoid});
+    arrival.ticket = queue_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route});
     return arrival;
 }
 
-bool Gate::give_up_a_lower(Priority priority, Events& events) {
-    for (std::size_t lowest = priorities; lowest-- > index(priority) + 1;) {
-        if (queues_[lowest].empty()) continue;
-        drop(static_cast<Priority>(lowest), queues_[lowest].size() - 1, Reason::queue_full, events);
-        return true;
-    }
-    return false;
-}
-
-void Gate::drop(Priority priority, std::size_t position, Reason reason, Events& events) {
-    auto& queue = queues_[index(priority)];
-    ++refused_[index(reason)];
-    events.push_back({queue[position].ticket, std::nullopt, reason});
-    queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(position));
-}
-
-void Gate::grant(Worker& worker, Events& events) {
-    const bool avoidable_now = avoidable(worker.key);
-    for (auto& queue : queues_) {
-        for (auto waiting = queue.begin(); worker.free() && waiting != queue.end();) {
-            if (avoidable_now && waiting->avoid == worker.key) {
-                ++waiting;
-                continue;
-            }
-            ++worker.in_flight;
-            ++worker.admitted;
-            ++admitted_;
-            events.push_back({waiting->ticket, worker.key, Reason::none});
-            waiting = queue.erase(waiting);
+void Gate::grant(Member& member, Instant now, Events& events) {
+    if (queue_.size() == 0) return;
+    const bool avoidable_now = avoidable(member.key);
+    const auto may = [&](const Queue::Waiting& each) {
+        return each.deadline > now && !(avoidable_now && each.avoid == member.key);
+    };
+    for (const auto priority : {Priority::critical, Priority::normal, Priority::sheddable}) {
+        const Instant fresh = fresh_since(now, priority);
+        while (member.free_at != Member::npos) {
+            const Queue::Waiting* next = queue_.next(priority, fresh, may);
+            if (!next) break;
+            events.push_back({next->ticket, member.key, Reason::none});
+            queue_.remove(next->ticket);
+            admit(member, priority, now);
         }
     }
 }
 
-void Gate::wake_rested(Instant now, Events& events) {
-    for (Worker& worker : workers_) {
-        if (!worker.resting || now < worker.rested) continue;
-        worker.resting = false;
-        grant(worker, events);
+void Gate::wake_sidelined(Instant now, Events& events) {
+    for (std::size_t i = 0; i < sidelined_.size();) {
+        Member& member = *sidelined_[i];
+        if (member.resting && now >= member.rested) member.resting = false;
+        roster_.judge(member, now);
+        if (!member.sidelined())
+            sidelined_.erase(sidelined_.begin() + static_cast<std::ptrdiff_t>(i));
+        else
+            ++i;
+        grant(member, now, events);
     }
 }
 
-void Gate::depart(Instant now, WorkerKey worker, Outcome outcome, Events& events) {
-    Worker* found = find(worker);
-    if (!found || found->in_flight == 0) return;
-    --found->in_flight;
-    ++found->finished[static_cast<std::size_t>(outcome)];
-    if (found->removed && found->in_flight == 0) {
-        std::erase_if(workers_, [&](const Worker& w) { return w.key == worker; });
+void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Events& events) {
+    Member* member = roster_.find(worker);
+    if (!member || member->in_flight == 0) return;
+    --member->in_flight;
+    ++member->finished[static_cast<std::size_t>(departure.outcome)];
+    overload_.departed();
+    if (departure.took > Duration::zero()) service_.record(departure.took);
+    const auto result = result_of(departure);
+    judge_route(now, departure.route, result, departure.retry_after);
+    if (member->removed) {
+        if (member->in_flight == 0) roster_.erase(worker);
         return;
     }
-    if (outcome == Outcome::refused_upstream) found->rest(now + settings_.rest);
-    grant(*found, events);
+    judge_worker(now, *member, result, departure.retry_after);
+    if (departure.outcome == Outcome::refused_upstream) rest(*member, now, settings_.rest);
+    if (member->sidelined() && std::ranges::find(sidelined_, member) == sidelined_.end()) sidelined_.push_back(member);
+    roster_.judge(*member, now);
+    drop_stale(now, events);
+    grant(*member, now, events);
+    look_at_queue(now);
+}
+
+void Gate::rest(Member& member, Instant now, Duration how_long) {
+    member.rested = member.resting ? std::max(member.rested, now + how_long) : now + how_long;
+    member.resting = true;
+    if (std::ranges::find(sidelined_, &member) == sidelined_.end()) sidelined_.push_back(&member);
+    roster_.judge(member, now);
 }
 
 void Gate::broke_off(Instant now, WorkerKey worker) {
-    if (Worker* found = find(worker)) found->rest(now + settings_.pause);
+    if (Member* member = roster_.find(worker); member && !member->removed) rest(*member, now, settings_.pause);
 }
 
 bool Gate::leave(Ticket ticket) {
-    for (auto& queue : queues_)
-        if (std::erase_if(queue, [&](const Waiting& waiting) { return waiting.ticket == ticket; }) != 0) return true;
-    return false;
+    const auto left = queue_.remove(ticket);
+    if (left) return_probe(left->route);
+    return left.has_value();
 }
 
 void Gate::expire(Instant now, Events& events) {
-    if (waiting() == 0) return;
-    const bool anybody = std::ranges::any_of(workers_, &Worker::accepting);
-    const Reason too_old = anybody ? Reason::queue_timeout : Reason::no_workers;
-    for (std::size_t priority = 0; priority < priorities; ++priority) {
-        auto& queue = queues_[priority];
-        for (std::size_t i = 0; i < queue.size();) {
-            if (queue[i].deadline <= now)
-                drop(static_cast<Priority>(priority), i, Reason::deadline, events);
-            else if (now - queue[i].arrived >= settings_.queue_timeout)
-                drop(static_cast<Priority>(priority), i, too_old, events);
-            else
-                ++i;
-        }
-    }
-    wake_rested(now, events);
+    if (queue_.size() == 0) return;
+    const Reason too_old = roster_.accepting() > 0 ? Reason::queue_timeout : Reason::no_workers;
+    queue_.remove_if([&](const Queue::Waiting& each) {
+        const bool late = each.deadline <= now;
+        if (!late && now - each.arrived < settings_.queue_timeout) return false;
+        tell_dropped(each, late ? Reason::deadline : too_old, now, events);
+        return true;
+    });
+    drop_stale(now, events);
+    wake_sidelined(now, events);
+    look_at_queue(now);
     // A waiter that avoids a worker takes it after all once no other one is left.
-    for (Worker& worker : workers_) grant(worker, events);
+    for (std::size_t i = roster_.free().size(); i-- > 0 && queue_.size() > 0;)
+        if (i < roster_.free().size()) grant(*roster_.free()[i], now, events);
 }
 
 Gate::Stats Gate::stats() const {
     Stats stats;
-    for (std::size_t i = 0; i < priorities; ++i) stats.queued[i] = queues_[i].size();
+    for (std::size_t i = 0; i < priorities; ++i) stats.queued[i] = queue_.size(static_cast<Priority>(i));
     stats.admitted = admitted_;
     std::ranges::copy(refused_, stats.refused);
     std::ranges::copy(shadow_refused_, stats.shadow_refused);
-    for (const Worker& w : workers_) {
+    std::ranges::copy(refused_by_priority_, stats.refused_by_priority);
+    stats.overloaded = overload_.on();
+    stats.memory_shedding = load_line_.shedding();
+    stats.shedding_futile = load_line_.futile();
+    stats.queue_target = target();
+    stats.service_time = service_.known() ? service_.mean() : Duration{};
+    for (const auto& member : roster_.all()) {
         WorkerStats& out = stats.workers.emplace_back();
-        out.worker = w.key;
-        out.slots = w.slots;
-        out.in_flight = w.in_flight;
-        out.accepting = w.accepting;
-        out.admitted = w.admitted;
-        std::ranges::copy(w.finished, out.finished);
+        out.worker = member->key;
+        out.slots = member->slots;
+        out.in_flight = member->in_flight;
+        out.accepting = member->accepting;
+        out.admitted = member->admitted;
+        std::ranges::copy(member->finished, out.finished);
+        out.breaker = {member->breaker.state(), member->breaker.trips()};
     }
+    for (const Breaker& route : routes_) stats.routes.push_back({route.state(), route.trips()});
     return stats;
 }
 

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Turn final : net::Waiter {
-    void wake(net::Permit given, Reason) override {
+    void wake(net::Permit given, Reason, Duration) override {
         const std::lock_guard lock(mutex);
         permit = std::move(given);
         woken = true;

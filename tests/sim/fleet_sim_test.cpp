@@ -45,7 +45,7 @@ TEST(FleetSim, successors_that_fail_to_boot_never_cost_a_serving_worker) {
                                 .length = 1min,
                                 .leak_a_request = 0.002,
                                 .boot_failures = 0.5,
-                                .gate = {.load_line = 1e9},
+                                .gate = {.memory_mode = Mode::off},
                                 .planner = {.first_pause = 1s, .longest_pause = 5s}};
         expect_kept(settings);
         const Report report = run(settings);

@@ -5,62 +5,52 @@
 //      |                     |-----expire / leave--> dropped
 //      '---bounds hit---> refused (always with a reason)
 //
-// Which worker: those with a free slot, below the load line before those above it; then least loaded by in flight / slots,
-// then lowest pressure in steps of 5 %, then by chance. Above 32 workers two of them are drawn instead of all looked at.
+// The policies are asked in this order, each in a file of its own: deadline, load line (memory), breaker of the route
+// (breaker.hpp), picker (picker.hpp) among workers that are free (roster.hpp) and whose own breakers pass, then the queue
+// (queue.hpp) unless it is hopeless under overload (overload.hpp).
 //
 // Late binding: a request is given to a worker only when that worker has a free slot, so nothing piles up in a worker's
 // own backlog where nobody can see it, move it or give it up. A worker that refused a connection is passed over for a
-// moment: its process has died, it is the least loaded of all, and whoever watches processes hears of it a little later. Plain object: no clock, no lock, no thread; the shell holds
-// one lock around it (src/net/pool.hpp) and wakes those whom a call granted or dropped.
+// moment: its process has died, it is the least loaded of all, and whoever watches processes hears of it a little later.
+// Plain object: no clock, no lock, no thread; the shell holds one lock around it (src/net/pool.hpp) and wakes those whom a
+// call granted or dropped.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "plimsoll/core/bytes.hpp"
+#include "plimsoll/core/decayed.hpp"
 #include "plimsoll/core/time.hpp"
+#include "plimsoll/policy/breaker.hpp"
+#include "plimsoll/policy/load_line.hpp"
+#include "plimsoll/policy/overload.hpp"
+#include "plimsoll/policy/priority.hpp"
+#include "plimsoll/policy/queue.hpp"
+#include "plimsoll/policy/roster.hpp"
+#include "plimsoll/policy/service_time.hpp"
 
 namespace plimsoll {
-
-using WorkerKey = std::uint32_t; // one generation of one worker; never used again while the proxy runs
-using Ticket = std::uint64_t;    // one waiting request
-
-enum class Priority : std::uint8_t { critical, normal, sheddable };
-inline constexpr std::size_t priorities = 3;
-
-enum class Reason : std::uint8_t {
-    none,
-    rate,
-    memory,
-    breaker,
-    concurrency,
-    queue_full,
-    queue_timeout,
-    deadline,
-    no_workers,
-    draining,
-    maintenance,
-};
-std::string_view to_string(Reason reason);
-
-enum class Outcome : std::uint8_t { success, failure, timeout, refused_upstream, abandoned };
-std::string_view to_string(Outcome outcome);
 
 class Gate {
 public:
     struct Settings {
         std::size_t queue_size = 1024; // waiting requests, all priorities together
         Duration queue_timeout = std::chrono::seconds{5};
+        Duration queue_target{};                        // of the wait under overload; 0: the median service time
+        Mode overload_mode = Mode::enforce;             // refusing at once who would wait longer than the target
         Duration rest = std::chrono::milliseconds{100}; // of a worker that refused a connection
         Duration pause = std::chrono::milliseconds{20}; // of a worker that broke one off
-        double load_line = 0.85;                        // pressure at which shedding begins
-        bool shed_enforced = true;                      // false: decide and count only (shadow)
+        LoadLine::Settings load_line;
+        Mode memory_mode = Mode::enforce;
+        Breaker::Settings breaker;
+        Mode breaker_mode = Mode::enforce; // of workers
+        Mode route_mode = Mode::shadow;    // of routes
+        double breaker_floor = 0.5;        // share of the accepting workers that always pass
+        Duration slow_start{};
         friend bool operator==(const Settings&, const Settings&) = default;
     };
     struct Facts {
@@ -68,8 +58,9 @@ public:
         Instant deadline = never;
         std::optional<WorkerKey> avoid; // a retry: not the worker that just failed
         double draw = 0.5;              // chance, in [0,1)
-        std::optional<std::uint64_t>
-            affinity; // the hash of a session: preferably where the others of it went (affinity.hpp)
+        RouteKey route = 0;
+        // The hash of a session: preferably where the others of it went (affinity.hpp).
+        std::optional<std::uint64_t> affinity;
     };
     struct Arrival {
         enum class Kind : std::uint8_t { admitted, queued, refused } kind = Kind::refused;
@@ -82,18 +73,36 @@ public:
         Ticket ticket = 0;
         std::optional<WorkerKey> granted; // else refused with `reason`
         Reason reason = Reason::none;
+        Duration retry_after{};
     };
     using Events = std::vector<Event>;
+    // How a request ended, and what it tells about the worker and the route.
+    struct Departure {
+        Departure(Outcome how) : outcome(how) {} // NOLINT: an outcome alone is a departure
+        Outcome outcome;
+        Duration took{}; // its slot was held so long; 0: not known
+        RouteKey route = 0;
+        Duration retry_after{}; // the worker asked for a pause
+    };
+    struct BreakerStats {
+        Breaker::State state = Breaker::State::passing;
+        std::uint64_t trips = 0;
+    };
     struct WorkerStats {
         WorkerKey worker = 0;
         unsigned slots = 0, in_flight = 0;
         bool accepting = false;
         std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
+        BreakerStats breaker;
     };
     struct Stats {
         std::size_t queued[priorities] = {};
         std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {}; // by Reason
+        std::uint64_t refused_by_priority[priorities] = {};
+        bool overloaded = false, memory_shedding = false, shedding_futile = false;
+        Duration queue_target{}, service_time{}; // now; service_time: the mean
         std::vector<WorkerStats> workers;
+        std::vector<BreakerStats> routes; // by RouteKey
     };
 
     explicit Gate(Settings settings);
@@ -107,58 +116,68 @@ public:
     void observe(WorkerKey worker, double pressure, Bytes headroom); // pressure < 0: unknown
     void remove(WorkerKey worker);                                   // permits in flight may still depart afterwards
     unsigned in_flight(WorkerKey worker) const;                      // 0 for an unknown one
+    BreakerStats breaker(WorkerKey worker) const;
 
     // The request's side.
     // A full queue gives its youngest waiter of a lower priority up for one of a higher: hence the events.
     Arrival arrive(Instant now, const Facts& facts, Events& events);
-    void depart(Instant now, WorkerKey worker, Outcome outcome, Events& events);
+    void depart(Instant now, WorkerKey worker, const Departure& departure, Events& events);
     // A process that dies closes its connections a moment before its listener: what comes in between is lost with it. Said
     // before the permit departs, so that its slot is given to nobody within that moment.
     void broke_off(Instant now, WorkerKey worker);
     bool leave(Ticket ticket);                // the client went away; false: no longer waiting
     void expire(Instant now, Events& events); // on a tick: queue timeouts and passed deadlines
+    std::size_t waiting(Priority priority) const { return queue_.size(priority); }
     Stats stats() const;
 
 private:
-    struct Worker {
-        WorkerKey key = 0;
-        std::uint64_t place = 0;
-        unsigned slots = 0, in_flight = 0;
-        bool accepting = false, removed = false; // removed: only its last permits keep it here
-        double pressure = -1;
-        Bytes headroom;
-        bool resting = false; // it refused a connection or broke one off: until `rested` nobody goes there
-        Instant rested{};
-        std::uint64_t admitted = 0, finished[5] = {};
-        void rest(Instant until) {
-            rested = resting ? std::max(rested, until) : until;
-            resting = true;
-        }
-        bool free() const { return accepting && !resting && in_flight < slots; }
-    };
-    struct Waiting {
-        Ticket ticket = 0;
-        Instant arrived{}, deadline = never;
-        std::optional<WorkerKey> avoid;
-    };
-
-    Worker* find(WorkerKey key);
-    const Worker* find(WorkerKey key) const;
-    Worker* pick(const Facts& facts);
-    Worker* home_of(std::uint64_t affinity, std::optional<WorkerKey> avoid); // null: nobody's, or all too loaded
-    void wake_rested(Instant now, Events& events);
-    bool memory_sheds(const Facts& facts);
+    Member* choose(Instant now, const Facts& facts);
+    void admit(Member& member, Priority priority, Instant now);
+    void grant(Member& member, Instant now, Events& events); // its free slots to those who wait
+    void wake_sidelined(Instant now, Events& events);
+    void rest(Member& member, Instant now, Duration how_long);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
-    bool give_up_a_lower(Priority priority, Events& events);
-    void grant(Worker& worker, Events& events); // its free slots to those who wait
-    void drop(Priority priority, std::size_t index, Reason reason, Events& events);
-    std::size_t waiting() const;
+    bool memory_sheds(Instant now, const Facts& facts);
+
+    // Waiting and overload.
+    Duration target() const;
+    Duration patience(Instant now, Priority priority) const;
+    Instant fresh_since(Instant now, Priority priority) const;
+    // What this priority and those above it ask for, as times of what is served; at least 1.
+    double offered_times(Instant now, Priority priority) const;
+    Duration expected_wait(Instant now, Priority priority) const;
+    Duration rate_memory() const;
+    void look_at_queue(Instant now);
+    bool hopeless(Instant now, const Facts& facts);
+    bool give_up_a_lower(Priority priority, Instant now, Events& events);
+    void drop_stale(Instant now, Events& events);
+    void refused(Priority priority, Reason reason);
+    Duration retry_hint(Instant now, double draw) const;
+    void tell_dropped(const Queue::Waiting& waiting, Reason reason, Instant now, Events& events);
+
+    // Breakers (gate_breakers.cpp).
+    void judge_worker(Instant now, Member& member, Breaker::Result result, Duration retry_after);
+    void judge_route(Instant now, RouteKey route, Breaker::Result result, Duration retry_after);
+    std::optional<Duration> route_refuses(Instant now, RouteKey route); // for how long
+    void return_probe(RouteKey route);                                  // it never reached a worker
+    bool worse_than_others(Instant now, const Member& member) const;
+    std::size_t most_tripped() const;
+    void keep_floor(Instant now, Events& events);
+    Breaker::Result result_of(const Departure& departure) const;
 
     Settings settings_;
-    std::vector<Worker> workers_;
-    std::array<std::deque<Waiting>, priorities> queues_;
-    Ticket last_ticket_ = 0;
-    std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {};
+    Roster roster_;
+    std::vector<Member*> sidelined_; // resting or tripped: looked at as time passes
+    std::vector<Breaker> routes_;    // by RouteKey
+    Window<3> everybody_;            // results of the whole pool, as breakers count them
+    LoadLine load_line_;
+    Queue queue_;
+    Overload overload_;
+    ServiceTime service_;
+    std::array<DecayedCount, priorities> admissions_, offers_;
+    unsigned usual_slots_ = 0; // the most of late: fewer accept while one is recycled
+    Instant usual_since_{};
+    std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {}, refused_by_priority_[priorities] = {};
 };
 
 } // namespace plimsoll

@@ -17,6 +17,25 @@ std::optional<std::uint64_t> parse_decimal(std::string_view text) {
     return number;
 }
 
+std::optional<std::chrono::nanoseconds> parse_seconds(std::string_view text) {
+    constexpr std::uint64_t most = 24 * 60 * 60, nanoseconds_a_second = 1'000'000'000;
+    const auto dot = text.find('.');
+    const auto whole = parse_decimal(text.substr(0, dot));
+    if (!whole) return {};
+    if (*whole >= most) return std::chrono::seconds{most};
+    auto count = *whole * nanoseconds_a_second;
+    if (dot == std::string_view::npos) return std::chrono::nanoseconds{count};
+    auto fraction = text.substr(dot + 1);
+    if (fraction.empty()) return {};
+    std::uint64_t unit = nanoseconds_a_second;
+    for (char c : fraction) {
+        if (!is(digit_char, c)) return {};
+        unit /= 10; // 0 beyond the ninth digit
+        count += static_cast<std::uint64_t>(c - '0') * unit;
+    }
+    return std::chrono::nanoseconds{count};
+}
+
 bool iequals(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
     for (std::size_t i = 0; i < a.size(); ++i)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -91,7 +92,8 @@ private:
     std::size_t count_ = 0;
 };
 
-std::optional<std::uint64_t> parse_decimal(std::string_view text); // digits only, at most 2^63 - 1
+std::optional<std::uint64_t> parse_decimal(std::string_view text);            // digits only, at most 2^63 - 1
+std::optional<std::chrono::nanoseconds> parse_seconds(std::string_view text); // "3", "2.5"; at most a day
 
 bool iequals(std::string_view a, std::string_view b); // ASCII, without regard to case
 

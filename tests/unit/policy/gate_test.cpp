@@ -214,7 +214,7 @@ TEST_F(GateTest, while_all_are_above_the_load_line_only_sheddable_requests_are_s
 }
 
 TEST_F(GateTest, shadow_decides_and_counts_but_does_not_act) {
-    gate.configure({.shed_enforced = false});
+    gate.configure({.memory_mode = Mode::shadow});
     worker(1, 8, 0.9);
     EXPECT_EQ(arrive({.priority = Priority::sheddable}).kind, Kind::admitted);
     EXPECT_EQ(gate.stats().shadow_refused[static_cast<std::size_t>(Reason::memory)], 1U);

@@ -1,0 +1,69 @@
+// Those who wait for a slot: three priorities, the higher always first.
+//
+// Within a priority the oldest is served first: the fair order, and the one with the shortest tail. Under overload that
+// order serves only people who have waited too long already; then the oldest of those who are *fresh* (within the
+// target) comes first, and of the others the newest (LIFO), because its client is the most likely still to be there. Who is
+// older than twice the target is given up.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+
+#include "plimsoll/core/time.hpp"
+#include "plimsoll/policy/priority.hpp"
+
+namespace plimsoll {
+
+class Queue {
+public:
+    struct Waiting {
+        Ticket ticket = 0;
+        Priority priority = Priority::normal;
+        Instant arrived{}, deadline = never;
+        std::optional<WorkerKey> avoid;
+        RouteKey route = 0;
+    };
+
+    Ticket add(Waiting waiting);                  // gives it its ticket
+    std::optional<Waiting> remove(Ticket ticket); // nothing: not here
+    std::size_t size() const { return size_; }
+    std::size_t size(Priority priority) const { return lines_[index(priority)].size(); }
+    std::size_t ahead_of(Priority priority) const; // of this priority and above
+    Instant oldest() const;                        // `never` where nobody waits
+
+    // Whom to serve next among those that `may` accepts: null where there is none. `fresh_since`: who arrived before is no
+    // longer fresh; the beginning of time where there is no overload.
+    template <class May>
+    const Waiting* next(Priority priority, Instant fresh_since, May may) const {
+        const auto& line = lines_[index(priority)];
+        const Waiting* newest_stale = nullptr;
+        for (const auto& [ticket, waiting] : line) {
+            if (!may(waiting)) continue;
+            if (waiting.arrived >= fresh_since) return &waiting;
+            newest_stale = &waiting;
+        }
+        return newest_stale;
+    }
+    const Waiting* newest(Priority priority) const;
+    template <class Judge> // judge(waiting) tells whether it goes; it has been told then
+    void remove_if(Judge judge) {
+        for (auto& line : lines_) size_ -= std::erase_if(line, [&](const auto& each) { return judge(each.second); });
+    }
+    // The oldest of a line, while judge() says that it goes.
+    template <class Judge>
+    void remove_oldest_while(Priority priority, Judge judge) {
+        auto& line = lines_[index(priority)];
+        while (!line.empty() && judge(line.begin()->second)) {
+            line.erase(line.begin());
+            --size_;
+        }
+    }
+
+private:
+    std::array<std::map<Ticket, Waiting>, priorities> lines_; // tickets rise, so the first is the oldest
+    std::size_t size_ = 0;
+    Ticket last_ = 0;
+};
+
+} // namespace plimsoll

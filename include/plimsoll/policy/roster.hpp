@@ -1,0 +1,68 @@
+// The workers of a pool as the gate sees them, and which of them have a free slot.
+//
+// Whom a request may go to is decided thousands of times a second, and what decides it changes rarely: so the free ones
+// stand in a list of their own, and a worker's keys lead to it by a map. No decision walks through all workers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "plimsoll/core/bytes.hpp"
+#include "plimsoll/core/time.hpp"
+#include "plimsoll/policy/breaker.hpp"
+#include "plimsoll/policy/priority.hpp"
+
+namespace plimsoll {
+
+struct Member {
+    WorkerKey key = 0;
+    std::uint64_t place = 0; // the hash of its place's name
+    unsigned slots = 0, in_flight = 0;
+    bool accepting = false, removed = false; // removed: only its last permits keep it here
+    double pressure = -1;                    // of its memory; negative: unknown
+    Bytes headroom;
+    bool resting = false; // it refused a connection or broke one off: until `rested` nobody goes there
+    Instant rested{}, accepting_since{};
+    Breaker breaker;
+    std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
+    std::size_t free_at = npos;                   // its place in the list of the free ones
+
+    static constexpr std::size_t npos = static_cast<std::size_t>(-1);
+    bool sidelined() const { return resting || breaker.state() != Breaker::State::passing; }
+};
+
+class Roster {
+public:
+    Member* find(WorkerKey key) const;
+    Member& add(WorkerKey key);
+    void erase(WorkerKey key);
+    // After any change to a member: whether it is free is judged anew. A tripped one is free for its one probe only.
+    void judge(Member& member, Instant now);
+
+    const std::vector<std::unique_ptr<Member>>& all() const { return members_; }
+    const std::vector<Member*>& free() const { return free_; }
+    std::size_t accepting() const { return accepting_; }
+    unsigned slots() const { return slots_; } // of those that accept
+    // The lowest of those that accept, in steps of 1 %; negative where it is not known of one, or nobody accepts.
+    double lowest_pressure() const;
+
+    void set_accepting(Member& member, bool accepting, Instant now);
+    void set_slots(Member& member, unsigned slots, Instant now);
+    void set_pressure(Member& member, double pressure);
+
+private:
+    std::vector<std::unique_ptr<Member>> members_;
+    std::unordered_map<WorkerKey, std::size_t> places_;
+    std::vector<Member*> free_;
+    static std::size_t step_of(double pressure);
+
+    std::size_t accepting_ = 0;
+    unsigned slots_ = 0;
+    std::array<unsigned, 152>
+        at_pressure_{}; // how many of those that accept: unknown, then 0 %, 1 %, ... 150 % and more
+};
+
+} // namespace plimsoll

@@ -1,0 +1,111 @@
+// The gate's breakers: what a request's end tells about its worker and its route.
+//
+// A worker trips only when it is worse than the others, and only while enough of the others pass: where all fail alike, the
+// fault is the application's or its database's, and taking workers away would help nobody.
+#include <algorithm>
+
+#include "plimsoll/policy/gate.hpp"
+
+namespace plimsoll {
+
+namespace {
+
+constexpr double clearly_worse = 2; // than the share of failures of all others
+
+} // namespace
+
+Breaker::Result Gate::result_of(const Departure& departure) const {
+    const Duration slow = settings_.breaker.slow;
+    switch (departure.outcome) {
+    case Outcome::success:
+        return slow > Duration::zero() && departure.took > slow ? Breaker::Result::slow : Breaker::Result::good;
+    case Outcome::failure:
+    case Outcome::timeout: return Breaker::Result::failed;
+    case Outcome::refused_upstream: // the worker rests already, and the route never got to see it
+    case Outcome::abandoned: break;
+    }
+    return Breaker::Result::nothing;
+}
+
+bool Gate::worse_than_others(Instant now, const Member& member) const {
+    const auto all = everybody_.sum(now, settings_.breaker.window);
+    const Breaker::Share own = member.breaker.share(now, settings_.breaker);
+    const unsigned bad =
+        all[static_cast<std::size_t>(Breaker::Result::slow)] + all[static_cast<std::size_t>(Breaker::Result::failed)];
+    const unsigned good = all[static_cast<std::size_t>(Breaker::Result::good)];
+    const unsigned others_bad = bad - std::min(own.bad, bad);
+    const unsigned others = bad + good - std::min(own.all, bad + good);
+    if (others == 0) return false;
+    return own.value() >= clearly_worse * others_bad / others;
+}
+
+std::size_t Gate::most_tripped() const {
+    const auto accepting = static_cast<double>(roster_.accepting());
+    return static_cast<std::size_t>(accepting * (1 - settings_.breaker_floor));
+}
+
+void Gate::judge_worker(Instant now, Member& member, Breaker::Result result, Duration retry_after) {
+    if (settings_.breaker_mode == Mode::off) return;
+    if (result != Breaker::Result::nothing)
+        everybody_.add(now, settings_.breaker.window, static_cast<std::size_t>(result));
+    if (!member.breaker.record(now, settings_.breaker, result, retry_after)) return;
+    if (!worse_than_others(now, member)) return;
+    const auto tripped = std::ranges::count_if(
+        sidelined_, [](const Member* each) { return each->breaker.state() != Breaker::State::passing; });
+    if (static_cast<std::size_t>(tripped) >= most_tripped()) return;
+    if (settings_.breaker_mode == Mode::enforce)
+        member.breaker.trip(now, settings_.breaker, retry_after);
+    else
+        ++shadow_refused_[index(Reason::breaker)];
+}
+
+// Workers went away: of those that are tripped the ones that have rested longest pass again, until the floor is kept.
+void Gate::keep_floor(Instant now, Events& events) {
+    while (true) {
+        Member* rested = nullptr;
+        std::size_t tripped = 0;
+        for (Member* each : sidelined_) {
+            if (each->breaker.state() == Breaker::State::passing || !each->accepting) continue;
+            ++tripped;
+            if (!rested || each->breaker.until() < rested->breaker.until()) rested = each;
+        }
+        if (tripped <= most_tripped()) return;
+        rested->breaker.release();
+        wake_sidelined(now, events);
+    }
+}
+
+void Gate::judge_route(Instant now, RouteKey route, Breaker::Result result, Duration retry_after) {
+    if (route == 0 || settings_.route_mode == Mode::off) return;
+    if (routes_.size() <= route) routes_.resize(route + std::size_t{1});
+    Breaker& breaker = routes_[route];
+    // Five in a row are nothing for a route that all workers serve at once: only the share counts.
+    Breaker::Settings settings = settings_.breaker;
+    settings.consecutive = 0;
+    if (breaker.record(now, settings, result, retry_after)) breaker.trip(now, settings, retry_after);
+}
+
+std::optional<Duration> Gate::route_refuses(Instant now, RouteKey route) {
+    if (route >= routes_.size() || settings_.route_mode == Mode::off) return std::nullopt;
+    Breaker& breaker = routes_[route];
+    if (breaker.admits(now)) {
+        breaker.admitted();
+        return std::nullopt;
+    }
+    if (settings_.route_mode == Mode::shadow) {
+        ++shadow_refused_[index(Reason::breaker)];
+        return std::nullopt;
+    }
+    return std::max<Duration>(breaker.until() - now, std::chrono::seconds{1});
+}
+
+void Gate::return_probe(RouteKey route) {
+    if (route < routes_.size()) routes_[route].record({}, settings_.breaker, Breaker::Result::nothing);
+}
+
+Gate::BreakerStats Gate::breaker(WorkerKey worker) const {
+    const Member* found = roster_.find(worker);
+    return found ? BreakerStats{found->breaker.state(), found->breaker.trips()} : BreakerStats{};
+}
+
+} // namespace plimsoll

@@ -1,0 +1,134 @@
+// The gate's waiting and overload: how long a newcomer would wait, whether that is hopeless, and who is given up.
+#include <algorithm>
+#include <cmath>
+
+#include "plimsoll/policy/gate.hpp"
+
+namespace plimsoll {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Critical requests are few or they are not critical: they may wait a little longer than the target before they are refused.
+constexpr double critical_patience = 4;
+constexpr double mild_stretch = 2;
+// Expected waits are estimates: who waits twice as long as promised was unlucky, four times, forgotten.
+constexpr int stale_after = 2, given_up_after = 4;
+constexpr double least_share = 0.02; // of the slots, for a priority whose betters take them all
+constexpr Duration usual_memory = 30s;
+
+double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+Duration span(double seconds) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(seconds, 1e6)));
+}
+
+} // namespace
+
+// The median service time; at least 5 ms, below which the proxy's own loops matter, and room for two who wait.
+Duration Gate::target() const {
+    if (settings_.queue_target > Duration::zero()) return settings_.queue_target;
+    if (!service_.known()) return 5ms;
+    const Duration two = 2 * service_.mean() / std::max(1U, roster_.slots());
+    return std::max({Duration{5ms}, service_.median(), two});
+}
+
+// How long a newcomer may have to wait under overload. Where he and his betters ask for hardly more than can be done a longer
+// queue costs little, and keeps the slots busy (and lower priorities out) through the gaps between arrivals.
+Duration Gate::patience(Instant now, Priority priority) const {
+    const double stretch = 1 + mild_stretch * std::clamp(2 - offered_times(now, priority), 0.0, 1.0);
+    return span(seconds(target()) * stretch * (priority == Priority::critical ? critical_patience : 1));
+}
+
+Duration Gate::rate_memory() const { return std::max<Duration>(500ms, service_.known() ? 20 * service_.mean() : 0ms); }
+
+// Those ahead and oneself, at the speed at which slots come free, less what higher priorities take of them meanwhile.
+Duration Gate::expected_wait(Instant now, Priority priority) const {
+    const unsigned slots = roster_.slots();
+    if (!service_.known() || slots == 0) return Duration::zero();
+    const double each = seconds(service_.mean()) / slots;
+    double share = 1;
+    for (std::size_t higher = 0; higher < index(priority); ++higher)
+        share -= admissions_[higher].per_second(now, rate_memory()) * each;
+    return span(static_cast<double>(queue_.ahead_of(priority) + 1) * each / std::max(share, least_share));
+}
+
+void Gate::look_at_queue(Instant now) {
+    if (roster_.slots() < usual_slots_ && now - usual_since_ > usual_memory) {
+        usual_slots_ = roster_.slots(); // so few for so long: that is what there is now
+        usual_since_ = now;
+    }
+    Overload::Sight sight;
+    const Instant oldest = queue_.oldest();
+    sight.waiting = oldest != never && roster_.slots() > 0 && service_.known();
+    if (sight.waiting) {
+        sight.oldest = now - oldest;
+        sight.expected = span(static_cast<double>(queue_.size()) * seconds(service_.mean()) / roster_.slots());
+    }
+    sight.target = target();
+    sight.workers_missing = roster_.slots() < usual_slots_;
+    overload_.look(now, sight);
+}
+
+bool Gate::hopeless(Instant now, const Facts& facts) {
+    if (settings_.overload_mode == Mode::off || !overload_.on()) return false;
+    if (expected_wait(now, facts.priority) <= patience(now, facts.priority)) return false;
+    overload_.hopeless(now);
+    if (settings_.overload_mode == Mode::enforce) return true;
+    ++shadow_refused_[index(Reason::concurrency)];
+    return false;
+}
+
+// Under overload those who have waited too long are served last (queue.hpp), and not for ever.
+void Gate::drop_stale(Instant now, Events& events) {
+    if (!overload_.on() || settings_.overload_mode != Mode::enforce) return;
+    for (const auto priority : {Priority::critical, Priority::normal, Priority::sheddable})
+        queue_.remove_oldest_while(priority, [&](const Queue::Waiting& each) {
+            if (now - each.arrived <= given_up_after * patience(now, priority)) return false;
+            overload_.hopeless(now);
+            tell_dropped(each, Reason::concurrency, now, events);
+            return true;
+        });
+}
+
+Instant Gate::fresh_since(Instant now, Priority priority) const {
+    return overload_.on() ? now - stale_after * patience(now, priority) : Instant{};
+}
+
+bool Gate::give_up_a_lower(Priority priority, Instant now, Events& events) {
+    for (std::size_t lowest = priorities; lowest-- > index(priority) + 1;) {
+        const Queue::Waiting* newest = queue_.newest(static_cast<Priority>(lowest));
+        if (!newest) continue;
+        tell_dropped(*newest, Reason::queue_full, now, events);
+        queue_.remove(newest->ticket);
+        return true;
+    }
+    return false;
+}
+
+void Gate::tell_dropped(const Queue::Waiting& waiting, Reason reason, Instant now, Events& events) {
+    refused(waiting.priority, reason);
+    return_probe(waiting.route);
+    // Tickets are numbered in a row: multiplied by the golden ratio their fractions spread evenly, which is all a jitter needs.
+    double whole;
+    const double draw = std::modf(static_cast<double>(waiting.ticket) * 0.6180339887498949, &whole);
+    events.push_back({waiting.ticket, std::nullopt, reason, retry_hint(now, draw)});
+}
+
+// As many seconds as the offered load is times what is served, so that those who come back are about as many as can be
+// served; spread by half to both sides, so that they don't come back together.
+Duration Gate::retry_hint(Instant now, double draw) const {
+    return std::chrono::ceil<std::chrono::seconds>(
+        span(std::min(offered_times(now, Priority::sheddable), 30.0) * (0.5 + draw)));
+}
+
+double Gate::offered_times(Instant now, Priority priority) const {
+    double offered = 0, admitted = 0;
+    for (std::size_t each = 0; each < priorities; ++each) {
+        if (each <= index(priority)) offered += offers_[each].per_second(now, rate_memory());
+        admitted += admissions_[each].per_second(now, rate_memory());
+    }
+    return std::max(offered / std::max(admitted, 1e-3), 1.0);
+}
+
+} // namespace plimsoll

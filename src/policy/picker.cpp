@@ -1,0 +1,98 @@
+#include "plimsoll/policy/picker.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "plimsoll/policy/affinity.hpp"
+
+namespace plimsoll {
+
+namespace {
+
+constexpr std::size_t few = 32; // up to here every one is looked at
+
+// An unknown pressure ranks in the middle: neither a reason to prefer a worker nor to spare it.
+int pressure_step(double pressure) { return pressure < 0 ? 10 : static_cast<int>(std::min(pressure, 10.0) * 20); }
+
+double digits_after(double draw, double scale) { // chance that the first draw left over
+    double ignored;
+    return std::modf(draw * scale, &ignored);
+}
+
+class Ranking {
+public:
+    Ranking(const PickWish& wish, Instant now) : wish_(wish), now_(now), patience_(digits_after(wish.draw, 1024)) {}
+
+    auto of(const Member& member) const {
+        const double load = static_cast<double>(member.in_flight) / member.slots;
+        return std::tuple(member.pressure >= wish_.load_line, cold(member) ? std::max(load, 1.0) : load,
+                          pressure_step(member.pressure));
+    }
+
+private:
+    bool cold(const Member& member) const {
+        if (wish_.slow_start <= Duration::zero()) return false;
+        const Duration age = now_ - member.accepting_since;
+        return age < wish_.slow_start &&
+               static_cast<double>(age.count()) < patience_ * static_cast<double>(wish_.slow_start.count());
+    }
+    const PickWish& wish_;
+    Instant now_;
+    double patience_;
+};
+
+Member* best_of_all(std::span<Member* const> free, const PickWish& wish, const Ranking& rank) {
+    Member* best = nullptr;
+    std::size_t ties = 0;
+    for (Member* each : free) {
+        if (each->key == wish.avoid) continue;
+        if (!best || rank.of(*each) < rank.of(*best)) {
+            best = each;
+            ties = 1;
+        } else if (rank.of(*each) == rank.of(*best)) {
+            ++ties;
+        }
+    }
+    if (!best || ties == 1) return best;
+    auto chosen = static_cast<std::size_t>(wish.draw * static_cast<double>(ties));
+    for (Member* each : free) {
+        if (each->key == wish.avoid || rank.of(*each) != rank.of(*best)) continue;
+        if (chosen-- == 0) return each;
+    }
+    return best;
+}
+
+} // namespace
+
+Member* home_of(const Roster& roster, std::uint64_t affinity, const PickWish& wish) {
+    std::size_t in_flight = 0;
+    for (const auto& each : roster.all())
+        if (each->accepting) in_flight += each->in_flight;
+    const auto rank = [&](const Member& each) {
+        return std::pair(each.pressure < wish.load_line, affinity_score(affinity, each.place));
+    };
+    Member* home = nullptr;
+    for (Member* each : roster.free()) {
+        if (each->key == wish.avoid) continue;
+        if (each->in_flight >= affinity_bound(in_flight, roster.accepting(), each->slots)) continue;
+        if (!home || rank(*each) > rank(*home)) home = each;
+    }
+    return home;
+}
+
+Member* pick(std::span<Member* const> free, const PickWish& wish, Instant now) {
+    const Ranking rank(wish, now);
+    if (free.size() <= few) return best_of_all(free, wish, rank);
+    const auto size = static_cast<double>(free.size());
+    Member* first = free[static_cast<std::size_t>(wish.draw * size)];
+    Member* second = free[static_cast<std::size_t>(digits_after(wish.draw, size) * size)];
+    if (first->key == wish.avoid || second->key == wish.avoid) {
+        const auto other = std::ranges::find_if(free, [&](const Member* each) { return each->key != wish.avoid; });
+        if (first->key == wish.avoid) first = *other;
+        if (second->key == wish.avoid) second = *other;
+    }
+    return rank.of(*second) < rank.of(*first) ? second : first;
+}
+
+} // namespace plimsoll

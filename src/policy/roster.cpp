@@ -1,0 +1,82 @@
+#include "plimsoll/policy/roster.hpp"
+
+#include <algorithm>
+
+namespace plimsoll {
+
+Member* Roster::find(WorkerKey key) const {
+    const auto found = places_.find(key);
+    return found == places_.end() ? nullptr : members_[found->second].get();
+}
+
+Member& Roster::add(WorkerKey key) {
+    places_.emplace(key, members_.size());
+    Member& member = *members_.emplace_back(std::make_unique<Member>());
+    member.key = key;
+    return member;
+}
+
+void Roster::erase(WorkerKey key) {
+    const auto found = places_.find(key);
+    if (found == places_.end()) return;
+    Member& member = *members_[found->second];
+    set_accepting(member, false, {});
+    // The last one moves into its place: the order of workers means nothing.
+    members_[found->second].swap(members_.back());
+    places_[members_[found->second]->key] = found->second;
+    places_.erase(key);
+    members_.pop_back();
+}
+
+void Roster::judge(Member& member, Instant now) {
+    const bool free =
+        member.accepting && !member.resting && member.in_flight < member.slots && member.breaker.admits(now);
+    if (free == (member.free_at != Member::npos)) return;
+    if (free) {
+        member.free_at = free_.size();
+        free_.push_back(&member);
+        return;
+    }
+    Member& last = *free_.back();
+    free_[member.free_at] = &last;
+    last.free_at = member.free_at;
+    member.free_at = Member::npos;
+    free_.pop_back();
+}
+
+void Roster::set_accepting(Member& member, bool accepting, Instant now) {
+    if (accepting != member.accepting) {
+        accepting ? ++accepting_ : --accepting_;
+        at_pressure_[step_of(member.pressure)] += accepting ? 1U : -1U;
+        slots_ = accepting ? slots_ + member.slots : slots_ - member.slots;
+        member.accepting = accepting;
+        if (accepting) member.accepting_since = now;
+    }
+    judge(member, now);
+}
+
+std::size_t Roster::step_of(double pressure) {
+    if (pressure < 0) return 0;
+    return 1 + static_cast<std::size_t>(std::min(pressure, 1.5) * 100 + 1e-9);
+}
+
+void Roster::set_pressure(Member& member, double pressure) {
+    if (member.accepting) {
+        --at_pressure_[step_of(member.pressure)];
+        ++at_pressure_[step_of(pressure)];
+    }
+    member.pressure = pressure;
+}
+
+double Roster::lowest_pressure() const {
+    const auto lowest = std::ranges::find_if(at_pressure_, [](unsigned count) { return count > 0; });
+    return lowest == at_pressure_.end() ? -1 : static_cast<double>(lowest - at_pressure_.begin() - 1) / 100;
+}
+
+void Roster::set_slots(Member& member, unsigned slots, Instant now) {
+    if (member.accepting) slots_ += slots - member.slots;
+    member.slots = slots;
+    judge(member, now);
+}
+
+} // namespace plimsoll

@@ -1,0 +1,240 @@
+#include "sim/overload_sim.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <queue>
+#include <random>
+#include <unordered_map>
+
+namespace plimsoll::sim {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+double milliseconds(Duration span) { return std::chrono::duration<double, std::milli>(span).count(); }
+double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+Duration span(double seconds) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)); }
+
+class Door {
+public:
+    explicit Door(const OverloadSettings& settings)
+        : settings_(settings), random_(settings.seed), gate_(settings.gate) {}
+
+    OverloadReport run() {
+        Gate::Events events;
+        for (WorkerKey key = 1; key <= settings_.workers; ++key) {
+            gate_.add(key, settings_.slots, now_);
+            gate_.accept(key, true, now_, events);
+        }
+        for (const Step& step : settings_.steps) length_ += step.length;
+        if (!settings_.trace.empty()) length_ = settings_.trace.back().at;
+        schedule_arrival();
+        at(now_ + tick, [this] { on_tick(); });
+        while (!events_.empty() && report_.broken.empty()) {
+            const auto event = events_.top();
+            events_.pop();
+            now_ = event.at;
+            event.what();
+            check();
+        }
+        finish();
+        return report_;
+    }
+
+private:
+    struct Event {
+        Instant at;
+        std::uint64_t sequence;
+        std::function<void()> what;
+        bool operator<(const Event& other) const {
+            return std::pair(at, sequence) > std::pair(other.at, other.sequence);
+        }
+    };
+    struct Request {
+        Instant arrived;
+        Priority priority;
+        RouteKey route;
+        Duration service;
+    };
+    static constexpr Duration tick = 10ms;
+
+    void at(Instant when, std::function<void()> what) { events_.push({when, ++sequence_, std::move(what)}); }
+    double draw() { return std::uniform_real_distribution<>(0, 1)(random_); }
+    double capacity() const { return settings_.workers * settings_.slots / seconds(settings_.service); }
+    bool over() const { return now_ - Instant{} >= length_; }
+
+    double load_now() const {
+        Duration passed{};
+        for (const Step& step : settings_.steps) {
+            passed += step.length;
+            if (now_ - Instant{} < passed) return step.load;
+        }
+        return settings_.steps.back().load;
+    }
+
+    void schedule_arrival() {
+        if (!settings_.trace.empty()) {
+            if (next_traced_ == settings_.trace.size()) return;
+            at(Instant{} + settings_.trace[next_traced_].at, [this] {
+                const Traced& each = settings_.trace[next_traced_++];
+                schedule_arrival();
+                arrive({now_, each.priority, each.route, each.service});
+            });
+            return;
+        }
+        at(now_ + span(-std::log(1 - draw()) / (capacity() * load_now())), [this] {
+            if (over()) return;
+            schedule_arrival();
+            const double kind = draw() * (settings_.mix[0] + settings_.mix[1] + settings_.mix[2]);
+            const auto priority = kind < settings_.mix[0]                      ? Priority::critical
+                                  : kind < settings_.mix[0] + settings_.mix[1] ? Priority::normal
+                                                                               : Priority::sheddable;
+            arrive({now_, priority, 1, service_time()});
+        });
+    }
+
+    Duration service_time() {
+        if (settings_.spread == 0) return settings_.service;
+        std::normal_distribution<> normal(-settings_.spread * settings_.spread / 2, settings_.spread); // mean 1
+        return span(seconds(settings_.service) * std::exp(normal(random_)));
+    }
+
+    void arrive(const Request& request) {
+        Tally& tally = report_.of[index(request.priority)];
+        ++tally.offered;
+        Gate::Events events;
+        const auto arrival =
+            gate_.arrive(now_, {.priority = request.priority, .draw = draw(), .route = request.route}, events);
+        deliver(events);
+        switch (arrival.kind) {
+        case Gate::Arrival::Kind::admitted: serve(request, arrival.worker); break;
+        case Gate::Arrival::Kind::refused: refuse(request, arrival.reason, arrival.retry_after); break;
+        case Gate::Arrival::Kind::queued:
+            waiting_.emplace(arrival.ticket, request);
+            if (draw() < settings_.client_aborts)
+                at(now_ + 3ms, [this, ticket = arrival.ticket] {
+                    if (!gate_.leave(ticket)) return;
+                    ++report_.of[index(waiting_.at(ticket).priority)].left;
+                    waiting_.erase(ticket);
+                });
+        }
+    }
+
+    void refuse(const Request& request, Reason reason, Duration retry_after) {
+        if (reason == Reason::none) report_.broken = "a refusal without a reason";
+        if (retry_after <= Duration::zero()) report_.broken = "a refusal without a hint when to come again";
+        Tally& tally = report_.of[index(request.priority)];
+        ++tally.refused;
+        tally.refusal_latency.push_back(milliseconds(now_ - request.arrived));
+    }
+
+    void serve(const Request& request, WorkerKey worker) {
+        for (std::size_t higher = 0; higher < index(request.priority); ++higher)
+            if (gate_.waiting(static_cast<Priority>(higher)) > 0 && settings_.client_aborts == 0)
+                report_.broken = "a lower priority was served while a higher one waited";
+        at(now_ + request.service, [this, request, worker, began = now_] {
+            const bool fails = worker == settings_.failing_worker || draw() < settings_.failures;
+            Tally& tally = report_.of[index(request.priority)];
+            ++tally.served;
+            tally.failed += fails;
+            tally.latency.push_back(milliseconds(now_ - request.arrived));
+            if (milliseconds(now_ - request.arrived) > 2 * milliseconds(settings_.service) + 5) last_slow_ = now_;
+            Gate::Departure departure(fails ? Outcome::failure : Outcome::success);
+            departure.took = now_ - began;
+            departure.route = request.route;
+            Gate::Events events;
+            gate_.depart(now_, worker, departure, events);
+            deliver(events);
+        });
+    }
+
+    void deliver(const Gate::Events& events) {
+        for (const auto& event : events) {
+            const auto found = waiting_.find(event.ticket);
+            if (found == waiting_.end()) {
+                report_.broken = "somebody who does not wait was told something";
+                return;
+            }
+            const Request request = found->second;
+            waiting_.erase(found);
+            if (event.granted)
+                serve(request, *event.granted);
+            else
+                refuse(request, event.reason, event.retry_after);
+        }
+    }
+
+    void on_tick() {
+        Gate::Events events;
+        gate_.expire(now_, events);
+        deliver(events);
+        if (!over() || !waiting_.empty()) at(now_ + tick, [this] { on_tick(); });
+    }
+
+    void check() {
+        for (WorkerKey key = 1; key <= settings_.workers; ++key)
+            if (gate_.in_flight(key) > settings_.slots) report_.broken = "more permits than slots";
+    }
+
+    void finish() {
+        report_.seconds = seconds(length_);
+        report_.capacity = capacity();
+        for (WorkerKey key = 1; key <= settings_.workers; ++key) report_.permits_at_end += gate_.in_flight(key);
+        if (!settings_.steps.empty()) {
+            const Instant last_step = Instant{} + length_ - settings_.steps.back().length;
+            report_.recovered_after = std::max(0.0, seconds(last_slow_ - last_step));
+        }
+        if (report_.broken.empty() && report_.permits_at_end > 0) report_.broken = "a permit leaked";
+        for (const Tally& tally : report_.of)
+            if (report_.broken.empty() && tally.served + tally.refused + tally.left != tally.offered)
+                report_.broken = "a request was lost";
+    }
+
+    const OverloadSettings& settings_;
+    std::mt19937_64 random_;
+    Gate gate_;
+    std::priority_queue<Event> events_;
+    std::unordered_map<Ticket, Request> waiting_;
+    std::uint64_t sequence_ = 0;
+    std::size_t next_traced_ = 0;
+    Duration length_{};
+    Instant now_{}, last_slow_{};
+    OverloadReport report_;
+};
+
+std::vector<double> all_of(const OverloadReport& report, std::vector<double> Tally::*values) {
+    std::vector<double> all;
+    for (const Tally& tally : report.of) all.insert(all.end(), (tally.*values).begin(), (tally.*values).end());
+    return all;
+}
+
+} // namespace
+
+double quantile(std::vector<double> values, double share) {
+    if (values.empty()) return 0;
+    const auto place = values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+    std::nth_element(values.begin(), place, values.end());
+    return *place;
+}
+
+double OverloadReport::goodput() const {
+    std::uint64_t served = 0;
+    for (const Tally& tally : of) served += tally.served;
+    return static_cast<double>(served) / seconds / capacity;
+}
+
+double OverloadReport::served_share(Priority priority) const {
+    const Tally& tally = of[index(priority)];
+    return tally.offered == 0 ? 1 : static_cast<double>(tally.served) / static_cast<double>(tally.offered);
+}
+
+double OverloadReport::latency(double share) const { return quantile(all_of(*this, &Tally::latency), share); }
+double OverloadReport::refusal_latency(double share) const {
+    return quantile(all_of(*this, &Tally::refusal_latency), share);
+}
+
+OverloadReport run(const OverloadSettings& settings) { return Door(settings).run(); }
+
+} // namespace plimsoll::sim

@@ -1,0 +1,61 @@
+// The door under load: a virtual clock, model workers and a stream of requests of three priorities around the real Gate.
+//
+// Requests arrive by a Poisson process whose rate may change in steps; each holds a slot for a service time. What comes out is
+// what an operator asks: goodput, the latency of those who were served, who was refused and how quickly he heard of it.
+// A recorded trace can be played instead of the Poisson process (replay.cpp).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plimsoll/policy/gate.hpp"
+
+namespace plimsoll::sim {
+
+struct Step { // of the offered load
+    Duration length{};
+    double load = 1; // as a share of the capacity
+};
+struct Traced { // one request of a trace
+    Duration at{};
+    Priority priority = Priority::normal;
+    RouteKey route = 0;
+    Duration service{};
+};
+
+struct OverloadSettings {
+    std::uint64_t seed = 1;
+    unsigned workers = 4, slots = 1;
+    Duration service = std::chrono::milliseconds{5};
+    double spread = 0.2; // of service times: log-normal sigma; 0: constant
+    double mix[priorities] = {0.05, 0.65, 0.30};
+    std::vector<Step> steps = {{std::chrono::seconds{20}, 1.0}};
+    std::vector<Traced> trace;    // instead of steps and service, where not empty
+    double client_aborts = 0;     // share of waiting clients that leave
+    double failures = 0;          // share of requests that fail
+    WorkerKey failing_worker = 0; // all of its requests fail; 0: nobody
+    Gate::Settings gate;
+};
+
+struct Tally {                                                                // of one priority
+    std::uint64_t offered = 0, served = 0, failed = 0, refused = 0, left = 0; // served: failed ones too
+    std::vector<double> latency, refusal_latency;                             // milliseconds
+};
+struct OverloadReport {
+    std::string broken; // the first promise that broke; empty: none did
+    Tally of[priorities];
+    double seconds = 0, capacity = 0; // requests a second
+    double recovered_after = 0;       // seconds from the last step until latencies stayed within 2 * service + target
+    std::uint64_t permits_at_end = 0;
+
+    double goodput() const; // as a share of the capacity
+    double served_share(Priority priority) const;
+    double latency(double quantile) const; // of all who were served, in ms
+    double refusal_latency(double quantile) const;
+};
+
+OverloadReport run(const OverloadSettings& settings);
+double quantile(std::vector<double> values, double share); // 0 of none
+
+} // namespace plimsoll::sim

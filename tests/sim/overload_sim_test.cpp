@@ -1,0 +1,109 @@
+// What the door promises, over loads, shapes and seeds. PLIMSOLL_SEEDS is how many seeds the last test tries (300), and
+// PLIMSOLL_PRINT=1 prints the table of the first.
+#include "sim/overload_sim.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <gtest/gtest.h>
+
+namespace plimsoll::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+void print(double load, const OverloadReport& report) {
+    if (!std::getenv("PLIMSOLL_PRINT")) return;
+    std::printf("%5.1fx  goodput %5.3f  served: critical %6.4f normal %5.3f sheddable %5.3f  p50 %5.1f p99 %6.1f ms  "
+                "refused after p99 %6.2f ms\n",
+                load, report.goodput(), report.served_share(Priority::critical), report.served_share(Priority::normal),
+                report.served_share(Priority::sheddable), report.latency(.5), report.latency(.99),
+                report.refusal_latency(.99));
+}
+
+// Four workers of 5 ms: what is refused costs those who are served nothing, however much it is.
+TEST(OverloadSim, ten_times_the_capacity_is_served_as_well_as_once) {
+    const OverloadReport unloaded = run({.steps = {{20s, 0.3}}});
+    double peak = 0;
+    for (const double load : {0.3, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0, 4.0, 10.0}) {
+        SCOPED_TRACE(load);
+        const OverloadReport report = run({.steps = {{20s, load}}});
+        print(load, report);
+        EXPECT_EQ(report.broken, "");
+        EXPECT_GE(report.served_share(Priority::critical), 0.995);
+        peak = std::max(peak, report.goodput());
+        if (load <= 0.9) {
+            EXPECT_GT(report.goodput(), 0.96 * load);
+            for (const Tally& tally : report.of) EXPECT_EQ(tally.refused, 0U) << "below the capacity";
+        }
+        if (load < 2) continue;
+        EXPECT_GE(report.goodput(), 0.97 * peak);
+        EXPECT_LE(report.latency(.99), 2 * unloaded.latency(.99) + 5);
+        EXPECT_LE(report.refusal_latency(.99), 2);
+    }
+}
+
+TEST(OverloadSim, after_a_step_back_everybody_is_served_as_usual_within_a_fifth_of_a_second) {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        const OverloadReport report = run({.seed = seed, .spread = 0, .steps = {{2s, 4.0}, {500ms, 0.3}}});
+        EXPECT_EQ(report.broken, "");
+        EXPECT_LE(report.recovered_after, 0.2) << "seed " << seed;
+    }
+}
+
+TEST(OverloadSim, normal_keeps_what_critical_leaves) {
+    const OverloadReport report = run({.mix = {0.25, 0.5, 0.25}, .steps = {{20s, 2.0}}});
+    EXPECT_EQ(report.broken, "");
+    EXPECT_GE(report.served_share(Priority::critical), 0.995);
+    const double normal = static_cast<double>(report.of[index(Priority::normal)].served) / report.seconds;
+    EXPECT_GE(normal, 0.9 * 0.5 * report.capacity) << "half of the capacity is left, and twice as much is asked";
+}
+
+TEST(OverloadSim, where_critical_requests_alone_are_too_many_they_are_served_by_age_and_the_rest_refused) {
+    const OverloadReport report = run({.mix = {1, 0, 0}, .steps = {{20s, 3.0}}});
+    EXPECT_EQ(report.broken, "");
+    EXPECT_GE(report.goodput(), 0.97);
+    EXPECT_LE(report.latency(.99), 60);
+    EXPECT_LE(report.refusal_latency(.99), 2);
+}
+
+TEST(OverloadSim, a_burst_refuses_nobody) {
+    OverloadSettings settings;
+    for (int burst = 0; burst < 10; ++burst)
+        for (int i = 0; i < 300; ++i) settings.trace.push_back({burst * 2s, Priority::sheddable, 0, 5ms});
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "");
+    EXPECT_EQ(report.of[index(Priority::sheddable)].served, 3000U);
+}
+
+TEST(OverloadSim, a_failing_worker_costs_a_handful_of_requests) {
+    const OverloadReport report = run({.steps = {{20s, 0.5}}, .failing_worker = 2});
+    EXPECT_EQ(report.broken, "");
+    std::uint64_t failed = 0;
+    for (const Tally& tally : report.of) failed += tally.failed;
+    EXPECT_LE(failed, 15U) << "five in a row, and a probe now and then";
+}
+
+TEST(OverloadSim, promises_hold_for_every_seed) {
+    const char* wanted = std::getenv("PLIMSOLL_SEEDS");
+    const std::uint64_t seeds = wanted ? std::strtoull(wanted, nullptr, 10) : 300;
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+        OverloadSettings settings;
+        settings.seed = seed;
+        settings.workers = 1 + static_cast<unsigned>(seed % 7);
+        settings.slots = 1 + static_cast<unsigned>(seed % 3);
+        settings.service = std::chrono::milliseconds(1 + seed % 40);
+        settings.spread = static_cast<double>(seed % 5) / 3;
+        settings.steps = {{200ms, 0.1 + static_cast<double>(seed % 11)}, {100ms, 0.4}, {100ms, 3.0}};
+        settings.client_aborts = seed % 2 ? 0.2 : 0;
+        settings.failures = static_cast<double>(seed % 4) / 4;
+        if (seed % 3 == 0) settings.failing_worker = 1;
+        settings.gate.queue_size = seed % 5 ? 64 : 0;
+        settings.gate.route_mode = seed % 2 ? Mode::enforce : Mode::shadow;
+        const OverloadReport report = run(settings);
+        ASSERT_EQ(report.broken, "") << "seed " << seed;
+    }
+}
+
+} // namespace
+} // namespace plimsoll::sim

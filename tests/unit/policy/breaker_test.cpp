@@ -1,0 +1,212 @@
+#include "plimsoll/policy/breaker.hpp"
+
+#include <gtest/gtest.h>
+
+#include "plimsoll/policy/gate.hpp"
+
+namespace plimsoll {
+namespace {
+
+using namespace std::chrono_literals;
+using Result = Breaker::Result;
+using State = Breaker::State;
+using Kind = Gate::Arrival::Kind;
+
+constexpr Instant start{1h};
+
+// Records and trips as the gate does where nothing speaks against it.
+void record(Breaker& breaker, Instant now, Result result, const Breaker::Settings& settings = {}, Duration pause = {}) {
+    if (breaker.record(now, settings, result, pause)) breaker.trip(now, settings, pause);
+}
+
+TEST(Breaker, five_failures_in_a_row_trip_it_and_a_success_between_them_does_not) {
+    Breaker breaker;
+    for (int i = 0; i < 4; ++i) record(breaker, start, Result::failed);
+    record(breaker, start, Result::good);
+    for (int i = 0; i < 4; ++i) record(breaker, start, Result::failed);
+    EXPECT_EQ(breaker.state(), State::passing);
+    record(breaker, start, Result::failed);
+    EXPECT_EQ(breaker.state(), State::tripped);
+    EXPECT_FALSE(breaker.admits(start + 999ms));
+}
+
+TEST(Breaker, half_of_twenty_in_the_window_trip_it_and_fewer_or_older_ones_do_not) {
+    Breaker few, old, enough;
+    const auto alternate = [](Breaker& breaker, int requests, Duration apart) {
+        for (int i = 0; i < requests; ++i) record(breaker, start + i * apart, i % 2 ? Result::failed : Result::good);
+    };
+    alternate(few, 19, 1ms);
+    alternate(old, 1000, 1s);
+    alternate(enough, 20, 1ms);
+    EXPECT_EQ(few.state(), State::passing);
+    EXPECT_EQ(old.state(), State::passing);
+    EXPECT_EQ(enough.state(), State::tripped);
+}
+
+TEST(Breaker, slow_requests_count_like_failures_in_the_window_but_not_in_a_row) {
+    Breaker breaker;
+    for (int i = 0; i < 19; ++i) record(breaker, start, Result::slow);
+    EXPECT_EQ(breaker.state(), State::passing);
+    record(breaker, start, Result::slow);
+    EXPECT_EQ(breaker.state(), State::tripped);
+}
+
+TEST(Breaker, one_probe_at_a_time_decides) {
+    Breaker breaker;
+    breaker.trip(start, {});
+    ASSERT_TRUE(breaker.admits(start + 1s));
+    breaker.admitted();
+    EXPECT_EQ(breaker.state(), State::probing);
+    EXPECT_FALSE(breaker.admits(start + 1h)) << "while one probe is under way there is no second";
+    record(breaker, start + 1s, Result::good);
+    EXPECT_EQ(breaker.state(), State::passing);
+}
+
+TEST(Breaker, each_failed_probe_doubles_the_rest_up_to_the_longest) {
+    Breaker breaker;
+    Instant now = start;
+    breaker.trip(now, {});
+    for (const Duration rest : {1s, 2s, 4s, 8s, 16s, 30s, 30s}) {
+        EXPECT_FALSE(breaker.admits(now + rest - 1ms)) << rest.count();
+        now += rest;
+        ASSERT_TRUE(breaker.admits(now)) << rest.count();
+        breaker.admitted();
+        record(breaker, now, Result::failed);
+    }
+}
+
+TEST(Breaker, a_probe_whose_client_left_proves_nothing) {
+    Breaker breaker;
+    breaker.trip(start, {});
+    breaker.admitted();
+    record(breaker, start + 1s, Result::nothing);
+    EXPECT_EQ(breaker.state(), State::tripped);
+    EXPECT_TRUE(breaker.admits(start + 1s)) << "the next request is the probe";
+}
+
+TEST(Breaker, it_rests_as_long_as_it_was_asked_to_within_bounds) {
+    Breaker asked, asked_too_much;
+    for (int i = 0; i < 5; ++i) {
+        record(asked, start, Result::failed, {}, 7s);
+        record(asked_too_much, start, Result::failed, {}, 24h);
+    }
+    EXPECT_EQ(asked.until(), start + 7s);
+    EXPECT_EQ(asked_too_much.until(), start + 30s);
+}
+
+struct GateBreakerTest : testing::Test {
+    Gate gate{Gate::Settings{}};
+    Gate::Events events;
+
+    void workers(WorkerKey count, unsigned slots = 1) {
+        for (WorkerKey key = 1; key <= count; ++key) {
+            gate.add(key, slots, start);
+            gate.accept(key, true, start, events);
+        }
+    }
+    // One request to each worker that gets one; `bad` workers fail it.
+    std::vector<WorkerKey> round(Instant now, const std::vector<WorkerKey>& bad, RouteKey route = 0) {
+        std::vector<WorkerKey> asked;
+        while (true) {
+            const auto arrival = gate.arrive(now, {.route = route}, events);
+            if (arrival.kind != Kind::admitted) {
+                if (arrival.kind == Kind::queued) gate.leave(arrival.ticket);
+                break;
+            }
+            asked.push_back(arrival.worker);
+        }
+        for (const WorkerKey worker : asked) {
+            const bool fails = std::ranges::find(bad, worker) != bad.end();
+            Gate::Departure departure(fails ? Outcome::failure : Outcome::success);
+            departure.route = route;
+            gate.depart(now, worker, departure, events);
+        }
+        std::ranges::sort(asked);
+        return asked;
+    }
+    State state(WorkerKey worker) const { return gate.breaker(worker).state; }
+};
+
+TEST_F(GateBreakerTest, a_worker_that_fails_alone_is_passed_over_then_probed_then_back) {
+    workers(4);
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(round(start, {2}), (std::vector<WorkerKey>{1, 2, 3, 4}));
+    EXPECT_EQ(state(2), State::tripped);
+    EXPECT_EQ(round(start, {}), (std::vector<WorkerKey>{1, 3, 4}));
+    EXPECT_EQ(round(start + 1s, {2}), (std::vector<WorkerKey>{1, 2, 3, 4})) << "the probe";
+    EXPECT_EQ(round(start + 2s, {}), (std::vector<WorkerKey>{1, 3, 4})) << "it failed: 2 s";
+    round(start + 3s, {});
+    EXPECT_EQ(state(2), State::passing);
+}
+
+TEST_F(GateBreakerTest, while_it_is_probed_a_worker_with_many_slots_gets_one_request) {
+    workers(4, 8);
+    for (int i = 0; i < 5; ++i) round(start, {2});
+    const auto asked = round(start + 1s, {});
+    EXPECT_EQ(std::ranges::count(asked, WorkerKey{2}), 1);
+}
+
+TEST_F(GateBreakerTest, where_all_fail_alike_no_worker_is_to_blame) {
+    workers(4);
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(round(start, {1, 2, 3, 4}).size(), 4U);
+}
+
+TEST_F(GateBreakerTest, half_of_the_workers_always_pass_and_the_only_one_too) {
+    workers(5);
+    for (int i = 0; i < 50; ++i) round(start, {1, 2, 3});
+    int tripped = 0;
+    for (WorkerKey key = 1; key <= 5; ++key) tripped += state(key) == State::tripped;
+    EXPECT_EQ(tripped, 2);
+
+    Gate single{Gate::Settings{}};
+    std::swap(gate, single);
+    workers(1);
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(round(start, {1}).size(), 1U);
+}
+
+TEST_F(GateBreakerTest, when_workers_go_away_tripped_ones_come_back_before_the_floor_is_broken) {
+    workers(2);
+    for (int i = 0; i < 5; ++i) round(start, {2});
+    EXPECT_EQ(state(2), State::tripped);
+    gate.accept(1, false, start, events);
+    EXPECT_EQ(state(2), State::passing);
+    EXPECT_EQ(round(start, {}), (std::vector<WorkerKey>{2}));
+}
+
+TEST_F(GateBreakerTest, shadow_counts_what_it_would_have_done) {
+    gate.configure({.breaker_mode = Mode::shadow});
+    workers(4);
+    for (int i = 0; i < 5; ++i) round(start, {2});
+    EXPECT_EQ(round(start, {}).size(), 4U);
+    EXPECT_EQ(gate.stats().shadow_refused[index(Reason::breaker)], 1U);
+}
+
+TEST_F(GateBreakerTest, a_route_that_fails_everywhere_is_refused_but_for_one_probe_and_no_other_route_with_it) {
+    gate.configure({.route_mode = Mode::enforce});
+    workers(4);
+    for (int i = 0; i < 5; ++i) round(start, {1, 2, 3, 4}, 7);
+    const auto refused = gate.arrive(start, {.route = 7}, events);
+    EXPECT_EQ(refused.reason, Reason::breaker);
+    EXPECT_GE(refused.retry_after, 1s);
+    EXPECT_EQ(round(start, {}, 8).size(), 4U);
+
+    EXPECT_EQ(round(start + 1s, {1, 2, 3, 4}, 7).size(), 1U) << "the probe";
+    EXPECT_EQ(gate.arrive(start + 2s, {.route = 7}, events).reason, Reason::breaker);
+    round(start + 3s, {}, 7);
+    EXPECT_EQ(round(start + 3s, {}, 7).size(), 4U);
+}
+
+TEST_F(GateBreakerTest, a_probe_that_leaves_the_queue_makes_room_for_the_next) {
+    gate.configure({.route_mode = Mode::enforce});
+    workers(4);
+    for (int i = 0; i < 5; ++i) round(start, {1, 2, 3, 4}, 7);
+    std::vector<WorkerKey> busy;
+    for (int i = 0; i < 4; ++i) busy.push_back(gate.arrive(start, {}, events).worker);
+    const auto probe = gate.arrive(start + 1s, {.route = 7}, events);
+    ASSERT_EQ(probe.kind, Kind::queued);
+    EXPECT_EQ(gate.arrive(start + 1s, {.route = 7}, events).reason, Reason::breaker);
+    gate.leave(probe.ticket);
+    EXPECT_EQ(gate.arrive(start + 1s, {.route = 7}, events).kind, Kind::queued);
+}
+
+} // namespace
+} // namespace plimsoll
