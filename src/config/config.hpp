@@ -83,6 +83,7 @@ enum class AccessField : std::uint8_t {
     pool,
     worker,
     route,
+    priority,
     attempts,
     reason,
     request_id,

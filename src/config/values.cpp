@@ -60,6 +60,7 @@ constexpr std::pair<std::string_view, AccessField> columns[] = {{"client", Acces
                                                                 {"pool", AccessField::pool},
                                                                 {"worker", AccessField::worker},
                                                                 {"route", AccessField::route},
+                                                                {"priority", AccessField::priority},
                                                                 {"attempts", AccessField::attempts},
                                                                 {"reason", AccessField::reason},
                                                                 {"request_id", AccessField::request_id},

@@ -83,6 +83,7 @@ void AccessFormat::append(std::string& out, std::string_view time, const AccessE
         case AccessField::pool: text(entry.pool); break;
         case AccessField::worker: text(entry.worker); break;
         case AccessField::route: text(entry.route); break;
+        case AccessField::priority: text(entry.priority); break;
         case AccessField::attempts: append_number(out, entry.attempts); break;
         case AccessField::reason: text(entry.reason); break;
         case AccessField::request_id: text(entry.request_id); break;

@@ -27,7 +27,7 @@ struct AccessEntry {
     unsigned status = 0; // 0: nothing was answered
     std::uint64_t request_bytes = 0, response_bytes = 0;
     Duration whole{}, head{}, body{}, queue{}, connect{}, first_byte{};
-    std::string_view pool, worker, route, reason, request_id;
+    std::string_view pool, worker, route, priority, reason, request_id;
     unsigned attempts = 0;
 };
 

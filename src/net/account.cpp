@@ -1,4 +1,5 @@
 // What is left of a request when it is over: counters, and a line in the access log.
+#include "config/values.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
 
@@ -65,6 +66,7 @@ void Session::log_access(Exchange& x) {
     entry.route = !x.worker_route.empty() ? std::string_view(x.worker_route)
                   : x.route               ? std::string_view(x.route->label)
                                           : std::string_view{};
+    entry.priority = config::name_of(x.priority);
     entry.attempts = x.attempts;
     entry.reason = x.refusal ? std::string_view(x.refusal.reason)
                    : x.gone  ? "client_gone"

@@ -1,0 +1,93 @@
+// The gate's policies as clients and workers meet them.
+#include <gtest/gtest.h>
+
+#include "proxy.hpp"
+
+namespace plimsoll::net::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Answers each request with what `status` says at that moment.
+Origin::Script answering(std::atomic<int>& status) {
+    return [&status](Peer& peer) {
+        while (peer.read_request().complete)
+            peer.send("HTTP/1.1 " + std::to_string(status.load()) + " X\r\nContent-Length: 2\r\n\r\nok");
+    };
+}
+
+TEST(Breaker, a_worker_that_fails_alone_is_passed_over) {
+    std::atomic<int> good = 200, bad = 500;
+    Origin first(answering(good)), second(answering(bad));
+    Proxy proxy;
+    proxy.config.pools[0].breaker.rest = std::chrono::hours{1};
+    proxy.config.pools[0].breaker.longest_rest = std::chrono::hours{1};
+    proxy.add_worker(first.address());
+    const auto failing = proxy.add_worker(second.address());
+    proxy.start();
+    auto client = proxy.client();
+    // Which of the two idle workers is asked is chance, so ask until the breaker has seen enough.
+    EXPECT_TRUE(eventually([&] {
+        client.send(get());
+        client.read_response();
+        return proxy.pool->breaker(failing).state == Breaker::State::tripped;
+    }));
+    for (int i = 0; i < 20; ++i) {
+        client.send(get());
+        EXPECT_EQ(client.read_response().status(), 200);
+    }
+    EXPECT_EQ(proxy.pool->breaker(failing).trips, 1U);
+}
+
+TEST(Deadline, a_client_that_waits_no_longer_is_told_so_and_costs_no_worker) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.read_some();
+    });
+    Proxy proxy;
+    const auto worker = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto first = proxy.client(), second = proxy.client();
+    first.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    second.send(get("/", "X-Request-Timeout: 0.1\r\n"));
+    const auto answer = second.read_response();
+    EXPECT_EQ(answer.status(), 503);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "deadline");
+    EXPECT_EQ(proxy.worker(worker).admitted, 1U);
+    first.close();
+}
+
+// Two wait; the one that came later is critical, if whoever says so is believed.
+std::string served_first(bool trusted) {
+    std::atomic<bool> go = false;
+    Origin origin([&](Peer& peer) {
+        const auto request = peer.read_request();
+        eventually([&] { return go.load(); });
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.config.proxy.priority_header = "X-Priority";
+    if (trusted) proxy.config.proxy.trusted_proxies = {"127.0.0.1"};
+    proxy.add_worker(origin.address(), 1, false);
+    proxy.start();
+    auto busy = proxy.client(), early = proxy.client(), late = proxy.client();
+    busy.send(get());
+    EXPECT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    early.send(get());
+    EXPECT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    late.send(get("/", "X-Priority: critical\r\n"));
+    EXPECT_TRUE(eventually([&] { return proxy.queued() == 2; }));
+    const auto critical = proxy.pool->stats().queued[index(Priority::critical)];
+    go = true;
+    for (Peer* each : {&busy, &early, &late}) EXPECT_EQ(each->read_response().status(), 200);
+    return critical == 1 ? "late" : "early";
+}
+
+TEST(PriorityHeader, only_a_trusted_proxy_may_raise_a_request) {
+    EXPECT_EQ(served_first(true), "late");
+    EXPECT_EQ(served_first(false), "early");
+}
+
+} // namespace
+} // namespace plimsoll::net::testing
