@@ -92,7 +92,8 @@ void Gate::drop_stale(Instant now, Events& events) {
 }
 
 Instant Gate::fresh_since(Instant now, Priority priority) const {
-    return overload_.on() ? now - stale_after * patience(now, priority) : Instant{};
+    const bool acts = overload_.on() && settings_.overload_mode == Mode::enforce;
+    return acts ? now - stale_after * patience(now, priority) : Instant{};
 }
 
 bool Gate::give_up_a_lower(Priority priority, Instant now, Events& events) {
