@@ -9,15 +9,18 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <unistd.h>
 
 #include "admin/admin.hpp"
 #include "config/parse.hpp"
 #include "fleet/fleet.hpp"
 #include "log/log.hpp"
+#include "net/heirlooms.hpp"
 #include "net/server.hpp"
 #include "run_directory.hpp"
 #include "secrets.hpp"
 #include "store/incident_store.hpp"
+#include "successor.hpp"
 
 namespace plimsoll {
 
@@ -27,6 +30,9 @@ namespace {
 
 // How long `plimsoll run` holds its first line back, so that an application that does not import is told of alone.
 constexpr Duration patience = std::chrono::seconds{3};
+
+// A successor has so long to find its workers, and a little more to say so.
+constexpr Duration takeover_bound = std::chrono::seconds{20}, handover_bound = std::chrono::seconds{30};
 
 store::IncidentStore::Settings store_settings(const config::Store& store) {
     store::IncidentStore::Settings settings;
@@ -69,6 +75,7 @@ struct App::Impl {
           store(store_settings(config.store)), pools(make_pools(config)), server(config, pools),
           signals(control, SIGTERM, SIGINT, SIGHUP) {
         signals.add(SIGUSR1);
+        signals.add(SIGUSR2);
     }
 
     // Fills `failure` where it could not start.
@@ -153,6 +160,10 @@ struct App::Impl {
                     result.problems.push_back({options.config_file, 0, 0, "route.pool",
                                                "\"" + route.pool + "\" is a new pool: restart Plimsoll to start it",
                                                ""});
+        const config::Config next = config::in_effect(config, parsed.config);
+        if (result.problems.empty()) // the one step that may still fail, and then nothing has changed
+            if (const std::string why_not = server.apply(next, pools); !why_not.empty())
+                result.problems.push_back({options.config_file, 0, 0, "listener.address", why_not, ""});
         if (!result.problems.empty()) {
             for (const config::Problem& problem : result.problems)
                 log::error("reload_refused", {{"problem", config::to_string(problem)}});
@@ -160,7 +171,7 @@ struct App::Impl {
             return result;
         }
         result.changes = config::diff(config, parsed.config);
-        take_over(parsed.config);
+        take_over(next);
         for (const config::Change& change : result.changes)
             log::info("config_changed", {{"change", config::to_string(change)}});
         log::info("reloaded", {{"changes", result.changes.size()}});
@@ -176,12 +187,11 @@ struct App::Impl {
     }
 
     void take_over(const config::Config& next) {
-        config = config::in_effect(config, next);
+        config = next;
         if (const std::string problem = log::start(config.log); !problem.empty())
             log::error("log_not_changed", {{"problem", problem}});
         for (const config::Pool& pool : config.pools) pools.at(pool.name)->configure(pool);
         fleet->apply(config);
-        server.apply(config, pools);
     }
 
     void await_signal() {
@@ -191,11 +201,67 @@ struct App::Impl {
                 reload();
             else if (number == SIGUSR1)
                 log::reopen();
+            else if (number == SIGUSR2)
+                hand_over();
             else if (stopping)
                 return control.stop(); // a second TERM or INT: now
             else
                 stop();
             await_signal();
+        });
+    }
+
+    // What would be lost with this process, though its sockets live on. Empty: nothing.
+    std::string why_not_hand_over() const {
+        if (stopping) return "it is stopping";
+        if (handing_over) return "a successor is starting already";
+        if (options.config_file.empty()) return "it was started by `plimsoll run`";
+        if (::getpid() == 1) return "it is process 1 of a container, which ends with it: start a new container instead";
+        for (const config::Pool& pool : config.pools)
+            if (pool.source.kind != config::SourceKind::static_addresses)
+                return "the workers of pool " + pool.name + " belong to this process (kind \"" +
+                       std::string(config::to_string(pool.source.kind)) +
+                       "\") and would end with it: restart Plimsoll, or give them to a supervisor of their own and use "
+                       "kind \"static\"";
+        return {};
+    }
+
+    void hand_over() {
+        std::string why_not = why_not_hand_over();
+        if (why_not.empty())
+            why_not = Successor::start(control, handover_bound, [this](int pid, const std::string& failure_of_it) {
+                handed_over(pid, failure_of_it);
+            });
+        if (!why_not.empty()) return log::error("handover_refused", {{"why", why_not}});
+        handing_over = true;
+        log::info("handover_started", {});
+    }
+
+    void handed_over(int pid, const std::string& why_not) {
+        handing_over = false;
+        if (pid == 0) return log::error("handover_failed", {{"why", why_not}, {"effect", "this process serves on"}});
+        log::info("handed_over", {{"to", pid}});
+        net::Heirlooms::of_this_process().pass_on();
+        notify_supervisor("MAINPID=" + std::to_string(pid));
+        admin->stop(); // questions are the successor's from now on
+        stop();
+    }
+
+    // The other side of it: the predecessor goes as soon as somebody serves in its place.
+    void relieve_predecessor(Instant deadline) {
+        if (stopping) return;
+        if (fleet->ready()) {
+            net::Heirlooms::of_this_process().close_rest();
+            return tell_predecessor();
+        }
+        if (Clock::now() >= deadline) {
+            failure = "no worker of every pool answered in time, so its predecessor serves on";
+            net::Heirlooms::of_this_process().pass_on(); // back: the files are the predecessor's still
+            return stop();
+        }
+        patience_timer.expires_after(std::chrono::milliseconds{20});
+        patience_timer.async_wait([this, deadline](boost::system::error_code error) {
+            if (!error) relieve_predecessor(deadline);
         });
     }
 
@@ -238,6 +304,8 @@ struct App::Impl {
             log::info(
                 "started",
                 {{"version", PLIMSOLL_VERSION}, {"listeners", server.addresses().size()}, {"admin", admin->address()}});
+            notify_supervisor("READY=1");
+            if (has_predecessor()) relieve_predecessor(Clock::now() + takeover_bound);
             if (options.embedded) announce_when_ready(Clock::now() + patience);
             control.run();
         } else {
@@ -275,7 +343,7 @@ struct App::Impl {
     std::optional<admin::Admin> admin;
     net_::signal_set signals;
     net_::steady_timer patience_timer{control};
-    bool started = false, stopping = false, announced = false;
+    bool started = false, stopping = false, announced = false, handing_over = false;
     std::string failure; // why it could not start, one line
 };
 

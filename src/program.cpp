@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "app.hpp"
+#include "net/heirlooms.hpp"
 #include "run_config.hpp"
 #include "run_directory.hpp"
 #include "secrets.hpp"
@@ -20,6 +21,7 @@ int fail(const std::string& problem, int code) {
 } // namespace
 
 int serve(const cli::ServeOptions& options) {
+    net::Heirlooms::of_this_process().inherit();
     std::signal(SIGPIPE, SIG_IGN); // a peer that hangs up is an error of one write, not of the program
     const config::Parsed parsed = load_with_tokens(options.config_file);
     for (const auto& list : {parsed.problems, parsed.warnings})

@@ -26,6 +26,7 @@
 #include "admin/events.hpp"
 #include "admin/listen.hpp"
 #include "log/log.hpp"
+#include "net/heirlooms.hpp"
 
 namespace plimsoll::admin {
 
@@ -350,7 +351,8 @@ std::string Admin::address() const { return net::to_string(impl_->address); }
 void Admin::stop() {
     if (std::exchange(impl_->stopped, true)) return;
     error_code ignored;
-    if (impl_->acceptor.is_open() && impl_->address.family == net::Address::Family::unix_socket)
+    if (impl_->acceptor.is_open() && !net::Heirlooms::of_this_process().passed_on() &&
+        impl_->address.family == net::Address::Family::unix_socket)
         ::unlink(impl_->address.path.c_str());
     impl_->acceptor.close(ignored);
     for (auto* stream : impl_->streams) stream->close();

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "net/heirlooms.hpp"
+
 namespace plimsoll::admin {
 namespace {
 
@@ -64,6 +66,11 @@ Listening listen_at(const std::string& text, bool has_token) {
     socklen_t length = 0;
     if (!net::to_sockaddr(address, storage, length))
         return failed("[admin] listen = \"" + text + "\": give the address as numbers, names are not looked up");
+    auto& heirlooms = net::Heirlooms::of_this_process();
+    if (const int inherited = net::Heirlooms::inherited_one("admin", text); inherited >= 0) {
+        heirlooms.keep("admin", text, {inherited});
+        return {inherited, bound_address(inherited, address), {}};
+    }
     const int fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return failed(text + ": " + std::strerror(errno));
     const bool is_unix = address.family == net::Address::Family::unix_socket;
@@ -84,6 +91,7 @@ Listening listen_at(const std::string& text, bool has_token) {
         ::close(fd);
         return failed(mend(error, address));
     }
+    heirlooms.keep("admin", text, {fd});
     return {fd, bound_address(fd, address), {}};
 }
 

@@ -20,8 +20,9 @@ std::string full_key(const Group& group, const std::string& key) {
     return group.name.empty() ? key : group.name + "." + key;
 }
 
-// Routes come and go live; a listener's socket and a pool's workers do not.
-bool comes_live(const Group& group) { return group.name.starts_with("route."); }
+// Routes and listeners come and go live; a pool's workers do not.
+bool is_route(const Group& group) { return group.name.starts_with("route."); }
+bool comes_live(const Group& group) { return is_route(group) || group.name.starts_with("listener."); }
 
 Change changed(const Group& group, const Entry& before, const Entry& after) {
     bool both_hidden = before.shown == after.shown;
@@ -45,7 +46,7 @@ void compare(const Group& before, const Group& after, std::vector<Change>& chang
 std::string order_of_routes(const std::vector<Group>& groups, const std::vector<Group>& others) {
     std::string order;
     for (const auto& group : groups)
-        if (comes_live(group) && find(others, group.name) != nullptr)
+        if (is_route(group) && find(others, group.name) != nullptr)
             order += (order.empty() ? "" : ", ") + group.name.substr(group.name.find('.') + 1);
     return order;
 }

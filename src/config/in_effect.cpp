@@ -6,7 +6,7 @@ namespace plimsoll::config {
 
 namespace {
 
-// Listeners and pools neither come nor go: those that run stay, with what `next` says of them.
+// Pools neither come nor go: those that run stay, with what `next` says of them.
 template <class T, class Key>
 std::vector<T> same_ones(const std::vector<T>& running, const std::vector<T>& next, Key T::*key) {
     std::vector<T> out;
@@ -27,7 +27,6 @@ Config in_effect(const Config& running, const Config& next) {
     out.proxy.token_file = running.proxy.token_file;
     out.admin = running.admin;
     out.store = running.store;
-    out.listeners = same_ones(running.listeners, next.listeners, &Listener::address);
     out.pools = same_ones(running.pools, next.pools, &Pool::name);
     for (std::size_t i = 0; i < out.pools.size(); ++i) {
         out.pools[i].source = running.pools[i].source;

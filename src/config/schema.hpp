@@ -73,7 +73,7 @@ void describe(Visitor& v, Log& log) {
 }
 template <class Visitor>
 void describe(Visitor& v, Listener& listener) {
-    v("address", listener.address, {.live = false});
+    v("address", listener.address);
     v("header_timeout", listener.header_timeout, timeout());
     v("idle_timeout", listener.idle_timeout, timeout());
     v("body_timeout", listener.body_timeout, timeout());

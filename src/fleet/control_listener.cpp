@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/address.hpp"
+#include "net/heirlooms.hpp"
 
 namespace plimsoll::fleet {
 namespace {
@@ -54,6 +55,11 @@ std::string ControlListener::open_unix(const std::string& path) {
     if (auto problem = make_directory(std::filesystem::path(path).parent_path()); !problem.empty()) return problem;
 
     struct stat file {};
+    Fd inherited(net::Heirlooms::inherited_one("control", path));
+    if (inherited && ::stat(path.c_str(), &file) == 0) {
+        keep(std::move(inherited), path, file);
+        return {};
+    }
     if (::lstat(path.c_str(), &file) == 0) {
         if (!S_ISSOCK(file.st_mode)) return path + " exists and is no socket: choose another path in proxy.control";
         if (somebody_answers(storage, length))
@@ -67,13 +73,18 @@ std::string ControlListener::open_unix(const std::string& path) {
         ::chmod(path.c_str(), 0666) != 0 || ::listen(fd.get(), backlog) != 0 || ::stat(path.c_str(), &file) != 0)
         return "cannot listen on " + path + ": " + reason(errno) +
                " (is its directory writable? proxy.control names another)";
+    keep(std::move(fd), path, file);
+    return {};
+}
+
+void ControlListener::keep(Fd fd, const std::string& path, const struct stat& file) {
     fd_ = std::move(fd);
     family_ = AF_UNIX;
     path_ = path;
     address_ = "unix:" + path;
     device_ = file.st_dev;
     inode_ = file.st_ino;
-    return {};
+    net::Heirlooms::of_this_process().keep("control", path, {fd_.get()});
 }
 
 std::string ControlListener::open_tcp(const std::string& where) {
@@ -82,12 +93,14 @@ std::string ControlListener::open_tcp(const std::string& where) {
     socklen_t length = 0;
     if (!address || !net::to_sockaddr(*address, storage, length))
         return "'" + where + "' is no address to listen on: write tcp:HOST:PORT with a numeric host in proxy.control";
-    Fd fd(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    Fd fd(net::Heirlooms::inherited_one("control", where));
+    const bool inherited = static_cast<bool>(fd);
+    if (!inherited) fd = Fd(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return "cannot open a socket for " + where + ": " + reason(errno);
     const int on = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0 ||
-        ::listen(fd.get(), backlog) != 0) {
+    if (!inherited && (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0 ||
+                       ::listen(fd.get(), backlog) != 0)) {
         if (errno == EADDRINUSE)
             return where + " is taken by another process: stop it, or choose another port in proxy.control";
         return "cannot listen on " + where + ": " + reason(errno) + " (see proxy.control)";
@@ -101,13 +114,15 @@ std::string ControlListener::open_tcp(const std::string& where) {
     fd_ = std::move(fd);
     family_ = storage.ss_family;
     address_ = "tcp:" + net::to_string(bound);
+    net::Heirlooms::of_this_process().keep("control", where, {fd_.get()});
     return {};
 }
 
 ControlListener::~ControlListener() {
     struct stat file {};
     // Another proxy may have taken the place over: then it is not ours to unlink.
-    if (!path_.empty() && ::lstat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_)
+    if (!path_.empty() && !net::Heirlooms::of_this_process().passed_on() && ::lstat(path_.c_str(), &file) == 0 &&
+        file.st_dev == device_ && file.st_ino == inode_)
         ::unlink(path_.c_str());
 }
 

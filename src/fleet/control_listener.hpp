@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "fleet/fd.hpp"
@@ -28,6 +29,7 @@ public:
 private:
     std::string open_unix(const std::string& path);
     std::string open_tcp(const std::string& where);
+    void keep(Fd fd, const std::string& path, const struct stat& file);
 
     Fd fd_;
     int family_ = 0;

@@ -125,7 +125,8 @@ std::optional<Ending> Session::move_bytes(Exchange& x, Download& download) {
         if (!x.upload.complete() && !x.sending_failed)
             if (const auto ending = stream_body(x)) return ending;
         move_request(x);
-        if (reactor_.stopping()) x.keep_alive = false;
+        // Who has been told already that the connection stays may ask once more.
+        if (reactor_.stopping() && x.status == 0) x.keep_alive = false;
         for (unsigned i = 0; i < reads_a_move && x.worker->is(Stream::readable) && download.wants_more(); ++i) {
             download.receive();
             x.worker_moved = true;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log/log.hpp"
+#include "net/heirlooms.hpp"
 #include "net/io/descriptors.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
@@ -102,9 +103,14 @@ bool port_is_free(const sockaddr_storage& storage, socklen_t length) {
     return true;
 }
 
+std::uint16_t port_of(const sockaddr_storage& address) {
+    return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
+                                               : reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
 } // namespace
 
-Listening open_listening(const std::string& text, unsigned count, std::string& problem) {
+Listening open_listening(const std::string& text, unsigned count, bool port_is_ours, std::string& problem) {
     const auto address = parse_address(text);
     sockaddr_storage storage{};
     socklen_t length = 0;
@@ -115,13 +121,19 @@ Listening open_listening(const std::string& text, unsigned count, std::string& p
     }
     Listening result;
     result.shared = address->family == Address::Family::unix_socket;
-    if (result.shared ? !remove_stale(storage, length, address->path)
-                      : address->port != 0 && !port_is_free(storage, length)) {
+    result.sockets = Heirlooms::of_this_process().take("listener", text);
+    const bool inherited = !result.sockets.empty();
+    if (inherited) {
+        length = sizeof storage;
+        ::getsockname(result.sockets[0], reinterpret_cast<sockaddr*>(&storage), &length);
+    } else if (result.shared ? !remove_stale(storage, length, address->path)
+                             : address->port != 0 && !port_is_ours && !port_is_free(storage, length)) {
         problem = why(result.shared ? EADDRINUSE : errno, *address, text);
         return {};
     }
     auto bound = *address;
-    for (unsigned i = 0; i < count; ++i) {
+    if (inherited && !result.shared) bound.port = port_of(storage);
+    for (auto i = result.sockets.size(); i < count; ++i) {
         const int fd = result.shared && i > 0 ? ::fcntl(result.sockets[0], F_DUPFD_CLOEXEC, 0)
                                               : make_socket(storage, length, !result.shared);
         if (fd < 0) {
@@ -133,8 +145,7 @@ Listening open_listening(const std::string& text, unsigned count, std::string& p
         if (i == 0 && !result.shared) { // port 0: the others share what the first one got
             socklen_t size = sizeof storage;
             ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
-            bound.port = ntohs(storage.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(storage).sin6_port
-                                                             : reinterpret_cast<sockaddr_in&>(storage).sin_port);
+            bound.port = port_of(storage);
         }
     }
     result.address = to_string(bound);
@@ -162,6 +173,14 @@ void Listener::ready(std::uint32_t) { pending_ = true; }
 
 void Listener::expired() { watch(); }
 
+void Listener::accept_last() {
+    for (int i = 0; i < SOMAXCONN / accepts_a_batch; ++i) {
+        pending_ = more_ = true;
+        accept_pending();
+        if (!more_) return;
+    }
+}
+
 void Listener::accept_pending() {
     if (!pending_) return;
     pending_ = false;
@@ -171,13 +190,15 @@ void Listener::accept_pending() {
         const int fd = io::spare_the_reserve(
             ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (fd < 0) {
-            if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+            more_ = errno != EAGAIN && errno != EWOULDBLOCK;
+            if (!more_) return;
             if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
                 continue; // that client is gone
             log::warn("accept_paused",
                       {{"error", std::strerror(errno)}, {"hint", "raise the limit of open files (ulimit -n)"}});
             reactor_.loop.poller.remove(fd_);
             reactor_.loop.deadlines.arm(*this, pause_without_descriptors, reactor_.loop.now);
+            more_ = false;
             return;
         }
         if (reactor_.over_connection_limit()) {

@@ -23,17 +23,16 @@ struct Listening {
     bool shared = false;      // all the same socket
     std::string address;      // as bound
 };
-Listening open_listening(const std::string& address, unsigned count, std::string& problem);
+// `port_is_ours`: another listener of this process may have the port, for a moment.
+Listening open_listening(const std::string& address, unsigned count, bool port_is_ours, std::string& problem);
 
 class Listener final : public io::Source {
 public:
     Listener(Reactor& reactor, int fd, unsigned index, bool shared);
     ~Listener();
     void accept_pending(); // if there is any
-    void accept_last() {
-        pending_ = true;
-        accept_pending();
-    }
+    void accept_last();    // whoever waits in the queue: closing would reset them
+    unsigned index() const { return index_; }
 
 private:
     void ready(std::uint32_t events) override;
@@ -48,6 +47,7 @@ private:
     const unsigned index_;
     const bool shared_;
     bool pending_ = false;
+    bool more_ = false; // when accepting was last left off
 };
 
 } // namespace plimsoll::net

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "net/admission.hpp"
+#include "net/heirlooms.hpp"
 #include "net/listener.hpp"
 #include "net/names.hpp"
 #include "net/session.hpp"
@@ -126,6 +127,15 @@ void Reactor::leave() {
 
 void Reactor::listen(int fd, unsigned listener, bool shared_socket) {
     listeners_.push_back(std::make_unique<Listener>(*this, fd, listener, shared_socket));
+}
+
+void Reactor::stop_listening(unsigned listener) {
+    const bool handed_over = Heirlooms::of_this_process().passed_on(); // then the queue is the successor's
+    std::erase_if(listeners_, [&](const auto& each) {
+        if (each->index() != listener) return false;
+        if (!handed_over) each->accept_last();
+        return true;
+    });
 }
 
 void Reactor::watch() {
@@ -257,9 +267,8 @@ void Reactor::left(Session& session) {
 
 void Reactor::stop(Duration bound, std::function<void()> done) {
     stopping_ = true;
-    for (auto& listener : listeners_) listener->accept_last(); // who is connected already is served still
-    listeners_.clear();
-    for (auto* each = sessions_; each; each = each->after_) each->close_if_idle();
+    while (!listeners_.empty()) stop_listening(listeners_.back()->index()); // who is connected already is served still
+    for (auto* each = sessions_; each; each = each->after_) each->leave_when_at_rest();
     upstreams.close_idle();
     if (session_count_ == 0) return done();
     if (stopped_) // asked twice: both are told

@@ -62,8 +62,13 @@ public:
     void run(); // the thread's body; ends after leave()
     void leave();
     void listen(int fd, unsigned listener, bool shared_socket);
-    // Stops accepting, closes idle clients at once and all others after the bound; `done` when none is left.
+    void stop_listening(unsigned listener);
+    // Stops accepting. Clients that rest may send one more request, for a moment; all others have the bound to finish, then
+    // they are cut. `done` when none is left.
     void stop(Duration bound, std::function<void()> done);
+    // A client that has rested may be just about to send, and closing would reset it. So for so long what it sends is
+    // answered still, with "Connection: close".
+    static constexpr Duration last_chance = std::chrono::seconds{1};
     bool stopping() const { return stopping_; }
 
     // For sessions.

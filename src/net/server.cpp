@@ -9,7 +9,7 @@
 #include "log/log.hpp"
 #include "net/io/descriptors.hpp"
 #include "net/io/spool.hpp"
-#include "net/listener.hpp"
+#include "net/listeners.hpp"
 #include "net/reactor.hpp"
 
 namespace plimsoll::net {
@@ -50,25 +50,24 @@ GateStats gate_stats(const std::string& pool, const Gate::Stats& gate, const std
 } // namespace
 
 struct Server::Impl {
-    explicit Impl(const config::Config& config) : shared(thread_count(config)), threads_wanted(thread_count(config)) {}
+    explicit Impl(const config::Config& config)
+        : shared(thread_count(config)), threads_wanted(thread_count(config)), listeners(threads_wanted) {}
 
     Shared shared;
     const unsigned threads_wanted;
     config::Config config;
     Pools pools;
-    std::vector<config::Listener> listeners; // as bound
-    std::vector<std::string> addresses;
-    std::vector<std::string> socket_files;
+    Listeners listeners;
     std::vector<std::unique_ptr<Reactor>> reactors;
     std::vector<std::thread> threads;
     std::uint64_t generation = 0;
     std::atomic<bool> stopping = false;
 
     void publish() {
-        shared.publish(
-            std::make_shared<const Snapshot>(config, pools, shared.registry, shared.limits, listeners, ++generation));
+        shared.publish(std::make_shared<const Snapshot>(config, pools, shared.registry, shared.limits,
+                                                        listeners.settings(), ++generation));
     }
-    std::string bind_all();
+    void listen(const std::vector<Listeners::Opened>& opened);
     void close_all() {
         for (auto& reactor : reactors) reactor->leave();
         for (auto& thread : threads) thread.join();
@@ -83,7 +82,6 @@ Server::Server(const config::Config& config, Pools pools) : impl_(std::make_uniq
     io::raise_descriptor_limit();
     impl_->config = config;
     impl_->pools = std::move(pools);
-    impl_->listeners = config.listeners;
     impl_->publish();
 }
 
@@ -98,17 +96,21 @@ Server::~Server() {
     impl_->close_all();
 }
 
-std::string Server::Impl::bind_all() {
-    for (std::size_t i = 0; i < listeners.size(); ++i) {
-        std::string problem;
-        const auto listening = open_listening(listeners[i].address, threads_wanted, problem);
-        if (!problem.empty()) return problem;
-        for (unsigned each = 0; each < threads_wanted; ++each)
-            reactors[each]->listen(listening.sockets[each], static_cast<unsigned>(i), listening.shared);
-        addresses.push_back(listening.address);
-        if (listening.shared) socket_files.push_back(listening.address.substr(listening.address.find(':') + 1));
+// Before the threads run, or on each of them.
+void Server::Impl::listen(const std::vector<Listeners::Opened>& opened) {
+    for (const auto& one : opened) {
+        const auto& sockets = one.listening.sockets;
+        for (std::size_t i = 0; i < sockets.size(); ++i) { // more than reactors: a predecessor had more of them
+            auto& reactor = *reactors[i % reactors.size()];
+            const auto listen = [&reactor, fd = sockets[i], index = one.index, shared = one.listening.shared] {
+                reactor.listen(fd, index, shared);
+            };
+            if (threads.empty())
+                listen();
+            else
+                reactor.post(listen);
+        }
     }
-    return {};
 }
 
 std::string Server::start() {
@@ -116,29 +118,30 @@ std::string Server::start() {
     if (::access(impl_->config.store.path.c_str(), W_OK) == 0) io::use_directory(impl_->config.store.path.c_str());
     for (unsigned i = 0; i < impl_->threads_wanted; ++i)
         impl_->reactors.push_back(std::make_unique<Reactor>(i, impl_->shared));
-    auto problem = impl_->bind_all();
+    std::vector<Listeners::Opened> opened;
+    auto problem = impl_->listeners.open(impl_->config.listeners, opened);
     if (!problem.empty()) {
         impl_->reactors.clear();
-        impl_->addresses.clear();
-        for (const auto& file : impl_->socket_files) ::unlink(file.c_str());
         return problem;
     }
+    impl_->publish();
+    impl_->listen(opened);
     for (auto& reactor : impl_->reactors) impl_->threads.emplace_back([&reactor] { reactor->run(); });
     return {};
 }
 
-std::vector<std::string> Server::addresses() const { return impl_->addresses; }
+std::vector<std::string> Server::addresses() const { return impl_->listeners.addresses(); }
 
-void Server::apply(const config::Config& config, Pools pools) {
-    // Sockets stay as they are bound; what a listener allows follows the configuration.
-    for (auto& bound : impl_->listeners) {
-        const auto found = std::find_if(config.listeners.begin(), config.listeners.end(),
-                                        [&](const auto& each) { return each.address == bound.address; });
-        if (found != config.listeners.end()) bound = *found;
-    }
+std::string Server::apply(const config::Config& config, Pools pools) {
+    std::vector<Listeners::Opened> opened;
+    if (auto problem = impl_->listeners.open(config.listeners, opened); !problem.empty()) return problem;
     impl_->config = config;
     impl_->pools = std::move(pools);
-    impl_->publish();
+    impl_->publish(); // before anybody comes through a new listener
+    impl_->listen(opened);
+    for (const auto index : impl_->listeners.close_others(config.listeners))
+        for (auto& reactor : impl_->reactors) reactor->post([&reactor, index] { reactor->stop_listening(index); });
+    return {};
 }
 
 void Server::Impl::on_all(const std::function<void(Reactor&, std::function<void()>)>& what,
@@ -169,8 +172,7 @@ void Server::close_idle(WorkerKey worker, std::function<void()> done) {
 }
 
 void Server::stop(Duration bound, std::function<void()> done) {
-    for (const auto& file : impl_->socket_files) ::unlink(file.c_str());
-    impl_->socket_files.clear();
+    impl_->listeners.unlink_files();
     impl_->on_all(
         [bound](Reactor& reactor, std::function<void()> one_done) { reactor.stop(bound, std::move(one_done)); },
         std::move(done));

@@ -77,7 +77,9 @@ public:
     std::string start();
     std::vector<std::string> addresses() const; // as bound: port 0 is resolved
 
-    void apply(const config::Config& config, Pools pools); // routes, listener limits: new requests see them at once
+    // Routes, limits: new requests see them at once. Listeners come and go. Empty: done; else a listener could not be opened,
+    // the line says why, and nothing has changed.
+    std::string apply(const config::Config& config, Pools pools);
     void close_idle(WorkerKey worker, std::function<void()> done); // done: once, on any thread, when all reactors have
     void stop(Duration bound, std::function<void()> done); // stops accepting, finishes, then cuts; done on any thread
     ServerStats stats() const;

@@ -51,8 +51,8 @@ io::Detached Session::run(std::unique_ptr<Session> self) {
     }
 }
 
-void Session::close_if_idle() {
-    if (idle_) cut();
+void Session::leave_when_at_rest() {
+    if (idle_) client_.expect_within(Reactor::last_chance);
 }
 
 void Session::cut() {
@@ -82,13 +82,13 @@ io::Task<> Session::serve() {
     }
     for (unsigned in_a_row = 0;; ++in_a_row) {
         if (held_.empty() && !client_.is(Stream::readable)) {
-            if (reactor_.stopping()) co_return;
             idle_ = true;
             use_newest_snapshot();
-            client_.expect_within(listener().idle_timeout);
+            client_.expect_within(reactor_.stopping() ? Reactor::last_chance : listener().idle_timeout);
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
             idle_ = false;
-            if (cut_short() || client_.is(Stream::late)) co_return;
+            if (cut_short()) co_return;
+            if (!client_.is(Stream::readable)) co_return; // late: it rests
             client_.no_deadline();
             in_a_row = 0;
         } else if (in_a_row == requests_a_turn) {

@@ -29,8 +29,8 @@ public:
     static void start(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place);
     ~Session();
 
-    void close_if_idle(); // the proxy stops: between requests is the time to go
-    void cut();           // now, whatever is under way
+    void leave_when_at_rest(); // the proxy stops
+    void cut();                // now, whatever is under way
 
 private:
     friend class Reactor; // its list of sessions

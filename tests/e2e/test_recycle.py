@@ -3,7 +3,7 @@ import threading
 
 import pytest
 from harness.admin import story
-from harness.fleets import KINDS, fleet, pool
+from harness.fleets import KINDS, UWSGI, fleet, pool
 from harness.load import Load, verdict
 from harness.waiting import PATIENCE, until
 
@@ -42,6 +42,17 @@ def test_a_recycle_loses_no_request(plimsoll, soak, kind):
         kind, said, len(incidents), load.percentile(.5) * 1e3, load.percentile(.99) * 1e3, load.percentile(1) * 1e3))
     said.check()
     assert len(load.pids) >= WORKERS + len(incidents) - 1, "the successors did not get their share of the work"
+
+
+@pytest.mark.parametrize("kind", UWSGI)
+def test_the_agent_of_an_idle_uwsgi_worker_answers(plimsoll, kind):
+    """It needs the interpreter's lock, which a uWSGI without threads keeps while it waits."""
+    proxy = plimsoll(fleet(kind, workers=2)).start()
+    target = proxy.wait_serving(2)[0]
+    until(lambda: proxy.admin.worker(target["id"])["agent"]["connected"], 20, "its agent has dialled")
+    incident = proxy.recycle(target["id"])
+    told = story(incident)
+    assert incident["recycle"]["outcome"] == "done" and "did not answer" not in told and "silent" not in told, told
 
 
 @pytest.mark.parametrize("kind", ["sync", "gthread", "asgi"])

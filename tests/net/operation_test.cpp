@@ -171,7 +171,7 @@ TEST(Recycling, an_idle_upstream_connection_is_closed_in_time) {
     EXPECT_TRUE(eventually([&] { return ended.load() && proxy.server().stats().upstream_idle == 0; }));
 }
 
-TEST(Stop, idle_clients_are_closed_at_once_and_running_requests_finish_with_connection_close) {
+TEST(Stop, clients_at_rest_are_closed_and_running_requests_finish_with_connection_close) {
     std::atomic<bool> release = false, asked = false;
     Origin origin([&](Peer& peer) {
         while (peer.read_request().complete) {
@@ -199,6 +199,65 @@ TEST(Stop, idle_clients_are_closed_at_once_and_running_requests_finish_with_conn
     EXPECT_TRUE(running.ended());
     EXPECT_TRUE(eventually([&] { return done.load(); }));
     EXPECT_LT(Peer::connect(proxy.address()).fd(), 0);
+}
+
+// A client that never rests is never hung up on without having been told.
+TEST(Stop, a_client_that_is_just_sending_is_answered_and_told_that_it_was_the_last_time) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    std::atomic<int> busy = 0, told = 0, lost = 0;
+    std::vector<std::thread> clients;
+    for (int i = 0; i < 4; ++i)
+        clients.emplace_back([&] {
+            auto client = proxy.client();
+            for (int requests = 0;; ++requests) {
+                client.send(get());
+                const auto answer = client.read_response();
+                if (answer.status() != 200) {
+                    ++lost;
+                    return;
+                }
+                if (requests == 10) ++busy;
+                if (answer.field("connection") != "close") continue;
+                ++told;
+                return;
+            }
+        });
+    EXPECT_TRUE(eventually([&] { return busy == 4 || lost > 0; }));
+    EXPECT_TRUE(proxy.stop(seconds{30}));
+    for (auto& client : clients) client.join();
+    EXPECT_EQ(told, 4);
+    EXPECT_EQ(lost, 0);
+}
+
+TEST(Stop, a_client_that_was_told_to_stay_before_may_ask_once_more) {
+    std::atomic<bool> release = false;
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete) {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+            eventually([&] { return release.load(); });
+            peer.send("ok");
+        }
+    });
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    EXPECT_NE(client.read_response(true).field("connection"), "close");
+    std::atomic<bool> done = false;
+    proxy.server().stop(seconds{30}, [&] { done = true; });
+    EXPECT_TRUE(eventually([&] { return Peer::connect(proxy.address()).fd() < 0; })) << "it stops";
+    release = true;
+    EXPECT_EQ(client.read_some(2), "ok");
+    client.send(get());
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.status(), 200);
+    EXPECT_EQ(answer.field("connection"), "close");
+    EXPECT_TRUE(eventually([&] { return done.load(); }));
 }
 
 TEST(Stop, what_has_not_ended_when_the_bound_is_reached_is_cut) {
@@ -352,6 +411,65 @@ std::string read_exactly(Peer& peer, std::size_t size) {
         bytes += some;
     }
     return bytes;
+}
+
+TEST(Reload, listeners_come_and_go_and_their_clients_stay) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    const auto apply = [&] { return proxy.server().apply(proxy.config, {{"app", proxy.pool}}); };
+    const auto file = std::filesystem::temp_directory_path() / ("plimsoll-" + std::to_string(::getpid()) + ".sock");
+    auto first = proxy.client();
+    first.send(get("/1"));
+    EXPECT_EQ(first.read_response().status(), 200);
+    const auto before = proxy.address();
+
+    proxy.config.listeners[0].address = "unix:" + file.string();
+    proxy.config.listeners[0].max_body = {3};
+    EXPECT_EQ(apply(), "");
+    EXPECT_EQ(proxy.server().addresses(), std::vector<std::string>{"unix:" + file.string()});
+    EXPECT_TRUE(eventually([&] { return Peer::connect(before).fd() < 0; })) << "the old one is closed";
+    first.send(post("/2", "its old settings hold for it"));
+    EXPECT_EQ(first.read_response().status(), 200);
+    auto second = Peer::connect("unix:" + file.string());
+    second.send(post("/3", "four"));
+    EXPECT_EQ(second.read_response().status(), 413);
+
+    Proxy other;
+    other.start();
+    proxy.config.listeners.push_back(proxy.config.listeners[0]);
+    proxy.config.listeners[0].address = "127.0.0.1:0";
+    proxy.config.listeners[1].address = other.address();
+    EXPECT_NE(apply().find("is taken by another process"), std::string::npos);
+    EXPECT_EQ(proxy.server().addresses(), std::vector<std::string>{"unix:" + file.string()}) << "all or nothing";
+    proxy.config.listeners.pop_back();
+    EXPECT_EQ(apply(), "");
+    EXPECT_FALSE(std::filesystem::exists(file));
+    auto third = proxy.client();
+    third.send(get("/4"));
+    EXPECT_EQ(third.read_response().status(), 200);
+}
+
+TEST(Reload, clients_that_wait_in_the_queue_of_a_listener_that_goes_are_served) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    const auto file = std::filesystem::temp_directory_path() / ("plimsoll-q" + std::to_string(::getpid()) + ".sock");
+    proxy.config.listeners[0].address = "unix:" + file.string();
+    proxy.add_worker(origin.address());
+    proxy.start();
+    std::vector<Peer> clients;
+    for (int i = 0; i < 200; ++i) {
+        clients.push_back(Peer::connect("unix:" + file.string()));
+        ASSERT_GE(clients.back().fd(), 0);
+    }
+    proxy.config.listeners[0].address = "127.0.0.1:0";
+    EXPECT_EQ(proxy.server().apply(proxy.config, {{"app", proxy.pool}}), "");
+    for (auto& client : clients) {
+        client.send(get());
+        ASSERT_EQ(client.read_response().status(), 200);
+    }
 }
 
 TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {

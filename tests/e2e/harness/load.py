@@ -78,9 +78,10 @@ class Failure:
 
 class Load:
     def __init__(self, address, connections=32, post_share=0.5, pauses=(0, 0, 0, 0, 0, 0, 0, 0, 0.005, 0.03), timeout=30.0,
-                 sizes=MIXED, prefix="/echo", seed=1):
+                 sizes=MIXED, prefix="/echo", seed=1, fresh=False):
         self.address, self.connections, self.post_share, self.pauses = address, connections, post_share, pauses
         self.timeout, self.sizes, self.prefix, self.seed = timeout, sizes, prefix, seed
+        self.fresh = fresh                                     # a connection for each request
         self.answered = {}                                     # id -> method: a whole and right answer with status 200
         self.failures = []
         self.seconds = []                                      # of each answered request
@@ -150,7 +151,7 @@ class Load:
                 self.answered[request.identity] = request.method
                 self.seconds.append(time.monotonic() - began)
                 self.pids[response.fields.get("x-pid")] += 1
-            if wire and (failure or response.closes()):
+            if wire and (failure or self.fresh or response.closes()):
                 wire.transport.abort()
                 wire = None
         if wire:

@@ -1,0 +1,94 @@
+#include "net/heirlooms.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace plimsoll::net {
+
+namespace {
+
+// A number in a variable that somebody else set must not close a file of ours.
+bool listens(int fd) {
+    int yes = 0;
+    socklen_t size = sizeof yes;
+    return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
+}
+
+} // namespace
+
+Heirlooms& Heirlooms::of_this_process() {
+    static Heirlooms heirlooms;
+    return heirlooms;
+}
+
+void Heirlooms::keep(std::string_view kind, std::string_view address, std::vector<int> sockets) {
+    kept_.push_back({std::string(kind), std::string(address), std::move(sockets)});
+}
+
+void Heirlooms::forget(std::string_view kind, std::string_view address) { remove(kept_, kind, address); }
+
+std::vector<int> Heirlooms::take(std::string_view kind, std::string_view address) {
+    return remove(inherited_, kind, address);
+}
+
+std::vector<int> Heirlooms::remove(std::vector<Heirloom>& from, std::string_view kind, std::string_view address) {
+    const auto found =
+        std::ranges::find_if(from, [&](const auto& each) { return each.kind == kind && each.address == address; });
+    if (found == from.end()) return {};
+    auto sockets = std::move(found->sockets);
+    from.erase(found);
+    return sockets;
+}
+
+// A line for each: kind, address, descriptors.
+std::string Heirlooms::text() const {
+    std::ostringstream out;
+    for (const auto& each : kept_) {
+        out << each.kind << ' ' << each.address;
+        for (const int fd : each.sockets) out << ' ' << fd;
+        out << '\n';
+    }
+    return out.str();
+}
+
+std::vector<int> Heirlooms::all() const {
+    std::vector<int> fds;
+    for (const auto& each : kept_) fds.insert(fds.end(), each.sockets.begin(), each.sockets.end());
+    return fds;
+}
+
+int Heirlooms::inherited_one(std::string_view kind, std::string_view address) {
+    const auto sockets = of_this_process().take(kind, address);
+    return sockets.empty() ? -1 : sockets.front();
+}
+
+void Heirlooms::inherit() {
+    const char* text = std::getenv(variable);
+    if (!text) return;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        Heirloom heirloom;
+        words >> heirloom.kind >> heirloom.address;
+        for (int fd = -1; words >> fd;) {
+            if (!listens(fd)) continue;
+            ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+            heirloom.sockets.push_back(fd);
+        }
+        if (!heirloom.sockets.empty()) inherited_.push_back(std::move(heirloom));
+    }
+    ::unsetenv(variable);
+}
+
+void Heirlooms::close_rest() {
+    for (const auto& each : std::exchange(inherited_, {}))
+        for (const int fd : each.sockets) ::close(fd);
+}
+
+} // namespace plimsoll::net

@@ -1,0 +1,47 @@
+// The addresses that the server listens on, as they come and go with the configuration.
+//
+// A session knows its listener's settings by an index, so no place is ever removed: one that is closed keeps its settings for
+// the clients that it still has, and an address that comes back gets its old place again. There are as many places as the
+// configurations of this process's life had different addresses.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "net/listener.hpp"
+
+namespace plimsoll::net {
+
+class Listeners {
+public:
+    explicit Listeners(unsigned reactors) : reactors_(reactors) {}
+
+    struct Opened {
+        unsigned index;
+        Listening listening;
+    };
+    // Opens what `wanted` has and we have not, and takes over its settings. Empty: done. Else nothing has changed, and it is
+    // the line for the operator.
+    std::string open(const std::vector<config::Listener>& wanted, std::vector<Opened>& opened);
+    // Those that `wanted` does not have: their sockets are to be closed.
+    std::vector<unsigned> close_others(const std::vector<config::Listener>& wanted);
+    void unlink_files(); // nobody shall find the way to us any more
+
+    const std::vector<config::Listener>& settings() const { return settings_; } // by index
+    std::vector<std::string> addresses() const;                                 // as bound, of those that are open
+
+private:
+    struct Place {
+        std::string address; // as bound; empty: closed
+        std::string file;    // of a unix socket
+    };
+    bool port_is_ours(const std::string& address) const;
+    void close(std::size_t index);
+
+    const unsigned reactors_;
+    std::vector<config::Listener> settings_;
+    std::vector<Place> places_;
+};
+
+} // namespace plimsoll::net

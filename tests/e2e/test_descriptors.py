@@ -1,0 +1,40 @@
+"""When descriptors run out: clients wait or are refused, and the operator still sees it."""
+import resource
+import socket
+
+import pytest
+from harness.fleets import fleet
+from harness.waiting import until
+
+pytestmark = pytest.mark.asan
+
+FILES = 192
+
+
+def open_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, FILES))
+
+
+def test_clients_leave_a_reserve_so_that_admin_still_works(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=2))
+    proxy.launch(["serve", "-c", str(proxy.config_path)], ready=30, preexec_fn=open_files)
+    worker = proxy.wait_serving(2)[0]
+    assert "max_connections_lowered" in proxy.log_text()
+    soft, hard = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)
+    assert (soft, hard) == (FILES, FILES), "the soft limit is raised"
+    assert resource.prlimit(worker["pid"], resource.RLIMIT_NOFILE)[0] == 64, "but not for workers"
+    clients, refused = [], 0
+    for _ in range(2 * FILES):
+        client = socket.create_connection(proxy.address, timeout=10)
+        client.sendall(b"GET /echo/x?size=1 HTTP/1.1\r\nHost: test\r\n\r\n")
+        answer = client.recv(4096)
+        assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 ")), answer
+        refused += answer.startswith(b"HTTP/1.1 503 ")
+        clients.append(client)
+    assert refused > FILES / 2
+    assert proxy.admin.ready() and proxy.admin.workers()
+    incident = proxy.recycle(worker["id"])                   # pipes, pidfds, the agent's connection, the store
+    assert incident["recycle"]["outcome"] == "done", incident
+    for client in clients:
+        client.close()
+    until(lambda: proxy.get("/echo/y?size=1").status == 200, 10, "room again for clients")

@@ -1,0 +1,129 @@
+"""A new binary, or other listeners, without one failed request."""
+import copy
+import os
+import signal
+import socket
+import sys
+
+import pytest
+from harness import processes, toml
+from harness.fleets import fleet
+from harness.load import Load, verdict
+from harness.proxy import free_port
+from harness.waiting import PATIENCE, until
+
+pytestmark = pytest.mark.asan
+
+
+def independent_workers(proxy, workers=2):
+    """Servers that somebody else supervises: the only ones that outlive the proxy."""
+    addresses = []
+    for number in range(workers):
+        path = proxy.directory / ("w%d.sock" % number)
+        proxy.beside([sys.executable, "-m", "uvicorn", "--uds", path, "--log-level", "warning", "echo:asgi"])
+        until(path.exists, 20, "worker %d listens" % number)
+        addresses.append("unix:%s" % path)
+    return {"pool": [{"name": "app", "source": {"kind": "static", "addresses": addresses}}]}
+
+
+def serving_processes(proxy):
+    return sorted(pid for pid, line in processes.marked(proxy.mark).items() if " serve " in " %s " % line)
+
+
+def hand_over(proxy, pid):
+    """The pid of the successor, when its predecessor has gone."""
+    os.kill(pid, signal.SIGUSR2)
+    def alone():
+        if pid == proxy.process.pid:
+            proxy.process.poll()
+        now = serving_processes(proxy)
+        return now[0] if len(now) == 1 and now[0] != pid else None
+    return until(alone, 60, "%d has a successor and is gone" % pid, pause=0.05)
+
+
+def stop_successor(proxy, pid):
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not serving_processes(proxy), 30, "the successor stops")
+
+
+def test_handovers_under_load_fail_no_request(plimsoll, soak):
+    proxy = plimsoll()
+    unix = proxy.directory / "listen.sock"
+    proxy.configure({**independent_workers(proxy),
+                     "listener": [{"address": "127.0.0.1:%d" % proxy.port}, {"address": "unix:%s" % unix}]}).start()
+    proxy.wait_serving(2)
+    pid, handovers = proxy.process.pid, 20 if soak else 4
+    with Load(proxy.address, connections=16, timeout=30 * PATIENCE) as load, \
+            Load(proxy.address, connections=4, timeout=30 * PATIENCE, seed=2, fresh=True) as newcomers:
+        for _ in range(handovers):
+            load.run_until(load.requests + 200, bound=60 * PATIENCE)
+            pid = hand_over(proxy, pid)
+            assert proxy.admin.ready(), "the admin address is the successor's"
+            assert unix.exists(), "its predecessor took the socket away"
+        load.run_until(load.requests + 200, bound=60 * PATIENCE)
+    assert proxy.process.wait(30) == 0
+    for each in load, newcomers:
+        verdict(each, proxy.ledger).check()
+    assert proxy.log_text().count("handed_over") == handovers
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(unix))
+    stop_successor(proxy, pid)
+    assert not unix.exists(), "the last one takes it away"
+
+
+def test_a_successor_that_does_not_start_changes_nothing(plimsoll):
+    proxy = plimsoll()
+    proxy.configure(independent_workers(proxy)).start()
+    proxy.wait_serving(2)
+    good = proxy.config_path.read_text()
+    proxy.config_path.write_text("this is no configuration")
+    with Load(proxy.address, connections=8, timeout=30 * PATIENCE) as load:
+        proxy.process.send_signal(signal.SIGUSR2)
+        until(lambda: "handover_failed" in proxy.log_text(), 30, "the log tells that it failed")
+        load.run_until(load.requests + 200, bound=60 * PATIENCE)
+    verdict(load, proxy.ledger).check()
+    assert serving_processes(proxy) == [proxy.process.pid] and proxy.admin.ready()
+    proxy.config_path.write_text(good)
+    stop_successor(proxy, hand_over(proxy, proxy.process.pid))
+
+
+def test_workers_of_our_own_are_no_successors_and_the_log_says_what_to_do(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=2)).start()
+    proxy.wait_serving(2)
+    proxy.process.send_signal(signal.SIGUSR2)
+    line = until(lambda: [line for line in proxy.log_text().splitlines() if "handover_refused" in line], 10, "it is refused")[0]
+    assert "pool app" in line and "static" in line, line
+    assert proxy.get("/echo/1?size=1").status == 200
+
+
+def test_reloads_that_move_listeners_under_load_fail_no_request(plimsoll):
+    proxy = plimsoll(fleet("sync")).start()
+    proxy.wait_serving(4)
+    config = copy.deepcopy(proxy.config)
+    stays = config["listener"][0]
+    with Load(proxy.address, connections=16, timeout=30 * PATIENCE) as load:
+        for number in range(10):
+            port = free_port()
+            config["listener"] = [{"address": "127.0.0.1:%d" % port}, stays] if number % 2 else [stays, {"address": "127.0.0.1:%d" % port}]
+            proxy.config_path.write_text(toml.dumps(config))
+            answer = proxy.admin.post("/v1/config/reload")
+            assert answer.status == 200 and answer.json["needs_restart"] == [], repr(answer)
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                client.sendall(b"GET /echo/new-%d?size=1 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n" % number)
+                assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+            load.run_until(load.requests + 50, bound=60 * PATIENCE)
+    verdict(load, proxy.ledger).check()
+
+
+def test_a_listener_that_cannot_be_opened_refuses_the_whole_reload(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=1)).start()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = copy.deepcopy(proxy.config)
+        config["listener"].append({"address": "127.0.0.1:%d" % taken.getsockname()[1]})
+        config["route"][0]["path"] = "/elsewhere"
+        proxy.config_path.write_text(toml.dumps(config))
+        answer = proxy.admin.post("/v1/config/reload")
+        assert 400 <= answer.status < 500 and b"is taken by another process" in answer.body, repr(answer)
+    assert proxy.get("/echo/1?size=1").status == 200, "the routes are the old ones"
