@@ -87,10 +87,12 @@ Session::Lease Session::open(Exchange& x) {
     const auto& endpoint = x.permit.endpoint();
     sockaddr_storage address{};
     socklen_t length = 0;
+    x.found_at.reset();
     if (!to_sockaddr(endpoint.address, address, length)) {
         const auto found = reactor_.names().find(endpoint.address, address, length, reactor_.loop.now);
         if (found == Names::Answer::pending) return Lease::busy;
         if (found == Names::Answer::unknown) return Lease::failed;
+        x.found_at = address;
     }
     auto opening = reactor_.upstreams.open(endpoint.key, address, length);
     x.worker = std::move(opening.connection);
@@ -218,6 +220,8 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         if (!x.upload.complete() || download.tunnel()) x.keep_alive = false;
         return;
     }
+    if (x.found_at && (ending == Ending::connect_refused || ending == Ending::connect_timeout))
+        reactor_.names().leave_out(x.permit.endpoint().address, *x.found_at);
     if (ending == Ending::closed) x.permit.broken_off();
     x.permit.finish(outcome_of(ending));
     if (ending != Ending::client_gone && ending != Ending::no_room) report_failure(x, ending, download);

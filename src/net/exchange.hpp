@@ -75,6 +75,7 @@ struct Exchange : Texts {
     unsigned unanswered = 0;                // attempts that a worker ended without a word, on a fresh connection
     bool counted = false, retrying = false; // in the retry budget: as a request, as a retry
     Ticket ticket = 0;
+    std::optional<sockaddr_storage> found_at; // this attempt's worker, if it is known by name
     std::string unsent_head;
     bool sending_failed = false;                     // the worker takes no more of the request; it may still answer
     bool worker_moved = false, client_moved = false; // bytes, since the deadlines were set

@@ -13,9 +13,30 @@ namespace asio = boost::asio;
 
 struct Names::Resolver {
     asio::ip::tcp::resolver resolver;
+
+    void ask(const std::string& host, std::uint16_t port, Told told) {
+        resolver.async_resolve(host, std::to_string(port),
+                               [told = std::move(told)](const boost::system::error_code& error,
+                                                        const asio::ip::tcp::resolver::results_type& results) {
+                                   if (error == asio::error::operation_aborted) return; // we are being destroyed
+                                   std::vector<Place> places;
+                                   if (!error)
+                                       for (const auto& result : results) places.push_back(place_of(result.endpoint()));
+                                   told(std::move(places), error.message());
+                               });
+    }
+    static Place place_of(const asio::ip::tcp::endpoint& endpoint) {
+        Place place{{}, static_cast<socklen_t>(endpoint.size())};
+        std::memcpy(&place.storage, endpoint.data(), endpoint.size());
+        return place;
+    }
 };
 
-Names::Names(asio::io_context& context) : resolver_(new Resolver{asio::ip::tcp::resolver(context)}) {}
+Names::Names(asio::io_context& context) : resolver_(new Resolver{asio::ip::tcp::resolver(context)}) {
+    ask_ = [this](const std::string& host, std::uint16_t port, Told told) {
+        resolver_->ask(host, port, std::move(told));
+    };
+}
 
 Names::~Names() = default;
 
@@ -23,41 +44,39 @@ Names::Answer Names::find(const Address& address, sockaddr_storage& to, socklen_
     const auto key = to_string(address);
     if (entries_.size() >= most_names && !entries_.contains(key))
         std::erase_if(entries_, [](const auto& each) { return !each.second.asking; });
+    const auto known = [&](const Entry& entry) { return !entry.places.empty() && now - entry.answered < usable; };
     auto& entry = entries_[key];
-    const bool known = !entry.addresses.empty() && now - entry.answered < usable;
-    const bool due = !known || now - entry.answered >= fresh;
+    const bool due = !known(entry) || now - entry.answered >= fresh;
     if (due && !entry.asking && (entry.asked == Instant{} || now - entry.asked >= retry)) {
         entry.asked = now;
         ask(key, address);
     }
-    if (!known) return entry.asking ? Answer::pending : Answer::unknown;
-    const auto& [storage, size] = entry.addresses[entry.turn++ % entry.addresses.size()];
-    to = storage;
-    length = size;
+    if (!known(entry)) return entry.asking ? Answer::pending : Answer::unknown;
+    const auto& place = entry.places[entry.turn++ % entry.places.size()];
+    to = place.storage;
+    length = place.length;
     return Answer::found;
+}
+
+void Names::leave_out(const Address& address, const sockaddr_storage& dead) {
+    const auto found = entries_.find(to_string(address));
+    if (found == entries_.end() || found->second.places.size() < 2) return; // the last one may come back to life
+    std::erase_if(found->second.places,
+                  [&](const Place& place) { return std::memcmp(&place.storage, &dead, place.length) == 0; });
 }
 
 void Names::ask(const std::string& key, const Address& address) {
     entries_[key].asking = true;
-    resolver_->resolver.async_resolve(
-        address.host, std::to_string(address.port),
-        [this, key](const boost::system::error_code& error, const asio::ip::tcp::resolver::results_type& results) {
-            if (error == asio::error::operation_aborted) return; // we are being destroyed
-            auto& entry = entries_[key];
-            entry.asking = false;
-            if (error || results.empty()) {
-                log::warn("worker_name_unresolved", {{"address", key}, {"error", error.message()}});
-                return;
-            }
-            entry.answered = Clock::now();
-            entry.addresses.clear();
-            for (const auto& result : results) {
-                const auto endpoint = result.endpoint();
-                sockaddr_storage storage{};
-                std::memcpy(&storage, endpoint.data(), endpoint.size());
-                entry.addresses.emplace_back(storage, static_cast<socklen_t>(endpoint.size()));
-            }
-        });
+    ask_(address.host, address.port, [this, key](std::vector<Place> places, const std::string& why_not) {
+        auto& entry = entries_[key];
+        entry.asking = false;
+        if (places.empty()) {
+            log::warn("worker_name_unresolved", {{"address", key}, {"error", why_not}});
+            return;
+        }
+        entry.answered = entry.asked;
+        entry.places = std::move(places);
+    });
 }
 
 } // namespace plimsoll::net

@@ -1,8 +1,12 @@
 // Addresses of workers that are given by name ("app:8000" in a Compose network). The system's resolver is asked off this
 // thread; its answer is used for a few seconds and then asked for again, while the old one still serves. So a container
 // that came back with another address is found without a restart.
+//
+// A name's addresses take turns (IPv4 and IPv6 alike). One that nobody listens at is left out until the next answer, so that
+// half-dead names cost a retry now and then instead of one a request.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -23,11 +27,22 @@ class Names {
 public:
     enum class Answer : std::uint8_t { found, pending, unknown };
 
-    explicit Names(boost::asio::io_context& context);
+    struct Place {
+        sockaddr_storage storage;
+        socklen_t length;
+    };
+    // Asks for host and port, and is told later, on this thread: places, or why there are none.
+    using Told = std::function<void(std::vector<Place> places, const std::string& why_not)>;
+    using Ask = std::function<void(const std::string& host, std::uint16_t port, Told told)>;
+
+    explicit Names(boost::asio::io_context& context); // asks the system's resolver
+    explicit Names(Ask ask) : ask_(std::move(ask)) {}
     ~Names();
 
     // Never blocks. `pending`: ask again in a few milliseconds. Several addresses take turns.
     Answer find(const Address& address, sockaddr_storage& to, socklen_t& length, Instant now);
+
+    void leave_out(const Address& address, const sockaddr_storage& dead);
 
     static constexpr Duration fresh = std::chrono::seconds{5};  // then it is looked up again
     static constexpr Duration usable = std::chrono::minutes{1}; // if that fails, so long at most
@@ -36,7 +51,7 @@ public:
 
 private:
     struct Entry {
-        std::vector<std::pair<sockaddr_storage, socklen_t>> addresses;
+        std::vector<Place> places;
         std::size_t turn = 0;
         Instant answered{}, asked{};
         bool asking = false;
@@ -44,7 +59,8 @@ private:
     void ask(const std::string& key, const Address& address);
 
     struct Resolver;
-    std::unique_ptr<Resolver> resolver_;
+    std::unique_ptr<Resolver> resolver_; // the system's
+    Ask ask_;
     std::unordered_map<std::string, Entry> entries_;
 };
 
