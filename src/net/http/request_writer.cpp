@@ -21,6 +21,19 @@ void write_max_forwards(ByteWriter& out, const RequestHead& head) {
         out << "Max-Forwards: " << *left - 1 << "\r\n";
 }
 
+// One field, whatever the client split them into: WSGI servers join fields by commas, and a cookie ends at a semicolon only.
+void write_cookies(ByteWriter& out, const RequestHead& head, const Field& this_one) {
+    if (head.fields.find(FieldName::cookie) != &this_one) return; // went with the first
+    std::string_view before = ": ";
+    out << this_one.name;
+    for (const Field& field : head.fields) {
+        if (field.id != FieldName::cookie) continue;
+        out << before << field.value;
+        before = "; ";
+    }
+    out << "\r\n";
+}
+
 } // namespace
 
 std::size_t write_request_head(const RequestHead& head, const Forwarding& about, const ToWorker& how,
@@ -44,7 +57,11 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     const FieldEdits* edits = about.edits;
     for (const Field& field : head.fields) {
         if (edits && edits->touch(field.name)) continue;
-        if (reaches_worker(head, field, about.trusted) || (field.id == FieldName::trailer && trailers_follow))
+        if (!reaches_worker(head, field, about.trusted) && !(field.id == FieldName::trailer && trailers_follow))
+            continue;
+        if (field.id == FieldName::cookie)
+            write_cookies(out, head, field);
+        else
             out.field(field.name, field.value);
     }
     if (edits)

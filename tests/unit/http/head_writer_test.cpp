@@ -46,6 +46,22 @@ TEST(RequestWriter, writes_the_head_anew) {
                     "Via: 1.1 plimsoll\r\n\r\n");
 }
 
+TEST(RequestWriter, cookies_arrive_in_one_field) {
+    const Sent sent("GET / HTTP/1.1\r\nHost: a\r\ncookie: a=1; b=2\r\nAccept: x/y\r\nCookie: c=3\r\n\r\n");
+    EXPECT_TRUE(holds(sent.to_worker(), "cookie: a=1; b=2; c=3")) << sent.to_worker();
+    EXPECT_FALSE(names(sent.to_worker(), "Cookie"));
+}
+
+TEST(RequestWriter, what_a_route_changes_takes_the_place_of_what_came) {
+    const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nX-Tenant: b\r\nx-tenant: c\r\nX-Gone: 1\r\nX-Kept: 1\r\n\r\n");
+    const FieldEdits edits{{{"X-Tenant", "a"}, {"X-New", ""}}, {"x-gone"}};
+    const auto head = sent.to_worker({.edits = &edits});
+    EXPECT_TRUE(holds(head, "X-Tenant: a")) << head;
+    EXPECT_TRUE(holds(head, "X-New: ")) << head;
+    EXPECT_TRUE(holds(head, "X-Kept: 1")) << head;
+    EXPECT_FALSE(names(head, "x-tenant") || names(head, "X-Gone") || head.find(": b") != std::string::npos) << head;
+}
+
 TEST(RequestWriter, framing_is_ours) {
     const Sent chunked("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n");
     const Sent empty("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 000\r\n\r\n");
