@@ -25,7 +25,7 @@ std::string why_unsafe(const std::vector<TargetPiece>& pieces) {
     const bool absolute = text.starts_with("https://") || text.starts_with("http://");
     if (first.kind != Kind::text || (!absolute && !text.starts_with('/')))
         return "must begin with https://, http://, / or {path}";
-    if (text.starts_with("//") || (text == "/" && pieces.size() > 1 && pieces[1].kind != Kind::query))
+    if (text.starts_with("//") || (text == "/" && pieces.size() > 1 && pieces[1].kind == Kind::path))
         return "would begin with two slashes, which browsers take for another host: {path} has its own";
     if (absolute && text.ends_with("//") && (pieces.size() == 1 || pieces[1].kind != Kind::host))
         return "names no host";
