@@ -8,7 +8,7 @@ PRESETS := release asan tsan dev
 PYTHON := build/venvs/current/bin/python
 
 .PHONY: build demo test lint format packages test-packages venvs $(PRESETS) \
-        test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench conformance clean
+        test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench conformance websockets slow-attacks clean
 
 packages:
 	@cmake/install-packages.sh cmake/packages.txt
@@ -54,6 +54,10 @@ soak: build venvs
 	@PLIMSOLL_SOAK=1 PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e
 conformance: build
 	@python3 tests/conformance/run.py --peers
+websockets: build
+	@python3 tests/websocket/run.py
+slow-attacks: build
+	@python3 tests/attack/slow.py
 bench: build
 	@tests/bench/datapath/run.sh
 
