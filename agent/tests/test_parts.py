@@ -287,3 +287,15 @@ def test_run_tells_a_mistake_before_it_starts_anything(control, capsys):
 def test_run_without_a_command_says_what_it_wants():
     with pytest.raises(SystemExit, match="no command"):
         cli.main(["run", "--"])
+
+
+def test_what_the_allocator_holds_is_counted_by_it_and_not_by_the_pages():
+    before = memory.malloc_in_use()
+    if malloc.info() is None:
+        assert before is None
+        return
+    kept = [bytearray(3000) for _ in range(10_000)]
+    assert memory.malloc_in_use() - before > len(kept) * 3000 * 0.9
+    del kept
+    gc.collect()
+    assert memory.malloc_in_use() - before < 10_000 * 3000 * 0.5

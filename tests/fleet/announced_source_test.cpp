@@ -151,7 +151,7 @@ TEST(GunicornSource, a_foreign_process_is_none_of_a_supervised_servers_workers) 
     const std::string control = "PLIMSOLL_CONTROL=" + stage.config.proxy.control.front() +
                                 " PLIMSOLL_POOL=app PLIMSOLL_RUN_DIR=" + stage.directory.string() + " ";
     const std::string script = std::filesystem::absolute("tests/fleet/app.py").string();
-    std::system((control + "timeout 1 python3 " + script + " --agent --socket " + stage.directory.string() +
+    std::system((control + "timeout 10 python3 " + script + " --agent --socket " + stage.directory.string() +
                  "/x.sock >" + stage.directory.string() + "/said 2>&1 &")
                     .c_str());
     ASSERT_TRUE(stage.until([&] {
