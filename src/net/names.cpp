@@ -32,6 +32,8 @@ struct Names::Resolver {
     }
 };
 
+Names::Names(Ask ask) : ask_(std::move(ask)) {}
+
 Names::Names(asio::io_context& context) : resolver_(new Resolver{asio::ip::tcp::resolver(context)}) {
     ask_ = [this](const std::string& host, std::uint16_t port, Told told) {
         resolver_->ask(host, port, std::move(told));

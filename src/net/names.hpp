@@ -36,7 +36,7 @@ public:
     using Ask = std::function<void(const std::string& host, std::uint16_t port, Told told)>;
 
     explicit Names(boost::asio::io_context& context); // asks the system's resolver
-    explicit Names(Ask ask) : ask_(std::move(ask)) {}
+    explicit Names(Ask ask);
     ~Names();
 
     // Never blocks. `pending`: ask again in a few milliseconds. Several addresses take turns.
