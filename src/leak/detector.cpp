@@ -95,10 +95,11 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     const double grown = found->level - found->floor;
     const double lasting = lasting_trend(*found, requests_ahead(*found, situation, thresholds_));
     curve_.tell(age_, {static_cast<float>(highest_ - found->floor), static_cast<float>(lasting)});
-    answers_.push_back({age_, finding.kind == Class::leaking});
-    while (answers_.front().age * persistence < age_ && answers_.size() > 2) answers_.pop_front();
+    // Who cannot say abstains: what was said before stands.
+    if (finding.kind != Class::unknown) answers_.push_back({age_, finding.kind == Class::leaking});
+    while (answers_.size() > 2 && answers_.front().age * persistence < age_) answers_.pop_front();
 
-    const bool whole_window = answers_.front().age * persistence <= age_ * (1 + next_look);
+    const bool whole_window = !answers_.empty() && answers_.front().age * persistence <= age_ * (1 + next_look);
     const double gone = grown / std::max(limit - found->floor, 1.0);
     const bool was_leaking = verdict_.kind == Class::leaking;
     const bool leaking = was_leaking ? accusing_share() >= acquit_below

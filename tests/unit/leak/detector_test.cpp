@@ -128,6 +128,18 @@ TEST(Detector, growth_that_comes_with_more_traffic_waits_for_its_judgement) {
     }
 }
 
+TEST(Detector, more_traffic_takes_no_accusation_back) {
+    Detector detector;
+    live(detector, {}, 5000, leak_of_4k);
+    ASSERT_EQ(detector.verdict().kind, Class::leaking);
+    double seconds = 500;
+    for (double n = 5010; n < 15'000; n += 10) { // and requests come ever faster
+        seconds += 1 / (1 + n / 2000);
+        detector.observe({.requests = n, .seconds = seconds, .used = base + 4096 * n});
+        EXPECT_EQ(detector.judge(limit, 10, {}).kind, Class::leaking) << "at " << n;
+    }
+}
+
 TEST(Detector, growth_too_slow_for_the_horizon_is_nobodys_emergency) {
     Detector detector;
     Thresholds hour;
