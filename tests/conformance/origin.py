@@ -119,7 +119,7 @@ class Origin:
                         if self.ends:
                             return
                     else:
-                        saw = "%(method)s %(target)s" % request
+                        saw = ("%(method)s %(target)s" % request)[:200]
                         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Saw: %s\r\n\r\n" % saw.encode())
             except Fault as fault:
                 with self.lock:

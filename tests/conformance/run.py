@@ -83,7 +83,7 @@ def judge_request(case, proxy, origin, exact):
 
 
 def judge_incomplete(case, proxy, exact):
-    with Client(proxy.address, patience=6.0) as client:
+    with Client(proxy.address, patience=15.0) as client:
         client.send(case.raw)
         answer = client.answer()
         too_large = answer is not None and answer.status == 413
@@ -129,7 +129,7 @@ def judge_response(case, proxy, origin, exact):
 def judge(proxy, origin, requests, responses, exact):
     """(group, case) -> None or what is wrong."""
     results = {}
-    Client.patience = 3.0 if exact else 1.0          # what another proxy lets hang is wrong anyhow
+    Client.patience = 15.0 if exact else 1.0          # what another proxy lets hang is wrong anyhow
     origin.take()
     cut = [case for case in requests if case.verdict == "incomplete"]
     with concurrent.futures.ThreadPoolExecutor(len(cut) or 1) as pool:
