@@ -45,8 +45,9 @@ double requests_ahead(const Evidence& e, const Situation& s, const Thresholds& t
     return std::max(s.requests_a_second * t.horizon, e.age);
 }
 
-double lasting_trend(const Evidence& e, double ahead) {
-    if (e.trend.low <= 0 || e.exponent < slows_down || e.load_rise >= busier) return 0;
+std::optional<double> lasting_trend(const Evidence& e, double ahead) {
+    if (e.load_rise >= busier) return std::nullopt;
+    if (e.trend.low <= 0 || e.exponent < slows_down) return 0;
     return growth_ahead(e.age, e.trend.slope, std::min(e.exponent, 1.0), ahead) / std::max(ahead, 1.0);
 }
 

@@ -93,8 +93,8 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     const Situation situation{limit, requests_a_second, history.precedent(age_, thresholds_.young, curve_.life)};
     const Finding finding = classify(*found, situation, thresholds_);
     const double grown = found->level - found->floor;
-    const double lasting = lasting_trend(*found, requests_ahead(*found, situation, thresholds_));
-    curve_.tell(age_, {static_cast<float>(highest_ - found->floor), static_cast<float>(lasting)});
+    lasting_ = lasting_trend(*found, requests_ahead(*found, situation, thresholds_)).value_or(lasting_);
+    curve_.tell(age_, {static_cast<float>(highest_ - found->floor), static_cast<float>(lasting_)});
     // Who cannot say abstains: what was said before stands.
     if (finding.kind != Class::unknown) answers_.push_back({age_, finding.kind == Class::leaking});
     while (answers_.size() > 2 && answers_.front().age * persistence < age_) answers_.pop_front();

@@ -58,8 +58,8 @@ struct Finding {
 
 // How many requests the horizon holds, at least as many as were served.
 double requests_ahead(const Evidence& evidence, const Situation& situation, const Thresholds& thresholds);
-// Mean growth a request over so many: 0 where the trend is not sure, fades, or comes with rising load.
-double lasting_trend(const Evidence& evidence, double requests_ahead);
+// Mean growth a request over so many: 0 where the trend is not sure or fades. Nothing where load rises: it cannot be said.
+std::optional<double> lasting_trend(const Evidence& evidence, double requests_ahead);
 
 Finding classify(const Evidence& evidence, const Situation& situation, const Thresholds& thresholds);
 

@@ -60,8 +60,9 @@ private:
     BlockMinima used_, live_, private_, clock_; // clock_: when which request was served
     AgeCurve curve_;
     Verdict verdict_;
-    std::deque<Answer> answers_;                   // since age / 1.3
-    double age_ = 0, judged_at_ = 0, highest_ = 0; // highest_: of the low-water marks, before they are merged
+    std::deque<Answer> answers_; // since age / 1.3
+    double age_ = 0, judged_at_ = 0, lasting_ = 0,
+           highest_ = 0; // highest_: of the low-water marks, before they are merged
 };
 
 } // namespace plimsoll::leak

@@ -87,6 +87,21 @@ TEST(Detector, a_leak_that_an_earlier_process_had_is_known_again_at_once) {
     EXPECT_GE(verdict.confidence, 0.9);
 }
 
+TEST(Detector, a_leak_whose_process_ended_under_rising_load_does_not_acquit_the_next) {
+    History history;
+    Detector earlier(1), later(2);
+    live(earlier, history, 5000, leak_of_4k);
+    double seconds = 500;
+    for (double n = 5010; n < 15'000; n += 10) {
+        seconds += 1 / (1 + n / 2000);
+        earlier.observe({.requests = n, .seconds = seconds, .used = base + 4096 * n});
+        earlier.judge(limit, 10, history);
+    }
+    earlier.end();
+    history.learn(earlier.curve());
+    EXPECT_EQ(live(later, history, 3000, leak_of_4k).kind, Class::leaking);
+}
+
 TEST(Detector, a_new_leak_is_found_though_earlier_processes_had_none) {
     History history;
     Detector earlier(1), later(2);
