@@ -86,6 +86,7 @@ protected:
         settings_.file = path;
         settings_.access = true;
         settings_.format = "json";
+        settings_.level = config::LogLevel::error; // what the proxy warns of on this machine is no line of a request
     }
     ~AccessLogFile() override {
         log::stop();

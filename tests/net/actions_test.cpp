@@ -123,7 +123,7 @@ TEST_F(ActionsTest, maintenance_comes_and_goes_with_a_reload) {
     EXPECT_EQ(got.field("retry-after"), "120");
     EXPECT_EQ(got.field("x-plimsoll-reason"), "maintenance");
     EXPECT_EQ(got.field("content-type"), "text/html; charset=utf-8");
-    EXPECT_EQ(proxy.refused("maintenance"), 1u);
+    EXPECT_TRUE(eventually([this] { return proxy.refused("maintenance") == 1; }));
 
     config.pools[0].maintenance.body.clear(); // without a page: as other refusals
     proxy.server().apply(config, Pools{{"app", proxy.pool}});
