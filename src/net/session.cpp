@@ -365,6 +365,12 @@ bool Session::try_admit(Exchange& x) {
 }
 
 void Session::refuse_admission(Exchange& x, Reason reason, Duration retry_after) {
+    // The operator's bound is the gateway's timeout, whoever notices first that it has passed: the gate or our own clock.
+    const auto& bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline;
+    if (reason == Reason::deadline && bound && reactor_.loop.now >= x.began + *bound) {
+        x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
+        return;
+    }
     const auto status = static_cast<unsigned short>(reason == Reason::rate ? 429 : 503);
     x.refusal = {status, to_string(reason), "the application cannot take this request now"};
     x.retry_after = std::max(retry_after, Duration{std::chrono::seconds{1}});
