@@ -52,7 +52,7 @@ std::string why(int error, const Address& address, const std::string& text) {
 
 // inet_ntop() goes through printf, which a client that comes for one request would feel.
 std::string dotted(const std::uint8_t* bytes) {
-    char text[16];
+    char text[INET_ADDRSTRLEN + 8]; // more than it takes: the compiler cannot see that a byte has three digits at most
     char* at = text;
     for (int i = 0; i < 4; ++i) {
         if (i > 0) *at++ = '.';

@@ -311,7 +311,7 @@ TEST(Fault, a_body_that_a_worker_sends_to_head_all_the_same_is_nobodys_answer) {
         client.send(get());
         ASSERT_EQ(client.read_response().body, "ok");
     }
-    EXPECT_EQ(heads, 5);
+    EXPECT_TRUE(eventually([&] { return heads == 5; })); // the last one is counted after its answer
 }
 
 TEST(Fault, what_a_resting_connection_says_unasked_makes_it_unfit) {

@@ -334,6 +334,8 @@ int main(int argc, char** argv) {
     }
     const int connections = std::stoi(option["--connections"]);
     constexpr int dialled_at_once = 64; // the backlog has a bound
+    holding = option["--hold"] == "true";
+    responses = 0;
     for (int i = 1; i < connections; ++i) {
         dial();
         if (i % dialled_at_once == 0) turn(origin);
@@ -342,11 +344,10 @@ int main(int argc, char** argv) {
         const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(duration<double>(seconds));
         while (Clock::now() < until && !(most_requests && responses >= most_requests)) turn(origin);
     };
-    if (option["--hold"] != "true") run(0.2);
-    if (option["--hold"] == "true") {
-        holding = true;
+    if (!holding) run(0.2);
+    if (holding) {
         const auto patience = Clock::now() + std::chrono::seconds{20};
-        while (responses < static_cast<std::uint64_t>(connections) && Clock::now() < patience) turn(origin);
+        while (responses + 1 < static_cast<std::uint64_t>(connections) && Clock::now() < patience) turn(origin);
         run(0.5);
         std::printf("{\"connections\": %d, \"errors\": %llu}\n", connections, static_cast<unsigned long long>(errors));
         std::fflush(stdout);

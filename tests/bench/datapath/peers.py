@@ -147,12 +147,14 @@ PEERS = {
 }
 
 
-def place_on(core):
+def place_on(core, first=True):
     """What a measured process does before it starts: its own core (none: any), and first in line for it."""
     def place():
         os.setsid()
         if core is not None:
             os.sched_setaffinity(0, {core})
+        if not first:
+            return
         try:  # autogroups make `nice` void across sessions: ask for the group's own
             with open("/proc/self/autogroup", "w") as file:
                 file.write("-19")
@@ -166,7 +168,7 @@ def is_there(name, options):
     return not needs or shutil.which(needs.format(binary=options.binary)) is not None
 
 
-def start(name, options, home, port, origin, threads=1, core=0):
+def start(name, options, home, port, origin, threads=1, core=0, first=True):
     """Starts it in a directory of its own. `origin`: a port on loopback, or the path of a unix socket."""
     peer = PEERS[name]
     where = os.path.join(home, f"{name}-{port}")
@@ -179,5 +181,5 @@ def start(name, options, home, port, origin, threads=1, core=0):
         out.write(peer.template.format(**values))
     environment = dict(os.environ, HOME=where, **peer.environment)
     with open(os.path.join(where, "out"), "w") as out:
-        return subprocess.Popen([part.format(**values) for part in peer.command], preexec_fn=place_on(core), env=environment,
+        return subprocess.Popen([part.format(**values) for part in peer.command], preexec_fn=place_on(core, first), env=environment,
                                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)

@@ -26,7 +26,7 @@ WORKS = {  # name: connections, shape of the load, what it is
     "log": (64, "s", "128 B, access log on"),
 }
 ORIGIN = 18090
-FIRST_PORT = 18100
+FIRST_PORT = 18100  # of as many as there are proxies
 
 
 def memory_of(pid):
@@ -60,19 +60,17 @@ class Bench:
             origin = os.path.join(self.dir, "origin.sock") if unix else ORIGIN
             self.running[key] = start(name, self.options, self.dir, port, origin, threads, core), port
             time.sleep(1)
+            self.load(*self.running[key], unix, shape="s", connections=1, seconds=0.05).communicate(timeout=60)  # it finds its worker
         return self.running[key]
 
-    def retire(self, name, unix=False, threads=1):
-        self.end(self.running.pop((name, unix, threads))[0])
-
-    def load(self, process, port, unix=False, core=1, **options):
+    def load(self, process, port, unix=False, core=1, first=True, **options):
         out = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True).stdout
         pids = [str(process.pid)] + out.split()
         command = [os.path.join(self.options.tools, "load"), "--proxy", str(port), "--pids", ",".join(pids),
                    "--origin", os.path.join(self.dir, "origin.sock") if unix else str(ORIGIN)]
         for key, value in options.items():
             command += ["--" + key, str(value)]
-        return subprocess.Popen(command, preexec_fn=place_on(core), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, preexec_fn=place_on(core, first), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def measure(self, name, work, seconds=None, **more):
         connections, shape, _ = WORKS[work]
@@ -170,15 +168,19 @@ class Bench:
 
     # Millions of requests of every shape: what grows?
     def soak(self):
-        process, port = self.proxy("plimsoll")
+        port = FIRST_PORT + 91
+        process = start("plimsoll", self.options, self.dir, port, ORIGIN, first=False)
+        time.sleep(1)
         step = self.options.soak // 10
         print(f"{self.options.soak} requests in mixed shapes")
         for turn in range(11):  # the first warms up
-            load = self.load(process, port, shape="mixed", connections=64, seconds=3600, requests=step)
+            load = self.load(process, port, first=False, shape="mixed", connections=64, seconds=3600, requests=step)
             figure = json.loads(load.communicate(timeout=3600)[0])
+            time.sleep(3)  # what rests too long is closed
             resident, descriptors = memory_of(process.pid)
             print(f"{turn * step:9}  resident {resident / 1e6:7.2f} MB  descriptors {descriptors}  errors {figure['errors']}  "
                   f"not 200 {figure['not_200']}", flush=True)
+        self.end(process)
 
     @staticmethod
     def end(process):
