@@ -102,8 +102,8 @@ private:
     }
 
     void arrive(const Request& request) {
-        Tally& tally = report_.of[index(request.priority)];
-        ++tally.offered;
+        Fate& fate = report_.of[index(request.priority)];
+        ++fate.offered;
         Gate::Events events;
         const auto arrival =
             gate_.arrive(now_, {.priority = request.priority, .draw = draw(), .route = request.route}, events);
@@ -125,9 +125,9 @@ private:
     void refuse(const Request& request, Reason reason, Duration retry_after) {
         if (reason == Reason::none) report_.broken = "a refusal without a reason";
         if (retry_after <= Duration::zero()) report_.broken = "a refusal without a hint when to come again";
-        Tally& tally = report_.of[index(request.priority)];
-        ++tally.refused;
-        tally.refusal_latency.push_back(milliseconds(now_ - request.arrived));
+        Fate& fate = report_.of[index(request.priority)];
+        ++fate.refused;
+        fate.refusal_latency.push_back(milliseconds(now_ - request.arrived));
     }
 
     void serve(const Request& request, WorkerKey worker) {
@@ -136,10 +136,10 @@ private:
                 report_.broken = "a lower priority was served while a higher one waited";
         at(now_ + request.service, [this, request, worker, began = now_] {
             const bool fails = worker == settings_.failing_worker || draw() < settings_.failures;
-            Tally& tally = report_.of[index(request.priority)];
-            ++tally.served;
-            tally.failed += fails;
-            tally.latency.push_back(milliseconds(now_ - request.arrived));
+            Fate& fate = report_.of[index(request.priority)];
+            ++fate.served;
+            fate.failed += fails;
+            fate.latency.push_back(milliseconds(now_ - request.arrived));
             if (milliseconds(now_ - request.arrived) > 2 * milliseconds(settings_.service) + 5) last_slow_ = now_;
             Gate::Departure departure(fails ? Outcome::failure : Outcome::success);
             departure.took = now_ - began;
@@ -187,8 +187,8 @@ private:
             report_.recovered_after = std::max(0.0, seconds(last_slow_ - last_step));
         }
         if (report_.broken.empty() && report_.permits_at_end > 0) report_.broken = "a permit leaked";
-        for (const Tally& tally : report_.of)
-            if (report_.broken.empty() && tally.served + tally.refused + tally.left != tally.offered)
+        for (const Fate& fate : report_.of)
+            if (report_.broken.empty() && fate.served + fate.refused + fate.left != fate.offered)
                 report_.broken = "a request was lost";
     }
 
@@ -204,9 +204,9 @@ private:
     OverloadReport report_;
 };
 
-std::vector<double> all_of(const OverloadReport& report, std::vector<double> Tally::*values) {
+std::vector<double> all_of(const OverloadReport& report, std::vector<double> Fate::*values) {
     std::vector<double> all;
-    for (const Tally& tally : report.of) all.insert(all.end(), (tally.*values).begin(), (tally.*values).end());
+    for (const Fate& fate : report.of) all.insert(all.end(), (fate.*values).begin(), (fate.*values).end());
     return all;
 }
 
@@ -221,18 +221,18 @@ double quantile(std::vector<double> values, double share) {
 
 double OverloadReport::goodput() const {
     std::uint64_t served = 0;
-    for (const Tally& tally : of) served += tally.served;
+    for (const Fate& fate : of) served += fate.served;
     return static_cast<double>(served) / seconds / capacity;
 }
 
 double OverloadReport::served_share(Priority priority) const {
-    const Tally& tally = of[index(priority)];
-    return tally.offered == 0 ? 1 : static_cast<double>(tally.served) / static_cast<double>(tally.offered);
+    const Fate& fate = of[index(priority)];
+    return fate.offered == 0 ? 1 : static_cast<double>(fate.served) / static_cast<double>(fate.offered);
 }
 
-double OverloadReport::latency(double share) const { return quantile(all_of(*this, &Tally::latency), share); }
+double OverloadReport::latency(double share) const { return quantile(all_of(*this, &Fate::latency), share); }
 double OverloadReport::refusal_latency(double share) const {
-    return quantile(all_of(*this, &Tally::refusal_latency), share);
+    return quantile(all_of(*this, &Fate::refusal_latency), share);
 }
 
 OverloadReport run(const OverloadSettings& settings) { return Door(settings).run(); }

@@ -38,13 +38,13 @@ struct OverloadSettings {
     Gate::Settings gate;
 };
 
-struct Tally {                                                                // of one priority
+struct Fate {                                                                 // of one priority
     std::uint64_t offered = 0, served = 0, failed = 0, refused = 0, left = 0; // served: failed ones too
     std::vector<double> latency, refusal_latency;                             // milliseconds
 };
 struct OverloadReport {
     std::string broken; // the first promise that broke; empty: none did
-    Tally of[priorities];
+    Fate of[priorities];
     double seconds = 0, capacity = 0; // requests a second
     double recovered_after = 0;       // seconds from the last step until latencies stayed within 2 * service + target
     std::uint64_t permits_at_end = 0;

@@ -34,7 +34,7 @@ TEST(OverloadSim, ten_times_the_capacity_is_served_as_well_as_once) {
         peak = std::max(peak, report.goodput());
         if (load <= 0.9) {
             EXPECT_GT(report.goodput(), 0.96 * load);
-            for (const Tally& tally : report.of) EXPECT_EQ(tally.refused, 0U) << "below the capacity";
+            for (const Fate& fate : report.of) EXPECT_EQ(fate.refused, 0U) << "below the capacity";
         }
         if (load < 2) continue;
         EXPECT_GE(report.goodput(), 0.97 * peak);
@@ -80,7 +80,7 @@ TEST(OverloadSim, a_failing_worker_costs_a_handful_of_requests) {
     const OverloadReport report = run({.steps = {{20s, 0.5}}, .failing_worker = 2});
     EXPECT_EQ(report.broken, "");
     std::uint64_t failed = 0;
-    for (const Tally& tally : report.of) failed += tally.failed;
+    for (const Fate& fate : report.of) failed += fate.failed;
     EXPECT_LE(failed, 15U) << "five in a row, and a probe now and then";
 }
 

@@ -14,11 +14,11 @@ using namespace plimsoll;
 constexpr const char* usage = "sim_replay LOG [--workers N] [--slots N] [--size N] [--timeout MS] [--target MS]\n"
                               "LOG is an access log in JSON ([log] format = \"json\", access = true)\n";
 
-void print(const char* name, const sim::Tally& tally) {
-    std::printf("%-10s %8llu %8llu %8llu   %9.1f %9.1f   %9.1f\n", name, static_cast<unsigned long long>(tally.offered),
-                static_cast<unsigned long long>(tally.served), static_cast<unsigned long long>(tally.refused),
-                sim::quantile(tally.latency, .5), sim::quantile(tally.latency, .99),
-                sim::quantile(tally.refusal_latency, .99));
+void print(const char* name, const sim::Fate& fate) {
+    std::printf("%-10s %8llu %8llu %8llu   %9.1f %9.1f   %9.1f\n", name, static_cast<unsigned long long>(fate.offered),
+                static_cast<unsigned long long>(fate.served), static_cast<unsigned long long>(fate.refused),
+                sim::quantile(fate.latency, .5), sim::quantile(fate.latency, .99),
+                sim::quantile(fate.refusal_latency, .99));
 }
 
 } // namespace
