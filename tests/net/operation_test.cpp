@@ -141,8 +141,7 @@ TEST(Recycling, close_idle_empties_the_pool_for_that_worker_only) {
     }
     proxy.pool->accept(spared, true);
     proxy.pool->accept(key, false);
-    const auto before = proxy.server().stats().upstream_idle;
-    ASSERT_GT(before, 0u);
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().upstream_idle > 0; }));
     std::atomic<bool> done = false;
     proxy.server().close_idle(key, [&] { done = true; });
     ASSERT_TRUE(eventually([&] { return done.load(); }));

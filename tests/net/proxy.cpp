@@ -4,6 +4,7 @@ namespace plimsoll::net::testing {
 
 Proxy::Proxy() {
     config.proxy.threads = 2;
+    config.proxy.max_connections = 1000; // within the open files that any machine allows
     config.log.access = false;
     config::Listener listener;
     listener.address = "127.0.0.1:0";
