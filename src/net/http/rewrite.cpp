@@ -47,7 +47,7 @@ std::string rewritten_path(std::string_view path, std::string_view resolved, std
         append_escaped(out, resolved.substr(strip.size()));
     else
         return {};
-    if (out.empty()) out = "/";
+    if (out.empty()) out.assign(1, '/');
     return out;
 }
 
