@@ -255,8 +255,7 @@ struct App::Impl {
             return tell_predecessor();
         }
         if (Clock::now() >= deadline) {
-            failure = "no worker of every pool answered in time, so its predecessor serves on";
-            net::Heirlooms::of_this_process().pass_on(); // back: the files are the predecessor's still
+            failure = "not every pool had a worker that answers in time, so its predecessor serves on";
             return stop();
         }
         patience_timer.expires_after(std::chrono::milliseconds{20});
@@ -265,9 +264,15 @@ struct App::Impl {
         });
     }
 
+    // One that still waits for us goes on serving: the files of the sockets are its own.
+    static void leave_to_predecessor() {
+        if (has_predecessor()) net::Heirlooms::of_this_process().pass_on();
+    }
+
     void stop() {
         if (stopping) return;
         stopping = true;
+        leave_to_predecessor();
         log::info("stopping", {{"bound_seconds", std::chrono::duration<double>(config.proxy.stop_timeout).count()}});
         server.stop(config.proxy.stop_timeout, [this] { net_::post(control, [this] { stop_fleet(); }); });
     }
@@ -321,6 +326,7 @@ struct App::Impl {
     // What had started before the rest could not is ended as in an ordinary stop.
     void abort_start() {
         stopping = true;
+        leave_to_predecessor();
         server.stop({}, [this] {
             net_::post(control, [this] {
                 if (!fleet) return control.stop();

@@ -219,7 +219,9 @@ void Listener::accept_pending() {
 // Nothing: this client has as many connections as it may.
 std::optional<Clients::Place> Listener::place_of(const sockaddr_storage& peer, const std::string& name) {
     const auto snapshot = reactor_.snapshot();
-    const auto key = snapshot->max_connections_per_client ? Clients::key_of(peer) : std::nullopt;
+    // Behind a balancer that speaks PROXY the peer is the balancer, and its word comes later.
+    const bool known = snapshot->max_connections_per_client > 0 && !snapshot->listeners[index_].proxy_protocol;
+    const auto key = known ? Clients::key_of(peer) : std::nullopt;
     if (!key || snapshot->trusted().trusts(name)) return Clients::Place();
     return reactor_.clients().enter(*key, snapshot->max_connections_per_client);
 }

@@ -12,8 +12,6 @@ from harness.load import Load, verdict
 from harness.proxy import free_port
 from harness.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.asan
-
 
 def independent_workers(proxy, workers=2):
     """Servers that somebody else supervises: the only ones that outlive the proxy."""
@@ -46,6 +44,7 @@ def stop_successor(proxy, pid):
     until(lambda: not serving_processes(proxy), 30, "the successor stops")
 
 
+@pytest.mark.asan
 def test_handovers_under_load_fail_no_request(plimsoll, soak):
     proxy = plimsoll()
     unix = proxy.directory / "listen.sock"
@@ -73,7 +72,9 @@ def test_handovers_under_load_fail_no_request(plimsoll, soak):
 
 def test_a_successor_that_does_not_start_changes_nothing(plimsoll):
     proxy = plimsoll()
-    proxy.configure(independent_workers(proxy)).start()
+    unix = proxy.directory / "listen.sock"
+    proxy.configure({**independent_workers(proxy),
+                     "listener": [{"address": "127.0.0.1:%d" % proxy.port}, {"address": "unix:%s" % unix}]}).start()
     proxy.wait_serving(2)
     good = proxy.config_path.read_text()
     proxy.config_path.write_text("this is no configuration")
@@ -83,6 +84,14 @@ def test_a_successor_that_does_not_start_changes_nothing(plimsoll):
         load.run_until(load.requests + 200, bound=60 * PATIENCE)
     verdict(load, proxy.ledger).check()
     assert serving_processes(proxy) == [proxy.process.pid] and proxy.admin.ready()
+    taken = socket.create_server(("127.0.0.1", 0))             # it comes further: it has the sockets when it gives up
+    config = copy.deepcopy(proxy.config)
+    config["admin"] = {"listen": "127.0.0.1:%d" % taken.getsockname()[1]}
+    proxy.config_path.write_text(toml.dumps(config))
+    proxy.process.send_signal(signal.SIGUSR2)
+    until(lambda: proxy.log_text().count("handover_failed") == 2, 30, "the second one fails, too")
+    taken.close()
+    assert unix.exists() and proxy.control.exists(), "it took files of its predecessor away"
     proxy.config_path.write_text(good)
     stop_successor(proxy, hand_over(proxy, proxy.process.pid))
 
