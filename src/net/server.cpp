@@ -22,7 +22,7 @@ unsigned thread_count(const config::Config& config) {
 
 void tell_if_clients_are_bounded_by_descriptors(const config::Config& config) {
     const auto affordable = io::affordable_clients();
-    if (config.proxy.max_connections <= affordable) return;
+    if (affordable >= config.proxy.max_connections / 10 * 9) return; // nearly as many are no news
     log::warn("max_connections_lowered",
               {{"wanted", config.proxy.max_connections},
                {"connections", affordable},
