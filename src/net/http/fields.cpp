@@ -18,7 +18,7 @@ std::optional<std::uint64_t> parse_decimal(std::string_view text) {
 }
 
 std::optional<std::chrono::nanoseconds> parse_seconds(std::string_view text) {
-    constexpr std::uint64_t most = 24 * 60 * 60, nanoseconds_a_second = 1'000'000'000;
+    constexpr std::uint64_t most = 86'400, nanoseconds_a_second = 1'000'000'000;
     const auto dot = text.find('.');
     const auto whole = parse_decimal(text.substr(0, dot));
     if (!whole) return {};
