@@ -15,7 +15,7 @@ Duration Overload::interval(Duration target) { return std::clamp<Duration>(10 * 
 
 bool Overload::growing() const {
     const auto in = static_cast<double>(arrivals_), out = static_cast<double>(departures_);
-    return in - out > 0.02 * out + 3 * std::sqrt(out);
+    return in - out > 32 + 0.02 * out + 3 * std::sqrt(out);
 }
 
 void Overload::look(Instant now, const Sight& sight) {
@@ -24,7 +24,7 @@ void Overload::look(Instant now, const Sight& sight) {
         if (now - last_refusal_ > quiet_intervals * interval) on_ = standing_ = false;
         return;
     }
-    if (!sight.waiting || sight.oldest <= sight.target) {
+    if (!sight.waiting || sight.oldest <= sight.target || sight.workers_missing) {
         standing_ = false;
         return;
     }
@@ -34,7 +34,7 @@ void Overload::look(Instant now, const Sight& sight) {
         arrivals_ = departures_ = 0;
         return;
     }
-    const Duration patience = sight.workers_missing ? Duration{1s} : std::max<Duration>(4 * sight.target, 100ms);
+    const Duration patience = std::max<Duration>(4 * sight.target, 100ms);
     if (now - since_ < interval || sight.expected < patience || !growing()) return;
     on_ = true;
     last_refusal_ = now;

@@ -4,8 +4,9 @@
 // A queue alone does not tell. A burst, a recycle and clients that take turns all make a queue that stands for a while and
 // goes away by itself, and nobody should be refused for it. Overload is a queue that
 //   1. stands: who is served has waited longer than the target, without a break, for an interval (CoDel's sign);
-//   2. grows by more than chance: arrivals - departures > 2 % of departures + 3 * sqrt(departures), since it stands;
-//   3. is long: a newcomer would wait longer than `patience` (1 s while workers are missing: they will be back).
+//   2. grows by more than chance: arrivals - departures > 32 + 2 % of departures + 3 * sqrt(departures), since it
+//      stands, and since no worker is missing (the dead and the recycled will be back);
+//   3. is long: a newcomer would wait longer than `patience`.
 // It is over when nobody had to be refused for ten intervals.
 //
 //   interval = 10 * target, 50 ms .. 1 s          patience = 4 * target, at least 100 ms
