@@ -1,6 +1,7 @@
 #include "net/path_tree.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace plimsoll::net {
 namespace {
@@ -15,14 +16,15 @@ std::uint32_t PathTree::child(const Node& node, char first) const {
     return found != node.children.end() && found->first == wanted ? found->node : no_route;
 }
 
-std::uint32_t PathTree::make_node(std::string_view text) {
-    nodes_.emplace_back().text = text;
+// By value: a text that stands in another node would move when the nodes do.
+std::uint32_t PathTree::make_node(std::string text) {
+    nodes_.emplace_back().text = std::move(text);
     return static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
 // The node keeps the first `size` bytes of its text; a child gets the rest, and all that the node held.
 void PathTree::split(std::uint32_t at, std::size_t size) {
-    const auto tail = make_node(std::string_view(nodes_[at].text).substr(size));
+    const auto tail = make_node(nodes_[at].text.substr(size));
     Node& node = nodes_[at];
     Node& rest = nodes_[tail];
     rest.lowest = node.lowest;
@@ -46,7 +48,7 @@ void PathTree::add(std::string_view path, bool exact, RouteNumber route) {
         if (path.empty()) break;
         auto next = child(nodes_[at], path.front());
         if (next == no_route) {
-            next = make_node(path);
+            next = make_node(std::string(path));
             auto& children = nodes_[at].children;
             const auto first = static_cast<unsigned char>(path.front());
             children.insert(std::lower_bound(children.begin(), children.end(), first, by_first), {first, next});

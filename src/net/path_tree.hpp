@@ -57,7 +57,7 @@ private:
         std::vector<RouteNumber> prefixes, exact;
     };
     std::uint32_t child(const Node& node, char first) const; // past the end: none
-    std::uint32_t make_node(std::string_view text);
+    std::uint32_t make_node(std::string text);
     void split(std::uint32_t at, std::size_t size);
 
     std::vector<Node> nodes_; // [0] is the root

@@ -229,7 +229,8 @@ TEST_F(api, the_configuration_is_shown_without_its_secrets) {
     EXPECT_EQ(text_at(reply.json(), "/config/admin/token"), hidden);
     EXPECT_EQ(text_at(reply.json(), "/config/pool/0/source/environment/DATABASE_URL"), hidden);
     EXPECT_EQ(text_at(reply.json(), "/config/pool/0/memory/limit"), R"("512MiB")");
-    EXPECT_EQ(text_at(reply.json(), "/config/pool/0/queue"), R"({"size":1024,"timeout":"5s"})");
+    EXPECT_EQ(text_at(reply.json(), "/config/pool/0/queue"),
+              R"({"size":1024,"timeout":"5s","target":null,"mode":"enforce"})");
 }
 
 TEST_F(api, validation_tells_every_problem_with_its_place) {

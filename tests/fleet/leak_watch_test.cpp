@@ -104,7 +104,8 @@ TEST(LeakFile, a_file_that_is_damaged_or_of_another_application_says_nothing) {
     EXPECT_EQ(leak_memory_of(R"({"version":1,"application":"one","watched":[7]})", "one").entries[0].incident, "");
     const char* wild =
         R"({"version":1,"application":"one","watched":{"memory":{"curves":[{"life":-1,"marks":[[1],"x"]}]}}})";
-    for (const auto& curve : leak_memory_of(wild, "one").entries[0].curves) EXPECT_TRUE(curve.marks.empty());
+    const LeakMemory told = leak_memory_of(wild, "one");
+    for (const auto& curve : told.entries[0].curves) EXPECT_TRUE(curve.marks.empty());
 }
 
 TEST(LeakText, numbers_are_told_as_one_would_say_them) {
