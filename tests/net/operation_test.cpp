@@ -364,10 +364,11 @@ TEST(Reload, a_hundred_reloads_under_load_fail_no_request) {
     proxy.start();
     std::atomic<bool> over = false;
     std::atomic<int> good = 0, bad = 0;
+    const std::string address = proxy.address(); // the server is spoken to from one thread
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t)
         threads.emplace_back([&] {
-            auto client = proxy.client();
+            auto client = Peer::connect(address);
             while (!over) {
                 client.send(get());
                 ++(client.read_response().status() == 200 ? good : bad);
