@@ -1,10 +1,13 @@
 // Heads and bodies of both directions: no cut changes what is read, and what is written is read back as the same request.
+#include <algorithm>
 #include <array>
 #include <string>
 
 #include "fuzz/input.hpp"
+#include "net/http/field_parser.hpp"
 #include "net/http/forwarded.hpp"
 #include "net/http/head_writer.hpp"
+#include "net/http/plain_fields.hpp"
 #include "net/http/target.hpp"
 #include "unit/http/transcript.hpp"
 
@@ -68,6 +71,19 @@ void check_response(std::string_view bytes, http::Asked asked) {
     fuzz::require(again.status == head.status && again.framing == framing, "a written head means the same");
 }
 
+// The short way through everyday fields leads where the long one does, or nowhere.
+void check_plain_fields(std::string_view bytes) {
+    static http::FieldTable plain, judged;
+    const auto size = http::scan_plain_fields(bytes, 100, plain);
+    if (size == 0) return;
+    fuzz::require(!http::parse_fields(bytes.substr(0, size), 100, judged), "plain fields are fields");
+    fuzz::require(plain.size() == judged.size(), "plain fields are the same ones");
+    for (std::size_t i = 0; i < plain.size(); ++i)
+        fuzz::require(plain[i].name == judged[i].name && plain[i].value == judged[i].value &&
+                          plain[i].id == judged[i].id,
+                      "plain fields are the same ones");
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -81,5 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check_request(input.bytes, (input.choice & 2) != 0);
     else
         check_response(input.bytes, asked);
+    const auto start_line = std::min(input.bytes.find('\n'), input.bytes.size() - 1);
+    check_plain_fields(input.bytes.substr(start_line + 1));
     return 0;
 }

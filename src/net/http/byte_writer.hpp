@@ -8,6 +8,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace plimsoll::http {
 
@@ -17,8 +18,7 @@ public:
 
     ByteWriter& operator<<(std::string_view text) {
         if (text.size() > static_cast<std::size_t>(end_ - at_)) return overflow();
-        if (!text.empty()) std::memcpy(at_, text.data(), text.size());
-        at_ += text.size();
+        put(text);
         return *this;
     }
     ByteWriter& operator<<(char c) { return *this << std::string_view(&c, 1); }
@@ -28,11 +28,46 @@ public:
         at_ = end;
         return *this;
     }
-    void field(std::string_view name, std::string_view value) { *this << name << ": " << value << "\r\n"; }
+    void field(std::string_view name, std::string_view value) {
+        constexpr std::string_view colon = ": ", line_end = "\r\n";
+        const auto size = name.size() + colon.size() + value.size() + line_end.size();
+        if (size > static_cast<std::size_t>(end_ - at_)) {
+            overflow();
+            return;
+        }
+        for (const auto part : {name, colon, value, line_end}) put(part);
+    }
     std::size_t size() const { return overflowed_ ? 0 : static_cast<std::size_t>(at_ - begin_); }
     bool overflowed() const { return overflowed_; }
 
 private:
+    // Nearly all texts are short: those are copied by two moves that may overlap, without a call.
+    void put(std::string_view text) {
+        char* const to = std::exchange(at_, at_ + text.size());
+        const char* const from = text.data();
+        const auto size = text.size();
+        if (size > 2 * sizeof(Pair))
+            std::memcpy(to, from, size);
+        else if (size >= sizeof(Pair))
+            move_ends<Pair>(to, from, size);
+        else if (size >= sizeof(std::uint64_t))
+            move_ends<std::uint64_t>(to, from, size);
+        else if (size >= sizeof(std::uint32_t))
+            move_ends<std::uint32_t>(to, from, size);
+        else
+            for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+    }
+    struct Pair {
+        std::uint64_t first, second;
+    };
+    template <class Word>
+    static void move_ends(char* to, const char* from, std::size_t size) {
+        Word first, last;
+        std::memcpy(&first, from, sizeof first);
+        std::memcpy(&last, from + size - sizeof last, sizeof last);
+        std::memcpy(to, &first, sizeof first);
+        std::memcpy(to + size - sizeof last, &last, sizeof last);
+    }
     ByteWriter& overflow() {
         overflowed_ = true;
         end_ = at_; // nothing fits from here on

@@ -14,6 +14,7 @@ enum CharClass : std::uint8_t {
     hex_char = 8,
     digit_char = 16,
     id_char = 32, // of request ids that are believed
+    underscore = 64,
 };
 
 namespace detail {
@@ -31,6 +32,7 @@ constexpr std::array<std::uint8_t, 256> make_char_classes() {
     mark("!#$%&'*+-.^_`|~", token_char);
     mark("-._~", host_char);
     mark("-._~+/=:@", id_char);
+    mark("_", underscore);
     for (int c = 0x21; c <= 0x7e; ++c) classes[static_cast<std::size_t>(c)] |= target_char;
     for (char c : {'"', '<', '>', '#'})
         classes[static_cast<unsigned char>(c)] &= static_cast<std::uint8_t>(~target_char);
@@ -39,9 +41,8 @@ constexpr std::array<std::uint8_t, 256> make_char_classes() {
 inline constexpr auto char_classes = make_char_classes();
 } // namespace detail
 
-constexpr bool is(CharClass wanted, char c) {
-    return (detail::char_classes[static_cast<unsigned char>(c)] & wanted) != 0;
-}
+constexpr unsigned classes_of(char c) { return detail::char_classes[static_cast<unsigned char>(c)]; }
+constexpr bool is(CharClass wanted, char c) { return (classes_of(c) & wanted) != 0; }
 constexpr bool all_are(CharClass wanted, std::string_view text) {
     for (char c : text)
         if (!is(wanted, c)) return false;

@@ -15,6 +15,4 @@ namespace plimsoll::http {
 // `lines` are whole lines and end with the blank one. On a refusal (status 400 or 431) the table is of no use.
 Refusal parse_fields(std::string_view lines, unsigned max_fields, FieldTable& fields);
 
-FieldName name_unknown_to_beast(std::string_view name);
-
 } // namespace plimsoll::http

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "net/http/field_parser.hpp"
+#include "net/http/plain_fields.hpp"
 #include "net/http/start_line.hpp"
 #include "net/http/target.hpp"
 
@@ -49,6 +50,22 @@ HeadEnd find_head_end(std::string_view bytes, std::size_t seen) {
         ++at;
     }
     return {Parsed::State::need_more};
+}
+
+struct Fields {
+    Parsed::State state;
+    Refusal refusal{};   // error
+    std::size_t end = 0; // complete: behind the blank line
+};
+
+Fields read_fields(std::string_view head, std::size_t from, std::size_t seen, unsigned max_fields, FieldTable& table) {
+    if (const auto plain = scan_plain_fields(head.substr(from), max_fields, table); plain > 0)
+        return {Parsed::State::complete, {}, from + plain};
+    const HeadEnd end = find_head_end(head, std::max(seen, from));
+    if (end.state == Parsed::State::error) return {end.state, bad_line_end};
+    if (end.state == Parsed::State::need_more) return {end.state};
+    const Refusal refusal = parse_fields(head.substr(from, end.size - from), max_fields, table);
+    return {refusal ? Parsed::State::error : Parsed::State::complete, refusal, end.size};
 }
 
 struct ConnectionOptions {
@@ -243,19 +260,17 @@ Parsed parse_request(std::string_view bytes, std::size_t seen, const Limits& lim
     if (start.state == Parsed::State::need_more) return need_more;
     if (Refusal refusal = split_target(head)) return error(refusal);
 
-    const HeadEnd end = find_head_end(within, std::max(seen, start.size));
-    if (end.state == Parsed::State::error) return error(bad_line_end);
-    if (end.state == Parsed::State::need_more) return need_more;
-    head.bytes = bytes.substr(0, end.size);
+    const Fields fields = read_fields(within, start.size, seen, limits.max_fields, head.fields);
+    if (fields.state == Parsed::State::need_more) return need_more;
+    if (fields.refusal) return error(fields.refusal);
+    head.bytes = bytes.substr(0, fields.end);
 
     head.framing = {};
     head.content_length.reset();
     head.upgrade = head.expect_continue = head.last_hop = false;
     head.upgrade_to = {};
-    if (Refusal refusal = parse_fields(head.bytes.substr(start.size), limits.max_fields, head.fields))
-        return error(refusal);
     if (Refusal refusal = check_request(head)) return error(refusal);
-    return {Parsed::State::complete, empty_lines.size + end.size, {}};
+    return {Parsed::State::complete, empty_lines.size + fields.end, {}};
 }
 
 Parsed parse_response(std::string_view bytes, std::size_t seen, const Limits& limits, Asked asked, ResponseHead& head) {
@@ -265,19 +280,17 @@ Parsed parse_response(std::string_view bytes, std::size_t seen, const Limits& li
     if (start.state == Parsed::State::error) return error(start.refusal);
     if (start.state == Parsed::State::need_more) return need_more;
 
-    const HeadEnd end = find_head_end(within, std::max(seen, start.size));
-    if (end.state == Parsed::State::error) return worker_error(bad_line_end);
-    if (end.state == Parsed::State::need_more) return need_more;
-    head.bytes = bytes.substr(0, end.size);
+    const Fields fields = read_fields(within, start.size, seen, limits.max_fields, head.fields);
+    if (fields.state == Parsed::State::need_more) return need_more;
+    if (fields.refusal) return worker_error(fields.refusal);
+    head.bytes = bytes.substr(0, fields.end);
 
     head.framing = {};
     head.content_length.reset();
     head.event_stream = head.unbuffered = false;
     head.route = {};
-    if (Refusal refusal = parse_fields(head.bytes.substr(start.size), limits.max_fields, head.fields))
-        return worker_error(refusal);
     if (Refusal refusal = check_response(head, asked)) return worker_error(refusal);
-    return {Parsed::State::complete, end.size, {}};
+    return {Parsed::State::complete, fields.end, {}};
 }
 
 } // namespace plimsoll::http

@@ -1,7 +1,8 @@
 // Heads of requests and responses: bytes in, a flat and checked head out.
 //
-//   bytes --> start line --> every LF after a CR? --> blank line? --> fields --> rules across fields --> complete
-//               (ours)            no: error           no: need_more  (Beast)          or error
+//   bytes --> start line --> plain fields? --yes--------------------------------> rules across fields --> complete
+//               (ours)            no: every LF after a CR? --> blank line? --> fields -^    or error
+//                                     no: error           no: need_more     (Beast)
 //
 // Errors are found in this order and at the earliest byte, so the verdict does not depend on how the bytes were cut
 // into reads: a test cuts a corpus at every byte. Beast's basic_parser knows the grammar of fields; the start line is

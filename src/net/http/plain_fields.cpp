@@ -1,0 +1,82 @@
+#include "net/http/plain_fields.hpp"
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#include "net/http/chars.hpp"
+#include "net/http/field_names.hpp"
+
+namespace plimsoll::http {
+namespace {
+
+constexpr std::size_t safe_digits = 18; // of a length that cannot overflow
+
+constexpr bool is_plain(char c) { return c >= 0x20 && c < 0x7f; } // negative beyond ASCII
+
+// The first byte that is no printable ASCII, or `end`. Eight at a time: a borrow can only mark a byte behind one that is
+// marked rightly, and the first one counts.
+const char* skip_plain(const char* at, const char* end) {
+    constexpr std::uint64_t ones = 0x0101010101010101, high = ones << 7;
+    if constexpr (std::endian::native == std::endian::little) {
+        for (; end - at >= 8; at += 8) {
+            std::uint64_t word;
+            std::memcpy(&word, at, sizeof word);
+            const std::uint64_t is_delete = word ^ (ones * 0x7f);
+            const std::uint64_t marks =
+                (word | ((word - ones * 0x20) & ~word) | ((is_delete - ones) & ~is_delete)) & high;
+            if (marks != 0) return at + std::countr_zero(marks) / 8;
+        }
+    }
+    while (at != end && is_plain(*at)) ++at;
+    return at;
+}
+
+bool is_plain_framing(FieldName id, std::string_view value) {
+    if (id == FieldName::transfer_encoding) return iequals(value, "chunked");
+    return !value.empty() && value.size() <= safe_digits && all_are(digit_char, value);
+}
+
+} // namespace
+
+std::size_t scan_plain_fields(std::string_view bytes, unsigned max_fields, FieldTable& fields) {
+    fields.clear();
+    bool framed = false;
+    const char* at = bytes.data();
+    const char* const end = at + bytes.size();
+    while (end - at >= 2 && *at != '\r') {
+        const char* const name = at;
+        unsigned classes = 0;
+        for (unsigned of_this; at != end && ((of_this = classes_of(*at)) & token_char) != 0; ++at) classes |= of_this;
+        if (at == end || *at != ':' || at == name) return 0;
+        const std::string_view token(name, static_cast<std::size_t>(at - name));
+        ++at;
+        while (at != end && *at == ' ') ++at;
+        const char* const from = at;
+        at = skip_plain(at, end);
+        if (end - at < 2 || at[0] != '\r' || at[1] != '\n') return 0;
+        const char* to = at;
+        while (to != from && to[-1] == ' ') --to;
+        at += 2;
+
+        const auto id = (classes & underscore) != 0 ? FieldName::ambiguous : field_name_with_dashes(token);
+        const Field field{token, {from, static_cast<std::size_t>(to - from)}, id};
+        switch (field.id) {
+        case FieldName::content_length:
+        case FieldName::transfer_encoding:
+            if (framed || !is_plain_framing(field.id, field.value)) return 0;
+            framed = true;
+            break;
+        case FieldName::connection:
+            if (!iequals(field.value, "keep-alive") && !iequals(field.value, "close")) return 0;
+            break;
+        case FieldName::proxy_connection:
+        case FieldName::upgrade: return 0;
+        default: break;
+        }
+        if (fields.size() >= max_fields || !fields.add(field)) return 0;
+    }
+    return end - at >= 2 && at[1] == '\n' ? static_cast<std::size_t>(at + 2 - bytes.data()) : 0;
+}
+
+} // namespace plimsoll::http
