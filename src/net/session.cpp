@@ -15,8 +15,10 @@ using io::until;
 
 namespace {
 
-// Enough for nearly every head; what belongs to a body had better be read to where it stays.
+// Enough for nearly every head. What follows a head is copied with each request before it, so more is read at once only from
+// a client that sends bodies.
 constexpr std::size_t first_read = 8 << 10;
+constexpr std::size_t largest_head = 60 << 10; // it must fit the buffers that it is read into and written to
 constexpr unsigned requests_a_turn = 16; // of one client that never makes us wait
 constexpr unsigned reads_a_turn = 16;
 constexpr auto linger_time = std::chrono::seconds{2};
@@ -131,6 +133,7 @@ io::Task<> Session::read_head(Exchange& x) {
     const auto first_byte = reactor_.loop.now; // serve() waits for it; of a new client it is when it was accepted
     auto held = std::exchange(held_, {});
     bool parse_held = !held.empty(); // bytes that came with the request before
+    const auto most = sends_bodies_ ? io::Loop::scratch_size : first_read;
     while (true) {
         if (!parse_held && !client_.is(Stream::readable)) {
             if (!io::Deadlines::armed(client_)) client_.expect_within(listener().header_timeout);
@@ -146,7 +149,7 @@ io::Task<> Session::read_head(Exchange& x) {
         std::memcpy(scratch, held.data(), held.size());
         auto size = held.size();
         if (!std::exchange(parse_held, false)) {
-            const auto io = client_.read(scratch + size, std::min(io::Loop::scratch_size - size, first_read));
+            const auto io = client_.read(scratch + size, std::min(io::Loop::scratch_size - size, most));
             if (io.kind == io::Io::blocked) continue;
             if (io.kind == io::Io::closed && size > 0) x.refusal = incomplete;
             if (io.kind != io::Io::done) {
@@ -179,6 +182,7 @@ bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t& seen)
     x.framing = head.framing;
     x.minor = head.minor;
     x.upgrade = head.upgrade;
+    sends_bodies_ = head.framing.has_body();
     x.keep_alive = head.keep_alive && !reactor_.stopping();
     x.expects_continue = head.expect_continue;
     x.loose = bytes.substr(parsed.size);

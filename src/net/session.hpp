@@ -117,6 +117,7 @@ private:
     Session* after_ = nullptr;
     const unsigned listener_;
     bool idle_ = false, trusted_ = false;
+    bool sends_bodies_ = false; // its last request had one
     bool unknown_client_ = false; // behind a proxy that does not tell who it is
 };
 

@@ -15,9 +15,9 @@ namespace plimsoll::net::io {
 
 class Loop {
 public:
-    // Reads go here first: 64 KiB fit the second-level cache, and an idle connection owns no buffer. What is in it must be
-    // used or copied before a co_await that really waits.
-    static constexpr std::size_t scratch_size = 64 << 10;
+    // Reads go here first: it fits the second-level cache, holds a request with a body of 64 KiB whole, and an idle connection
+    // owns no buffer. What is in it must be used or copied before a co_await that really waits.
+    static constexpr std::size_t scratch_size = 80 << 10;
 
     Poller poller;
     Deadlines deadlines;
