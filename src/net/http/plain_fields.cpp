@@ -1,34 +1,30 @@
 #include "net/http/plain_fields.hpp"
 
-#include <bit>
 #include <cstdint>
-#include <cstring>
 
 #include "net/http/chars.hpp"
 #include "net/http/field_names.hpp"
+#include "net/http/words.hpp"
 
 namespace plimsoll::http {
 namespace {
 
 constexpr std::size_t safe_digits = 18; // of a length that cannot overflow
 
-constexpr bool is_plain(char c) { return c >= 0x20 && c < 0x7f; } // negative beyond ASCII
+constexpr unsigned first_printable = 0x20, last_printable = 0x7e;
 
-// The first byte that is no printable ASCII, or `end`. Eight at a time: a borrow can only mark a byte behind one that is
-// marked rightly, and the first one counts.
-const char* skip_plain(const char* at, const char* end) {
-    constexpr std::uint64_t ones = 0x0101010101010101, high = ones << 7;
-    if constexpr (std::endian::native == std::endian::little) {
-        for (; end - at >= 8; at += 8) {
-            std::uint64_t word;
-            std::memcpy(&word, at, sizeof word);
-            const std::uint64_t is_delete = word ^ (ones * 0x7f);
-            const std::uint64_t marks =
-                (word | ((word - ones * 0x20) & ~word) | ((is_delete - ones) & ~is_delete)) & high;
-            if (marks != 0) return at + std::countr_zero(marks) / 8;
-        }
-    }
-    while (at != end && is_plain(*at)) ++at;
+const char* skip_name(const char* at, const char* end, unsigned& classes) {
+    at = words::skip(at, end, [](std::uint64_t word) {
+        return words::within(word | words::all(0x20), 'a', 'z') | words::within(word, '0', '9') |
+               words::within(word, '-', '-');
+    });
+    for (unsigned of_this; at != end && ((of_this = classes_of(*at)) & token_char) != 0; ++at) classes |= of_this;
+    return at;
+}
+
+const char* skip_value(const char* at, const char* end) {
+    at = words::skip(at, end, [](std::uint64_t word) { return words::within(word, first_printable, last_printable); });
+    while (at != end && *at >= char{first_printable} && *at <= char{last_printable}) ++at;
     return at;
 }
 
@@ -47,13 +43,13 @@ std::size_t scan_plain_fields(std::string_view bytes, unsigned max_fields, Field
     while (end - at >= 2 && *at != '\r') {
         const char* const name = at;
         unsigned classes = 0;
-        for (unsigned of_this; at != end && ((of_this = classes_of(*at)) & token_char) != 0; ++at) classes |= of_this;
+        at = skip_name(at, end, classes);
         if (at == end || *at != ':' || at == name) return 0;
         const std::string_view token(name, static_cast<std::size_t>(at - name));
         ++at;
         while (at != end && *at == ' ') ++at;
         const char* const from = at;
-        at = skip_plain(at, end);
+        at = skip_value(at, end);
         if (end - at < 2 || at[0] != '\r' || at[1] != '\n') return 0;
         const char* to = at;
         while (to != from && to[-1] == ' ') --to;

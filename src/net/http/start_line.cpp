@@ -1,6 +1,7 @@
 #include "net/http/start_line.hpp"
 
 #include "net/http/chars.hpp"
+#include "net/http/words.hpp"
 
 namespace plimsoll::http {
 namespace {
@@ -53,6 +54,16 @@ Version scan_version(std::string_view text, std::uint8_t& minor) {
 }
 constexpr std::size_t version_size = 8;
 
+std::size_t target_size(std::string_view bytes) {
+    const char* const end = bytes.data() + bytes.size();
+    const char* at = words::skip(bytes.data(), end, [](std::uint64_t word) {
+        return words::within(word, 0x21, 0x7e) & ~words::within(word, '"', '#') & ~words::within(word, '<', '<') &
+               ~words::within(word, '>', '>');
+    });
+    while (at != end && is(target_char, *at)) ++at;
+    return static_cast<std::size_t>(at - bytes.data());
+}
+
 } // namespace
 
 StartLine scan_request_line(std::string_view bytes, std::size_t max_target, RequestHead& head) {
@@ -68,11 +79,9 @@ StartLine scan_request_line(std::string_view bytes, std::size_t max_target, Requ
     if (head.method_text == "CONNECT") return error(no_tunnels);
 
     const std::size_t target = ++at;
-    for (;; ++at) {
-        if (at == bytes.size()) return need_more;
-        if (!is(target_char, bytes[at])) break;
-        if (at - target == max_target) return error(long_target);
-    }
+    at = target + target_size(bytes.substr(target, max_target));
+    if (at == bytes.size()) return need_more;
+    if (at - target == max_target && is(target_char, bytes[at])) return error(long_target);
     if (at == target) return error(bad_line);
     if (bytes[at] != ' ') return error(bytes[at] == '\r' || bytes[at] == '\n' ? bad_line : bad_target_char);
     head.target = bytes.substr(target, at - target);

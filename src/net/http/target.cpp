@@ -58,6 +58,16 @@ bool is_port(std::string_view text) {
     return port <= 65535;
 }
 
+// No escapes, no empty segments, none that begin with a dot.
+bool is_resolved(std::string_view path) {
+    char before = 0;
+    for (const char c : path) {
+        if (c == '%' || (before == '/' && (c == '/' || c == '.'))) return false;
+        before = c;
+    }
+    return true;
+}
+
 } // namespace
 
 std::string_view host_of(std::string_view authority) {
@@ -124,9 +134,7 @@ std::size_t decode_escapes(std::string_view text, char* out) {
 }
 
 std::string_view routing_path(std::string_view path, std::span<char> scratch) {
-    const bool plain = path.find('%') == std::string_view::npos && path.find("//") == std::string_view::npos &&
-                       path.find("/.") == std::string_view::npos;
-    if (plain) return path;
+    if (is_resolved(path)) return path;
     if (scratch.size() < path.size()) return {};
 
     // Decoded in place; the result never overtakes what is still to be read. `end` is where the result's last segment

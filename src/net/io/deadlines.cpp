@@ -16,10 +16,9 @@ DeadlineList& Deadlines::list_for(Duration span) {
 }
 
 void Deadlines::arm(Source& source, Duration span, Instant now) {
-    auto* const same = source.list_ && source.list_->span == span ? source.list_ : nullptr;
     disarm(source);
-    auto& list = same ? *same : list_for(span);
-    source.list_ = &list;
+    auto& list = source.last_list_ && source.last_list_->span == span ? *source.last_list_ : list_for(span);
+    source.list_ = source.last_list_ = &list;
     source.at_ = now + span;
     source.before_ = list.last;
     source.after_ = nullptr;

@@ -23,7 +23,8 @@ private:
     friend class Deadlines;
     Source* before_ = nullptr;
     Source* after_ = nullptr;
-    struct DeadlineList* list_ = nullptr; // null: not armed
+    struct DeadlineList* list_ = nullptr;      // null: not armed
+    struct DeadlineList* last_list_ = nullptr; // it often has the same span again
     Instant at_{};
 };
 
