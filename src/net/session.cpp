@@ -19,12 +19,9 @@ namespace {
 // a client that sends bodies.
 constexpr std::size_t first_read = 8 << 10;
 constexpr std::size_t largest_head = 60 << 10; // it must fit the buffers that it is read into and written to
-constexpr unsigned requests_a_turn = 16; // of one client that never makes us wait
-constexpr unsigned reads_a_turn = 16;
+constexpr unsigned requests_a_turn = 16;       // of one client that never makes us wait
 constexpr auto linger_time = std::chrono::seconds{2};
 constexpr std::size_t linger_bytes = 1 << 20;
-// Said to a client that finished writing too early: it may still be reading (RFC 9112, 8).
-constexpr http::Refusal incomplete = {400, "incomplete", "the connection ended before the request did"};
 
 http::Identity new_identity(Reactor& reactor) {
     return http::Identity({reactor.random(), reactor.random(), reactor.random()});
@@ -151,7 +148,7 @@ io::Task<> Session::read_head(Exchange& x) {
         if (!std::exchange(parse_held, false)) {
             const auto io = client_.read(scratch + size, std::min(io::Loop::scratch_size - size, most));
             if (io.kind == io::Io::blocked) continue;
-            if (io.kind == io::Io::closed && size > 0) x.refusal = incomplete;
+            if (io.kind == io::Io::closed && size > 0) x.refusal = request_incomplete;
             if (io.kind != io::Io::done) {
                 x.gone = !x.refusal;
                 break;
@@ -248,162 +245,8 @@ void Session::check_limits(Exchange& x, const http::RequestHead& head, std::stri
     x.retry_after = verdict.retry_after;
 }
 
-// Sorts what came with the head: body, or the beginning of the next request.
-void Session::begin_body(Exchange& x) {
-    const auto rest = std::exchange(x.loose, {});
-    const auto max_body = static_cast<std::uint64_t>(listener().max_body.count);
-    x.upload.expect(x.framing, max_body, snapshot_->body_memory, x.route && x.route->rule.stream);
-    if (x.framing.kind == http::Framing::Kind::length &&
-        x.framing.length <= std::min<std::uint64_t>(rest.size(), max_body)) {
-        x.loose = rest.substr(0, static_cast<std::size_t>(x.framing.length));
-        x.upload.all_is_loose(x.framing.length);
-        held_.assign(rest.substr(x.loose.size()));
-    } else if (!rest.empty()) {
-        held_.assign(x.upload.take(rest));
-    }
-    check_body(x);
-}
-
-void Session::check_body(Exchange& x) {
-    switch (x.upload.state()) {
-    case Upload::State::more: return;
-    case Upload::State::complete:
-        x.half_closed = client_.is(Stream::hangup);
-        x.expects_continue = false; // it did not wait for it, or has been told
-        return;
-    case Upload::State::broken: x.refusal = x.upload.fault(); return;
-    case Upload::State::too_large:
-        x.refusal = {413, "body_too_large", "the body of the request is larger than this server takes"};
-        return;
-    case Upload::State::no_room:
-        x.refusal = {503, "buffers_full", "this server has no room to buffer the body of the request"};
-        return;
-    case Upload::State::cut_short: x.refusal = incomplete; return;
-    case Upload::State::gone: x.gone = true; return;
-    }
-}
-
-io::Task<> Session::read_body(Exchange& x) {
-    if (std::exchange(x.expects_continue, false) && x.upload.received() == 0) {
-        // Two dozen bytes fit, unless the client has stopped reading the answers before.
-        if (client_.write(http::continue_head).kind != io::Io::done) x.gone = true;
-    }
-    unsigned in_a_row = 0;
-    while (x.open() && !x.upload.complete()) {
-        if (!client_.is(Stream::readable)) {
-            client_.expect_within(listener().body_timeout);
-            const auto since = reactor_.loop.now;
-            co_await until(wakeup_, client_, Stream::readable | Stream::late);
-            in_a_row = 0;
-            if (cut_short()) x.gone = true;
-            if (!x.gone && client_.is(Stream::late))
-                x.refusal = {408, "body_timeout", "the body of the request did not arrive in time"};
-            else if (!x.gone && overdue())
-                x.refusal = {408, "deadline", "the request was not here whole within its deadline"};
-            else if (!x.gone && too_slow_a_sender(x, reactor_.loop.now - since))
-                x.refusal = {408, "min_rate", "the body of the request comes too slowly"};
-            if (!x.open()) break;
-        } else if (++in_a_row == reads_a_turn) {
-            co_await io::next_turn(wakeup_);
-            in_a_row = 0;
-        }
-        x.upload.read(client_, held_);
-        check_body(x);
-    }
-    client_.no_deadline();
-    x.body_took = reactor_.loop.now - x.began;
-}
-
-void Session::settle(Exchange& x) {
-    if (x.loose.empty()) return;
-    if (!x.upload.spool().append(x.loose))
-        x.refusal = {503, "buffers_full", "this server has no room to buffer the body of the request"};
-    x.loose = {};
-}
-
-bool Session::too_slow_a_sender(Exchange& x, Duration waited) {
-    const auto least = listener().min_rate.count;
-    x.sending.waited(waited);
-    return least > 0 && x.sending.due(listener().body_timeout) &&
-           x.sending.too_slow(static_cast<std::int64_t>(x.upload.received()), least);
-}
-
-// What the client has is what was written and does not lie in the socket's queue any more. Writability alone would not do:
-// with a queue of megabytes it comes once in a minute to a client that takes a steady 20 kB/s.
-bool Session::took_something(Exchange& x) {
-    const auto taken = static_cast<std::int64_t>(x.flushed) - static_cast<std::int64_t>(client_.untaken());
-    if (!x.taking.begun()) x.taking.begin(taken); // what earlier answers left in the queue is none of this one's
-    return std::exchange(x.taken, taken) < taken;
-}
-
-bool Session::too_slow_a_taker(Exchange& x, Duration waited) {
-    const auto least = listener().min_rate.count;
-    x.taking.waited(waited);
-    if (least == 0 || !x.taking.due(listener().write_timeout)) return false;
-    took_something(x);
-    return x.taking.too_slow(x.taken, least);
-}
-
 bool Session::client_left(const Exchange& x) const {
     return cut_short() || (client_.is(Stream::hangup) && !x.half_closed);
-}
-
-bool Session::try_admit(Exchange& x) {
-    auto& pool = *x.route->target->pool;
-    if (!std::exchange(x.counted, true)) reactor_.budget(pool).request_began();
-    Gate::Facts facts;
-    facts.priority = x.priority;
-    facts.deadline = x.deadline;
-    facts.route = x.route->key;
-    facts.avoid = x.avoid;
-    facts.affinity = x.affinity;
-    facts.draw = reactor_.draw();
-    wakeup_.clear(io::Wakeup::granted);
-    auto arrival = pool.arrive(reactor_.loop.now, facts, admission_);
-    x.ticket = arrival.ticket;
-    if (arrival.permit)
-        x.permit = std::move(arrival.permit);
-    else if (!x.ticket)
-        refuse_admission(x, arrival.reason, arrival.retry_after);
-    return x.ticket == 0;
-}
-
-void Session::refuse_admission(Exchange& x, Reason reason, Duration retry_after) {
-    // The operator's bound is the gateway's timeout, whoever notices first that it has passed: the gate or our own clock.
-    const auto& bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline;
-    if (reason == Reason::deadline && bound && reactor_.loop.now >= x.began + *bound) {
-        x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
-        return;
-    }
-    const auto status = static_cast<unsigned short>(reason == Reason::rate ? 429 : 503);
-    x.refusal = {status, to_string(reason), "the application cannot take this request now"};
-    x.retry_after = std::max(retry_after, Duration{std::chrono::seconds{1}});
-}
-
-io::Task<> Session::wait_for_slot(Exchange& x) {
-    settle(x);
-    const auto since = reactor_.loop.now;
-    const auto granted = [this] { return (wakeup_.signals() & io::Wakeup::granted) != 0; };
-    const std::uint8_t gone = x.half_closed ? 0 : Stream::hangup;
-    reactor_.waits_in_queue();
-    while (!granted() && !client_left(x) && !overdue()) co_await until(wakeup_, client_, gone, io::Wakeup::granted);
-    if (!granted()) {
-        if (client_left(x))
-            x.gone = true;
-        else
-            x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
-        // Too late to leave: the news is on its way and holds a pointer to us.
-        if (!x.route->target->pool->leave(x.ticket))
-            while (!granted()) co_await until(wakeup_, client_, 0, io::Wakeup::granted).whatever_happens();
-    }
-    reactor_.waits_no_more();
-    x.waited += reactor_.loop.now - since;
-    auto permit = std::move(admission_.permit);
-    if (!x.open()) co_return; // a permit that came too late goes back by itself
-    if (permit)
-        x.permit = std::move(permit);
-    else
-        refuse_admission(x, admission_.reason, admission_.retry_after);
 }
 
 void Session::break_off(const Exchange& x) {

@@ -24,6 +24,9 @@ namespace plimsoll::net {
 class Download;
 class Reactor;
 
+// Said to a client that finished writing too early: it may still be reading (RFC 9112, 8).
+inline constexpr http::Refusal request_incomplete = {400, "incomplete", "the connection ended before the request did"};
+
 class Session {
 public:
     static void start(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place);
@@ -42,7 +45,7 @@ private:
 
     io::Task<bool> read_proxy_header(); // proxied_peer.cpp
 
-    // The steps (session.cpp).
+    // The steps: heads and routes (session.cpp), bodies (take_body.cpp), the gate (admit.cpp), and what is noted (account.cpp).
     io::Task<> read_head(Exchange& x);
     bool parse_head(Exchange& x, std::string_view bytes, std::size_t& seen);
     void find_route(Exchange& x);
@@ -117,7 +120,7 @@ private:
     Session* after_ = nullptr;
     const unsigned listener_;
     bool idle_ = false, trusted_ = false;
-    bool sends_bodies_ = false; // its last request had one
+    bool sends_bodies_ = false;   // its last request had one
     bool unknown_client_ = false; // behind a proxy that does not tell who it is
 };
 
