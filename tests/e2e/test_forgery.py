@@ -1,4 +1,4 @@
-"""No client can forge what an application trusts: a real gunicorn tells what it was told."""
+"""No client can forge what an application trusts: real gunicorn, uWSGI and uvicorn tell what they were told."""
 import json
 import re
 import socket
@@ -50,9 +50,9 @@ def check_untouched(environ, case):
     assert environ["HTTP_TRACEPARENT"].split("-")[1] == environ["HTTP_X_REQUEST_ID"], case
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread"])
+@pytest.mark.parametrize("kind", ["sync", "gthread", "uwsgi", "command-uvicorn"])
 def test_a_stranger_forges_nothing(plimsoll, kind):
-    proxy = plimsoll(fleet(kind, 1, app="environ:wsgi")).start()
+    proxy = plimsoll(fleet(kind, 1, app="environ:asgi" if kind == "command-uvicorn" else "environ:wsgi")).start()
     proxy.wait_serving(1)
     check_untouched(exchange(proxy, "X-Harmless: 1")[1], "nothing")
     refused = 0
