@@ -1,5 +1,7 @@
 #include "admin/json.hpp"
 
+#include "fleet/leak_text.hpp"
+
 #include <cmath>
 #include <cstdio>
 #include <ctime>
@@ -185,7 +187,7 @@ json::object to_json(const store::Incident& incident, bool with_timeline) {
 json::object to_json(const fleet::LeakReport& report) {
     json::object object{{"id", report.id}, {"pool", report.pool}, {"what", report.what}};
     for (const auto& member : to_json(report.view)) object.emplace(member.key(), member.value());
-    object["routes"] = json::array();
+    object["routes"] = fleet::json_of(report.routes);
     object["lines"] = json::array();
     object["kept_by"] = nullptr;
     object["workers"] = json::value_from(report.workers);

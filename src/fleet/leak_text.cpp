@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include <boost/json/object.hpp>
+
 #include "plimsoll/core/bytes.hpp"
 
 namespace plimsoll::fleet {
@@ -40,6 +42,22 @@ std::string forecast_text(const LeakView& view) {
     if (view.requests_to_limit)
         return "reaches its limit after " + std::to_string(std::llround(*view.requests_to_limit)) + " requests more";
     return {};
+}
+
+std::string route_text(const RouteShare& route) {
+    return route.route + " leaks " + amount_text(route.bytes_per_request, "memory") + " a request (" +
+           amount_text(route.low, "memory") + " to " + amount_text(route.high, "memory") + ")";
+}
+
+boost::json::array json_of(const std::vector<RouteShare>& routes) {
+    boost::json::array array;
+    for (const RouteShare& each : routes)
+        array.push_back(boost::json::object{{"route", each.route},
+                                            {"bytes_per_request", each.bytes_per_request},
+                                            {"low", each.low},
+                                            {"high", each.high},
+                                            {"share", each.share}});
+    return array;
 }
 
 std::string advice_text(const std::string& kind, const std::string& what) {

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include <boost/json/array.hpp>
 
 #include "fleet/view.hpp"
 
@@ -14,6 +17,9 @@ std::string amount_text(double amount, const std::string& what);
 std::string slope_text(const LeakView& view, const std::string& what);
 // "reaches its limit in 2 h 10 min (not before 1 h 58 min)", empty where nothing is known.
 std::string forecast_text(const LeakView& view);
+// "GET /orders/{n} leaks 3.9 KiB a request (3.7 KiB to 4.1 KiB)"
+std::string route_text(const RouteShare& route);
+boost::json::array json_of(const std::vector<RouteShare>& routes);
 std::string advice_text(const std::string& kind, const std::string& what);
 
 } // namespace plimsoll::fleet

@@ -78,7 +78,7 @@ LeakLife::LeakLife(std::uint64_t life, const Generation& of)
                 leak::Detector(life, thresholds_of(Watched::threads))},
       generation(of.number), began(of.serving_since) {}
 
-LeakWatch::LeakWatch(Pool& pool) : pool_(pool) {}
+LeakWatch::LeakWatch(Pool& pool) : pool_(pool), routes_(pool.context(), pool.net()) {}
 LeakWatch::~LeakWatch() = default;
 
 void LeakWatch::start() {
@@ -131,6 +131,7 @@ void LeakWatch::tick(Instant now) {
                 const std::uint64_t life = static_cast<std::uint64_t>(started.count()) + worker->place;
                 generation->leak = std::make_shared<LeakLife>(life, *generation);
                 generation->leak->worker = worker->id;
+                generation->leak->key = generation->key;
                 lives_.push_back(generation->leak);
             }
             read(*generation, *generation->leak, now);
@@ -144,6 +145,7 @@ void LeakWatch::tick(Instant now) {
                 of(what).history.learn(life->of(what).curve());
             std::erase(of(what).accused, name_of(*life));
         }
+        routes_.ended(life->key);
         changed_ = true;
         return true;
     });
@@ -151,6 +153,10 @@ void LeakWatch::tick(Instant now) {
         for (const GenerationPtr& generation : {worker->current, worker->next})
             if (generation && generation->leak && (generation->gone() || generation->ending))
                 generation->leak->over = true;
+    if (std::ranges::any_of(
+            lives_, [](const auto& life) { return life->of(Watched::memory).verdict().kind == leak::Class::leaking; }))
+        routes_.look(now);
+    if (routes_.news()) tell_routes();
     if ((changed_ || !lives_.empty()) && now - saved_ >= save_interval) save();
 }
 
@@ -184,6 +190,7 @@ void LeakWatch::read(Generation& generation, LeakLife& life, Instant now) {
                 reading.live = static_cast<double>(*sample->allocated_blocks) * largest_block +
                                static_cast<double>(sample->malloc_in_use->count);
             life.of(Watched::memory).observe(reading);
+            if (life.key != 0) routes_.read(life.key, requests, reading.used);
         }
     }
     if (fresh) {
@@ -254,6 +261,7 @@ void LeakWatch::accuse(Watched what, Case& found, const LeakLife& life, const le
     found.incident->verdict(text);
     found.incident->details["leak"] = json_of(what, view);
     found.incident->save_details();
+    if (what == Watched::memory) tell_routes();
 }
 
 // Growth that ended closes the case; so does a process that got past the age of the accusation without growing.
@@ -317,11 +325,26 @@ std::string LeakWatch::why_recycle(const Generation& generation, Instant) const 
     return {};
 }
 
+void LeakWatch::tell_routes() {
+    Case& found = of(Watched::memory);
+    if (!found.incident || routes_.found().empty()) return;
+    const auto before = found.incident->details.if_contains("routes");
+    const auto& heaviest = routes_.found().front();
+    const bool known = before != nullptr && !before->as_array().empty() &&
+                       before->as_array().front().at("route").as_string() == heaviest.route;
+    if (!known) found.incident->note(route_text(heaviest));
+    found.incident->details["routes"] = json_of(routes_.found());
+    found.incident->save_details();
+    for (const LeakReport& each : report())
+        if (each.what == to_string(Watched::memory)) found.incident->verdict(each.verdict);
+}
+
 std::string LeakWatch::sentence(Watched what, const std::vector<std::string>& workers, const LeakView& view) const {
     std::string names;
     for (const std::string& each : workers) names += (names.empty() ? "" : ", ") + each;
     std::string text = names + " leaks " + slope_text(view, std::string(to_string(what)));
     if (workers.size() > 1) text = names + " leak " + slope_text(view, std::string(to_string(what)));
+    if (what == Watched::memory && !routes_.found().empty()) text = route_text(routes_.found().front()) + ": " + text;
     if (const std::string end = forecast_text(view); !end.empty()) text += "; it " + end;
     const unsigned recycles = of(what).recycles;
     if (recycles > 0) text += "; recycled " + std::to_string(recycles) + (recycles == 1 ? " time" : " times");
@@ -351,6 +374,7 @@ std::vector<LeakReport> LeakWatch::report() const {
         report.id = report.pool + "-" + report.what;
         if (of(what).incident) report.incidents.push_back(of(what).id);
         report.advice = advice_text(report.view.kind, report.what);
+        if (what == Watched::memory) report.routes = routes_.found();
         report.verdict = sentence(what, report.workers, report.view);
         found.push_back(std::move(report));
     }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "fleet/journal.hpp"
+#include "fleet/leak_routes.hpp"
 #include "fleet/pool.hpp"
 #include "plimsoll/leak/detector.hpp"
 
@@ -32,6 +33,7 @@ struct LeakLife {
 
     std::array<leak::Detector, all_watched.size()> detectors;
     std::string worker;
+    WorkerKey key = 0;
     unsigned generation = 1;
     double rate = 0, rate_now = 0; // requests a second: over an hour or so, and over the last minute
     std::uint64_t requests = 0;
@@ -73,10 +75,12 @@ private:
     std::optional<double> limit_of(Watched what, const Generation& generation) const;
     Case& of(Watched what) { return cases_[static_cast<std::size_t>(what)]; }
     const Case& of(Watched what) const { return cases_[static_cast<std::size_t>(what)]; }
+    void tell_routes(); // to the open incident
     std::string sentence(Watched what, const std::vector<std::string>& workers, const LeakView& view) const;
     std::string fingerprint() const; // of the application: what was learned of another one says nothing
 
     Pool& pool_;
+    LeakRoutes routes_;
     std::array<Case, all_watched.size()> cases_;
     std::vector<std::shared_ptr<LeakLife>> lives_; // of generations that were alive at the last tick
     std::shared_ptr<File> file_;

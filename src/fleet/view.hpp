@@ -31,12 +31,19 @@ struct LeakView {
     bool slow = false;
     std::optional<double> requests_to_limit, requests_early, seconds_to_limit, seconds_early;
 };
+// A part of a leak: what requests with this label leave behind. Several labels where they always come together.
+struct RouteShare {
+    std::string route; // "GET /orders/{n}", or "GET /a + GET /b"
+    double bytes_per_request = 0, low = 0, high = 0;
+    double share = 0; // of all growth that routes explain
+};
 // Of a pool: workers whose memory (or descriptors, threads) grows in the same way.
 struct LeakReport {
     std::string id, pool, what; // what: memory, descriptors, threads
     LeakView view;
     std::vector<std::string> workers, incidents;
-    std::string advice, verdict; // one sentence each, for a human
+    std::vector<RouteShare> routes; // of memory; the heaviest first; empty: not known (yet)
+    std::string advice, verdict;    // one sentence each, for a human
 };
 struct WorkerView {
     std::string id, pool, address; // "app-1"; the id is the place, the same over generations

@@ -36,6 +36,13 @@ void Session::account(Exchange& x) {
     if (format.on() && (format.sample() >= 1 || reactor_.draw() < format.sample())) log_access(x);
 }
 
+void Session::count_route(const Exchange& x) {
+    if (!x.permit || !x.route->target->pool->route_counts().on()) return;
+    AccessEntry entry;
+    read_request_line(x.head, entry);
+    x.route->target->pool->route_counts().count(x.permit.endpoint().key, entry.method, entry.path, x.worker_route);
+}
+
 void Session::log_access(Exchange& x) {
     const auto& format = snapshot_->access;
     AccessEntry entry;

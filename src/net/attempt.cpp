@@ -216,6 +216,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
     if (ending == Ending::done) {
         x.complete = true;
         x.gone = download.unheard();
+        count_route(x);
         x.permit.finish(Outcome::success);
         if (!x.upload.complete() || download.tunnel()) x.keep_alive = false;
         return;
@@ -223,6 +224,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
     if (x.found_at && (ending == Ending::connect_refused || ending == Ending::connect_timeout))
         reactor_.names().leave_out(x.permit.endpoint().address, *x.found_at);
     if (ending == Ending::closed) x.permit.broken_off();
+    if (outcome_of(ending) != Outcome::refused_upstream) count_route(x); // the worker has seen it
     x.permit.finish(outcome_of(ending));
     if (ending != Ending::client_gone && ending != Ending::no_room) report_failure(x, ending, download);
     if (x.answer_began) {

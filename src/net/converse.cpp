@@ -183,6 +183,7 @@ void Session::release_worker(Exchange& x, const Download& download) {
         reactor_.upstreams.keep(std::move(x.worker),
                                 x.route->target->upstream.idle_timeout.value_or(endpoint.idle_time));
     x.worker.reset();
+    count_route(x);
     x.permit.finish(x.status < 500 ? Outcome::success : Outcome::failure);
 }
 

@@ -14,6 +14,7 @@
 
 #include "config/config.hpp"
 #include "net/address.hpp"
+#include "net/route_counts.hpp"
 #include "plimsoll/policy/gate.hpp"
 
 namespace plimsoll::net {
@@ -96,6 +97,7 @@ public:
     RouteKey route_key(std::string_view label);
     std::map<RouteKey, std::string> route_labels() const;
     static constexpr std::size_t most_routes = 1000;
+    RouteCounts& route_counts() { return route_counts_; }
 
     // The fleet.
     WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here
@@ -127,6 +129,7 @@ private:
     static void tell(Wakes wakes);                              // without
 
     const std::string name_;
+    RouteCounts route_counts_;
     mutable std::mutex mutex_; // guards all below
     Gate gate_;
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;

@@ -1,0 +1,61 @@
+#include "net/route_counts.hpp"
+
+namespace plimsoll::net {
+
+namespace {
+
+// Of "http://host/path", which a client may send to a proxy, the path.
+std::string_view origin_form(std::string_view target) {
+    if (target.starts_with('/')) return target;
+    const auto scheme = target.find("://");
+    if (scheme == target.npos) return target;
+    const auto path = target.find('/', scheme + 3);
+    return path == target.npos ? std::string_view("/") : target.substr(path);
+}
+
+} // namespace
+
+void RouteCounts::count(WorkerKey worker, std::string_view method, std::string_view path, std::string_view named) {
+    std::string label;
+    if (named.find(' ') == named.npos) label.append(method).append(1, ' '); // else it begins with its own method
+    if (named.empty())
+        label += leak::route_template(origin_form(path));
+    else
+        label += named;
+    const std::lock_guard lock(mutex_);
+    const auto found = labels_.find(label);
+    serials_.resize(labels_.size());
+    if (found.taken_over) hand_over(found.index);
+    auto& row = rows_[worker];
+    if (row.size() <= found.index) row.resize(found.index + 1);
+    ++row[found.index];
+}
+
+void RouteCounts::hand_over(std::size_t label) {
+    ++serials_[label];
+    for (auto& [worker, row] : rows_) {
+        if (row.size() <= label) continue;
+        row[leak::RouteLabels::other] += row[label];
+        row[label] = 0;
+    }
+}
+
+void RouteCounts::forget(WorkerKey worker) {
+    const std::lock_guard lock(mutex_);
+    rows_.erase(worker);
+}
+
+RouteCounts::Row RouteCounts::of(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = rows_.find(worker);
+    return {found == rows_.end() ? std::vector<std::uint64_t>{} : found->second, serials_};
+}
+
+std::vector<std::string> RouteCounts::names() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> names;
+    for (std::size_t label = 0; label < labels_.size(); ++label) names.push_back(labels_.name(label));
+    return names;
+}
+
+} // namespace plimsoll::net

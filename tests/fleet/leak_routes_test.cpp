@@ -1,0 +1,65 @@
+#include "fleet/leak_routes.hpp"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace plimsoll::fleet {
+namespace {
+
+// Two workers of a shop whose orders leave 4 KiB behind; the mix of what is asked drifts, as real traffic does.
+std::vector<leak::Interval> lives(std::size_t labels, std::size_t leaking, std::size_t intervals, std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    std::normal_distribution<double> normal;
+    std::vector<leak::Interval> all;
+    for (std::size_t i = 0; i < intervals; ++i) {
+        leak::Interval each{.worker = static_cast<std::uint32_t>(1 + i % 2),
+                            .age = 25.0 * static_cast<double>(i),
+                            .growth = 0,
+                            .counts = {}};
+        for (std::size_t label = 0; label < labels; ++label)
+            each.counts.push_back(label == 0 ? 0 : static_cast<double>(random() % (2000 / labels)));
+        each.growth = each.counts[leaking] * 4096 + normal(random) * 50'000;
+        all.push_back(std::move(each));
+    }
+    return all;
+}
+
+std::vector<std::string> names(std::size_t count) {
+    std::vector<std::string> all{"other"};
+    while (all.size() < count) all.push_back("GET /" + std::to_string(all.size()));
+    return all;
+}
+
+TEST(LeakRoutes, the_route_that_grows_is_named_with_its_bytes) {
+    const auto found = routes_of(lives(12, 7, 200, 1), names(12));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].route, "GET /7");
+    EXPECT_NEAR(found[0].bytes_per_request, 4096, 409);
+    EXPECT_LE(found[0].low, found[0].bytes_per_request);
+    EXPECT_GE(found[0].high, found[0].bytes_per_request);
+}
+
+TEST(LeakRoutes, with_more_labels_than_columns_a_heavy_one_is_found_still) {
+    auto intervals = lives(200, 150, 300, 2);
+    for (auto& each : intervals) { // among 199 labels that are asked now and then
+        const auto more =
+            static_cast<double>(50 + each.age - 100 * static_cast<double>(static_cast<int>(each.age / 100)));
+        each.counts[150] += more;
+        each.growth += more * 4096;
+    }
+    const auto found = routes_of(std::move(intervals), names(200));
+    ASSERT_FALSE(found.empty());
+    EXPECT_EQ(found[0].route, "GET /150");
+}
+
+TEST(LeakRoutes, too_few_intervals_or_no_growth_accuse_nobody) {
+    EXPECT_TRUE(routes_of(lives(5, 2, 10, 3), names(5)).empty());
+    EXPECT_TRUE(routes_of({}, names(1)).empty());
+    auto still = lives(5, 2, 200, 4);
+    for (auto& each : still) each.growth = 0;
+    EXPECT_TRUE(routes_of(std::move(still), names(5)).empty());
+}
+
+} // namespace
+} // namespace plimsoll::fleet
