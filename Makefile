@@ -8,7 +8,7 @@ PRESETS := release asan tsan dev
 PYTHON := build/venvs/current/bin/python
 
 .PHONY: build demo test lint format packages test-packages venvs $(PRESETS) \
-        test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench conformance websockets slow-attacks clean
+        test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench bench-overload conformance websockets slow-attacks clean
 
 packages:
 	@cmake/install-packages.sh cmake/packages.txt
@@ -60,6 +60,8 @@ slow-attacks: build
 	@python3 tests/attack/slow.py
 bench: build
 	@tests/bench/datapath/run.sh
+bench-overload: build
+	@tests/bench/overload/run.sh
 
 lint: test-packages dev-configured
 	@tests/lint.sh

@@ -13,6 +13,9 @@ using namespace std::chrono_literals;
 // Critical requests are few or they are not critical: they may wait a little longer than the target before they are refused.
 constexpr double critical_patience = 4;
 constexpr double mild_stretch = 2;
+// Where higher priorities leave a priority little, one who waits keeps a slot from standing idle between two of them: in
+// mild overload that counts for more than his wait, which is borne so many times longer on top.
+constexpr double gap_filling = 3;
 // Expected waits are estimates: who waits twice as long as promised was unlucky, four times, forgotten.
 constexpr int stale_after = 2, given_up_after = 4;
 constexpr double least_share = 0.02; // of the slots, for a priority whose betters take them all
@@ -36,8 +39,13 @@ Duration Gate::target() const {
 // How long a newcomer may have to wait under overload. Where he and his betters ask for hardly more than can be done a longer
 // queue costs little, and keeps the slots busy (and lower priorities out) through the gaps between arrivals.
 Duration Gate::patience(Instant now, Priority priority) const {
-    const double stretch = 1 + mild_stretch * std::clamp(2 - offered_times(now, priority), 0.0, 1.0);
+    const double stretch = 1 + mild_stretch * mildness(now, priority);
     return span(seconds(target()) * stretch * (priority == Priority::critical ? critical_patience : 1));
+}
+
+// 1: as much is asked by him and his betters as can be done; 0: twice as much.
+double Gate::mildness(Instant now, Priority priority) const {
+    return std::clamp(2 - offered_times(now, priority), 0.0, 1.0);
 }
 
 Duration Gate::rate_memory() const { return std::max<Duration>(500ms, service_.known() ? 20 * service_.mean() : 0ms); }
@@ -50,6 +58,7 @@ Duration Gate::expected_wait(Instant now, Priority priority) const {
     double share = 1;
     for (std::size_t higher = 0; higher < index(priority); ++higher)
         share -= admissions_[higher].per_second(now, rate_memory()) * each;
+    share = std::min(share * (1 + gap_filling * mildness(now, priority)), 1.0);
     return span(static_cast<double>(queue_.ahead_of(priority) + 1) * each / std::max(share, least_share));
 }
 

@@ -36,6 +36,9 @@ TEST(OverloadSim, ten_times_the_capacity_is_served_as_well_as_once) {
             EXPECT_GT(report.goodput(), 0.96 * load);
             for (const Fate& fate : report.of) EXPECT_EQ(fate.refused, 0U) << "below the capacity";
         }
+        if (load > 1) {
+            EXPECT_GE(report.goodput(), 0.96) << "who is refused must not leave slots idle";
+        }
         if (load < 2) continue;
         EXPECT_GE(report.goodput(), 0.97 * peak);
         EXPECT_LE(report.latency(.99), 2 * unloaded.latency(.99) + 5);

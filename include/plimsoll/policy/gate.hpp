@@ -145,6 +145,7 @@ private:
     Instant fresh_since(Instant now, Priority priority) const;
     // What this priority and those above it ask for, as times of what is served; at least 1.
     double offered_times(Instant now, Priority priority) const;
+    double mildness(Instant now, Priority priority) const;
     Duration expected_wait(Instant now, Priority priority) const;
     Duration rate_memory() const;
     void look_at_queue(Instant now);
