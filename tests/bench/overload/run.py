@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -57,7 +58,7 @@ http {{
   scgi_temp_path {dir}/s; limit_conn_zone $server_name zone=all:1m; keepalive_requests 1000000000;
   upstream app {{ least_conn; {nginx_servers} }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096; limit_conn all {bound}; limit_conn_status 503; limit_conn_log_level info;
+    listen 127.0.0.1:{port} backlog=4096; server_name all; limit_conn all {bound}; limit_conn_status 503; limit_conn_log_level info;
     location / {{ proxy_pass http://app; }}
   }}
 }}
@@ -235,11 +236,15 @@ def main():
     parser.add_argument("--keep", help="directory for configurations and logs")
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
+    for program, why in (("gunicorn", "the workers"), ("haproxy", "by which the capacity is measured")):
+        if not shutil.which(program):
+            raise SystemExit(f"{program} ({why}) is not installed: apt-get install {program}")
     peers = [name for name in options.peers.split(",") if name == "none" or shutil.which(PEERS[name][0][0].format(binary=options.binary))]
     times = [float(each) for each in options.times.split(",")]
     home = options.keep or tempfile.mkdtemp(prefix="overload-")
     os.makedirs(home, exist_ok=True)
     stage = Stage(options, home)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # ends what was started, too
     rows, recoveries = {}, {}
     try:
         ports = [stage.gunicorn(1)[1] for _ in range(options.workers)]
