@@ -24,3 +24,11 @@ def start():
     if os.environ.get("PLIMSOLL_CONTROL"):
         from . import activate
         activate.from_inside()
+
+
+def routes(app):
+    """One line for an application whose environment is not ours to set: `app = plimsoll_agent.routes(app)`. Its responses carry the
+    framework's own pattern in X-Plimsoll-Route; the application comes back as it is. Where the agent is active nothing is left to do."""
+    from . import activate
+    activate.activate(dict(activate.FRAMEWORKS))
+    return app

@@ -6,6 +6,13 @@ own code has run. A server that was imported before us is hooked at once.
 """
 import sys
 
+FRAMEWORKS = {                              # module of a web framework -> our module that tells its routes' patterns
+    "flask.app": "plimsoll_agent.hooks.flask",
+    "django.core.handlers.base": "plimsoll_agent.hooks.django",
+    "starlette.applications": "plimsoll_agent.hooks.starlette",
+    "starlette.routing": "plimsoll_agent.hooks.starlette",
+    "fastapi.routing": "plimsoll_agent.hooks.starlette",
+}
 HOOKS = {                                   # module that a server can't do without -> our module whose patch() hooks it
     "gunicorn.arbiter": "plimsoll_agent.hooks.gunicorn",
     "uvicorn.server": "plimsoll_agent.hooks.uvicorn",
@@ -16,8 +23,8 @@ UWSGI = "uwsgi"                             # made by uWSGI itself, found by no 
 
 
 class Finder:
-    def __init__(self):
-        self.waiting = dict(HOOKS, **{UWSGI: "plimsoll_agent.hooks.uwsgi"})
+    def __init__(self, waiting=None):
+        self.waiting = waiting or dict(HOOKS, **FRAMEWORKS, **{UWSGI: "plimsoll_agent.hooks.uwsgi"})
 
     def find_spec(self, name, path=None, target=None):
         if UWSGI in sys.modules and UWSGI in self.waiting:
@@ -59,11 +66,11 @@ def _report(name, error):
     sys.stderr.write("plimsoll: %s is not hooked: %r\n" % (name, error))
 
 
-def activate():
+def activate(waiting=None):
     """Idempotent: the .pth file, sitecustomize.py and start() may all call it."""
     if any(type(finder).__name__ == "Finder" and type(finder).__module__ == __name__ for finder in sys.meta_path):
         return
-    finder = Finder()
+    finder = Finder(waiting)
     sys.meta_path.insert(0, finder)
     for name in list(finder.waiting):
         if name in sys.modules:

@@ -24,6 +24,16 @@ class UnixHTTP(http.client.HTTPConnection):
 
 def request(address, path="/", method="GET", body=None, timeout=10):
     """(status, text) of a request to unix:/path or tcp:HOST:PORT."""
+    return exchange(address, path, method, body, timeout)[:2]
+
+
+def headers(address, path):
+    """(status, fields by lower-case name)"""
+    status, _, fields = exchange(address, path, "GET", None, 10)
+    return status, {name.lower(): value for name, value in fields}
+
+
+def exchange(address, path, method, body, timeout):
     if address.startswith("unix:"):
         connection = UnixHTTP(address[5:], timeout)
     else:
@@ -32,7 +42,7 @@ def request(address, path="/", method="GET", body=None, timeout=10):
     try:
         connection.request(method, path, body=body, headers={"Connection": "close"})
         response = connection.getresponse()
-        return response.status, response.read().decode()
+        return response.status, response.read().decode(), response.getheaders()
     finally:
         connection.close()
 

@@ -1,9 +1,10 @@
 """Makes the virtual environments that the tests run servers in: one for each Python, under build/venvs.
 
-    python agent/tests/venvs.py [NAME...]        runner py38 py39 ... py313 debian; default: all that this machine can make
+    python agent/tests/venvs.py [NAME...]        runner frameworks py38 py39 ... py313 debian; default: all that this machine can make
     build/venvs/runner/bin/python -m pytest -n 2 agent/tests
 
-`runner` holds pytest and pytest-xdist, with which the tests themselves run. Each other environment holds the newest gunicorn,
+`runner` holds pytest and pytest-xdist, with which the tests themselves run. `frameworks` holds the newest Flask, Django and FastAPI on
+the runner's Python, beside the servers. Each other environment holds the newest gunicorn,
 gevent, uvicorn and uvicorn-worker that its Python can get from PyPI; `debian` is the system's Python with the distribution's own
 gunicorn (20.1 in Debian 12). A stamp in each tells what it was made from, so that a second run costs nothing. A Python that is
 missing is skipped, and the tests then say so.
@@ -18,13 +19,14 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 VENVS = os.environ.get("PLIMSOLL_VENVS") or os.path.join(ROOT, "build", "venvs")
 VERSIONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 SERVERS = ["gunicorn", "gevent", "uvicorn", "uvicorn-worker", "packaging"]
+FRAMEWORKS = SERVERS + ["flask", "django", "fastapi"]
 BESIDE_DEBIAN = ["gevent", "greenlet", "zope.event", "zope.interface", "uvicorn", "h11", "click", "uvicorn-worker", "packaging"]
 NAMES = ["py" + version.replace(".", "") for version in VERSIONS] + ["debian"]
 
 
 def interpreter(name):
     """The Python that an environment is made of, or None where this machine has none."""
-    if name == "runner":
+    if name in ("runner", "frameworks"):
         return sys.executable
     if name == "debian":
         python = "/usr/bin/python3"
@@ -47,7 +49,7 @@ def make(name):
     if python is None:
         return "skipped: no such Python here"
     home = os.path.join(VENVS, name)
-    packages = {"runner": ["pytest", "pytest-xdist"], "debian": BESIDE_DEBIAN}.get(name, SERVERS)
+    packages = {"runner": ["pytest", "pytest-xdist"], "debian": BESIDE_DEBIAN, "frameworks": FRAMEWORKS}.get(name, SERVERS)
     recipe = "%s\n%s\n" % (os.path.realpath(python), " ".join(packages))
     stamp = os.path.join(home, "made")
     if os.path.exists(stamp) and open(stamp).read() == recipe:
@@ -70,5 +72,5 @@ def make(name):
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["runner"] + NAMES:
+    for name in sys.argv[1:] or ["runner", "frameworks"] + NAMES:
         print(name, make(name), flush=True)
