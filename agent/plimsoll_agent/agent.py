@@ -10,7 +10,7 @@ import os
 
 import _socket
 
-from . import commands, native, protocol, quiet
+from . import commands, native, protocol, quiet, release
 from .capture import boot, trace
 from .task import Task
 
@@ -148,6 +148,7 @@ class Agent:
         connection = Connection(self._settings.control)
         try:
             hello = dict(self._identity(connection), type="hello", ready=self._ready)
+            hello["release"] = quiet.guarded(release.current)() if hello["ready"] else release.told()
             connection.send(hello)
             poll = native.poll()
             poll.register(connection.fileno(), native.POLLIN)
@@ -180,7 +181,7 @@ class Agent:
                 if message.get("type") == "command":
                     self._command(connection, message)
             if self._ready and not told_ready:
-                told_ready = connection.send({"type": "ready"})
+                told_ready = connection.send({"type": "ready", "release": quiet.guarded(release.current)()})
             if self._ready:
                 quiet.guarded(boot.remember_once)()
             now = native.monotonic()

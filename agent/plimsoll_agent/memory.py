@@ -43,6 +43,17 @@ def thread_count():
     return None
 
 
+def child_count():
+    """Of all threads, as each has its own list; zombies count, as nobody waited for them. None on kernels without the lists."""
+    count = 0
+    for thread in os.listdir("/proc/self/task"):
+        text = read("/proc/self/task/%s/children" % thread)
+        if text is None:
+            return None
+        count += len(text.split())
+    return count
+
+
 def malloc_in_use():
     """Bytes that C code and Python's larger objects hold in glibc's heap; Python's small objects are in allocated_blocks."""
     info = malloc.info()
@@ -125,6 +136,7 @@ class Memory:
         self.cgroup = Cgroup()
         self._blocks = Seldom(sys.getallocatedblocks) if hasattr(sys, "getallocatedblocks") else Seldom(lambda: None)
         self._malloc = Seldom(malloc_in_use)
+        self._children = Seldom(child_count)
         self._fds = Seldom(lambda: len(os.listdir("/proc/self/fd")) - 1)
 
     def sample(self):
@@ -134,6 +146,7 @@ class Memory:
         values["malloc_in_use"] = self._malloc.read()
         values["threads"] = thread_count()
         values["fds"] = self._fds.read()
+        values["children"] = self._children.read()
         return values
 
 

@@ -97,7 +97,7 @@ def test_the_leaking_class_is_at_the_top_with_its_keeper(venv, serve, proxy):
     assert any("apps.wsgi.cache (dict, 500 items)" in kept and "Order" in kept for kept in result["data"]["retainers"])
     container = result["data"]["containers"][0]
     assert container["kept_by"] == "apps.wsgi.cache (dict, 500 items)" and container["grown"] == 500
-    assert set(result["files"]) == {"census.json", "retainers.txt", "stacks-drained.txt"}
+    assert set(result["files"]) == {"census.json", "retainers.txt", "retainers.dot", "retainers.svg", "stacks-drained.txt"}
     census = json.loads(result["files"]["census.json"].decode())
     assert census["now"]["apps.wsgi.Order"]["count"] == 500 and "apps.wsgi.Order" not in census["boot"]
     memory = result["data"]["memory"]

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fleet/environment.hpp"
+#include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/wait.hpp"
 
@@ -123,8 +124,17 @@ asio::awaitable<void> Capture::trace_window(Duration at_most, std::function<bool
                self->pool_->requests(*self->generation_) - begun >= wanted;
     };
     co_await until(enough, at_most);
-    incident_->note("allocations were traced during " + std::to_string(pool_->requests(*generation_) - begun) +
-                    " requests");
+    traced_ = pool_->requests(*generation_) - begun;
+    incident_->note("allocations were traced during " + std::to_string(traced_) + " requests");
+}
+
+// Bytes that survive a window are no leak yet, a churning cache has them too: the agent claims a line only where its
+// bytes a request agree with what the detector saw. Of a worker that is not known to grow it tells what there is.
+void Capture::tell_growth(boost::json::object& args) const {
+    args["requests"] = traced_;
+    const std::optional<LeakView> leak = LeakWatch::view_of(*generation_);
+    if (!leak || leak->kind != leak::to_string(leak::Class::leaking)) return;
+    args["growth"] = boost::json::object{{"low", leak->low}, {"high", leak->high}};
 }
 
 asio::awaitable<void> Capture::phase_a() {
@@ -144,6 +154,7 @@ asio::awaitable<void> Capture::trace_stop() {
     if (!tracing_) co_return;
     tracing_ = false;
     boost::json::object args{{"top", top_lines}};
+    tell_growth(args);
     if (co_await ask("trace_stop", std::move(args), pool_->settings().recycle.capture_timeout, "the trace")) ++taken_;
 }
 
@@ -156,6 +167,7 @@ asio::awaitable<void> Capture::phase_b(Duration bound) {
         spawn(pool_->context().control, "capture command",
               run_command(self, std::min(bound, pool_->settings().capture.command_timeout)));
     boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
+    tell_growth(args);
     if (co_await answers() && co_await ask("capture_b", std::move(args), bound, "the heap")) ++taken_;
     tracing_ = false;
     const auto command_done = [self] { return self->command_done_; };

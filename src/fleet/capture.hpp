@@ -41,6 +41,7 @@ private:
     static boost::asio::awaitable<void> run_command(std::shared_ptr<Capture> self, Duration bound);
     boost::asio::awaitable<void> own_numbers(std::string name);
     void missed(const std::string& what, const std::string& why);
+    void tell_growth(boost::json::object& args) const; // what the trace's lines must agree with
 
     std::shared_ptr<Pool> pool_;
     WorkerPtr worker_;
@@ -48,6 +49,7 @@ private:
     std::shared_ptr<Incident> incident_;
     std::int64_t room_ = 0; // bytes left of capture.max_size
     unsigned taken_ = 0, missed_ = 0;
+    std::uint64_t traced_ = 0; // requests in the trace's window
     std::string refusal_;
     bool allowed_ = false, tracing_ = false, silent_ = false, command_done_ = false;
 };

@@ -262,6 +262,7 @@ void LeakWatch::accuse(Watched what, Case& found, const LeakLife& life, const le
     found.incident->details["leak"] = json_of(what, view);
     found.incident->save_details();
     if (what == Watched::memory) tell_routes();
+    if (what == Watched::memory) canary_.accused(pool_, life.worker, found.incident, Clock::now());
 }
 
 // Growth that ended closes the case; so does a process that got past the age of the accusation without growing.

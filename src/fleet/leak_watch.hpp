@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "fleet/canary_trace.hpp"
 #include "fleet/journal.hpp"
 #include "fleet/leak_routes.hpp"
 #include "fleet/pool.hpp"
@@ -84,6 +85,7 @@ private:
     std::array<Case, all_watched.size()> cases_;
     std::vector<std::shared_ptr<LeakLife>> lives_; // of generations that were alive at the last tick
     std::shared_ptr<File> file_;
+    CanaryTrace canary_;
     Instant saved_{};
     bool changed_ = false;
 };

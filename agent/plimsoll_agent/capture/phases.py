@@ -1,7 +1,7 @@
 """The captures as commands: what each step finds is sent at once, and a step that fails or has no time left costs only itself.
 
     A  before the drain: at most 50 ms of pause     stacks, requests in flight, gc, memory
-    B  drained but alive: seconds                   trace, stacks, gc.collect, census, retainers, mallinfo2, malloc_trim
+    B  drained but alive: seconds                   trace, stacks, what is open, cycles, census, retainers, malloc
 """
 import gc
 import json
@@ -9,7 +9,7 @@ import sys
 
 from .. import memory, native
 from ..task import Abandoned, CommandError
-from . import boot, census, malloc, retainers, stacks, trace
+from . import boot, census, cycles, graph, lines, malloc, opened, retainers, speedscope, stacks, trace
 
 RECENT = 300000                             # objects, among which the fastest-growing types' are found
 CENSUS_BUDGET, RETAINERS_BUDGET = 2.0, 1.0  # seconds, however far the deadline: a successor waits for this worker's memory
@@ -46,10 +46,16 @@ def trace_stop(task):
 
 def send_trace(task, taken):
     traces, limit, seconds = taken
-    lines, merged = trace.analyse(traces, int(task.args.get("top") or 20))
+    ranked, merged = trace.analyse(traces, int(task.args.get("top") or 20))
+    growth = task.args.get("growth") or {}
+    lines.reconcile(ranked, int(task.args.get("requests") or 0), growth.get("low"), growth.get("high"))
+    task.file("lines.json", json.dumps(ranked, indent=1))
+    if growth:                              # what the worker grows by is known: only what agrees with it is told as a line
+        ranked = [line for line in ranked if line["claimed"]]
     task.file("trace.folded", trace.folded(merged))
+    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % seconds))
     task.file("trace.snapshot", trace.snapshot(traces, limit))
-    return {"lines": lines, "seconds": seconds, "traces": len(traces)}
+    return {"lines": ranked, "seconds": seconds, "traces": len(traces)}
 
 
 def trim(task):
@@ -94,8 +100,12 @@ def capture_b(task):
         task.file("stacks-drained.txt", stacks.collect()[0])
 
     def collect():
-        data["collected"] = gc.collect()
+        data["cycles"] = cycles.collect()
+        data["collected"] = data["cycles"]["unreachable"]
         data["memory"]["after_collect"] = memory.statm()
+
+    def what_is_open():
+        data["open"] = {"descriptors": opened.descriptors(), "threads": opened.threads(), "tasks": opened.tasks()}
 
     def count():
         look_at_heap(task, data)
@@ -106,7 +116,7 @@ def capture_b(task):
             data["memory"]["after_trim"] = memory.statm()
             data["mallinfo_after_trim"] = malloc.info()
 
-    for name, step in (("trace", traced), ("stacks", drained_stacks), ("collect", collect), ("census", count),
+    for name, step in (("trace", traced), ("stacks", drained_stacks), ("open", what_is_open), ("collect", collect), ("census", count),
                        ("allocator", allocator)):
         steps.run(name, step)
     data["gc"] = gc_numbers()
@@ -135,6 +145,10 @@ def look_at_heap(task, data):
                                                 in sorted(container.contents.items(), key=lambda item: -item[1][1])[:5]}})
     task.file("census.json", json.dumps({"objects": seen, "looked_into": looked_into, "growth": data["types"],
                                          "containers": data["containers"], "now": everything, "boot": at_boot}, indent=1))
+    if any(chains):
+        picture = graph.tree(titles, chains)
+        task.file("retainers.dot", graph.dot(picture))
+        task.file("retainers.svg", graph.svg(picture))
     task.file("retainers.txt", "\n".join(data["retainers"]) + "\n" if data["retainers"] else "none found\n")
 
 

@@ -13,6 +13,7 @@ import tracemalloc
 import _tracemalloc
 
 from .. import native
+from . import lines
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FRAMES, SECONDS, OWN_MEMORY = 10, 300.0, 256 << 20     # defaults of trace_start
@@ -75,7 +76,7 @@ def stop():
 
 
 def analyse(traces, top):
-    """Lines by surviving bytes, and whole stacks. A trace is (domain, size, frames, ...), frames innermost first; equal tracebacks are
+    """The application's lines by surviving bytes, and whole stacks. A trace is (domain, size, frames, ...), frames innermost first; equal tracebacks are
     one tuple, so they are added up by identity before anything else is looked at."""
     stacks = {}
     for trace in traces:
@@ -87,13 +88,7 @@ def analyse(traces, top):
             entry[1] += trace[1]
             entry[2] += 1
     stacks = [entry for entry in stacks.values() if not _ours(entry[0])]
-    lines = {}
-    for frames, size, count in stacks:
-        entry = lines.setdefault(frames[0], [0, 0])
-        entry[0] += size
-        entry[1] += count
-    ranked = sorted(lines.items(), key=lambda item: -item[1][0])[:top]
-    return [{"file": place[0], "line": place[1], "bytes": size, "count": count} for place, (size, count) in ranked], stacks
+    return lines.fold(stacks, top), stacks
 
 
 def _ours(frames):

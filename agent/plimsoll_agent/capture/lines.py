@@ -1,0 +1,63 @@
+"""From surviving allocations to lines that may be accused.
+
+    stacks -> fold each to the application's own innermost frame -> bytes a request -> reconcile with the worker's growth
+
+The innermost frame is often a library's (json.decoder, an ORM's row), which nobody can mend there: so the first frame of a stack that
+is neither the standard library's nor an installed package's gets the bytes, and the largest whole traceback stays beside it.
+
+That bytes survive a window is no proof: a cache that churns has survivors too. The proxy knows by how much the worker grows a
+request. A line is `claimed` where it explains its part of that growth, from a tenth to one and a half times; and only where the claimed
+lines together explain half of it. So a leak of C code, of which tracemalloc sees nothing, gets no line, and neither does an innocent.
+"""
+import os
+import sys
+import sysconfig
+
+LEAST, MOST, TOGETHER = 0.1, 1.5, 0.5       # of the growth a request
+INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
+STANDARD = tuple(os.path.join(os.path.realpath(path), "") for path in
+                 {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if path)
+ENVIRONMENT = tuple(os.path.join(prefix, "bin", "") for prefix in {sys.prefix, sys.exec_prefix})
+
+
+def is_own(file):
+    """The application's, as far as a path tells: what is neither installed nor generated."""
+    return not (file.startswith("<") or any(part in file for part in INSTALLED) or file.startswith(STANDARD) or file.startswith(ENVIRONMENT))
+
+
+def fold(stacks, top):
+    """stacks: [frames innermost first, bytes, count]. The lines by bytes; an application that is an installed package keeps its
+    innermost frames."""
+    folded, known = {}, {}
+    for frames, size, count in stacks:
+        place = frames[0]
+        for frame in frames:
+            if frame[0] not in known:
+                known[frame[0]] = is_own(frame[0])
+            if known[frame[0]]:
+                place = frame
+                break
+        entry = folded.setdefault(place, [0, 0, 0, frames])
+        entry[0] += size
+        entry[1] += count
+        if size > entry[2]:
+            entry[2:] = [size, frames]
+    ranked = sorted(folded.items(), key=lambda item: -item[1][0])[:top]
+    return [{"file": place[0], "line": place[1], "bytes": size, "count": count,
+             "traceback": ["%s:%d" % (file, line) for file, line in frames]} for place, (size, count, _, frames) in ranked]
+
+
+def reconcile(lines, requests, low, high):
+    """Adds bytes_per_request and claimed. low and high: the worker's growth a request, or a route's with its share of the requests;
+    without them nothing is claimed."""
+    for line in lines:
+        line["bytes_per_request"] = round(line["bytes"] / requests, 1) if requests > 0 else 0.0
+        line["claimed"] = False
+    if requests <= 0 or not low or not high or low <= 0:
+        return lines
+    claimed = [line for line in lines if LEAST * low <= line["bytes_per_request"] <= MOST * high]
+    if sum(line["bytes_per_request"] for line in claimed) >= TOGETHER * low:
+        for line in claimed:
+            line["claimed"] = True
+    lines.sort(key=lambda line: (not line["claimed"], -line["bytes"]))
+    return lines

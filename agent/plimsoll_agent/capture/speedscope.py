@@ -1,0 +1,22 @@
+"""A trace as https://www.speedscope.app opens it, offline too: one sampled profile whose weights are bytes that survived."""
+import json
+import os
+
+
+def of(stacks, title):
+    """stacks: [frames innermost first, bytes, count]"""
+    index, frames, samples, weights = {}, [], [], []
+    for stack, size, _ in sorted(stacks, key=lambda entry: -entry[1]):
+        sample = []
+        for place in reversed(stack):
+            if place not in index:
+                index[place] = len(frames)
+                frames.append({"name": "%s:%d" % (os.path.basename(place[0]), place[1]), "file": place[0], "line": place[1]})
+            sample.append(index[place])
+        samples.append(sample)
+        weights.append(size)
+    return json.dumps({
+        "$schema": "https://www.speedscope.app/file-format-schema.json", "exporter": "plimsoll", "name": title, "activeProfileIndex": 0,
+        "shared": {"frames": frames},
+        "profiles": [{"type": "sampled", "name": title, "unit": "bytes", "startValue": 0, "endValue": sum(weights),
+                      "samples": samples, "weights": weights}]})

@@ -1,0 +1,117 @@
+"""Pieces of the evidence by themselves: cycles, what is open, the picture of what keeps objects alive."""
+import asyncio
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import xml.etree.ElementTree as ElementTree
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from plimsoll_agent import memory, release    # noqa: E402
+from plimsoll_agent.capture import cycles, graph, opened     # noqa: E402
+
+
+class Loop:
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        pass
+
+
+def test_cycles_are_told_by_type_with_their_finalizers_and_freed():
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(50):
+            Loop()
+        found = cycles.collect()
+    finally:
+        gc.enable()
+    name = "%s.Loop" % __name__
+    assert found["finalizers"] == {name: 50} and found["types"][name] == 50 and found["unreachable"] >= 50
+    assert gc.get_debug() == 0 and not gc.garbage
+    assert not any(isinstance(thing, Loop) for thing in gc.get_objects())
+
+
+def test_what_the_application_has_in_gc_garbage_is_left_there():
+    name = [1]
+    gc.garbage.append(name)
+    try:
+        assert cycles.collect()["garbage"] == {"list": 1} and gc.garbage == [name]
+    finally:
+        gc.garbage.clear()
+
+
+def test_a_socket_that_was_forgotten_shows_as_close_wait():
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    served, _ = listener.accept()
+    before = opened.descriptors()
+    client.shutdown(socket.SHUT_WR)
+    while served.recv(1):
+        pass
+    after = opened.descriptors()
+    assert after["socket, tcp close-wait"] == before.get("socket, tcp close-wait", 0) + 1
+    for each in (listener, client, served):
+        each.close()
+
+
+def test_threads_and_tasks_go_by_the_code_that_they_run():
+    go = threading.Event()
+
+    def waits():
+        go.wait(20)
+    made = [threading.Thread(target=waits) for _ in range(3)]
+    [thread.start() for thread in made]
+    assert any("waits (" in where and count == 3 for where, count in opened.threads().items()), opened.threads()
+    go.set()
+    [thread.join() for thread in made]
+
+    async def sleeper():
+        await asyncio.sleep(20)
+
+    async def main():
+        kept = [asyncio.ensure_future(sleeper()) for _ in range(4)]
+        await asyncio.sleep(0)
+        found = opened.tasks()
+        [task.cancel() for task in kept]
+        return found
+    assert [count for name, count in asyncio.run(main()).items() if name.endswith("sleeper")] == [4]
+
+
+CHAINS = ["shop._seen (dict, 40213 items) -> shop.Order -> bytes", "shop._seen (dict, 40213 items) -> str", None, 'class a.B."<x>" & co -> C']
+
+
+def test_the_picture_is_valid_svg_and_chains_that_begin_alike_share_a_box():
+    picture = graph.tree(["t"] * 4, CHAINS)
+    texts = [node.text for node in ElementTree.fromstring(graph.svg(picture)).iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("shop._seen (dict, 40213 items)") == 1 and 'class a.B."<x>" & co' in texts and len(texts) == 6
+
+
+def test_dot_has_an_edge_for_each_step():
+    text = graph.dot(graph.tree(["t"] * 4, CHAINS))
+    assert text.count(" -> n") == 4 and '\\"<x>\\"' in text and text.startswith("digraph")
+
+
+def test_children_that_nobody_waited_for_are_counted():
+    before = memory.child_count()
+    child = subprocess.Popen(["true"])
+    assert memory.child_count() == before + 1
+    child.wait()
+    assert memory.child_count() == before
+
+
+def test_a_release_is_what_the_environment_says_or_else_the_codes_hash(tmp_path, monkeypatch):
+    assert release.told({"PLIMSOLL_RELEASE": "7.1", "X": "2"}) == "7.1"
+    assert release.told({"PLIMSOLL_RELEASE_VARIABLE": "X", "X": "2"}) == "2" and release.told({}) is None
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "shop_of_a_test.py").write_text("a = 1")
+    __import__("shop_of_a_test")
+    first = release.of_code()
+    assert first == release.of_code() and first.startswith("code-")
+    (tmp_path / "shop_of_a_test.py").write_text("a = 2")
+    assert release.of_code() != first

@@ -1,0 +1,55 @@
+"""Which lines are accused, and of which stack they are the line."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from plimsoll_agent.capture import lines, speedscope     # noqa: E402
+
+JSON, ORM, APP = (json.__file__, 10), ("/v/lib/python3.11/site-packages/orm/row.py", 5), ("/srv/app/orders.py", 41)
+
+
+def stack(size, *frames, count=100):
+    return [frames, size, count]
+
+
+def test_bytes_go_to_the_applications_own_innermost_line_and_the_whole_traceback_stays():
+    row, = lines.fold([stack(3000, JSON, ORM, APP, ("/srv/app/main.py", 9)), stack(1000, APP, ("/srv/app/main.py", 9))], 5)
+    assert (row["file"], row["line"], row["bytes"], row["count"]) == (*APP, 4000, 200)
+    assert row["traceback"] == ["%s:%d" % frame for frame in (JSON, ORM, APP, ("/srv/app/main.py", 9))]
+
+
+def test_an_application_that_is_an_installed_package_keeps_its_innermost_line():
+    row, = lines.fold([stack(10, ORM, JSON)], 5)
+    assert (row["file"], row["line"]) == ORM
+
+
+def told(requests, low, high, *sizes):
+    rows = lines.fold([stack(size, ("/srv/app/%d.py" % number, 1)) for number, size in enumerate(sizes)], 9)
+    return [(row["file"], row["claimed"]) for row in lines.reconcile(rows, requests, low, high)]
+
+
+def test_a_line_that_agrees_with_the_growth_is_claimed_and_a_churning_cache_above_it_is_not():
+    assert told(100, 3800, 4200, 900000, 400000, 100) == [("/srv/app/1.py", True), ("/srv/app/0.py", False), ("/srv/app/2.py", False)]
+
+
+def test_no_line_is_claimed_where_the_lines_do_not_explain_the_growth():
+    """C code's leak: what Python holds is a tenth of it."""
+    assert told(100, 3800, 4200, 50000, 100) == [("/srv/app/0.py", False), ("/srv/app/1.py", False)]
+
+
+def test_no_line_is_claimed_of_a_worker_that_does_not_grow():
+    assert not any(claimed for _, claimed in told(100, 0, 0, 900000) + told(100, None, None, 900000) + told(0, 4000, 4000, 900000))
+
+
+def test_two_leaks_share_the_growth():
+    assert told(100, 5500, 6500, 400000, 200000) == [("/srv/app/0.py", True), ("/srv/app/1.py", True)]
+
+
+def test_a_speedscope_profile_weighs_stacks_by_bytes():
+    profile = json.loads(speedscope.of([stack(10, JSON, APP), stack(30, APP)], "t"))
+    names = [frame["name"] for frame in profile["shared"]["frames"]]
+    one, = profile["profiles"]
+    assert one["weights"] == [30, 10] and one["endValue"] == 40 and one["unit"] == "bytes"
+    assert [[names[i] for i in sample] for sample in one["samples"]] == [["orders.py:41"], ["orders.py:41", "__init__.py:10"]]
