@@ -45,7 +45,7 @@ def life(behaviour, arguments):
     from harness.proxy import Proxy
     draw = random.Random(arguments.seed)
     limit = "%dMiB" % arguments.limit
-    config = fleet("sync", 1, "labelled:app", memory={"limit": limit, "interval": "100ms"}, leak={"policy": "observe"})
+    config = fleet("sync", 1, "labelled:app", memory={"limit": limit, "interval": "100ms"}, leak={"policy": "advise"})
     proxy = Proxy(config, {"BEHAVIOUR": behaviour, "BYTES": str(arguments.bytes), "SEED": str(arguments.seed),
                            "LEAKY": ",".join(str(n) for n in range(ROUTES)), "PYTHONPATH": str(HERE)})
     said_at, failed = None, []
@@ -62,12 +62,39 @@ def life(behaviour, arguments):
                 said_at = sent + 200
         time.sleep(0.3)
         leak = proxy.admin.workers()[0]["leak"] or {"class": "unknown", "bytes_per_request": 0, "low": 0, "high": 0, "confidence": 0}
+        leak["line"] = lines_said(proxy.admin)
     finally:
         if proxy.process and proxy.process.poll() is None:
             proxy.tell_to_stop()
             proxy.process.wait(60)
         proxy.clean_up()
     return leak, said_at, len(failed)
+
+
+def lines_said(admin):
+    """What the leak's incident claims, the first line in front: "labelled.py:49", or "-"."""
+    for incident in admin.incidents():
+        if incident["trigger"] == "leak":
+            lines = admin.incident(incident["id"]).get("lines") or []
+            return " ".join("%s:%d" % (os.path.basename(line["file"]), line["line"]) for line in lines[:3]) or "-"
+    return "-"
+
+
+def true_lines(behaviour):
+    """Lines of the leak's own function or of what it calls to make its bytes; none where C code has them."""
+    import inspect
+    import labelled
+    if behaviour not in labelled.LEAKS or behaviour == "native":
+        return set()
+    found = set()
+    for function in (getattr(labelled, behaviour), labelled.block):
+        source, first = inspect.getsourcelines(function)
+        found |= set(range(first, first + len(source)))
+    return found
+
+
+def is_true(said, truth):
+    return [piece for piece in said.split() if int(piece.rpartition(":")[2]) in truth]
 
 
 def main():
@@ -83,16 +110,18 @@ def main():
         os.environ["PLIMSOLL_BINARY"] = str(Path(arguments.binary).resolve())
     import labelled
     names = arguments.only.split(",") if arguments.only else labelled.LEAKS + labelled.INNOCENTS
-    print("%-16s %-8s %-14s %-9s %-22s %s" % ("behaviour", "truth", "class", "said at", "bytes a request", "confidence"))
-    wrong = 0
+    print("%-16s %-8s %-14s %-9s %-22s %s" % ("behaviour", "truth", "class", "said at", "bytes a request", "confidence and lines"))
+    wrong = lines_wrong = 0
     for name in names:
         leak, said_at, failed = life(name, arguments)
         leaks = name in labelled.LEAKS
         wrong += leaks != (said_at is not None)
         slope = "%.0f (%.0f-%.0f)" % (leak["bytes_per_request"], leak["low"], leak["high"])
-        print("%-16s %-8s %-14s %-9s %-22s %.2f%s" % (name, "leak" if leaks else "innocent", leak["class"], said_at or "-", slope,
-                                                     leak["confidence"], "  %d requests failed" % failed if failed else ""), flush=True)
-    print("%d of %d told rightly" % (len(names) - wrong, len(names)))
+        truth, said = true_lines(name), "" if leak["line"] == "-" else leak["line"]
+        lines_wrong += not is_true(" ".join(said.split()[:1]), truth) if truth else bool(said)
+        print("%-16s %-8s %-14s %-9s %-22s %.2f %s%s" % (name, "leak" if leaks else "innocent", leak["class"], said_at or "-", slope,
+                                                     leak["confidence"], leak["line"], "  %d requests failed" % failed if failed else ""), flush=True)
+    print("%d of %d told rightly, the first line (or none, where none is true) of %d" % (len(names) - wrong, len(names), len(names) - lines_wrong))
 
 
 if __name__ == "__main__":
