@@ -1,8 +1,11 @@
 #include "net/clients.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include <netinet/in.h>
+
+#include "net/http/forwarded.hpp"
 
 namespace plimsoll::net {
 
@@ -18,6 +21,19 @@ std::optional<Clients::Key> Clients::key_of(const sockaddr_storage& peer) {
         std::memcpy(key.data() + 4, &address.s6_addr[12], 4);
     else
         std::memcpy(key.data(), &address, key.size());
+    return key;
+}
+
+std::optional<Clients::Key> Clients::key_of(std::string_view text) {
+    const auto address = http::parse_ip(text);
+    if (!address) return std::nullopt;
+    const auto& bytes = address->bytes;
+    constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    Key key{};
+    if (std::equal(mapped.begin(), mapped.end(), bytes.begin()))
+        std::copy_n(bytes.begin() + mapped.size(), 4, key.begin() + 4);
+    else
+        std::copy_n(bytes.begin(), key.size(), key.begin());
     return key;
 }
 

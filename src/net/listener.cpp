@@ -31,9 +31,6 @@ constexpr int defer_seconds = 1;
 constexpr std::string_view max_connections_answer =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
     "X-Plimsoll-Reason: max_connections\r\n\r\n";
-constexpr std::string_view per_client_answer =
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
-    "X-Plimsoll-Reason: max_connections_per_client\r\n\r\n";
 
 std::string why(int error, const Address& address, const std::string& text) {
     switch (error) {
@@ -209,7 +206,7 @@ void Listener::accept_pending() {
         auto place = place_of(peer, name);
         if (!place) {
             reactor_.counters.refused("", "max_connections_per_client");
-            refuse(fd, per_client_answer);
+            refuse(fd, Clients::refusal);
             continue;
         }
         Session::start(reactor_, fd, index_, std::move(name), std::move(*place));
@@ -219,7 +216,7 @@ void Listener::accept_pending() {
 // Nothing: this client has as many connections as it may.
 std::optional<Clients::Place> Listener::place_of(const sockaddr_storage& peer, const std::string& name) {
     const auto snapshot = reactor_.snapshot();
-    // Behind a balancer that speaks PROXY the peer is the balancer, and its word comes later.
+    // Behind a balancer that speaks PROXY the peer is the balancer: its word comes later (proxied_peer.cpp).
     const bool known = snapshot->max_connections_per_client > 0 && !snapshot->listeners[index_].proxy_protocol;
     const auto key = known ? Clients::key_of(peer) : std::nullopt;
     if (!key || snapshot->trusted().trusts(name)) return Clients::Place();

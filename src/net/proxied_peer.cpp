@@ -39,7 +39,24 @@ io::Task<bool> Session::read_proxy_header() {
     if (header.source == Header::Source::client) peer_ = std::move(header.address);
     unknown_client_ = header.source == Header::Source::untold;
     trusted_ = !unknown_client_ && snapshot_->trusted().trusts(peer_);
-    co_return true;
+    if (header.source != Header::Source::client || find_place()) co_return true;
+    reactor_.counters.connections_refused.add();
+    reactor_.counters.refused({}, "max_connections_per_client");
+    // A few bytes on a new connection fit, and who is too many is owed no more than one attempt.
+    const auto told = client_.write(Clients::refusal);
+    if (told.kind == io::Io::done) co_await linger();
+    co_return false;
+}
+
+// The balancer's own connections are not bounded, so the one whom it announces is counted instead.
+bool Session::find_place() {
+    const unsigned most = snapshot_->max_connections_per_client;
+    const auto key = most > 0 && !trusted_ ? Clients::key_of(peer_) : std::nullopt;
+    if (!key) return true;
+    auto place = reactor_.clients().enter(*key, most);
+    if (!place) return false;
+    place_ = std::move(*place);
+    return true;
 }
 
 } // namespace plimsoll::net

@@ -44,6 +44,7 @@ private:
     io::Task<bool> serve_one(); // true: another request may follow
 
     io::Task<bool> read_proxy_header(); // proxied_peer.cpp
+    bool find_place();                  // false: the announced client has as many connections as it may
 
     // The steps: heads and routes (session.cpp), bodies (take_body.cpp), the gate (admit.cpp), and what is noted (account.cpp).
     io::Task<> read_head(Exchange& x);

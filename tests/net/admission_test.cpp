@@ -39,6 +39,35 @@ TEST(Breaker, a_worker_that_fails_alone_is_passed_over) {
     EXPECT_EQ(proxy.pool->breaker(failing).trips, 1U);
 }
 
+TEST(Breaker, a_worker_that_asks_for_a_pause_is_not_probed_before_it_is_over) {
+    std::atomic<int> good = 200, asked = 0;
+    Origin first(answering(good)), second([&asked](Peer&peer) {
+        while (peer.read_request().complete) {
+            ++asked;
+            peer.send("HTTP/1.1 503 X\r\nRetry-After: 3600\r\nContent-Length: 2\r\n\r\nno");
+        }
+    });
+    Proxy proxy;
+    proxy.config.pools[0].breaker.rest = milliseconds{10}; // its own word is what keeps us away
+    proxy.config.pools[0].breaker.longest_rest = std::chrono::hours{1};
+    proxy.add_worker(first.address());
+    const auto failing = proxy.add_worker(second.address());
+    proxy.start();
+    auto client = proxy.client();
+    EXPECT_TRUE(eventually([&] {
+        client.send(get());
+        client.read_response();
+        return proxy.pool->breaker(failing).state == Breaker::State::tripped;
+    }));
+    const int before = asked;
+    const auto twenty_rests = Clock::now() + milliseconds{200};
+    while (Clock::now() < twenty_rests) {
+        client.send(get());
+        EXPECT_EQ(client.read_response().status(), 200);
+    }
+    EXPECT_EQ(asked, before);
+}
+
 TEST(Deadline, a_client_that_waits_no_longer_is_told_so_and_costs_no_worker) {
     Origin origin([](Peer& peer) {
         peer.read_request();

@@ -97,5 +97,51 @@ TEST_F(ProxyProtocolTest, a_connection_that_says_nothing_is_no_fault) {
     EXPECT_EQ(proxy.refused("proxy_protocol"), 0u);
 }
 
+std::string introduction_of(const std::string& client) {
+    return (client.find(':') == client.npos ? "PROXY TCP4 " + client + " 192.0.2.9" : "PROXY TCP6 " + client + " ::1") +
+           " 51000 443\r\n";
+}
+
+TEST_F(ProxyProtocolTest, connections_are_bounded_by_the_client_that_is_announced) {
+    proxy.config.proxy.max_connections_per_client = 1;
+    start();
+    const auto refused = [&] { return proxy.refused("max_connections_per_client"); };
+    const auto status_for = [&](const std::string& address, Peer& client) {
+        client.send(introduction_of(address) + get("/"));
+        return client.read_response().status();
+    };
+    auto first = proxy.client(), second = proxy.client(), other = proxy.client();
+    EXPECT_EQ(status_for("203.0.113.7", first), 200);
+    EXPECT_EQ(status_for("203.0.113.8", other), 200) << "the balancer that they share is not the client";
+    second.send(introduction_of("203.0.113.7") + get("/"));
+    const auto answer = second.read_response();
+    EXPECT_EQ(answer.status(), 503);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "max_connections_per_client");
+    EXPECT_TRUE(second.ended());
+    EXPECT_EQ(refused(), 1u);
+
+    auto six = proxy.client(), neighbour = proxy.client();
+    EXPECT_EQ(status_for("2001:db8::1", six), 200);
+    EXPECT_EQ(status_for("2001:db8::2", neighbour), 503) << "one client has a whole /64";
+    EXPECT_EQ(refused(), 2u);
+
+    first.close(); // and gives its place back
+    EXPECT_TRUE(eventually([&] {
+        auto again = proxy.client();
+        return status_for("203.0.113.7", again) == 200;
+    }));
+}
+
+TEST_F(ProxyProtocolTest, a_client_that_nobody_announces_has_no_bound_of_its_own) {
+    proxy.config.proxy.max_connections_per_client = 1;
+    start();
+    std::vector<Peer> balancers; // they look whether we are alive
+    for (int i = 0; i < 3; ++i) {
+        balancers.push_back(proxy.client());
+        balancers.back().send("PROXY UNKNOWN\r\n" + get("/"));
+        EXPECT_EQ(balancers.back().read_response().status(), 200);
+    }
+}
+
 } // namespace
 } // namespace plimsoll::net::testing

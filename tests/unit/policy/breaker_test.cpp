@@ -163,6 +163,17 @@ TEST_F(GateBreakerTest, half_of_the_workers_always_pass_and_the_only_one_too) {
     for (int i = 0; i < 50; ++i) EXPECT_EQ(round(start, {1}).size(), 1U);
 }
 
+TEST_F(GateBreakerTest, in_a_fleet_of_two_to_eight_the_one_that_fails_is_found_and_no_other) {
+    for (WorkerKey count = 2; count <= 8; ++count) {
+        Gate small{Gate::Settings{}};
+        std::swap(gate, small);
+        workers(count);
+        for (int i = 0; i < 50; ++i) round(start, {count});
+        for (WorkerKey key = 1; key <= count; ++key)
+            EXPECT_EQ(state(key), key == count ? State::tripped : State::passing) << key << " of " << count;
+    }
+}
+
 TEST_F(GateBreakerTest, when_workers_go_away_tripped_ones_come_back_before_the_floor_is_broken) {
     workers(2);
     for (int i = 0; i < 5; ++i) round(start, {2});
