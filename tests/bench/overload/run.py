@@ -211,14 +211,22 @@ def share(result, kind):
     return 100 * result[kind]["served"] / offered if offered else 100.0
 
 
-def measure(stage, name, ports, jobs):
-    """Each job is (steps, skip); a proxy is started anew for each of them, so that none inherits the overload of another."""
-    for steps, skip, seed in jobs:
+def measure(stage, name, ports, steps, skip, seed):
+    """The results of all steps. The proxy is started anew, so that it inherits no overload. Where the load client itself was late,
+    the machine was busy with something else and nothing was measured: again, a few times, and the least late one is taken."""
+    best, least = None, None
+    for _ in range(stage.options.again + 1):
         process, port = stage.proxy(name, ports) if name != "none" else stage.gunicorn(len(ports))
         if name == "none":
             wait_until_served(port)
-        yield stage.load(port, steps, skip, seed)
+        results = stage.load(port, steps, skip, seed)
         stage.end(process)
+        lag = max(result["lag_p99"] for result in results)
+        if least is None or lag < least:
+            best, least = results, lag
+        if lag <= stage.options.lag:
+            break
+    return best
 
 
 def main():
@@ -233,6 +241,8 @@ def main():
     parser.add_argument("--objective", type=float, default=500, help="milliseconds within which an answer is of use")
     parser.add_argument("--seconds", type=float, default=4, help="of each load; the first quarter is not counted")
     parser.add_argument("--rounds", type=int, default=1, help="medians over so many")
+    parser.add_argument("--lag", type=float, default=2, help="milliseconds (p99) by which the load client may be late")
+    parser.add_argument("--again", type=int, default=3, help="so many times a run in which it was later is repeated")
     parser.add_argument("--keep", help="directory for configurations and logs")
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
@@ -253,17 +263,16 @@ def main():
         nominal = options.workers * 1000 / options.service
         skip = options.seconds / 4
         for seed in range(1, options.rounds + 1):
-            [[told]] = measure(stage, "haproxy-tuned", ports, [([(2 * nominal, 3)], 1, seed)])
+            [told] = measure(stage, "haproxy-tuned", ports, [(2 * nominal, 3)], 1, seed)
             capacity = served(told) / told["seconds"]
             print(f"round {seed}: {options.workers} workers of {options.service:g} ms do {capacity:.0f}/s", file=sys.stderr)
             for load in times:  # peers by turns, so that what else the machine does hits all of them
                 for name in peers:
-                    [[result]] = measure(stage, name, ports, [([(load * capacity, options.seconds)], skip, seed)])
+                    [result] = measure(stage, name, ports, [(load * capacity, options.seconds)], skip, seed)
                     rows.setdefault((name, load), []).append((result, capacity))
             for name in peers:
                 steps = [(0.5 * capacity, 1), (4 * capacity, 2), (0.5 * capacity, 6)]
-                [result] = measure(stage, name, ports, [(steps, 0, seed)])
-                recoveries.setdefault(name, []).append(result[2]["inside"])
+                recoveries.setdefault(name, []).append(measure(stage, name, ports, steps, 0, seed)[2]["inside"])
     finally:
         for process in list(stage.started):
             stage.end(process)
