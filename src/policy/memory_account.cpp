@@ -1,0 +1,42 @@
+#include "plimsoll/policy/memory_account.hpp"
+
+#include <algorithm>
+
+namespace plimsoll {
+
+namespace {
+
+constexpr std::int64_t negligible = 64; // of the limit, so many of them
+
+}
+
+void MemoryAccount::observe(std::optional<Bytes> use, std::optional<Bytes> limit) {
+    if (!use || !limit || limit->count <= 0) {
+        known_ = false;
+        return;
+    }
+    const Bytes lowest = std::max(*use - most_promised_, Bytes{});
+    base_ = known_ ? std::clamp(base_, lowest, *use) : lowest;
+    limit_ = *limit;
+    most_promised_ = promised_;
+    known_ = true;
+}
+
+void MemoryAccount::promise(Bytes need) {
+    promised_ = promised_ + need;
+    most_promised_ = std::max(most_promised_, promised_);
+}
+
+void MemoryAccount::end(Bytes need) { promised_ = std::max(promised_ - need, Bytes{}); }
+
+Bytes MemoryAccount::headroom() const {
+    if (!known_) return {};
+    const Bytes usable{static_cast<std::int64_t>(static_cast<double>(limit_.count) * (1 - margin))};
+    return std::max(usable - base_ - promised_, Bytes{});
+}
+
+bool MemoryAccount::fits(Bytes need) const {
+    return !known_ || need.count <= limit_.count / negligible || need <= headroom();
+}
+
+} // namespace plimsoll
