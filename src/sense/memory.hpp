@@ -13,7 +13,7 @@ namespace plimsoll::sense {
 
 // /proc/PID/statm: 17 us a reading, so this is the fast one.
 struct Statm {
-    Bytes rss, shared;
+    Bytes rss, shared, size;                    // size: of the address space, what RLIMIT_AS counts
     Bytes anon() const { return rss - shared; } // what a leak grows
 };
 std::optional<Statm> parse_statm(std::string_view text, long page_size);
@@ -22,6 +22,9 @@ struct Rollup {
     Bytes rss, pss, uss, swap;
 };
 std::optional<Rollup> parse_smaps_rollup(std::string_view text);
+
+// The soft limit of "Max address space" in /proc/PID/limits (RLIMIT_AS, `ulimit -v`); unset: unlimited.
+std::optional<Bytes> parse_address_space_limit(std::string_view text);
 
 struct ProcessStat { // /proc/PID/stat
     char state = '?';
@@ -67,6 +70,7 @@ public:
     std::optional<Statm> statm(int pid) const;
     std::optional<Rollup> smaps_rollup(int pid) const;
     std::optional<ProcessStat> stat(int pid) const;
+    std::optional<Bytes> address_space_limit(int pid) const;
     std::optional<Cgroup> cgroup(int pid) const; // of the process; v2, v1 and hybrid hierarchies
     // Out-of-memory kills in it by now: the process that was seen there may be one of them.
     std::optional<std::uint64_t> oom_kills(const Cgroup& cgroup) const;

@@ -38,10 +38,10 @@ std::optional<double> percentage(std::string_view field, std::string_view key) {
 // "size resident shared text lib data dt", in pages. A zombie and a kernel thread have zeros: they have no memory to
 // speak of, and a zero would look like the best worker of all.
 std::optional<Statm> parse_statm(std::string_view text, long page_size) {
-    next_field(text);
+    const auto size = amount(next_field(text), page_size);
     const auto rss = amount(next_field(text), page_size), shared = amount(next_field(text), page_size);
-    if (!rss || !shared || rss->count == 0) return std::nullopt;
-    return Statm{*rss, std::min(*rss, *shared)};
+    if (!size || !rss || !shared || rss->count == 0) return std::nullopt;
+    return Statm{*rss, std::min(*rss, *shared), *size};
 }
 
 std::optional<Rollup> parse_smaps_rollup(std::string_view text) {
@@ -89,6 +89,16 @@ std::optional<ProcessStat> parse_stat(std::string_view text) {
     stat.threads = *threads;
     stat.start_time = *start_time;
     return stat;
+}
+
+std::optional<Bytes> parse_address_space_limit(std::string_view text) {
+    constexpr std::string_view key = "Max address space ";
+    for (std::string_view line; next_line(text, line);) {
+        if (!line.starts_with(key)) continue;
+        line.remove_prefix(key.size());
+        return parse_limit(next_field(line)); // "unlimited" is no number
+    }
+    return std::nullopt;
 }
 
 std::optional<Pressure> parse_pressure(std::string_view text) {

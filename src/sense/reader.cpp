@@ -48,6 +48,11 @@ std::optional<ProcessStat> Reader::stat(int pid) const {
     return text ? parse_stat(*text) : std::nullopt;
 }
 
+std::optional<Bytes> Reader::address_space_limit(int pid) const {
+    const auto text = read_small_file(proc_ + "/" + std::to_string(pid) + "/limits");
+    return text ? parse_address_space_limit(*text) : std::nullopt;
+}
+
 std::optional<Host> Reader::host() const {
     const auto text = read_small_file(proc_ + "/meminfo");
     return text ? parse_meminfo(*text) : std::nullopt;

@@ -23,7 +23,7 @@ public:
     static constexpr unsigned most = 1024;
 
 private:
-    static constexpr std::size_t buckets = 8 * 22; // 64 KiB to 256 GiB
+    static constexpr std::size_t buckets = std::size_t{8} * 22; // 64 KiB to 256 GiB
     void forget_half();
 
     std::array<std::uint16_t, buckets> counts_{};

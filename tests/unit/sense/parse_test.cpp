@@ -24,6 +24,21 @@ TEST(statm, counts_pages) {
     EXPECT_EQ(statm->anon(), Bytes{2457600});
 }
 
+TEST(statm, the_address_space_is_counted_too) {
+    EXPECT_EQ(parse_statm("5000 1000 400 1 0 900 0\n", 4096)->size, Bytes{20480000});
+}
+
+TEST(limits, the_soft_limit_of_the_address_space_counts_and_unlimited_is_none) {
+    constexpr std::string_view head =
+        "Limit                     Soft Limit           Hard Limit           Units     \n"
+        "Max data size             unlimited            unlimited            bytes     \n";
+    const auto with = [&](std::string_view line) { return parse_address_space_limit(std::string(head).append(line)); };
+    EXPECT_EQ(with("Max address space         629145600            1073741824           bytes     \n"), 600_MiB);
+    EXPECT_FALSE(with("Max address space         unlimited            1073741824           bytes     \n"));
+    EXPECT_FALSE(with("Max address space         "));
+    EXPECT_FALSE(with(""));
+}
+
 TEST(statm, a_zombie_has_no_reading_rather_than_a_zero) { EXPECT_FALSE(parse_statm("0 0 0 0 0 0 0\n", 4096)); }
 
 TEST(statm, anon_is_never_negative) { EXPECT_EQ(parse_statm("9 5 7 0 0 0 0\n", 4096)->anon(), Bytes{}); }

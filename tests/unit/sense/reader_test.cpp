@@ -172,6 +172,7 @@ TEST_F(process, without_files_everything_is_unset) {
     EXPECT_FALSE(reader().statm(1));
     EXPECT_FALSE(reader().smaps_rollup(1));
     EXPECT_FALSE(reader().stat(1));
+    EXPECT_FALSE(reader().address_space_limit(1));
     EXPECT_FALSE(reader().host());
     EXPECT_FALSE(reader().pressure());
 }
