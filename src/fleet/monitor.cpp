@@ -81,6 +81,8 @@ void Monitor::read(Generation& generation, Instant now) {
     if (!statm) return; // the last reading ages and becomes unknown
     generation.memory.anon = statm->anon();
     generation.memory.rss = statm->rss;
+    // Of a tree the processes have an address space, and a limit, each.
+    generation.memory.address_space = whole_tree ? std::nullopt : std::optional(statm->size);
     generation.memory.taken = now;
     generation.memory.taken_at = std::chrono::system_clock::now();
     generation.memory.source = "proc";
@@ -104,7 +106,7 @@ void Monitor::judge(Generation& generation, Instant now) {
     if (used && takes_requests(generation.state)) memory.floor = std::min(memory.floor.value_or(*used), *used);
     if (generation.key == 0) return;
     const auto pressure = memory.pressure(now, stale_after);
-    const Bytes headroom = pressure ? *memory.limit - *used : Bytes{};
+    const Bytes headroom = pressure && memory.limit ? *memory.limit - *used : Bytes{};
     pool_.net().observe(generation.key, pressure.value_or(-1), headroom);
 }
 
@@ -136,13 +138,15 @@ asio::awaitable<void> Monitor::look_closely(std::shared_ptr<Generation> generati
     struct Look {
         std::optional<sense::Rollup> rollup;
         std::optional<sense::Cgroup> cgroup;
+        std::optional<Bytes> address_space_limit;
     };
     auto read = [reader = reader_, pid = generation->pid] {
-        return Look{reader->smaps_rollup(pid), reader->cgroup(pid)};
+        return Look{reader->smaps_rollup(pid), reader->cgroup(pid), reader->address_space_limit(pid)};
     };
     const Look look = co_await offload(*pool_.context().threads, std::move(read));
     if (look.rollup) generation->memory.rollup = look.rollup;
     if (look.cgroup) generation->memory.cgroup = look.cgroup;
+    generation->memory.address_space_limit = look.address_space_limit;
 }
 
 asio::awaitable<std::optional<std::uint64_t>> Monitor::oom_kills_now(std::optional<sense::Cgroup> cgroup) {

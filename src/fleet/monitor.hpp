@@ -5,7 +5,8 @@
 //   every 15 s or so        smaps_rollup and cgroup, on the thread pool (20 ms per GiB, and it holds the process's mmap lock)
 //
 // and tells net::Pool the pressure of each: anon / limit, or unknown when the reading is too old. The limit of a worker is
-// memory.limit, else its share of the tightest of its cgroup's limit and the host's memory.
+// memory.limit, else its share of the tightest of its cgroup's limit and the host's memory. Under RLIMIT_AS an allocation
+// fails when the address space is used up, however little of it is resident: there the worse of the two pressures counts.
 #pragma once
 
 #include <memory>

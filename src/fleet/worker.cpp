@@ -1,5 +1,7 @@
 #include "fleet/worker.hpp"
 
+#include <algorithm>
+
 namespace plimsoll::fleet {
 
 std::optional<Bytes> MemoryReading::used(Instant now, Duration stale_after) const {
@@ -9,8 +11,16 @@ std::optional<Bytes> MemoryReading::used(Instant now, Duration stale_after) cons
 
 std::optional<double> MemoryReading::pressure(Instant now, Duration stale_after) const {
     const auto bytes = used(now, stale_after);
-    if (!bytes || !limit || limit->count <= 0) return std::nullopt;
-    return static_cast<double>(bytes->count) / static_cast<double>(limit->count);
+    if (!bytes) return std::nullopt;
+    std::optional<double> pressure;
+    const auto consider = [&pressure](Bytes use, std::optional<Bytes> most) {
+        if (!most || most->count <= 0) return;
+        const double share = static_cast<double>(use.count) / static_cast<double>(most->count);
+        pressure = std::max(pressure.value_or(share), share);
+    };
+    consider(*bytes, limit);
+    if (address_space) consider(*address_space, address_space_limit);
+    return pressure;
 }
 
 std::string Generation::name_of_process() const {

@@ -32,8 +32,9 @@ struct MemoryReading {
     std::string source = "none";         // proc, agent
     std::optional<sense::Rollup> rollup; // the slow one
     std::optional<sense::Cgroup> cgroup;
-    bool looked_at = false;     // the slow reading was tried
-    std::optional<Bytes> limit; // of this worker
+    bool looked_at = false;                                  // the slow reading was tried
+    std::optional<Bytes> limit;                              // of this worker
+    std::optional<Bytes> address_space, address_space_limit; // where it runs under RLIMIT_AS (`ulimit -v`)
     std::optional<Bytes> floor; // the least seen since it serves: what a recycle can win back
 
     std::optional<Bytes> used(Instant now, Duration stale_after) const; // anon, else rss; nothing when stale

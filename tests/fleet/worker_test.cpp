@@ -35,6 +35,17 @@ TEST(MemoryReading, without_a_limit_there_is_no_pressure) {
     EXPECT_TRUE(memory.used(start, 10s));
 }
 
+TEST(MemoryReading, under_a_limit_of_the_address_space_the_worse_pressure_counts) {
+    MemoryReading memory = reading(100_MiB, 400_MiB);
+    memory.address_space = 540_MiB;
+    EXPECT_DOUBLE_EQ(memory.pressure(start, 10s).value(), 0.25) << "without a limit its size means nothing";
+    memory.address_space_limit = 600_MiB;
+    EXPECT_DOUBLE_EQ(memory.pressure(start, 10s).value(), 0.9);
+    memory.limit.reset();
+    EXPECT_DOUBLE_EQ(memory.pressure(start, 10s).value(), 0.9);
+    EXPECT_FALSE(memory.pressure(start + 11s, 10s)) << "a stale reading is unknown";
+}
+
 TEST(Worker, a_place_shows_its_successor_as_soon_as_the_old_one_is_gone) {
     Worker worker;
     worker.current = std::make_shared<Generation>();
