@@ -3,7 +3,7 @@
     shop.orders._seen (dict, 40213 items) --> shop.Order --> bytes
                                          '--> str                        chains that begin alike share their beginning
 """
-from xml.sax.saxutils import escape
+from html import escape                 # not xml.sax: it takes an HTTP client along, which a re-executed gunicorn cannot import
 
 MOST_CHAINS = 40
 ROW, STEP, MARGIN, LETTER, WIDEST = 34, 40, 16, 7.2, 60     # pixels, but for WIDEST: letters of a box
