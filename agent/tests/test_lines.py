@@ -53,3 +53,12 @@ def test_a_speedscope_profile_weighs_stacks_by_bytes():
     one, = profile["profiles"]
     assert one["weights"] == [30, 10] and one["endValue"] == 40 and one["unit"] == "bytes"
     assert [[names[i] for i in sample] for sample in one["samples"]] == [["orders.py:41"], ["orders.py:41", "__init__.py:10"]]
+
+
+def test_a_hook_around_the_application_hides_nothing_of_it():
+    agent, standard = os.path.join(lines.PACKAGE, "hooks", "flask.py"), os.path.join(os.path.dirname(os.__file__), "json", "encoder.py")
+    assert not lines.is_agents([("/srv/app/orders.py", 41), ("/venv/lib/python3.11/site-packages/flask/app.py", 902), (agent, 20)])
+    assert not lines.is_agents([(standard, 7), ("/srv/app/orders.py", 41), (agent, 20)])
+    assert lines.is_agents([(agent, 20), ("/srv/app/orders.py", 41)])
+    assert lines.is_agents([(standard, 7), (agent, 20)])
+    assert not lines.is_own(agent)

@@ -97,6 +97,11 @@ class Demo:
                     self.told.add(incident["id"])
                     self.tell(self.proxy.admin.incident(incident["id"]))
                     next_glance = time.monotonic() + 5
+                elif incident["trigger"] == "leak" and incident["id"] not in self.told:
+                    leak = self.proxy.admin.incident(incident["id"])
+                    if leak["routes"]:
+                        self.told.add(leak["id"])
+                        self.say("%s   %s" % (paint(leak["verdict"], "31"), leak["id"]))
             if time.monotonic() > next_glance:
                 self.glance()
                 next_glance = time.monotonic() + 10

@@ -17,12 +17,28 @@ LEAST, MOST, TOGETHER = 0.1, 1.5, 0.5       # of the growth a request
 INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 STANDARD = tuple(os.path.join(os.path.realpath(path), "") for path in
                  {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if path)
+PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")      # the agent, wherever it was unpacked
 ENVIRONMENT = tuple(os.path.join(prefix, "bin", "") for prefix in {sys.prefix, sys.exec_prefix})
 
 
 def is_own(file):
     """The application's, as far as a path tells: what is neither installed nor generated."""
-    return not (file.startswith("<") or any(part in file for part in INSTALLED) or file.startswith(STANDARD) or file.startswith(ENVIRONMENT))
+    return not (is_standard(file) or any(part in file for part in INSTALLED) or file.startswith((PACKAGE,) + ENVIRONMENT))
+
+
+def is_standard(file):
+    return file.startswith("<") or file.startswith(STANDARD) and not any(part in file for part in INSTALLED)
+
+
+def is_agents(frames):
+    """Of an allocation: the agent made it, or the standard library on its behalf. That a hook of the agent's stands further out, around
+    the whole application, says nothing."""
+    for file, _ in frames:
+        if file.startswith(PACKAGE):
+            return True
+        if not is_standard(file):
+            return False
+    return False
 
 
 def fold(stacks, top):

@@ -15,7 +15,6 @@ import _tracemalloc
 from .. import native
 from . import lines
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FRAMES, SECONDS, OWN_MEMORY = 10, 300.0, 256 << 20     # defaults of trace_start
 LONE = 30.0                                             # seconds without a proxy
 MOST_TRACES = 1500000                                   # in the snapshot: the largest are kept
@@ -87,12 +86,8 @@ def analyse(traces, top):
         else:
             entry[1] += trace[1]
             entry[2] += 1
-    stacks = [entry for entry in stacks.values() if not _ours(entry[0])]
+    stacks = [entry for entry in stacks.values() if not lines.is_agents(entry[0])]
     return lines.fold(stacks, top), stacks
-
-
-def _ours(frames):
-    return any(frame[0].startswith(PACKAGE) for frame in frames)
 
 
 def folded(stacks):
