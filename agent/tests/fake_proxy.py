@@ -161,8 +161,8 @@ class FakeProxy:
                         agent.send({"type": "refused", "reason": self.refusal})
                         break
                     agent.hello, agent.ready = message, message["ready"]
-                    self.agents.append(agent)
                     agent.send({"type": "welcome", "v": 1, "sample_interval": self.interval})
+                    self.agents.append(agent)                  # now tests see it, and no command goes ahead of the welcome
                 else:
                     agent.take(message)
         except OSError:
