@@ -1,7 +1,6 @@
 #include "admin/json.hpp"
 
 #include "fleet/leak_text.hpp"
-
 #include <cmath>
 #include <cstdio>
 #include <ctime>

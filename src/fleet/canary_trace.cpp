@@ -16,6 +16,19 @@ bool has_lines(const Incident& incident) {
 
 } // namespace
 
+// However it ends, the worker is free for other captures and the next window may come.
+struct CanaryTrace::Window {
+    Instant begun;
+    Pool& pool;
+    Worker& worker;
+    State& state;
+    ~Window() {
+        const Instant ended = Clock::now();
+        state.not_before = ended + pause(ended - begun, pool.workers().size());
+        state.running = worker.in_capture = false;
+    }
+};
+
 Duration CanaryTrace::pause(Duration window, std::size_t workers) {
     const double others = static_cast<double>(std::max<std::size_t>(workers, 1));
     return std::chrono::duration_cast<Duration>(window / (share * others));
@@ -35,7 +48,7 @@ void CanaryTrace::accused(Pool& pool, const std::string& name, const std::shared
 
 asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
                                        std::shared_ptr<Incident> incident, std::shared_ptr<State> state) {
-    const Instant begun = Clock::now();
+    const Window window{Clock::now(), *pool, *worker, *state};
     const auto capture = std::make_shared<Capture>(pool, worker, generation, incident);
     // A recycle must not wait for us: it traces and captures by itself.
     const auto urgent = [pool, worker] { return pool->recycler().recycles(*worker) || worker->held; };
@@ -50,9 +63,6 @@ asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr wor
             incident->note("no line of Python code explains the growth of " + worker->id +
                            ": if it is real, C code has it");
     }
-    const Instant ended = Clock::now();
-    state->not_before = ended + pause(ended - begun, pool->workers().size());
-    state->running = worker->in_capture = false;
 }
 
 } // namespace plimsoll::fleet

@@ -31,6 +31,7 @@ private:
         bool running = false;
         Instant not_before{};
     };
+    struct Window; // one that is open
     static asio::awaitable<void> run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
                                      std::shared_ptr<Incident> incident, std::shared_ptr<State> state);
     std::shared_ptr<State> state_ = std::make_shared<State>(); // outlives us in the window that is open

@@ -77,9 +77,9 @@ void LeakRoutes::hand_over(const std::vector<std::uint32_t>& serials) {
 }
 
 void LeakRoutes::read(WorkerKey worker, std::uint64_t requests, double used) {
-    pool_.route_counts().turn_on();
     const auto [found, is_new] = lives_.try_emplace(worker);
     Life& life = found->second;
+    if (is_new) pool_.route_counts().watch(worker);
     if (!is_new && requests - life.requests < stretch) return;
     const net::RouteCounts::Row row = pool_.route_counts().of(worker);
     hand_over(row.serials);

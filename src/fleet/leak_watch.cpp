@@ -345,7 +345,9 @@ std::string LeakWatch::sentence(Watched what, const std::vector<std::string>& wo
     for (const std::string& each : workers) names += (names.empty() ? "" : ", ") + each;
     std::string text = names + " leaks " + slope_text(view, std::string(to_string(what)));
     if (workers.size() > 1) text = names + " leak " + slope_text(view, std::string(to_string(what)));
-    if (what == Watched::memory && !routes_.found().empty()) text = route_text(routes_.found().front()) + ": " + text;
+    const bool leaking = view.kind == leak::to_string(leak::Class::leaking);
+    if (what == Watched::memory && leaking && !routes_.found().empty())
+        text = route_text(routes_.found().front()) + ": " + text;
     if (const std::string end = forecast_text(view); !end.empty()) text += "; it " + end;
     const unsigned recycles = of(what).recycles;
     if (recycles > 0) text += "; recycled " + std::to_string(recycles) + (recycles == 1 ? " time" : " times");
@@ -375,7 +377,8 @@ std::vector<LeakReport> LeakWatch::report() const {
         report.id = report.pool + "-" + report.what;
         if (of(what).incident) report.incidents.push_back(of(what).id);
         report.advice = advice_text(report.view.kind, report.what);
-        if (what == Watched::memory) report.routes = routes_.found();
+        if (what == Watched::memory && report.view.kind == leak::to_string(leak::Class::leaking))
+            report.routes = routes_.found();
         report.verdict = sentence(what, report.workers, report.view);
         found.push_back(std::move(report));
     }

@@ -23,10 +23,12 @@ void RouteCounts::count(WorkerKey worker, std::string_view method, std::string_v
     else
         label += named;
     const std::lock_guard lock(mutex_);
+    const auto watched = rows_.find(worker);
+    if (watched == rows_.end()) return;
     const auto found = labels_.find(label);
     serials_.resize(labels_.size());
     if (found.taken_over) hand_over(found.index);
-    auto& row = rows_[worker];
+    auto& row = watched->second;
     if (row.size() <= found.index) row.resize(found.index + 1);
     ++row[found.index];
 }
@@ -38,6 +40,12 @@ void RouteCounts::hand_over(std::size_t label) {
         row[leak::RouteLabels::other] += row[label];
         row[label] = 0;
     }
+}
+
+void RouteCounts::watch(WorkerKey worker) {
+    const std::lock_guard lock(mutex_);
+    rows_.try_emplace(worker);
+    on_.store(true, std::memory_order_relaxed);
 }
 
 void RouteCounts::forget(WorkerKey worker) {

@@ -25,7 +25,7 @@ public:
     explicit RouteCounts(std::size_t most_labels = 256) : labels_(most_labels) {}
 
     bool on() const { return on_.load(std::memory_order_relaxed); }
-    void turn_on() { on_.store(true, std::memory_order_relaxed); }
+    void watch(WorkerKey worker); // from now on; others are not counted, so what ends late leaves nothing behind
 
     // One request that the worker has worked on; `named` is the application's own name for it, or empty.
     void count(WorkerKey worker, std::string_view method, std::string_view path, std::string_view named);

@@ -15,6 +15,8 @@ std::uint64_t asked(const RouteCounts& counts, WorkerKey worker, const std::stri
 
 TEST(RouteCounts, requests_are_counted_by_worker_and_by_the_applications_name_or_a_learned_one) {
     RouteCounts counts;
+    counts.watch(1);
+    counts.watch(2);
     counts.count(1, "GET", "/orders/12?x=1", {});
     counts.count(1, "GET", "/orders/13", {});
     counts.count(1, "POST", "/orders/13", {});
@@ -32,6 +34,8 @@ TEST(RouteCounts, requests_are_counted_by_worker_and_by_the_applications_name_or
 
 TEST(RouteCounts, a_label_that_takes_anothers_place_inherits_nothing_of_it_and_nothing_is_lost) {
     RouteCounts counts(3); // "other" and two more
+    counts.watch(1);
+    counts.watch(2);
     counts.count(1, "GET", "/a", {});
     counts.count(1, "GET", "/b", {});
     counts.count(2, "GET", "/b", {});
@@ -48,6 +52,17 @@ TEST(RouteCounts, a_label_that_takes_anothers_place_inherits_nothing_of_it_and_n
     for (const auto each : row.requests) sum += each;
     EXPECT_EQ(sum, all);
     EXPECT_NE(row.serials, before);
+}
+
+TEST(RouteCounts, a_request_that_ends_after_its_worker_was_forgotten_leaves_nothing_behind) {
+    RouteCounts counts;
+    EXPECT_FALSE(counts.on());
+    counts.watch(1);
+    EXPECT_TRUE(counts.on());
+    counts.forget(1);
+    counts.count(1, "GET", "/late", {});
+    EXPECT_TRUE(counts.of(1).requests.empty());
+    EXPECT_EQ(counts.names().size(), 1U); // "other": it took nobody's place either
 }
 
 } // namespace
