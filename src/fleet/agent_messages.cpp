@@ -130,7 +130,9 @@ std::string read_sample(const json::object& object, Sample& sample) {
     keys.take("rss", sample.rss);
     keys.take("anon", sample.anon);
     keys.take("cgroup_usage", sample.cgroup_usage);
+    keys.take("cgroup_working_set", sample.cgroup_working_set);
     keys.take("cgroup_limit", sample.cgroup_limit);
+    keys.take("peak", sample.peak);
     keys.take("allocated_blocks", sample.allocated_blocks);
     keys.take("malloc_in_use", sample.malloc_in_use);
     keys.take("threads", sample.threads);

@@ -194,7 +194,12 @@ std::string AgentServer::Impl::why_refused(const AgentLink& link, Hello& hello, 
 
 asio::awaitable<void> AgentServer::Impl::serve(Self self, Link link, std::shared_ptr<ConnectedAgent> agent) {
     const std::chrono::duration<double> interval = self->settings.sample_interval;
-    link->write({{"type", "welcome"}, {"v", protocol_version}, {"sample_interval", interval.count()}});
+    // A process that we can see is read from here, and two readers would spoil each other's readings of its peak.
+    const bool out_of_sight = !agent->hello().same_pids && agent->hello().peer_pid <= 0;
+    link->write({{"type", "welcome"},
+                 {"v", protocol_version},
+                 {"sample_interval", interval.count()},
+                 {"peaks", out_of_sight}});
     ++self->stats.accepted;
     ++self->stats.connected;
     if (self->events.connected) self->events.connected(agent);

@@ -39,7 +39,8 @@ struct Hello { // as in the protocol's table; unset: null or absent
     bool same_pids = false; // the agent's pid means the same process in our /proc
 };
 struct Sample { // unset: unknown
-    std::optional<Bytes> rss, anon, cgroup_usage, cgroup_limit, malloc_in_use;
+    std::optional<Bytes> rss, anon, cgroup_usage, cgroup_working_set, cgroup_limit, malloc_in_use;
+    std::optional<Bytes> peak; // the most that was resident since the sample before
     std::optional<std::int64_t> allocated_blocks, threads, fds;
     Instant taken{}; // when it arrived
 };

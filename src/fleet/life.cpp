@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/probe.hpp"
 #include "fleet/recycler.hpp"
@@ -100,6 +101,7 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
     // an agent that cannot tell must not hide a worker that answers.
     co_await until(told, bound / 2);
     move(*worker, *generation, WorkerState::warming);
+    if (!generation->memory.looked_at) co_await monitor_->look_closely(generation); // its limits hang on it
     std::string problem = "no time was left for a request";
     Duration rest = first_probe_pause;
     while (!generation->gone() && !context_->stopping) {
@@ -152,6 +154,7 @@ void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generati
         endpoint.keep_alive = !one_request_a_connection(*generation);
         endpoint.idle_time = idle_time(settings_, *generation);
         generation->key = net_->add(std::move(endpoint), generation->slots);
+        monitor_->look(*generation);
     }
     generation->serving_since = Clock::now();
     move(*worker, *generation, WorkerState::serving);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fleet/leak_watch.hpp"
+#include "fleet/peaks.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/process_tree.hpp"
 #include "fleet/recycler.hpp"
@@ -75,6 +76,12 @@ asio::awaitable<void> Monitor::poll_slowly(std::shared_ptr<Pool> pool) {
     }
 }
 
+void Monitor::look(Generation& generation) {
+    const Instant now = Clock::now();
+    if (generation.pid > 0) read(generation, now);
+    judge(generation, now);
+}
+
 void Monitor::read(Generation& generation, Instant now) {
     const bool whole_tree = generation.child && !generation.agent;
     const auto statm = whole_tree ? statm_of_tree(*reader_, generation.pid) : reader_->statm(generation.pid);
@@ -90,6 +97,7 @@ void Monitor::read(Generation& generation, Instant now) {
 
 void Monitor::take(Generation& generation, const Sample& sample) {
     generation.sample = sample;
+    pool_.peaks().take(generation, sample);
     if (generation.pid > 0) return; // our own reading is fresher
     generation.memory.anon = sample.anon;
     generation.memory.rss = sample.rss;
@@ -106,8 +114,7 @@ void Monitor::judge(Generation& generation, Instant now) {
     if (used && takes_requests(generation.state)) memory.floor = std::min(memory.floor.value_or(*used), *used);
     if (generation.key == 0) return;
     const auto pressure = memory.pressure(now, stale_after);
-    const Bytes headroom = pressure && memory.limit ? *memory.limit - *used : Bytes{};
-    pool_.net().observe(generation.key, pressure.value_or(-1), headroom);
+    pool_.net().observe(generation.key, pressure.value_or(-1), pool_.peaks().sight_of(generation, now));
 }
 
 std::optional<Bytes> Monitor::limit_of(const Generation& generation) const {

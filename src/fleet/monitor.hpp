@@ -26,6 +26,8 @@ public:
     explicit Monitor(Pool& pool);
     void start();
     void take(Generation& generation, const Sample& sample);
+    // The fast reading at once: before it gets its first request, the gate knows what room it has.
+    void look(Generation& generation);
     // The slow reading at once: on suspicion, and for the numbers of an incident.
     boost::asio::awaitable<void> look_closely(std::shared_ptr<Generation> generation);
     // Out-of-memory kills by now in the cgroup of one that died. Its siblings there start counting anew.

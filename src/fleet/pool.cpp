@@ -4,6 +4,7 @@
 
 #include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
+#include "fleet/peaks.hpp"
 #include "fleet/recycler.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
@@ -20,7 +21,7 @@ constexpr Duration recycle_bound = 1s;
 
 Pool::Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_ptr<net::Pool> net)
     : context_(std::move(context)), settings_(std::move(settings)), net_(std::move(net)),
-      monitor_(std::make_unique<Monitor>(*this)), leaks_(std::make_unique<LeakWatch>(*this)),
+      monitor_(std::make_unique<Monitor>(*this)), peaks_(std::make_unique<Peaks>(*this)), leaks_(std::make_unique<LeakWatch>(*this)),
       recycler_(std::make_unique<Recycler>(*this)) {}
 
 Pool::~Pool() = default;
@@ -34,6 +35,7 @@ std::string Pool::start() {
     why_not = source_->start();
     if (!why_not.empty()) return "pool " + settings_.name + ": " + why_not;
     monitor_->start();
+    peaks_->start();
     return {};
 }
 

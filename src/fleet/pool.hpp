@@ -3,7 +3,7 @@
 //   source --install()--> starting -> warming -> serving        attend(): waits for the agent's `ready`, then probes
 //   agent, pidfd, arbiter --died()--> out of net::Pool at once, an incident, source.vacated()
 //
-// The recycler (recycler.hpp) and the monitor (monitor.hpp) work on it. Control thread only; whoever suspends keeps the
+// The recycler (recycler.hpp), the monitor (monitor.hpp) and the watch of peaks (peaks.hpp) work on it. Control thread only; whoever suspends keeps the
 // pool, the worker and the generation by shared_ptr and looks again at their state afterwards.
 #pragma once
 
@@ -21,6 +21,7 @@ namespace plimsoll::fleet {
 
 class Recycler;
 class Monitor;
+class Peaks;
 class LeakWatch;
 
 using WorkerPtr = std::shared_ptr<Worker>;
@@ -41,6 +42,7 @@ public:
     Source& source() { return *source_; }
     Recycler& recycler() { return *recycler_; }
     Monitor& monitor() { return *monitor_; }
+    Peaks& peaks() { return *peaks_; }
     LeakWatch& leaks() { return *leaks_; }
     std::vector<WorkerPtr>& workers() { return workers_; }
     WorkerPtr find(const std::string& id) const;
@@ -110,6 +112,7 @@ private:
     std::shared_ptr<net::Pool> net_;
     std::unique_ptr<Source> source_;
     std::unique_ptr<Monitor> monitor_;
+    std::unique_ptr<Peaks> peaks_;
     std::unique_ptr<LeakWatch> leaks_;
     std::unique_ptr<Recycler> recycler_;
     std::vector<WorkerPtr> workers_;

@@ -34,9 +34,18 @@ std::string_view placeholder_of(std::string_view segment) {
     return {};
 }
 
+std::string_view path_of(std::string_view target) {
+    if (target.starts_with('/')) return target;
+    const auto scheme = target.find("://");
+    if (scheme == target.npos) return target;
+    const auto path = target.find('/', scheme + 3);
+    return path == target.npos ? std::string_view("/") : target.substr(path);
+}
+
 } // namespace
 
-std::string route_template(std::string_view path) {
+std::string route_template(std::string_view target) {
+    std::string_view path = path_of(target);
     path = path.substr(0, path.find_first_of("?#;"));
     std::string label;
     std::size_t segments = 0;

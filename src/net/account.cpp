@@ -36,6 +36,14 @@ void Session::account(Exchange& x) {
     if (format.on() && (format.sample() >= 1 || reactor_.draw() < format.sample())) log_access(x);
 }
 
+void Session::name_for_memory(Exchange& x) {
+    auto& pool = *x.route->target->pool;
+    if (!pool.learns_memory()) return;
+    AccessEntry entry;
+    read_request_line(x.head, entry);
+    x.label = pool.cost_label(entry.method, entry.path);
+}
+
 void Session::count_route(const Exchange& x) {
     if (!x.permit || !x.route->target->pool->route_counts().on()) return;
     AccessEntry entry;

@@ -11,11 +11,15 @@ using io::until;
 
 bool Session::try_admit(Exchange& x) {
     auto& pool = *x.route->target->pool;
-    if (!std::exchange(x.counted, true)) reactor_.budget(pool).request_began();
+    if (!std::exchange(x.counted, true)) {
+        reactor_.budget(pool).request_began();
+        name_for_memory(x);
+    }
     Gate::Facts facts;
     facts.priority = x.priority;
     facts.deadline = x.deadline;
     facts.route = x.route->key;
+    facts.label = x.label;
     facts.avoid = x.avoid;
     facts.affinity = x.affinity;
     facts.draw = reactor_.draw();

@@ -1,5 +1,6 @@
 #include "net/pool.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -42,7 +43,7 @@ Gate::Settings gate_settings(const config::Pool& pool) {
 
 Permit::Permit(Permit&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
-      since_(other.since_), pause_(other.pause_) {}
+      label_(other.label_), since_(other.since_), pause_(other.pause_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
@@ -50,6 +51,7 @@ Permit& Permit::operator=(Permit&& other) noexcept {
         pool_ = std::exchange(other.pool_, nullptr);
         place_ = std::exchange(other.place_, nullptr);
         route_ = other.route_;
+        label_ = other.label_;
         since_ = other.since_;
         pause_ = other.pause_;
     }
@@ -65,6 +67,7 @@ void Permit::finish(Outcome outcome) {
     Gate::Departure departure(outcome);
     departure.took = now - since_;
     departure.route = route_;
+    departure.label = label_;
     departure.retry_after = pause_;
     std::exchange(pool_, nullptr)->depart(now, place, departure);
 }
@@ -115,11 +118,11 @@ std::map<RouteKey, std::string> Pool::route_labels() const {
     return labels;
 }
 
-Permit Pool::hold(WorkerKey worker, RouteKey route, Instant now) {
+Permit Pool::hold(WorkerKey worker, RouteKey route, CostKey label, Instant now) {
     Place& place = *places_.at(worker);
     ++place.held;
     ++place.requests;
-    return Permit(this, &place, route, now);
+    return Permit(this, &place, route, label, now);
 }
 
 void Pool::let_go(Place& place) {
@@ -131,9 +134,9 @@ Pool::Wakes Pool::take(const Gate::Events& events, Instant now) {
     for (const Gate::Event& event : events) {
         const auto found = waiters_.extract(event.ticket);
         if (found.empty()) continue;
-        const auto& [waiter, route] = found.mapped();
-        wakes.push_back(
-            {waiter, event.granted ? hold(*event.granted, route, now) : Permit{}, event.reason, event.retry_after});
+        const auto& [waiter, route, label] = found.mapped();
+        wakes.push_back({waiter, event.granted ? hold(*event.granted, route, label, now) : Permit{}, event.reason,
+                         event.retry_after});
     }
     return wakes;
 }
@@ -150,10 +153,12 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
         const std::lock_guard lock(mutex_);
         const Gate::Arrival verdict = gate_.arrive(now, facts, events);
         switch (verdict.kind) {
-        case Gate::Arrival::Kind::admitted: arrival.permit = hold(verdict.worker, facts.route, now); break;
+        case Gate::Arrival::Kind::admitted: 
+            arrival.permit = hold(verdict.worker, facts.route, facts.label, now);
+            break;
         case Gate::Arrival::Kind::queued:
             arrival.ticket = verdict.ticket;
-            waiters_.emplace(verdict.ticket, std::pair(&waiter, facts.route));
+            waiters_.emplace(verdict.ticket, Waits{&waiter, facts.route, facts.label});
             break;
         case Gate::Arrival::Kind::refused:
             arrival.reason = verdict.reason;
@@ -230,9 +235,69 @@ void Pool::accept(WorkerKey worker, bool accepting) {
     tell(std::move(wakes));
 }
 
-void Pool::observe(WorkerKey worker, double pressure, Bytes headroom) {
+CostKey Pool::cost_label(std::string_view method, std::string_view target) {
+    if (!cost_labels_.on()) return 0;
+    const auto found = cost_labels_.find(method, target);
+    if (found.is_new) {
+        const std::lock_guard lock(mutex_);
+        gate_.costs().take_over(found.key, found.part_of);
+    }
+    return found.key;
+}
+
+void Pool::observe(WorkerKey worker, double pressure, const MemorySight& sight) {
+    const bool limited = sight.limit || std::ranges::any_of(sight.domains, [](DomainKey key) { return key != 0; });
     const std::lock_guard lock(mutex_);
-    gate_.observe(worker, pressure, headroom);
+    gate_.observe(worker, pressure, sight);
+    if (limited) cost_labels_.turn_on();
+}
+
+void Pool::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit) {
+    const std::lock_guard lock(mutex_);
+    gate_.observe_domain(domain, use, limit);
+}
+
+void Pool::rose(WorkerKey worker, Bytes rise) {
+    const std::lock_guard lock(mutex_);
+    for (const CostKey uneven : gate_.rose(worker, rise)) cost_labels_.split(uneven);
+}
+
+void Pool::shows(WorkerKey worker, Bytes rise) {
+    const std::lock_guard lock(mutex_);
+    gate_.shows(Clock::now(), worker, rise);
+}
+
+bool Pool::strangers_run(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.strangers_run(Clock::now(), worker);
+}
+
+bool Pool::worth_reading(WorkerKey worker, Instant last_reading, Duration usual) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.worth_reading(Clock::now(), worker, last_reading, usual);
+}
+
+bool Pool::waits_for_memory() const {
+    const std::lock_guard lock(mutex_);
+    return gate_.waits_for_memory();
+}
+
+std::vector<Pool::Need> Pool::needs(std::size_t most) const {
+    std::vector<std::pair<CostKey, Need>> all;
+    {
+        const std::lock_guard lock(mutex_);
+        const MemoryCosts& costs = gate_.memory().costs();
+        for (CostKey key = 1; key <= MemoryCosts::most; ++key)
+            if (costs.readings(key) > 0) all.push_back({key, {{}, costs.expected(key), costs.readings(key)}});
+    }
+    std::ranges::sort(all, std::ranges::greater{}, [](const auto& each) { return each.second.expected; });
+    std::vector<Need> needs;
+    for (auto& [key, need] : all) {
+        if (needs.size() >= most) break;
+        need.label = cost_labels_.name(key);
+        needs.push_back(std::move(need));
+    }
+    return needs;
 }
 
 void Pool::remove(WorkerKey worker) {

@@ -14,6 +14,7 @@
 
 #include "config/config.hpp"
 #include "net/address.hpp"
+#include "net/cost_labels.hpp"
 #include "net/route_counts.hpp"
 #include "plimsoll/policy/gate.hpp"
 
@@ -47,8 +48,8 @@ struct Place {
 class Permit {
 public:
     Permit() = default;
-    Permit(Pool* pool, Place* place, RouteKey route, Instant since)
-        : pool_(pool), place_(place), route_(route), since_(since) {}
+    Permit(Pool* pool, Place* place, RouteKey route, CostKey label, Instant since)
+        : pool_(pool), place_(place), route_(route), label_(label), since_(since) {}
     Permit(Permit&& other) noexcept;
     Permit& operator=(Permit&& other) noexcept;
     ~Permit();
@@ -63,6 +64,7 @@ private:
     Pool* pool_ = nullptr;
     Place* place_ = nullptr;
     RouteKey route_ = 0;
+    CostKey label_ = 0;
     Instant since_{};
     Duration pause_{};
 };
@@ -98,12 +100,27 @@ public:
     std::map<RouteKey, std::string> route_labels() const;
     static constexpr std::size_t most_routes = 1000;
     RouteCounts& route_counts() { return route_counts_; }
+    // By which the memory is learned that such requests need; 0 where nobody reads memory.
+    bool learns_memory() const { return cost_labels_.on(); }
+    CostKey cost_label(std::string_view method, std::string_view target);
 
     // The fleet.
     WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here
     void set_slots(WorkerKey worker, unsigned slots);
     void accept(WorkerKey worker, bool accepting);
-    void observe(WorkerKey worker, double pressure, Bytes headroom);
+    void observe(WorkerKey worker, double pressure, const MemorySight& sight = {});
+    void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);
+    void rose(WorkerKey worker, Bytes rise); // see Gate::rose
+    void shows(WorkerKey worker, Bytes rise);
+    bool strangers_run(WorkerKey worker) const; // labels of which too little is known
+    bool worth_reading(WorkerKey worker, Instant last_reading, Duration usual) const;
+    bool waits_for_memory() const;
+    struct Need { // of one label
+        std::string label;
+        Bytes expected;
+        unsigned readings = 0;
+    };
+    std::vector<Need> needs(std::size_t most) const; // the greatest first
     void remove(WorkerKey worker); // its Endpoint goes when its last permit has
     unsigned in_flight(WorkerKey worker) const;
     std::uint64_t requests(WorkerKey worker) const; // admitted so far
@@ -123,17 +140,23 @@ private:
     };
     using Wakes = std::vector<Woken>;
     void depart(Instant now, Place& place, const Gate::Departure& departure);
-    Permit hold(WorkerKey worker, RouteKey route, Instant now); // with the lock held
-    void let_go(Place& place);                                  // with the lock held
-    Wakes take(const Gate::Events& events, Instant now);        // with the lock held
-    static void tell(Wakes wakes);                              // without
+    struct Waits {
+        Waiter* waiter;
+        RouteKey route;
+        CostKey label;
+    };
+    Permit hold(WorkerKey worker, RouteKey route, CostKey label, Instant now); // with the lock held
+    void let_go(Place& place);                                                 // with the lock held
+    Wakes take(const Gate::Events& events, Instant now);                       // with the lock held
+    static void tell(Wakes wakes);                                             // without
 
     const std::string name_;
     RouteCounts route_counts_;
+    CostLabels cost_labels_;
     mutable std::mutex mutex_; // guards all below
     Gate gate_;
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;
-    std::unordered_map<Ticket, std::pair<Waiter*, RouteKey>> waiters_;
+    std::unordered_map<Ticket, Waits> waiters_;
     std::map<std::string, RouteKey, std::less<>> routes_;
     std::shared_ptr<const config::Upstream> upstream_;
 };

@@ -2,24 +2,11 @@
 
 namespace plimsoll::net {
 
-namespace {
-
-// Of "http://host/path", which a client may send to a proxy, the path.
-std::string_view origin_form(std::string_view target) {
-    if (target.starts_with('/')) return target;
-    const auto scheme = target.find("://");
-    if (scheme == target.npos) return target;
-    const auto path = target.find('/', scheme + 3);
-    return path == target.npos ? std::string_view("/") : target.substr(path);
-}
-
-} // namespace
-
 void RouteCounts::count(WorkerKey worker, std::string_view method, std::string_view path, std::string_view named) {
     std::string label;
     if (named.find(' ') == named.npos) label.append(method).append(1, ' '); // else it begins with its own method
     if (named.empty())
-        label += leak::route_template(origin_form(path));
+        label += leak::route_template(path);
     else
         label += named;
     const std::lock_guard lock(mutex_);

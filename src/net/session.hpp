@@ -59,6 +59,7 @@ private:
     io::Task<> wait_for_slot(Exchange& x);
     void refuse_admission(Exchange& x, Reason reason, Duration retry_after);
     void account(Exchange& x);
+    void name_for_memory(Exchange& x);
     void count_route(const Exchange& x); // by worker; before its permit is given back
 
     // What needs no worker (own_answer.cpp).

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "plimsoll/policy/picker.hpp"
 
@@ -44,11 +45,40 @@ void Gate::accept(WorkerKey worker, bool accepting, Instant now, Events& events)
     keep_floor(now, events);
 }
 
-void Gate::observe(WorkerKey worker, double pressure, Bytes headroom) {
+void Gate::observe(WorkerKey worker, double pressure, const MemorySight& sight) {
     Member* found = roster_.find(worker);
     if (!found) return;
-    roster_.set_pressure(*found, pressure);
-    found->headroom = headroom;
+    memory_.observe(found->memory, sight);
+    // What requests in flight may hold of it is admission's business, and gone when they are.
+    const Bytes passing = found->memory.running.promised();
+    const bool partly = pressure > 0 && sight.use && sight.use->count > 0;
+    const double lasting =
+        partly ? std::max(0.0, 1 - static_cast<double>(passing.count) / static_cast<double>(sight.use->count)) : 1.0;
+    roster_.set_pressure(*found, pressure * lasting);
+}
+
+void Gate::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit) {
+    memory_.observe_domain(domain, use, limit);
+}
+
+std::vector<CostKey> Gate::rose(WorkerKey worker, Bytes rise) {
+    Member* found = roster_.find(worker);
+    return found ? memory_.rose(found->memory, rise) : std::vector<CostKey>{};
+}
+
+void Gate::shows(Instant now, WorkerKey worker, Bytes rise) {
+    if (Member* found = roster_.find(worker)) memory_.shows(now, found->memory, rise);
+}
+
+bool Gate::strangers_run(Instant now, WorkerKey worker) const {
+    const Member* found = roster_.find(worker);
+    return found && memory_.strangers_run(now, found->memory);
+}
+
+bool Gate::worth_reading(Instant now, WorkerKey worker, Instant last_reading, Duration usual) const {
+    const Member* found = roster_.find(worker);
+    return found && settings_.memory_mode != Mode::off &&
+           memory_.worth_reading(now, found->memory, last_reading, usual);
 }
 
 void Gate::remove(WorkerKey worker) {
@@ -83,13 +113,18 @@ Member* Gate::choose(Instant now, const Facts& facts) {
 bool Gate::memory_sheds(Instant now, const Facts& facts) {
     if (settings_.memory_mode == Mode::off) return false;
     load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
-    if (facts.draw >= load_line_.share(settings_.load_line, facts.priority)) return false;
+    double share = load_line_.share(settings_.load_line, facts.priority);
+    // Who needs much is shed like those of the next lower priority: it relieves more.
+    if (facts.priority == Priority::normal && share < 1 && memory_.costs().expected(facts.label) > memory_.light())
+        share = load_line_.share(settings_.load_line, Priority::sheddable);
+    if (facts.draw >= share) return false;
     if (settings_.memory_mode == Mode::enforce) return true;
     ++shadow_refused_[index(Reason::memory)];
     return false;
 }
 
-void Gate::admit(Member& member, Priority priority, Instant now) {
+void Gate::admit(Member& member, Priority priority, CostKey label, Instant now) {
+    memory_.begin(now, member.memory, label);
     ++member.in_flight;
     ++member.admitted;
     ++admitted_;
@@ -118,8 +153,9 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     wake_sidelined(now, events);
     if (memory_sheds(now, facts)) return refuse(Reason::memory, retry_hint(now, facts.draw));
     if (const auto pause = route_refuses(now, facts.route)) return refuse(Reason::breaker, *pause);
+    if (weighs(now, facts)) return arrive_weighty(now, facts, events);
     if (Member* member = choose(now, facts)) {
-        admit(*member, facts.priority, now);
+        admit(*member, facts.priority, facts.label, now);
         arrival.kind = Arrival::Kind::admitted;
         arrival.worker = member->key;
         return arrival;
@@ -129,15 +165,15 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     if (hopeless(now, facts)) return refuse(Reason::concurrency, retry_hint(now, facts.draw));
     if (service_.known() && facts.deadline < now + expected_wait(now, facts.priority))
         return refuse(Reason::deadline, retry_hint(now, facts.draw));
-    if (queue_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
+    if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
         return refuse(Reason::queue_full, retry_hint(now, facts.draw));
     arrival.kind = Arrival::Kind::queued;
-    arrival.ticket = queue_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route});
+    arrival.ticket = queue_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route, facts.label});
     return arrival;
 }
 
 void Gate::grant(Member& member, Instant now, Events& events) {
-    if (queue_.size() == 0) return;
+    if (queue_.size() + memory_line_.size() == 0) return;
     const bool avoidable_now = avoidable(member.key);
     const auto may = [&](const Queue::Waiting& each) {
         return each.deadline > now && !(avoidable_now && each.avoid == member.key);
@@ -146,10 +182,14 @@ void Gate::grant(Member& member, Instant now, Events& events) {
         const Instant fresh = fresh_since(now, priority);
         while (member.free_at != Member::npos) {
             const Queue::Waiting* next = queue_.next(priority, fresh, may);
+            const Queue::Waiting* weighty = next_weighty(now, priority, member);
+            const bool from_memory_line = weighty && (!next || weighty->arrived <= next->arrived);
+            if (from_memory_line) next = weighty;
             if (!next) break;
-            events.push_back({next->ticket, member.key, Reason::none});
-            queue_.remove(next->ticket);
-            admit(member, priority, now);
+            const auto [ticket, label] = std::pair(next->ticket, next->label);
+            (from_memory_line ? memory_line_ : queue_).remove(ticket);
+            admit(member, priority, label, now);
+            events.push_back({ticket, member.key, Reason::none, {}});
         }
     }
 }
@@ -171,9 +211,13 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     Member* member = roster_.find(worker);
     if (!member || member->in_flight == 0) return;
     --member->in_flight;
+    memory_.end(member->memory, departure.label);
     ++member->finished[static_cast<std::size_t>(departure.outcome)];
     overload_.departed();
-    if (departure.took > Duration::zero()) service_.record(departure.took);
+    if (departure.took > Duration::zero()) {
+        service_.record(departure.took);
+        if (memory_.costs().expected(departure.label) > memory_.light()) weighty_service_.record(departure.took);
+    }
     const auto result = result_of(departure);
     judge_route(now, departure.route, result, departure.retry_after);
     if (member->removed) {
@@ -186,6 +230,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     roster_.judge(*member, now);
     drop_stale(now, events);
     grant(*member, now, events);
+    serve_memory_line(now, events); // what it held may be enough for somebody at another worker
     look_at_queue(now);
 }
 
@@ -201,31 +246,38 @@ void Gate::broke_off(Instant now, WorkerKey worker) {
 }
 
 bool Gate::leave(Ticket ticket) {
-    const auto left = queue_.remove(ticket);
+    auto left = queue_.remove(ticket);
+    if (!left) left = memory_line_.remove(ticket);
     if (left) return_probe(left->route);
     return left.has_value();
 }
 
 void Gate::expire(Instant now, Events& events) {
-    if (queue_.size() == 0) return;
-    const Reason too_old = roster_.accepting() > 0 ? Reason::queue_timeout : Reason::no_workers;
-    queue_.remove_if([&](const Queue::Waiting& each) {
-        const bool late = each.deadline <= now;
-        if (!late && now - each.arrived < settings_.queue_timeout) return false;
-        tell_dropped(each, late ? Reason::deadline : too_old, now, events);
-        return true;
-    });
+    if (queue_.size() + memory_line_.size() == 0) return;
+    const auto drop_old = [&](Queue& queue, Reason too_old) {
+        if (roster_.accepting() == 0) too_old = Reason::no_workers;
+        queue.remove_if([&](const Queue::Waiting& each) {
+            const bool late = each.deadline <= now;
+            if (!late && now - each.arrived < settings_.queue_timeout) return false;
+            tell_dropped(each, late ? Reason::deadline : too_old, now, events);
+            return true;
+        });
+    };
+    drop_old(queue_, Reason::queue_timeout);
+    drop_old(memory_line_, Reason::memory);
     drop_stale(now, events);
     wake_sidelined(now, events);
     look_at_queue(now);
     // A waiter that avoids a worker takes it after all once no other one is left.
     for (std::size_t i = roster_.free().size(); i-- > 0 && queue_.size() > 0;)
         if (i < roster_.free().size()) grant(*roster_.free()[i], now, events);
+    serve_memory_line(now, events);
 }
 
 Gate::Stats Gate::stats() const {
     Stats stats;
-    for (std::size_t i = 0; i < priorities; ++i) stats.queued[i] = queue_.size(static_cast<Priority>(i));
+    for (std::size_t i = 0; i < priorities; ++i) stats.queued[i] = waiting(static_cast<Priority>(i));
+    stats.memory_waiting = memory_line_.size();
     stats.admitted = admitted_;
     std::ranges::copy(refused_, stats.refused);
     std::ranges::copy(shadow_refused_, stats.shadow_refused);

@@ -4,12 +4,6 @@
 
 namespace plimsoll {
 
-namespace {
-
-constexpr std::int64_t negligible = 64; // of the limit, so many of them
-
-}
-
 void MemoryAccount::observe(std::optional<Bytes> use, std::optional<Bytes> limit) {
     if (!use || !limit || limit->count <= 0) {
         known_ = false;

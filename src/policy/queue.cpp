@@ -5,10 +5,11 @@
 namespace plimsoll {
 
 Ticket Queue::add(Waiting waiting) {
-    waiting.ticket = ++last_;
+    waiting.ticket = next_;
+    next_ += step_;
     lines_[index(waiting.priority)].emplace(waiting.ticket, waiting);
     ++size_;
-    return last_;
+    return waiting.ticket;
 }
 
 std::optional<Queue::Waiting> Queue::remove(Ticket ticket) {

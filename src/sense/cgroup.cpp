@@ -47,8 +47,10 @@ std::optional<std::uint64_t> flat_key(const std::string& path, std::string_view 
     return text ? parse_flat_key(*text, key) : std::nullopt;
 }
 
-void tighten(std::optional<Bytes>& limit, std::optional<Bytes> other) {
-    if (other && (!limit || *other < *limit)) limit = other;
+void tighten(Cgroup& cgroup, std::optional<Bytes> limit, const std::string& path) {
+    if (!limit || (cgroup.limit && *limit >= *cgroup.limit)) return;
+    cgroup.limit = limit;
+    cgroup.limit_path = path;
 }
 
 std::optional<Bytes> working_set(std::optional<Bytes> usage, std::optional<std::uint64_t> inactive_file) {
@@ -76,17 +78,18 @@ std::optional<Cgroup> read_v1(const std::string& mount, const std::string& path)
     cgroup.version = Cgroup::Version::v1;
     cgroup.path = mount + path;
     cgroup.usage = number(cgroup.path + "/memory.usage_in_bytes");
-    cgroup.limit = number(cgroup.path + "/memory.limit_in_bytes");
     const auto stat = read_small_file(cgroup.path + "/memory.stat").value_or("");
     auto inactive = parse_flat_key(stat, "total_inactive_file");
     if (!inactive) inactive = parse_flat_key(stat, "inactive_file");
     cgroup.working_set = working_set(cgroup.usage, inactive);
+    upwards(mount, path,
+            [&](const std::string& at) { tighten(cgroup, number(at + "/memory.limit_in_bytes"), at); });
     // The kernel's own minimum over the ancestors knows those above the mount, and whether they count at all.
-    if (const auto tightest = parse_flat_key(stat, "hierarchical_memory_limit"))
-        tighten(cgroup.limit, parse_limit(std::to_string(*tightest)));
-    else
-        upwards(mount, path,
-                [&](const std::string& at) { tighten(cgroup.limit, number(at + "/memory.limit_in_bytes")); });
+    if (const auto text = parse_flat_key(stat, "hierarchical_memory_limit")) {
+        const auto tightest = parse_limit(std::to_string(*text));
+        if (tightest != cgroup.limit) cgroup.limit_path = tightest ? cgroup.path : "";
+        cgroup.limit = tightest;
+    }
     cgroup.oom_kills = oom_kills_in(cgroup);
     if (!cgroup.usage && !cgroup.limit) return std::nullopt;
     return cgroup;
@@ -96,7 +99,7 @@ std::optional<Cgroup> read_v2(const std::string& mount, const std::string& path)
     Cgroup cgroup;
     cgroup.version = Cgroup::Version::v2;
     upwards(mount, path, [&](const std::string& at) {
-        tighten(cgroup.limit, number(at + "/memory.max"));
+        tighten(cgroup, number(at + "/memory.max"), at);
         if (cgroup.usage) return;
         cgroup.usage = number(at + "/memory.current");
         if (cgroup.usage) cgroup.path = at;
@@ -108,6 +111,15 @@ std::optional<Cgroup> read_v2(const std::string& mount, const std::string& path)
 }
 
 } // namespace
+
+std::optional<Bytes> Reader::use_of_limit(const Cgroup& cgroup) const {
+    const std::string& at = cgroup.limit_path;
+    if (at.empty()) return std::nullopt;
+    const bool v1 = cgroup.version == Cgroup::Version::v1;
+    const auto usage = number(at + (v1 ? "/memory.usage_in_bytes" : "/memory.current"));
+    const auto inactive = flat_key(at + "/memory.stat", v1 ? "total_inactive_file" : "inactive_file");
+    return inactive ? working_set(usage, inactive) : usage;
+}
 
 std::optional<std::uint64_t> Reader::oom_kills(const Cgroup& cgroup) const { return oom_kills_in(cgroup); }
 

@@ -23,6 +23,12 @@ struct Rollup {
 };
 std::optional<Rollup> parse_smaps_rollup(std::string_view text);
 
+// /proc/PID/status: the most that was resident (VmHWM) since reset_peak(), and what is (VmRSS).
+struct Peak {
+    Bytes highest, now;
+};
+std::optional<Peak> parse_peak(std::string_view text);
+
 // The soft limit of "Max address space" in /proc/PID/limits (RLIMIT_AS, `ulimit -v`); unset: unlimited.
 std::optional<Bytes> parse_address_space_limit(std::string_view text);
 
@@ -51,6 +57,7 @@ struct Cgroup {
     std::string path;                 // directory that was read
     std::optional<Bytes> usage;       // of that cgroup
     std::optional<Bytes> limit;       // the tightest of it and its ancestors
+    std::string limit_path;           // whose limit that is: what it allows is shared by all below it
     std::optional<Bytes> working_set; // usage without inactive file pages
     std::optional<std::uint64_t> oom_kills;
 };
@@ -70,8 +77,12 @@ public:
     std::optional<Statm> statm(int pid) const;
     std::optional<Rollup> smaps_rollup(int pid) const;
     std::optional<ProcessStat> stat(int pid) const;
+    std::optional<Peak> peak(int pid) const;
+    bool reset_peak(int pid) const; // 40 us; false: not ours to do
     std::optional<Bytes> address_space_limit(int pid) const;
     std::optional<Cgroup> cgroup(int pid) const; // of the process; v2, v1 and hybrid hierarchies
+    // What counts against the limit that a cgroup lives under, by now: less the file pages that the kernel would drop.
+    std::optional<Bytes> use_of_limit(const Cgroup& cgroup) const;
     // Out-of-memory kills in it by now: the process that was seen there may be one of them.
     std::optional<std::uint64_t> oom_kills(const Cgroup& cgroup) const;
     std::optional<Host> host() const;

@@ -64,6 +64,18 @@ std::optional<Rollup> parse_smaps_rollup(std::string_view text) {
     return Rollup{*rss, *pss, *clean + *dirty + huge.value_or(Bytes{}), *swap};
 }
 
+std::optional<Peak> parse_peak(std::string_view text) {
+    std::optional<Bytes> highest, now;
+    for (std::string_view line; next_line(text, line) && !(highest && now);) {
+        if (const auto v = kilobytes(line, "VmHWM"))
+            highest = v;
+        else if (const auto v = kilobytes(line, "VmRSS"))
+            now = v;
+    }
+    if (!highest || !now) return std::nullopt; // a kernel thread, or a process that has ended
+    return Peak{std::max(*highest, *now), *now};
+}
+
 // "pid (comm) state ppid ...": comm is the program's own choice and may hold blanks and parentheses, so the *last* one
 // ends it.
 std::optional<ProcessStat> parse_stat(std::string_view text) {

@@ -48,6 +48,19 @@ std::optional<ProcessStat> Reader::stat(int pid) const {
     return text ? parse_stat(*text) : std::nullopt;
 }
 
+std::optional<Peak> Reader::peak(int pid) const {
+    const auto text = read_small_file(proc_ + "/" + std::to_string(pid) + "/status");
+    return text ? parse_peak(*text) : std::nullopt;
+}
+
+bool Reader::reset_peak(int pid) const {
+    const int fd = ::open((proc_ + "/" + std::to_string(pid) + "/clear_refs").c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    const bool done = ::write(fd, "5", 1) == 1;
+    ::close(fd);
+    return done;
+}
+
 std::optional<Bytes> Reader::address_space_limit(int pid) const {
     const auto text = read_small_file(proc_ + "/" + std::to_string(pid) + "/limits");
     return text ? parse_address_space_limit(*text) : std::nullopt;

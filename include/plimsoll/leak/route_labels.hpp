@@ -18,8 +18,9 @@
 
 namespace plimsoll::leak {
 
-// "/users/42/files/report.pdf" -> "/users/{n}/files/report.pdf". The query is left out; long paths are cut.
-std::string route_template(std::string_view path);
+// "/users/42/files/report.pdf" -> "/users/{n}/files/report.pdf". The query is left out, and the scheme and host of a target in
+// absolute form; long paths are cut.
+std::string route_template(std::string_view target);
 
 class RouteLabels {
 public:

@@ -6,8 +6,11 @@
 //      '---bounds hit---> refused (always with a reason)
 //
 // The policies are asked in this order, each in a file of its own: deadline, load line (memory), breaker of the route
-// (breaker.hpp), picker (picker.hpp) among workers that are free (roster.hpp) and whose own breakers pass, then the queue
-// (queue.hpp) unless it is hopeless under overload (overload.hpp).
+// (breaker.hpp), room for what it needs (memory_admission.hpp), picker (picker.hpp) among workers that are free (roster.hpp)
+// and whose own breakers pass, then the queue (queue.hpp) unless it is hopeless under overload (overload.hpp).
+//
+// There are two lines to wait in. Those who need much memory, or nobody knows how much, stand in one of their own, so that the
+// many who need little pass them by; a slot that comes free is given to the older one of the two who are next.
 //
 // Late binding: a request is given to a worker only when that worker has a free slot, so nothing piles up in a worker's
 // own backlog where nobody can see it, move it or give it up. A worker that refused a connection is passed over for a
@@ -27,6 +30,7 @@
 #include "plimsoll/core/time.hpp"
 #include "plimsoll/policy/breaker.hpp"
 #include "plimsoll/policy/load_line.hpp"
+#include "plimsoll/policy/memory_admission.hpp"
 #include "plimsoll/policy/overload.hpp"
 #include "plimsoll/policy/priority.hpp"
 #include "plimsoll/policy/queue.hpp"
@@ -59,6 +63,7 @@ public:
         std::optional<WorkerKey> avoid; // a retry: not the worker that just failed
         double draw = 0.5;              // chance, in [0,1)
         RouteKey route = 0;
+        CostKey label = 0; // by which memory is learned
         // The hash of a session: preferably where the others of it went (affinity.hpp).
         std::optional<std::uint64_t> affinity;
     };
@@ -82,6 +87,7 @@ public:
         Outcome outcome;
         Duration took{}; // its slot was held so long; 0: not known
         RouteKey route = 0;
+        CostKey label = 0;
         Duration retry_after{}; // the worker asked for a pause
     };
     struct BreakerStats {
@@ -99,6 +105,7 @@ public:
         std::size_t queued[priorities] = {};
         std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {}; // by Reason
         std::uint64_t refused_by_priority[priorities] = {};
+        std::size_t memory_waiting = 0; // of the queued, those who need much memory
         bool overloaded = false, memory_shedding = false, shedding_futile = false;
         Duration queue_target{}, service_time{}; // now; service_time: the mean
         std::vector<WorkerStats> workers;
@@ -113,8 +120,18 @@ public:
     void add(WorkerKey worker, unsigned slots, Instant now, std::uint64_t place = 0);
     void set_slots(WorkerKey worker, unsigned slots, Instant now, Events& events);
     void accept(WorkerKey worker, bool accepting, Instant now, Events& events);
-    void observe(WorkerKey worker, double pressure, Bytes headroom); // pressure < 0: unknown
-    void remove(WorkerKey worker);                                   // permits in flight may still depart afterwards
+    void observe(WorkerKey worker, double pressure, const MemorySight& sight = {}); // pressure < 0: unknown
+    void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);
+    // How far the memory of a worker rose above its rest since it was told last (or since its first request). Returns the
+    // labels that ran there whose requests are not alike.
+    std::vector<CostKey> rose(WorkerKey worker, Bytes rise);
+    void shows(Instant now, WorkerKey worker, Bytes rise); // so far, and requests are in flight
+    bool strangers_run(Instant now, WorkerKey worker) const;
+    bool worth_reading(Instant now, WorkerKey worker, Instant last_reading, Duration usual) const;
+    bool waits_for_memory() const { return memory_line_.size() > 0; }
+    MemoryCosts& costs() { return memory_.costs(); }
+    const MemoryAdmission& memory() const { return memory_; }
+    void remove(WorkerKey worker); // permits in flight may still depart afterwards
     unsigned in_flight(WorkerKey worker) const;                      // 0 for an unknown one
     BreakerStats breaker(WorkerKey worker) const;
 
@@ -127,17 +144,26 @@ public:
     void broke_off(Instant now, WorkerKey worker);
     bool leave(Ticket ticket);                // the client went away; false: no longer waiting
     void expire(Instant now, Events& events); // on a tick: queue timeouts and passed deadlines
-    std::size_t waiting(Priority priority) const { return queue_.size(priority); }
+    std::size_t waiting(Priority priority) const { return queue_.size(priority) + memory_line_.size(priority); }
     Stats stats() const;
 
 private:
     Member* choose(Instant now, const Facts& facts);
-    void admit(Member& member, Priority priority, Instant now);
+    void admit(Member& member, Priority priority, CostKey label, Instant now);
     void grant(Member& member, Instant now, Events& events); // its free slots to those who wait
     void wake_sidelined(Instant now, Events& events);
     void rest(Member& member, Instant now, Duration how_long);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
     bool memory_sheds(Instant now, const Facts& facts);
+
+    // Those who need much memory (gate_memory.cpp).
+    bool weighs(Instant now, const Facts& facts);
+    Arrival arrive_weighty(Instant now, const Facts& facts, Events& events);
+    Arrival wait_for_memory(Instant now, const Facts& facts, Events& events);
+    Member* choose_with_room(Instant now, const Facts& facts, Instant arrived);
+    const Queue::Waiting* next_weighty(Instant now, Priority priority, const Member& member);
+    void serve_memory_line(Instant now, Events& events);
+    Duration memory_patience() const;
 
     // Waiting and overload.
     Duration target() const;
@@ -172,9 +198,10 @@ private:
     std::vector<Breaker> routes_;    // by RouteKey
     Window<3> everybody_;            // results of the whole pool, as breakers count them
     LoadLine load_line_;
-    Queue queue_;
+    Queue queue_{1, 2}, memory_line_{2, 2}; // one sequence of tickets: odd and even
     Overload overload_;
-    ServiceTime service_;
+    ServiceTime service_, weighty_service_;
+    MemoryAdmission memory_;
     std::array<DecayedCount, priorities> admissions_, offers_;
     unsigned usual_slots_ = 0; // the most of late: fewer accept while one is recycled
     Instant usual_since_{};

@@ -18,6 +18,7 @@ namespace plimsoll {
 class MemoryAccount {
 public:
     static constexpr double margin = 0.05;
+    static constexpr std::int64_t negligible = 64; // so many such needs are the whole limit
 
     void observe(std::optional<Bytes> use, std::optional<Bytes> limit); // unset: not known, or too old
     void promise(Bytes need);
@@ -27,6 +28,7 @@ public:
     bool fits(Bytes need) const;
     bool idle() const { return promised_.count == 0; } // waiting would change nothing
     Bytes headroom() const;                            // 0 where it is not known
+    Bytes limit() const { return limit_; }
     Bytes base() const { return base_; }
     Bytes promised() const { return promised_; }
 

@@ -1,13 +1,19 @@
-// What a request of each route label is expected to need at its peak, and how much of it stays: learned from how far a
-// worker's memory rose while requests ran in it.
+// What a request of each label is expected to need at its peak: learned from how far a worker's memory rose while requests
+// ran in it.
 //
 //   one label ran:    its sketch gets the rise; expected = the 99th percentile of the sketch
 //   several ran:      the rise is the doing of the one whose `floor` is clearly the highest; where none is, nobody learns
 //       floor         the least rise that a reading with this label has shown: falls by 3/4 of the way, rises by 2 %
+//   it hardly rose:   then everybody who ended is light, whoever else ran
 //
 // A light label is soon seen without the heavy one, so its floor falls and it is blamed no more; a heavy one never is. That
 // finds the heavy label with readings of whole seconds, too, where no single request can be told from its neighbours.
-// Bounded: labels beyond `most` are not known, ever. A label is known after `confident` readings of its own.
+//
+// While a request of a label that is not known yet runs, it shows what it needs at least: that is its first estimate.
+//
+// A label is *cold* until it was learned three times: of a cold one only one runs at a time (memory_admission.hpp), which
+// both bounds what it can do and makes it easy to read. It ends after five seconds whatever was learned, for where memory
+// is hardly ever read there would be no end to it.
 #pragma once
 
 #include <cstddef>
@@ -17,32 +23,39 @@
 
 #include "plimsoll/core/bytes.hpp"
 #include "plimsoll/core/sketch.hpp"
+#include "plimsoll/core/time.hpp"
+#include "plimsoll/policy/running_labels.hpp"
 
 namespace plimsoll {
 
-using CostKey = std::uint16_t; // one route label of a pool; 0: none
-
 class MemoryCosts {
 public:
-    static constexpr std::size_t most = 1024;
-    static constexpr unsigned confident = 3;
+    static constexpr std::size_t most = 1024; // labels; what is beyond has no estimate, ever
+    static constexpr unsigned confident = 3;  // readings
+    static constexpr Duration cold_for = std::chrono::seconds{5};
 
-    // `labels` ran in one worker between two readings, each as often as it ran at once.
-    void rose(std::span<const CostKey> labels, Bytes rise);
-    void kept(CostKey label, Bytes retained); // of one request that ran alone
-    void forget(CostKey label);               // the key is another label's now
+    // `ran` in one worker between two readings; a rise of up to `light` is nothing.
+    void rose(std::span<const Ran> ran, Bytes rise, Bytes light);
+    void began(Instant now, CostKey label);
+    void shows(CostKey label, Bytes rise); // and still runs
+    // The key is another label's now. As long as nothing was learned of it, it is expected to need what `like` needs; 0: nothing.
+    void take_over(CostKey label, CostKey like = 0);
 
-    bool known(CostKey label) const;
-    Bytes expected(CostKey label) const; // 0 while it is not known
-    Bytes retained(CostKey label) const; // the mean
+    bool cold(Instant now, CostKey label) const;
+    bool known(CostKey label) const { return readings(label) >= confident; }
+    Bytes expected(CostKey label) const; // 0 where nothing was learned yet
     unsigned readings(CostKey label) const;
+    // Its requests are not alike: a few need four times what half of them need, and more than `light`.
+    bool uneven(CostKey label, Bytes light) const;
+    Instant last_began(CostKey label) const; // the beginning of time: never
 
 private:
     struct Cost {
         Sketch rises;
         double floor = -1; // negative: never seen
-        double retained = 0;
-        unsigned retained_readings = 0;
+        CostKey like = 0;
+        Bytes shown;
+        Instant first{}, last{};
     };
     const Cost* find(CostKey label) const;
     Cost* make(CostKey label);

@@ -23,7 +23,11 @@ public:
         Instant arrived{}, deadline = never;
         std::optional<WorkerKey> avoid;
         RouteKey route = 0;
+        CostKey label = 0;
     };
+
+    // Tickets are first, first + step, ...: two queues whose tickets must not meet count in different ones.
+    explicit Queue(Ticket first = 1, Ticket step = 1) : next_(first), step_(step) {}
 
     Ticket add(Waiting waiting);                  // gives it its ticket
     std::optional<Waiting> remove(Ticket ticket); // nothing: not here
@@ -46,6 +50,11 @@ public:
         return newest_stale;
     }
     const Waiting* newest(Priority priority) const;
+    template <class Look> // look(waiting), the oldest first, while it says true
+    void look_through(Priority priority, Look look) const {
+        for (const auto& [ticket, waiting] : lines_[index(priority)])
+            if (!look(waiting)) return;
+    }
     template <class Judge> // judge(waiting) tells whether it goes; it has been told then
     void remove_if(Judge judge) {
         for (auto& line : lines_) size_ -= std::erase_if(line, [&](const auto& each) { return judge(each.second); });
@@ -63,7 +72,7 @@ public:
 private:
     std::array<std::map<Ticket, Waiting>, priorities> lines_; // tickets rise, so the first is the oldest
     std::size_t size_ = 0;
-    Ticket last_ = 0;
+    Ticket next_, step_;
 };
 
 } // namespace plimsoll

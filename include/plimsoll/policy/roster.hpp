@@ -10,9 +10,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "plimsoll/core/bytes.hpp"
 #include "plimsoll/core/time.hpp"
 #include "plimsoll/policy/breaker.hpp"
+#include "plimsoll/policy/memory_admission.hpp"
 #include "plimsoll/policy/priority.hpp"
 
 namespace plimsoll {
@@ -23,7 +23,7 @@ struct Member {
     unsigned slots = 0, in_flight = 0;
     bool accepting = false, removed = false; // removed: only its last permits keep it here
     double pressure = -1;                    // of its memory; negative: unknown
-    Bytes headroom;
+    MemoryAdmission::Place memory;
     bool resting = false; // it refused a connection or broke one off: until `rested` nobody goes there
     Instant rested{}, accepting_since{};
     Breaker breaker;

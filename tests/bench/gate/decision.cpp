@@ -42,7 +42,7 @@ struct Door {
         for (WorkerKey key = 1; key <= workers; ++key) {
             gate.add(key, slots, Clock::now());
             gate.accept(key, true, Clock::now(), events);
-            gate.observe(key, 0.3 + 0.00001 * key, 100_MiB);
+            gate.observe(key, 0.3 + 0.00001 * key);
         }
     }
     // Requests of one client: it holds up to `held` at once and gives the oldest back.

@@ -9,6 +9,7 @@ namespace plimsoll {
 namespace {
 
 constexpr CostKey light = 1, heavy = 2, other = 3;
+constexpr Bytes nothing_much = 8_MiB;
 
 double mebibytes(Bytes amount) { return static_cast<double>(amount.count) / (1 << 20); }
 
@@ -34,11 +35,11 @@ TEST(Sketch, what_is_not_seen_any_more_is_forgotten_slowly) {
 
 TEST(MemoryCosts, a_label_is_known_after_three_readings_of_its_own) {
     MemoryCosts costs;
-    const std::array alone{heavy};
-    for (int i = 0; i < 2; ++i) costs.rose(alone, 200_MiB);
+    const std::array alone{Ran{heavy}};
+    for (int i = 0; i < 2; ++i) costs.rose(alone, 200_MiB, nothing_much);
     EXPECT_FALSE(costs.known(heavy));
-    EXPECT_EQ(costs.expected(heavy), Bytes{}) << "two readings promise nothing";
-    costs.rose(alone, 201_MiB);
+    EXPECT_EQ(costs.expected(heavy), 200_MiB) << "but a first guess is better than none";
+    costs.rose(alone, 201_MiB, nothing_much);
     ASSERT_TRUE(costs.known(heavy));
     EXPECT_EQ(costs.expected(heavy), 201_MiB);
 }
@@ -50,12 +51,12 @@ TEST(MemoryCosts, readings_over_many_requests_tell_the_heavy_label_from_the_ligh
     for (int reading = 0; reading < 150; ++reading) {
         bool with_heavy = false;
         for (int request = 0; request < 20; ++request) with_heavy |= random() % 10 == 0;
-        const std::array both{light, heavy};
-        const std::array only_light{light};
+        const std::array both{Ran{light}, Ran{heavy}};
+        const std::array only_light{Ran{light}};
         if (with_heavy)
-            costs.rose(both, 200_MiB);
+            costs.rose(both, 200_MiB, Bytes{});
         else
-            costs.rose(only_light, 1_MiB);
+            costs.rose(only_light, 1_MiB, Bytes{});
     }
     EXPECT_NEAR(mebibytes(costs.expected(heavy)), 200, 20);
     EXPECT_LT(mebibytes(costs.expected(light)), 2) << "blamed for its neighbour";
@@ -63,29 +64,61 @@ TEST(MemoryCosts, readings_over_many_requests_tell_the_heavy_label_from_the_ligh
 
 TEST(MemoryCosts, two_at_once_need_half_of_the_rise_each) {
     MemoryCosts costs;
-    const std::array twice{heavy, heavy};
-    for (int i = 0; i < 5; ++i) costs.rose(twice, 400_MiB);
+    const std::array twice{Ran{heavy, 2}};
+    for (int i = 0; i < 5; ++i) costs.rose(twice, 400_MiB, nothing_much);
     EXPECT_NEAR(mebibytes(costs.expected(heavy)), 200, 1);
 }
 
 TEST(MemoryCosts, a_label_beyond_the_table_is_blamed_for_nothing_and_spoils_no_reading_of_another) {
     MemoryCosts costs;
-    const std::array strange{light, static_cast<CostKey>(MemoryCosts::most + 1)};
-    for (int i = 0; i < 5; ++i) costs.rose(strange, 500_MiB);
+    const std::array strange{Ran{light}, Ran{static_cast<CostKey>(MemoryCosts::most + 1)}};
+    for (int i = 0; i < 5; ++i) costs.rose(strange, 500_MiB, nothing_much);
     EXPECT_FALSE(costs.known(light));
     EXPECT_FALSE(costs.known(static_cast<CostKey>(MemoryCosts::most + 1)));
     EXPECT_FALSE(costs.known(0));
 }
 
-TEST(MemoryCosts, a_key_that_is_another_labels_now_begins_anew) {
+TEST(MemoryCosts, where_memory_hardly_rose_everybody_who_ended_is_light) {
     MemoryCosts costs;
-    const std::array alone{other};
-    for (int i = 0; i < 3; ++i) costs.rose(alone, 9_MiB);
-    costs.kept(other, 1_MiB);
-    EXPECT_EQ(costs.retained(other), 1_MiB);
-    costs.forget(other);
+    const std::array many{Ran{light}, Ran{other}, Ran{heavy, 1, false}};
+    for (int i = 0; i < 3; ++i) costs.rose(many, 2_MiB, nothing_much);
+    EXPECT_TRUE(costs.known(light));
+    EXPECT_TRUE(costs.known(other));
+    EXPECT_FALSE(costs.known(heavy)) << "it has not ended, and may need much yet";
+}
+
+TEST(MemoryCosts, two_strangers_of_one_reading_are_not_blamed_for_each_other) {
+    MemoryCosts costs;
+    const std::array both{Ran{light}, Ran{heavy}};
+    for (int i = 0; i < 5; ++i) costs.rose(both, 200_MiB, nothing_much);
+    EXPECT_EQ(costs.readings(light), 0U);
+    EXPECT_EQ(costs.readings(heavy), 0U);
+}
+
+TEST(MemoryCosts, a_key_that_is_another_labels_now_begins_anew_with_what_it_was_a_part_of) {
+    MemoryCosts costs;
+    const std::array alone{Ran{other}};
+    const std::array whole{Ran{heavy}};
+    for (int i = 0; i < 3; ++i) costs.rose(alone, 9_MiB, nothing_much);
+    for (int i = 0; i < 3; ++i) costs.rose(whole, 200_MiB, nothing_much);
+    costs.take_over(other);
     EXPECT_FALSE(costs.known(other));
-    EXPECT_EQ(costs.retained(other), Bytes{});
+    EXPECT_EQ(costs.expected(other), Bytes{});
+    costs.take_over(other, heavy);
+    EXPECT_FALSE(costs.known(other));
+    EXPECT_EQ(costs.expected(other), 200_MiB);
+    costs.rose(alone, 1_MiB, nothing_much);
+    EXPECT_EQ(costs.expected(other), 1_MiB) << "what it shows itself counts more";
+}
+
+TEST(MemoryCosts, a_label_whose_requests_are_not_alike_is_seen_to_be_uneven) {
+    MemoryCosts costs;
+    const std::array alone{Ran{other}};
+    for (int i = 0; i < 40; ++i) costs.rose(alone, i % 10 == 0 ? 200_MiB : 1_MiB, nothing_much);
+    EXPECT_TRUE(costs.uneven(other, nothing_much));
+    const std::array even{Ran{heavy}};
+    for (int i = 0; i < 40; ++i) costs.rose(even, 200_MiB + 1_MiB * (i % 20), nothing_much);
+    EXPECT_FALSE(costs.uneven(heavy, nothing_much));
 }
 
 } // namespace

@@ -1,0 +1,88 @@
+// Whether a request may begin, as far as memory goes.
+//
+//   need      = what its label is expected to need at its peak (memory_costs.hpp)
+//   fits      = the need fits under the worker's own limit, and under every limit that the worker shares: its cgroup's, the
+//               host's (memory_account.hpp)
+//   light     : a need below 1/64 of the smallest of those limits. Always begins; the margin takes care of it
+//   cold      : a label of which too little is known. One at a time, so that the next reading tells its need; who has waited
+//               for that for 250 ms begins anyway: an application that is merely slow must not stand still to be learned
+//   full      : it does not fit. It waits for those in flight to end, and nobody with a need overtakes it, or those who need
+//               much would wait for ever
+//   hopeless  : it would not fit if nobody else were there. Waiting helps only if the base falls; once in half a minute one
+//               of the label may try all the same, or an estimate that is too high would never be put right
+//
+// Nothing is decided where no limit or no reading is known.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "plimsoll/core/bytes.hpp"
+#include "plimsoll/core/time.hpp"
+#include "plimsoll/policy/memory_account.hpp"
+#include "plimsoll/policy/memory_costs.hpp"
+#include "plimsoll/policy/running_labels.hpp"
+
+namespace plimsoll {
+
+using DomainKey = std::uint16_t; // what several workers share the memory of; 0: none
+inline constexpr std::size_t most_shared = 2; // domains a worker: its cgroup, the host
+
+// A worker's reading, as the fleet tells it.
+struct MemorySight {
+    std::optional<Bytes> use, limit; // its own; a share of what is common to several is no limit of its own
+    std::array<DomainKey, most_shared> domains{};
+};
+
+class MemoryAdmission {
+public:
+    static constexpr Duration cold_wait = std::chrono::milliseconds{250};
+    static constexpr Duration try_again = std::chrono::seconds{30};
+
+    struct Place { // a worker's part of it
+        MemoryAccount own;
+        std::array<DomainKey, most_shared> domains{};
+        RunningLabels running;
+    };
+    enum class Verdict : std::uint8_t { fits, cold, full };
+
+    // Readings.
+    void observe(Place& place, const MemorySight& sight);
+    void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);
+    // Since the last one; ends an interval between readings. Returns the labels that ran whose requests are not alike.
+    std::vector<CostKey> rose(Place& place, Bytes rise);
+
+    // The worker has risen so far already, with requests in flight.
+    void shows(Instant now, Place& place, Bytes rise);
+    bool strangers_run(Instant now, const Place& place) const; // so that it is worth telling
+
+    // Requests.
+    bool weighs(Instant now, CostKey label) const; // false: nobody need ask
+    Verdict ask(Instant now, const Place& place, CostKey label, Instant arrived) const;
+    void begin(Instant now, Place& place, CostKey label);
+    void end(Place& place, CostKey label);
+
+    // Whether a reading now would tell something: of a cold or a heavy label, or of anything after `usual`.
+    bool worth_reading(Instant now, const Place& place, Instant last_reading, Duration usual) const;
+
+    MemoryCosts& costs() { return costs_; }
+    const MemoryCosts& costs() const { return costs_; }
+    Bytes light() const { return light_; } // 0: no limit is known
+    const MemoryAccount* domain(DomainKey key) const;
+
+private:
+    bool fits(const Place& place, Bytes need) const;
+    bool idle(const Place& place) const;
+    void judge_light();
+    void promise(Place& place, Bytes need); // to all whose limits it lives under
+
+    MemoryCosts costs_;
+    std::vector<MemoryAccount> domains_; // by key
+    std::vector<unsigned> in_flight_;    // by label
+    Bytes own_limit_;                    // the last that was seen: workers of a pool have the same
+    Bytes light_;
+};
+
+} // namespace plimsoll

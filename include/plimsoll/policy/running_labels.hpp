@@ -1,0 +1,60 @@
+// Which labels run in one worker, and which have run there since its memory was read last.
+//
+//   begin ----> running ----> end            what was promised for a request is given back with it
+//                  '--- reading: everybody who ran since the reading before, how often at once, and whether any ended
+//
+// Bounded: beyond `most` labels between two readings the rest is one label, 0, of which nothing can be learned.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "plimsoll/core/bytes.hpp"
+#include "plimsoll/policy/priority.hpp"
+
+namespace plimsoll {
+
+// A label that ran between two readings.
+struct Ran {
+    CostKey label = 0;
+    unsigned at_once = 1; // the most
+    bool ended = true;    // at least one of them: its whole need was seen
+};
+
+class RunningLabels {
+public:
+    static constexpr std::size_t most = 64;
+
+    void begin(CostKey label, Bytes promised);
+    Bytes end(CostKey label); // what was promised for it
+    // Those of the label that run need so much each after all. Returns what was not promised yet.
+    Bytes raise(CostKey label, Bytes need);
+    std::vector<Ran> ran() const;
+    void next_reading(); // from here on
+
+    template <class Judge> // judge(label, runs) of any label; runs: now, else it has ended
+    bool any(Judge judge) const {
+        return std::ranges::any_of(entries_, [&](const Entry& each) {
+            return (each.now > 0 && judge(each.label, true)) || (each.ended && judge(each.label, false));
+        });
+    }
+    Bytes promised() const { return promised_; }
+    bool any_ended() const { return ended_; } // since the last reading
+
+private:
+    struct Entry {
+        CostKey label = 0;
+        unsigned now = 0, at_once = 0;
+        bool ended = false;
+        Bytes promised;
+    };
+    Entry* find(CostKey label);
+
+    std::vector<Entry> entries_;
+    Bytes promised_;
+    bool ended_ = false;
+};
+
+} // namespace plimsoll

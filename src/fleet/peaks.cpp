@@ -1,0 +1,165 @@
+#include "fleet/peaks.hpp"
+
+#include <algorithm>
+
+#include "fleet/pool.hpp"
+#include "fleet/wait.hpp"
+
+namespace plimsoll::fleet {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration step = 25ms, usual = 1s, in_a_hurry = 100ms;
+constexpr unsigned at_a_time = 4;
+constexpr std::size_t most_domains = 1000; // of a pool: a container each
+constexpr std::size_t shared_at_a_time = 64;
+
+} // namespace
+
+void Peaks::Rest::add(Bytes now) { last_[count_++ % last_.size()] = now; }
+
+Bytes Peaks::Rest::lowest() const {
+    const std::size_t known = std::min(count_, last_.size());
+    return known == 0 ? Bytes{} : *std::min_element(last_.begin(), last_.begin() + static_cast<std::ptrdiff_t>(known));
+}
+
+Peaks::Peaks(Pool& pool) : pool_(pool), reader_("/proc", pool.settings().memory.cgroup_root) {}
+
+void Peaks::start() {
+    spawn(pool_.context().control, "peaks of " + pool_.settings().name, watch(pool_.shared_from_this()));
+}
+
+asio::awaitable<void> Peaks::watch(std::shared_ptr<Pool> pool) {
+    while (!pool->context().stopping) {
+        if (pool->settings().memory.mode != Mode::off) pool->peaks().look(Clock::now());
+        co_await pause(step);
+    }
+}
+
+void Peaks::look(Instant now) {
+    for (auto& [key, watch] : watches_) watch.alive = false;
+    std::vector<std::pair<const Generation*, Watch*>> due;
+    for (const WorkerPtr& worker : pool_.workers()) {
+        for (const GenerationPtr& generation : {worker->current, worker->next}) {
+            if (!generation || generation->gone() || generation->key == 0) continue;
+            Watch& watch = watches_[generation->key];
+            watch.alive = true;
+            if (generation->pid <= 0) continue; // its agent tells: take()
+            const bool strangers = watch.last != Instant{} && pool_.net().strangers_run(generation->key);
+            if (const auto statm = watch.sampled || strangers ? reader_.statm(generation->pid) : std::nullopt) {
+                watch.highest = std::max(watch.highest, statm->rss);
+                if (strangers) pool_.net().shows(generation->key, statm->rss - watch.rest.lowest());
+            }
+            if (watch.last == Instant{} || pool_.net().worth_reading(generation->key, watch.last, usual))
+                due.emplace_back(generation.get(), &watch);
+        }
+    }
+    std::erase_if(watches_, [&](const auto& each) { return !each.second.alive; });
+    for (std::size_t taken = 0; taken < std::min<std::size_t>(at_a_time, due.size()); ++taken) {
+        const auto& [generation, watch] = due[turn_++ % due.size()];
+        read(*generation, *watch, now);
+    }
+    const bool hurry = pool_.net().waits_for_memory();
+    if (now - shared_read_ >= (hurry ? in_a_hurry : pool_.settings().memory.interval)) {
+        shared_read_ = now;
+        read_shared(now);
+    }
+}
+
+void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
+    const auto peak = reader_.peak(generation.pid);
+    if (!peak) return; // it has ended
+    const bool first = watch.last == Instant{};
+    const Bytes highest = watch.sampled ? std::max(watch.highest, peak->now) : peak->highest;
+    watch.rest.add(peak->now);
+    watch.last = now;
+    watch.highest = {};
+    watch.sampled = !reader_.reset_peak(generation.pid);
+    // What came before the first reading was its start.
+    if (!first) pool_.net().rose(generation.key, highest - watch.rest.lowest());
+}
+
+void Peaks::take(const Generation& generation, const Sample& sample) {
+    if (generation.pid > 0 || generation.key == 0) return;
+    if (Shared* domain = generation.agent && sample.cgroup_limit ? shared(memory_domain(generation)) : nullptr) {
+        domain->use = sample.cgroup_working_set ? sample.cgroup_working_set : sample.cgroup_usage;
+        domain->limit = sample.cgroup_limit;
+        domain->told = sample.taken;
+    }
+    if (!sample.peak || !sample.rss) return;
+    Watch& watch = watches_[generation.key];
+    const bool first = watch.last == Instant{};
+    watch.rest.add(*sample.rss);
+    watch.last = sample.taken;
+    if (!first) pool_.net().rose(generation.key, *sample.peak - watch.rest.lowest());
+}
+
+Peaks::Shared* Peaks::shared(const std::string& domain) {
+    if (const auto found = shared_.find(domain); found != shared_.end()) return &found->second;
+    if (shared_.size() >= most_domains) return nullptr;
+    Shared& added = shared_[domain];
+    added.key = static_cast<DomainKey>(shared_.size());
+    return &added;
+}
+
+MemorySight Peaks::sight_of(const Generation& generation, Instant now) {
+    const MemoryReading& memory = generation.memory;
+    const config::Memory& settings = pool_.settings().memory;
+    MemorySight sight;
+    sight.use = memory.used(now, settings.stale_after);
+    sight.limit = settings.limit;
+    const bool fresh = sight.use.has_value();
+    if (fresh && memory.address_space && memory.address_space_limit &&
+        (!sight.limit || *memory.address_space_limit - *memory.address_space < *sight.limit - *sight.use)) {
+        sight.use = memory.address_space;
+        sight.limit = memory.address_space_limit;
+    }
+    if (generation.pid > 0) {
+        if (memory.cgroup && memory.cgroup->limit && !memory.cgroup->limit_path.empty()) {
+            if (Shared* domain = shared(memory.cgroup->limit_path)) {
+                domain->cgroup = memory.cgroup;
+                sight.domains[0] = domain->key;
+                if (!domain->known) read(*domain, now);
+            }
+        }
+        if (Shared* host = shared(this_host)) {
+            host->host = true;
+            sight.domains[1] = host->key;
+            if (!host->known) read(*host, now);
+        }
+    } else if (generation.agent) {
+        if (const Shared* domain = shared(memory_domain(generation))) sight.domains[0] = domain->key;
+    }
+    return sight;
+}
+
+void Peaks::read_shared(Instant now) {
+    auto next = shared_.upper_bound(shared_turn_);
+    for (std::size_t left = std::min(shared_at_a_time, shared_.size()); left > 0; --left, ++next) {
+        if (next == shared_.end()) next = shared_.begin();
+        shared_turn_ = next->first;
+        read(next->second, now);
+    }
+}
+
+void Peaks::read(Shared& domain, Instant now) {
+    domain.known = true;
+    std::optional<Bytes> use, limit;
+    if (domain.host) {
+        if (const auto host = reader_.host()) {
+            use = host->total - host->available;
+            limit = host->total;
+        }
+    } else if (domain.cgroup) {
+        use = reader_.use_of_limit(*domain.cgroup);
+        limit = domain.cgroup->limit;
+    } else if (now - domain.told < pool_.settings().memory.stale_after) {
+        use = domain.use;
+        limit = domain.limit;
+    }
+    pool_.net().observe_domain(domain.key, use, limit);
+}
+
+} // namespace plimsoll::fleet

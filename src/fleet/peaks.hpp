@@ -1,0 +1,80 @@
+// How much memory requests need at their peak, seen from outside: how far a worker rose above its rest while they ran.
+//
+//   every 25 ms   of workers of which it would tell something (Gate::worth_reading), a few in turn:
+//                 VmHWM and VmRSS from /proc/PID/status, and 5 into clear_refs, from where VmHWM begins anew
+//                 rise = VmHWM - the lowest VmRSS of the last eight readings
+//   every 25 ms   of workers in which something runs that is not known yet: how far they have risen by now
+//   where clear_refs is not ours to write: VmHWM is replaced by the highest of what statm shows every 25 ms
+//   where the process is out of sight: by the agent's word, once a sample
+//   every 100 ms while somebody waits for memory, else every memory.interval: use and limit of what workers share (their
+//                 cgroup, the host), which is one number each for the whole pool
+//
+// Control thread only. A reading costs 0.25 ms, so at most four are taken at a time: 4 % of the thread while it learns, and
+// next to nothing afterwards.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "fleet/worker.hpp"
+#include "sense/memory.hpp"
+
+namespace plimsoll::fleet {
+
+class Pool;
+
+class Peaks {
+public:
+    explicit Peaks(Pool& pool);
+    void start();
+    MemorySight sight_of(const Generation& generation, Instant now); // for the gate
+    void take(const Generation& generation, const Sample& sample);   // an agent's, of a process out of sight
+
+private:
+    // The lowest of the last eight: some reading of them was taken at rest.
+    class Rest {
+    public:
+        void add(Bytes now);
+        Bytes lowest() const;
+
+    private:
+        std::array<Bytes, 8> last_{};
+        std::size_t count_ = 0;
+    };
+    struct Watch { // of one worker
+        Rest rest;
+        Instant last{};
+        Bytes highest;        // since then, where it is sampled
+        bool sampled = false; // clear_refs is not ours to write
+        bool alive = true;    // in this round
+    };
+    struct Shared {
+        DomainKey key = 0;
+        std::optional<sense::Cgroup> cgroup; // else the host, or what an agent tells
+        std::optional<Bytes> use, limit;     // by an agent's word
+        Instant told{};
+        bool host = false, known = false; // known: was read
+    };
+
+    static boost::asio::awaitable<void> watch(std::shared_ptr<Pool> pool);
+    void look(Instant now);
+    void read(const Generation& generation, Watch& watch, Instant now);
+    void read_shared(Instant now);
+    void read(Shared& domain, Instant now);
+    Shared* shared(const std::string& domain); // null: they are too many
+
+    Pool& pool_;
+    sense::Reader reader_;
+    std::unordered_map<WorkerKey, Watch> watches_;
+    std::map<std::string, Shared> shared_; // by domain
+    std::size_t turn_ = 0;
+    std::string shared_turn_;
+    Instant shared_read_{};
+};
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,133 @@
+// The gate's room: requests that need much memory, or of which nobody knows how much (memory_admission.hpp).
+#include <algorithm>
+
+#include "plimsoll/policy/gate.hpp"
+#include "plimsoll/policy/picker.hpp"
+
+namespace plimsoll {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int looked_at = 64; // of those who wait, for one that may begin
+constexpr int patient_for = 4; // times what one who needs much takes
+
+} // namespace
+
+bool Gate::weighs(Instant now, const Facts& facts) {
+    if (settings_.memory_mode == Mode::off || !memory_.weighs(now, facts.label)) return false;
+    if (settings_.memory_mode == Mode::enforce) return true;
+    if (!choose_with_room(now, facts, now) && !roster_.free().empty()) ++shadow_refused_[index(Reason::memory)];
+    return false;
+}
+
+// The best of those that are free and have room for it.
+Member* Gate::choose_with_room(Instant now, const Facts& facts, Instant arrived) {
+    std::vector<Member*> roomy;
+    for (Member* each : roster_.free())
+        if (memory_.ask(now, each->memory, facts.label, arrived) == MemoryAdmission::Verdict::fits)
+            roomy.push_back(each);
+    if (roomy.empty()) return nullptr;
+    PickWish wish{std::nullopt, facts.draw, settings_.load_line.line, settings_.slow_start};
+    const bool only_that = roomy.size() == 1 && roomy.front()->key == facts.avoid;
+    if (facts.avoid && avoidable(*facts.avoid)) {
+        if (only_that) return nullptr;
+        wish.avoid = facts.avoid;
+    }
+    if (facts.affinity)
+        if (Member* home = home_of(roster_, *facts.affinity, wish); home && std::ranges::find(roomy, home) != roomy.end())
+            return home;
+    return pick(roomy, wish, now);
+}
+
+Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, Events& events) {
+    // Nobody overtakes those who wait already, of his own priority or a higher one. Those of whom nothing is known at all are
+    // in nobody's way but their own label's, nor is anybody in theirs: their turn comes when one of them has ended.
+    const auto a_stranger = [&](CostKey label) { return memory_.costs().expected(label) == Bytes{}; };
+    bool first = true;
+    for (std::size_t each = 0; each <= index(facts.priority) && first; ++each)
+        memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
+            if (a_stranger(waiting.label) || a_stranger(facts.label))
+                first = waiting.label != facts.label;
+            else
+                first = false;
+            return first;
+        });
+    Member* member = first ? choose_with_room(now, facts, now) : nullptr;
+    if (!member) return wait_for_memory(now, facts, events);
+    admit(*member, facts.priority, facts.label, now);
+    Arrival arrival;
+    arrival.kind = Arrival::Kind::admitted;
+    arrival.worker = member->key;
+    return arrival;
+}
+
+// A line that is served at all is served within a few times what one of them takes. Once its head has waited longer than
+// that, the line stands, and another one would only make everybody's wait longer.
+Duration Gate::memory_patience() const {
+    const Duration usual = weighty_service_.known() ? patient_for * weighty_service_.mean() : Duration{};
+    return std::min(std::max<Duration>(usual, 500ms), settings_.queue_timeout);
+}
+
+Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, Events& events) {
+    Arrival arrival;
+    const auto refuse = [&](Reason reason, Duration retry_after) {
+        refused(facts.priority, reason);
+        return_probe(facts.route);
+        arrival.reason = reason;
+        arrival.retry_after = retry_after;
+        return arrival;
+    };
+    drop_stale(now, events);
+    look_at_queue(now);
+    // What is true of slots is true of those who need much as well.
+    if (roster_.free().empty() && hopeless(now, facts))
+        return refuse(Reason::concurrency, retry_hint(now, facts.draw));
+    Instant oldest = never;
+    for (std::size_t each = 0; each <= index(facts.priority); ++each)
+        memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
+            oldest = std::min(oldest, waiting.arrived);
+            return false;
+        });
+    if (oldest != never && now - oldest > memory_patience())
+        return refuse(Reason::memory, std::max<Duration>(retry_hint(now, facts.draw), now - oldest));
+    if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
+        return refuse(Reason::queue_full, retry_hint(now, facts.draw));
+    arrival.kind = Arrival::Kind::queued;
+    arrival.ticket =
+        memory_line_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route, facts.label});
+    return arrival;
+}
+
+// The oldest that may begin at this worker. Behind one that does not fit only strangers begin: if others did, the one before
+// them might wait for ever.
+const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const Member& member) {
+    if (memory_line_.size() == 0) return nullptr;
+    const bool avoidable_now = avoidable(member.key);
+    const Queue::Waiting* found = nullptr;
+    int left = looked_at;
+    bool full = false;
+    for (std::size_t each = 0; each <= index(priority) && !found && left > 0; ++each)
+        memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
+            const bool mine = waiting.priority == priority && waiting.deadline > now &&
+                              !(avoidable_now && waiting.avoid == member.key) &&
+                              !(full && memory_.costs().expected(waiting.label) > Bytes{});
+            switch (memory_.ask(now, member.memory, waiting.label, waiting.arrived)) {
+            case MemoryAdmission::Verdict::fits:
+                if (mine) found = &waiting;
+                break;
+            case MemoryAdmission::Verdict::full: full = true; break;
+            case MemoryAdmission::Verdict::cold: break;
+            }
+            return !found && --left > 0;
+        });
+    return found;
+}
+
+void Gate::serve_memory_line(Instant now, Events& events) {
+    for (std::size_t i = roster_.free().size(); i-- > 0 && memory_line_.size() > 0;)
+        if (i < roster_.free().size()) grant(*roster_.free()[i], now, events);
+}
+
+} // namespace plimsoll

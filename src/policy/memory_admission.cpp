@@ -1,0 +1,121 @@
+#include "plimsoll/policy/memory_admission.hpp"
+
+#include <algorithm>
+
+namespace plimsoll {
+
+void MemoryAdmission::observe(Place& place, const MemorySight& sight) {
+    // A worker that moves to other domains takes what it was promised with it.
+    const Bytes promised = place.running.promised();
+    if (sight.domains != place.domains) {
+        for (const DomainKey key : place.domains)
+            if (key < domains_.size()) domains_[key].end(promised);
+        place.domains = sight.domains;
+        for (const DomainKey key : place.domains) {
+            if (key == 0) continue;
+            if (domains_.size() <= key) domains_.resize(key + std::size_t{1});
+            domains_[key].promise(promised);
+        }
+    }
+    place.own.observe(sight.use, sight.limit);
+    own_limit_ = sight.limit.value_or(Bytes{});
+    judge_light();
+}
+
+void MemoryAdmission::observe_domain(DomainKey key, std::optional<Bytes> use, std::optional<Bytes> limit) {
+    if (key == 0) return;
+    if (domains_.size() <= key) domains_.resize(key + std::size_t{1});
+    domains_[key].observe(use, limit);
+    judge_light();
+}
+
+void MemoryAdmission::judge_light() {
+    Bytes smallest = own_limit_;
+    for (const MemoryAccount& each : domains_)
+        if (each.known() && (smallest.count == 0 || each.limit() < smallest)) smallest = each.limit();
+    light_ = Bytes{smallest.count / MemoryAccount::negligible};
+}
+
+std::vector<CostKey> MemoryAdmission::rose(Place& place, Bytes rise) {
+    const std::vector<Ran> ran = place.running.ran();
+    costs_.rose(ran, rise, light_);
+    place.running.next_reading();
+    std::vector<CostKey> uneven;
+    for (const Ran& each : ran)
+        if (costs_.uneven(each.label, light_)) uneven.push_back(each.label);
+    return uneven;
+}
+
+void MemoryAdmission::shows(Instant now, Place& place, Bytes rise) {
+    if (rise <= light_) return;
+    for (const Ran& each : place.running.ran()) {
+        if (each.ended || !costs_.cold(now, each.label)) continue;
+        costs_.shows(each.label, rise);
+        promise(place, place.running.raise(each.label, costs_.expected(each.label)));
+    }
+}
+
+void MemoryAdmission::promise(Place& place, Bytes need) {
+    place.own.promise(need);
+    for (const DomainKey key : place.domains)
+        if (key != 0 && key < domains_.size()) domains_[key].promise(need);
+}
+
+bool MemoryAdmission::strangers_run(Instant now, const Place& place) const {
+    return light_.count > 0 && place.running.any(
+               [&](CostKey label, bool runs) { return runs && costs_.cold(now, label); });
+}
+
+bool MemoryAdmission::weighs(Instant now, CostKey label) const {
+    return light_.count > 0 && label != 0 && (costs_.cold(now, label) || costs_.expected(label) > light_);
+}
+
+bool MemoryAdmission::fits(const Place& place, Bytes need) const {
+    if (!place.own.fits(need)) return false;
+    return std::ranges::all_of(place.domains,
+                               [&](DomainKey key) { return key >= domains_.size() || domains_[key].fits(need); });
+}
+
+bool MemoryAdmission::idle(const Place& place) const {
+    return place.own.idle() && std::ranges::all_of(place.domains, [&](DomainKey key) {
+               return key >= domains_.size() || domains_[key].idle();
+           });
+}
+
+MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, CostKey label, Instant arrived) const {
+    if (!weighs(now, label)) return Verdict::fits;
+    const bool forgotten = now - costs_.last_began(label) >= try_again;
+    if (!fits(place, costs_.expected(label)) && !(forgotten && idle(place))) return Verdict::full;
+    const bool others = label < in_flight_.size() && in_flight_[label] > 0;
+    if (others && costs_.cold(now, label) && now - arrived < cold_wait) return Verdict::cold;
+    return Verdict::fits;
+}
+
+void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
+    const Bytes need = costs_.expected(label);
+    costs_.began(now, label);
+    place.running.begin(label, need);
+    promise(place, need);
+    if (in_flight_.size() <= label) in_flight_.resize(label + std::size_t{1});
+    ++in_flight_[label];
+}
+
+void MemoryAdmission::end(Place& place, CostKey label) {
+    const Bytes promised = place.running.end(label);
+    place.own.end(promised);
+    for (const DomainKey key : place.domains)
+        if (key != 0 && key < domains_.size()) domains_[key].end(promised);
+    if (label < in_flight_.size() && in_flight_[label] > 0) --in_flight_[label];
+}
+
+bool MemoryAdmission::worth_reading(Instant now, const Place& place, Instant last_reading, Duration usual) const {
+    if (!place.running.any_ended()) return false;
+    return now - last_reading >= usual ||
+           place.running.any([&](CostKey label, bool runs) { return !runs && weighs(now, label); });
+}
+
+const MemoryAccount* MemoryAdmission::domain(DomainKey key) const {
+    return key == 0 || key >= domains_.size() ? nullptr : &domains_[key];
+}
+
+} // namespace plimsoll

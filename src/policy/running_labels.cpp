@@ -1,0 +1,63 @@
+#include "plimsoll/policy/running_labels.hpp"
+
+#include <algorithm>
+
+namespace plimsoll {
+
+RunningLabels::Entry* RunningLabels::find(CostKey label) {
+    const auto found = std::ranges::find(entries_, label, &Entry::label);
+    return found == entries_.end() ? nullptr : &*found;
+}
+
+void RunningLabels::begin(CostKey label, Bytes promised) {
+    if (entries_.size() >= most && !find(label)) label = 0;
+    Entry* entry = find(label);
+    if (!entry) {
+        entry = &entries_.emplace_back();
+        entry->label = label;
+    }
+    ++entry->now;
+    entry->at_once = std::max(entry->at_once, entry->now);
+    entry->promised = entry->promised + promised;
+    promised_ = promised_ + promised;
+}
+
+Bytes RunningLabels::end(CostKey label) {
+    Entry* entry = find(label);
+    if (!entry || entry->now == 0) entry = find(0); // it began as one of the rest
+    if (!entry || entry->now == 0) return {};
+    // Estimates move while requests run: each gives back an equal part, and the last one all that is left.
+    const Bytes part{entry->promised.count / entry->now};
+    --entry->now;
+    entry->ended = ended_ = true;
+    entry->promised = entry->promised - part;
+    promised_ = promised_ - part;
+    return part;
+}
+
+Bytes RunningLabels::raise(CostKey label, Bytes need) {
+    Entry* entry = find(label);
+    if (!entry) return {};
+    const Bytes more = std::max(Bytes{need.count * entry->now} - entry->promised, Bytes{});
+    entry->promised = entry->promised + more;
+    promised_ = promised_ + more;
+    return more;
+}
+
+std::vector<Ran> RunningLabels::ran() const {
+    std::vector<Ran> ran;
+    ran.reserve(entries_.size());
+    for (const Entry& each : entries_) ran.push_back({each.label, each.at_once, each.ended});
+    return ran;
+}
+
+void RunningLabels::next_reading() {
+    std::erase_if(entries_, [](const Entry& each) { return each.now == 0; });
+    for (Entry& each : entries_) {
+        each.at_once = each.now;
+        each.ended = false;
+    }
+    ended_ = false;
+}
+
+} // namespace plimsoll

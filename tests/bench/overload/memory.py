@@ -1,0 +1,233 @@
+"""Four sync workers in one cgroup of 600 MB in which two heavy requests fit and three do not: who survives, and at what speed.
+
+One request in ten needs 200 MB for 0.2 s, the others 1 MB for 25 ms. The load is open (Poisson), a little above what can be
+done; after --learn seconds the counting begins. Kills are the kernel's own count (oom_kill of the cgroup).
+
+    python3 tests/bench/overload/memory.py [--peers none,nginx,haproxy,static-2,oracle,plimsoll] [--seconds 30] [--rate 100]
+
+As root, where memory cgroups (v1 or v2) can be made; nginx, haproxy and gunicorn installed, Plimsoll built (make)."""
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+
+import run as overload
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LIMIT = 600_000_000
+
+PLIMSOLL = """
+[proxy]
+threads = 1
+control = ["{dir}/control.sock"]
+[admin]
+listen = "unix:{dir}/admin.sock"
+[store]
+path = "{dir}/store"
+[log]
+level = "warn"
+access = false
+[[listener]]
+address = "127.0.0.1:{port}"
+[[route]]
+path = "/"
+pool = "app"
+[[pool]]
+name = "app"
+[pool.source]
+kind = "gunicorn"
+command = ["{inside}", {gunicorn}]
+directory = "{here}"
+"""
+BOUND = """
+global
+  nbthread 1
+defaults
+  mode http
+  timeout client 60s
+  timeout server 60s
+  timeout connect 5s
+  timeout queue 5s
+frontend f
+  bind 127.0.0.1:{port}
+  use_backend heavy if {{ path_beg /heavy }}
+  default_backend light
+backend light
+  balance leastconn
+  {light_servers}
+backend heavy
+  balance leastconn
+  fullconn 2
+  {heavy_servers}
+"""
+PEERS = {
+    "none": "one gunicorn with 4 workers",
+    "nginx": "least_conn; limit_conn 12 (slots + 8)",
+    "haproxy": "maxconn 1 a server, queue of 5 s",
+    "static-2": "HAProxy, two requests at a time whatever they are",
+    "oracle": "HAProxy told which route is heavy: two of it at a time, on two of the workers",
+    "plimsoll": "defaults, told nothing",
+}
+
+
+class Cgroup:
+    """A memory cgroup of its own, in v1's hierarchy or v2's."""
+
+    def __init__(self, name):
+        self.v1 = os.path.isdir("/sys/fs/cgroup/memory")
+        self.path = os.path.join("/sys/fs/cgroup/memory" if self.v1 else "/sys/fs/cgroup", name)
+        try:
+            os.mkdir(self.path)
+            self.write("memory.limit_in_bytes" if self.v1 else "memory.max", LIMIT)
+        except OSError as error:
+            raise SystemExit(f"no memory cgroup of its own can be made here ({error}): run it as root, outside of a container")
+
+    def write(self, name, value):
+        with open(os.path.join(self.path, name), "w") as out:
+            out.write(str(value))
+
+    def kills(self):
+        with open(os.path.join(self.path, "memory.oom_control" if self.v1 else "memory.events")) as text:
+            return sum(int(line.split()[1]) for line in text if line.startswith("oom_kill "))
+
+    def remove(self):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                os.rmdir(self.path)
+                return
+            except OSError:
+                time.sleep(0.1)
+
+
+class Stage(overload.Stage):
+    def __init__(self, options, home, cgroup):
+        super().__init__(options, home)
+        self.inside = os.path.join(home, "inside")  # a command, inside the cgroup
+        with open(self.inside, "w") as out:
+            out.write(f"#!/bin/sh\necho $$ > {cgroup.path}/cgroup.procs\nexec \"$@\"\n")
+        os.chmod(self.inside, 0o755)
+
+    def command(self, workers, bind):
+        return ["gunicorn", "-w", str(workers), "-b", bind, "--log-level", "critical", "--chdir", HERE, "memory_worker:app"]
+
+    def workers(self, workers):
+        port = overload.free_port()
+        process = self.start([self.inside, *self.command(workers, f"127.0.0.1:{port}")], "gunicorn.log")
+        return process, port
+
+    def peer(self, name):
+        where = os.path.join(self.home, name)
+        os.makedirs(where)
+        values = {"dir": where, "port": overload.free_port(), "file": os.path.join(where, "conf"), "bound": 12, "classes": "",
+                  "inside": self.inside, "here": HERE}
+        if name == "plimsoll":
+            values["gunicorn"] = ", ".join(f'"{part}"' for part in self.command(4, f"unix:{where}/app.sock"))
+            text, command = PLIMSOLL, [self.options.binary, "serve", "-c", values["file"]]
+        elif name == "none":
+            self.workers_port = self.workers(4)[1]
+            return self.workers_port
+        else:
+            ports = [self.workers(1)[1] for _ in range(4)]
+            for port in ports:
+                overload.wait_until_served(port)
+            maxconn = "maxconn 1"
+            values["nginx_servers"] = " ".join(f"server 127.0.0.1:{each};" for each in ports)
+            values["haproxy_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} {maxconn}" for each in ports[:2 if name == "static-2" else 4])
+            values["light_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} {maxconn}" for each in ports[2:])
+            values["heavy_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} {maxconn}" for each in ports[:2])
+            text = {"nginx": overload.NGINX, "oracle": BOUND}.get(name, overload.HAPROXY)
+            command = ["nginx", "-c", values["file"], "-p", where] if name == "nginx" else ["haproxy", "-f", values["file"], "-db"]
+        with open(values["file"], "w") as out:
+            out.write(text.format(**values))
+        self.start(command, f"{name}.log")
+        return values["port"]
+
+
+async def ask(port, path, due, results):
+    await asyncio.sleep(max(0.0, due - time.monotonic()))
+    status = 0
+    try:
+        reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 10)
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            answer = await asyncio.wait_for(reader.read(), 10)
+            if b" " in answer[:12]:
+                status = int(answer[9:12])
+        finally:
+            writer.close()
+    except (OSError, asyncio.TimeoutError, ValueError):
+        pass
+    results.append((path, due, status, time.monotonic() - due))
+
+
+async def load(port, rate, seconds, seed):
+    draw, results, pending = random.Random(seed), [], []
+    due, end = time.monotonic() + 0.1, time.monotonic() + 0.1 + seconds
+    while due < end:
+        pending.append(asyncio.create_task(ask(port, "/heavy" if draw.random() < 0.1 else "/light", due, results)))
+        due += draw.expovariate(rate)
+        if due - time.monotonic() > 1:
+            await asyncio.sleep(0.5)
+    await asyncio.gather(*pending)
+    return results
+
+
+def quantile(values, share):
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="build/release/plimsoll")
+    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--rate", type=float, default=100)
+    parser.add_argument("--learn", type=float, default=5, help="seconds before the counting begins; kills are told for both parts")
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--keep", help="directory for configurations and logs")
+    options = parser.parse_args()
+    options.binary = os.path.abspath(options.binary)
+    print(f"4 sync workers in {LIMIT // 1_000_000} MB, {options.rate:g} requests/s offered, one in ten heavy")
+    print(f"{'':10} {'kills':>5} {'learning':>8} {'served/s':>8} {'light p50':>9} {'p99 ms':>7} {'heavy p50':>9} {'p99 ms':>7} {'refused':>7} {'lost':>5}")
+    for name in options.peers.split(","):
+        rows = []
+        for seed in range(1, options.rounds + 1):
+            home = options.keep or tempfile.mkdtemp(prefix="memory-")
+            os.makedirs(home, exist_ok=True)
+            cgroup = Cgroup(f"plimsoll-bench-{os.getpid()}-{name}-{seed}")
+            stage = Stage(options, home, cgroup)
+            try:
+                port = stage.peer(name)
+                overload.wait_until_served(port)
+                asyncio.run(load(port, options.rate, options.learn, 1000 + seed))
+                learning = cgroup.kills()
+                results = asyncio.run(load(port, options.rate, options.seconds, seed))
+                kills = cgroup.kills() - learning
+            finally:
+                for process in list(stage.started)[::-1]:
+                    stage.end(process)
+                cgroup.remove()
+                if not options.keep:
+                    shutil.rmtree(home)
+            served = [(path, took) for path, _, status, took in results if status == 200]
+            light = [1000 * took for path, took in served if path == "/light"]
+            heavy = [1000 * took for path, took in served if path == "/heavy"]
+            refused = sum(status in (429, 503) for _, _, status, _ in results)
+            rows.append((kills, learning, len(served) / options.seconds, quantile(light, 0.5), quantile(light, 0.99),
+                         quantile(heavy, 0.5), quantile(heavy, 0.99), refused, len(results) - len(served) - refused))
+        middle = [statistics.median(column) for column in zip(*rows)]
+        print("{:10} {:5.0f} {:8.0f} {:8.1f} {:9.0f} {:7.0f} {:9.0f} {:7.0f} {:7.0f} {:5.0f}".format(name, *middle))
+        sys.stdout.flush()
+    for name in options.peers.split(","):
+        print(f"  {name:10} {PEERS[name]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+// Room for what requests need: the gate's second line.
+#include "plimsoll/policy/gate.hpp"
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+namespace plimsoll {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr CostKey light = 1, heavy = 2, huge = 3, strange = 4;
+constexpr DomainKey cgroup = 1;
+
+// Four workers of one slot in a cgroup of 600 MiB, of which 100 are held by the workers themselves.
+class Room : public testing::Test {
+protected:
+    Room() : gate(Gate::Settings{}) {
+        for (WorkerKey key = 1; key <= 4; ++key) {
+            gate.add(key, 1, now);
+            gate.accept(key, true, now, events);
+            gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+        }
+        gate.observe_domain(cgroup, 100_MiB, 600_MiB);
+        learn(light, 1_MiB);
+        learn(heavy, 200_MiB);
+        learn(huge, 400_MiB);
+        now += 1min;
+    }
+    void learn(CostKey label, Bytes need) {
+        for (unsigned i = 0; i < MemoryCosts::confident; ++i) {
+            const auto taken = ask(label);
+            ASSERT_EQ(taken.kind, Gate::Arrival::Kind::admitted);
+            end(taken.worker, label);
+            gate.rose(taken.worker, need);
+        }
+    }
+    Gate::Arrival ask(CostKey label, Priority priority = Priority::normal, Instant deadline = never) {
+        Gate::Facts facts;
+        facts.label = label;
+        facts.priority = priority;
+        facts.deadline = deadline;
+        return gate.arrive(now, facts, events);
+    }
+    WorkerKey begin(CostKey label) {
+        const auto arrival = ask(label);
+        EXPECT_EQ(arrival.kind, Gate::Arrival::Kind::admitted) << "label " << label;
+        return arrival.worker;
+    }
+    void end(WorkerKey worker, CostKey label, Duration took = 100ms) {
+        Gate::Departure departure(Outcome::success);
+        departure.label = label;
+        departure.took = took;
+        gate.depart(now, worker, departure, events);
+    }
+    std::optional<WorkerKey> granted(Ticket ticket) const {
+        for (const auto& event : events)
+            if (event.ticket == ticket) return event.granted;
+        return std::nullopt;
+    }
+
+    Instant now{std::chrono::hours{1}};
+    Gate gate;
+    Gate::Events events;
+};
+
+TEST_F(Room, two_heavy_ones_begin_the_third_waits_and_light_ones_pass_it_by) {
+    const WorkerKey first = begin(heavy);
+    begin(heavy);
+    const auto third = ask(heavy);
+    ASSERT_EQ(third.kind, Gate::Arrival::Kind::queued) << "two slots are free, but no room";
+    EXPECT_EQ(gate.stats().memory_waiting, 1U);
+    for (int i = 0; i < 100; ++i) end(begin(light), light, 5ms);
+    EXPECT_FALSE(granted(third.ticket));
+    end(first, heavy);
+    EXPECT_TRUE(granted(third.ticket)) << "there is room now";
+    EXPECT_EQ(gate.stats().memory_waiting, 0U);
+}
+
+TEST_F(Room, what_one_worker_gives_back_is_room_at_another) {
+    const WorkerKey first = begin(heavy), second = begin(heavy);
+    const auto third = ask(heavy);
+    begin(light);
+    begin(light); // all four are busy
+    gate.accept(first, false, now, events); // it drains: its slot is for nobody
+    end(first, heavy);
+    EXPECT_FALSE(granted(third.ticket));
+    end(second, heavy);
+    EXPECT_EQ(granted(third.ticket), second);
+}
+
+TEST_F(Room, of_a_label_that_nobody_knows_one_runs_at_a_time_for_a_quarter_of_a_second) {
+    begin(strange);
+    const auto second = ask(strange);
+    ASSERT_EQ(second.kind, Gate::Arrival::Kind::queued);
+    now += 240ms;
+    gate.expire(now, events);
+    EXPECT_FALSE(granted(second.ticket));
+    now += 20ms;
+    gate.expire(now, events);
+    EXPECT_TRUE(granted(second.ticket)) << "what is merely slow must not stand still to be learned";
+}
+
+TEST_F(Room, what_a_stranger_shows_while_it_runs_is_its_first_estimate) {
+    const WorkerKey first = begin(strange);
+    const auto second = ask(strange), third = ask(strange), fourth = ask(strange);
+    gate.shows(now, first, 190_MiB);
+    now += MemoryAdmission::cold_wait;
+    gate.expire(now, events);
+    EXPECT_TRUE(granted(second.ticket)) << "two of them fit";
+    EXPECT_FALSE(granted(third.ticket)) << "three do not, known or not";
+    EXPECT_FALSE(granted(fourth.ticket));
+}
+
+TEST_F(Room, one_that_has_ended_lets_the_next_stranger_of_its_label_in) {
+    const WorkerKey worker = begin(strange);
+    const auto second = ask(strange);
+    end(worker, strange);
+    EXPECT_TRUE(granted(second.ticket));
+}
+
+TEST_F(Room, strangers_of_other_labels_do_not_wait_behind_those_who_need_much) {
+    begin(heavy);
+    begin(heavy);
+    ASSERT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued);
+    begin(strange);
+}
+
+TEST_F(Room, a_label_ceases_to_be_strange_after_five_seconds_whatever_was_learned) {
+    begin(strange);
+    now += MemoryCosts::cold_for;
+    begin(strange);
+    begin(strange);
+}
+
+TEST_F(Room, who_needs_a_lot_is_not_overtaken_for_ever_by_those_who_need_less) {
+    const WorkerKey first = begin(heavy);
+    const auto big = ask(huge);
+    ASSERT_EQ(big.kind, Gate::Arrival::Kind::queued);
+    const auto later = ask(heavy);
+    EXPECT_EQ(later.kind, Gate::Arrival::Kind::queued) << "it would fit, but somebody came first";
+    end(first, heavy);
+    EXPECT_TRUE(granted(big.ticket));
+    EXPECT_FALSE(granted(later.ticket));
+}
+
+TEST_F(Room, a_critical_one_goes_first) {
+    const WorkerKey first = begin(heavy);
+    begin(heavy);
+    const auto normal = ask(heavy), critical = ask(heavy, Priority::critical);
+    end(first, heavy);
+    EXPECT_TRUE(granted(critical.ticket));
+    EXPECT_FALSE(granted(normal.ticket));
+}
+
+TEST_F(Room, a_line_that_stands_takes_nobody_more) {
+    begin(heavy);
+    begin(heavy);
+    ASSERT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued);
+    now += 2s; // far more than a few times what they take
+    gate.expire(now, events);
+    const auto refused = ask(heavy);
+    ASSERT_EQ(refused.kind, Gate::Arrival::Kind::refused);
+    EXPECT_EQ(refused.reason, Reason::memory);
+    EXPECT_GE(refused.retry_after, 2s);
+}
+
+TEST_F(Room, who_waits_for_memory_is_told_so_when_the_time_is_over) {
+    begin(heavy);
+    begin(heavy);
+    const auto third = ask(heavy);
+    now += 6s;
+    gate.expire(now, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, third.ticket);
+    EXPECT_EQ(events[0].reason, Reason::memory);
+    EXPECT_TRUE(gate.leave(third.ticket) == false);
+}
+
+TEST_F(Room, what_never_fits_is_tried_again_now_and_then_when_nobody_else_is_there) {
+    for (int i = 0; i < 2; ++i) gate.observe_domain(cgroup, 500_MiB, 600_MiB); // a leak, seen at rest
+    begin(heavy);
+    const auto second = ask(heavy);
+    ASSERT_EQ(second.kind, Gate::Arrival::Kind::queued);
+}
+
+TEST_F(Room, a_worker_has_a_limit_of_its_own) {
+    for (WorkerKey key = 1; key <= 4; ++key) gate.observe(key, 0.2, MemorySight{25_MiB, 300_MiB, {}});
+    gate.observe_domain(cgroup, std::nullopt, std::nullopt);
+    for (int i = 0; i < 4; ++i) begin(heavy);
+    gate.set_slots(1, 2, now, events);
+    EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued) << "two of 200 in a worker of 300";
+}
+
+TEST_F(Room, nobody_is_refused_where_no_limit_is_known) {
+    gate.observe_domain(cgroup, std::nullopt, std::nullopt);
+    for (int i = 0; i < 4; ++i) begin(heavy);
+}
+
+TEST_F(Room, in_shadow_it_counts_and_lets_everybody_in) {
+    Gate::Settings shadow;
+    shadow.memory_mode = Mode::shadow;
+    gate.configure(shadow);
+    for (int i = 0; i < 4; ++i) begin(heavy);
+    EXPECT_EQ(gate.stats().shadow_refused[index(Reason::memory)], 2U);
+}
+
+} // namespace
+} // namespace plimsoll
