@@ -100,8 +100,16 @@ json::object to_json(const net::GateStats& gate) {
     refused["critical"] = gate.refused[index(Priority::critical)];
     refused["normal"] = gate.refused[index(Priority::normal)];
     refused["sheddable"] = gate.refused[index(Priority::sheddable)];
+    json::array needs;
+    for (const auto& each : gate.needs)
+        needs.push_back(json::object{{"label", each.label},
+                                     {"expected_bytes", each.expected.count},
+                                     {"readings", each.readings},
+                                     {"much", each.much}});
     return {{"pool", gate.pool},
             {"overloaded", gate.overloaded},
+            {"memory_waiting", gate.memory_waiting},
+            {"memory_needs", std::move(needs)},
             {"memory_shedding", gate.memory_shedding},
             {"shedding_futile", gate.shedding_futile},
             {"queue_target_seconds", gate.target_seconds},

@@ -143,6 +143,8 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
         [](Gate gate) { return gate.memory_shedding ? 1 : 0; });
     each(page.gauge("pool_shedding_futile", "1 while shedding has stopped because it did not lower the memory."),
          [](Gate gate) { return gate.shedding_futile ? 1 : 0; });
+    each(page.gauge("pool_memory_waiting", "Requests that wait for room, because they need much memory."),
+         [](Gate gate) { return gate.memory_waiting; });
     each(page.gauge("pool_queue_target_seconds", "The wait that is aimed at under overload."),
          [](Gate gate) { return gate.target_seconds; });
     each(page.gauge("pool_service_seconds", "How long a request holds its slot, on average."),

@@ -32,9 +32,16 @@ void tell_if_clients_are_bounded_by_descriptors(const config::Config& config) {
 
 double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
 
-GateStats gate_stats(const std::string& pool, const Gate::Stats& gate, const std::map<RouteKey, std::string>& labels) {
+constexpr std::size_t most_needs = 20;
+
+GateStats gate_stats(const Pool& pool) {
+    const Gate::Stats gate = pool.stats();
+    const std::map<RouteKey, std::string> labels = pool.route_labels();
     GateStats stats;
-    stats.pool = pool;
+    stats.pool = pool.name();
+    stats.memory_waiting = gate.memory_waiting;
+    for (auto& [label, expected, readings] : pool.needs(most_needs))
+        stats.needs.push_back({label, expected, readings, gate.memory_light.count > 0 && expected > gate.memory_light});
     stats.overloaded = gate.overloaded;
     stats.memory_shedding = gate.memory_shedding;
     stats.shedding_futile = gate.shedding_futile;
@@ -206,7 +213,7 @@ ServerStats Server::stats() const {
     impl_->shared.limits.add_to(stats);
     for (const auto& [name, pool] : impl_->pools) {
         const auto gate = pool->stats();
-        stats.gates.push_back(gate_stats(name, gate, pool->route_labels()));
+        stats.gates.push_back(gate_stats(*pool));
         for (std::size_t reason = 1; reason < std::size(gate.shadow_refused); ++reason)
             if (gate.shadow_refused[reason])
                 stats.refusals.push_back(

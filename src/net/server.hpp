@@ -52,6 +52,14 @@ struct GateStats { // of one pool
         std::uint64_t trips = 0;
     };
     std::vector<RouteBreaker> breakers; // of routes that have had a request
+    std::size_t memory_waiting = 0;     // of those who queue: for room, because they need much memory
+    struct MemoryNeed {
+        std::string label; // "GET /reports/{n}"
+        Bytes expected;    // at its peak
+        unsigned readings = 0;
+        bool much = false; // enough to be asked whether there is room for it
+    };
+    std::vector<MemoryNeed> needs; // the greatest of them
 };
 struct ServerStats {
     std::vector<GateStats> gates;

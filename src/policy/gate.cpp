@@ -278,6 +278,7 @@ Gate::Stats Gate::stats() const {
     Stats stats;
     for (std::size_t i = 0; i < priorities; ++i) stats.queued[i] = waiting(static_cast<Priority>(i));
     stats.memory_waiting = memory_line_.size();
+    stats.memory_light = memory_.light();
     stats.admitted = admitted_;
     std::ranges::copy(refused_, stats.refused);
     std::ranges::copy(shadow_refused_, stats.shadow_refused);

@@ -11,7 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int looked_at = 64; // of those who wait, for one that may begin
-constexpr int patient_for = 4; // times what one who needs much takes
+constexpr int patient_for = 8; // times what one who needs much takes
 
 } // namespace
 

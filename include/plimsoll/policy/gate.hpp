@@ -106,6 +106,7 @@ public:
         std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {}; // by Reason
         std::uint64_t refused_by_priority[priorities] = {};
         std::size_t memory_waiting = 0; // of the queued, those who need much memory
+        Bytes memory_light;             // who needs less is not asked; 0: no limit is known
         bool overloaded = false, memory_shedding = false, shedding_futile = false;
         Duration queue_target{}, service_time{}; // now; service_time: the mean
         std::vector<WorkerStats> workers;

@@ -1,9 +1,10 @@
 """Four sync workers in one cgroup of 600 MB in which two heavy requests fit and three do not: who survives, and at what speed.
 
-One request in ten needs 200 MB for 0.2 s, the others 1 MB for 25 ms. The load is open (Poisson), a little above what can be
-done; after --learn seconds the counting begins. Kills are the kernel's own count (oom_kill of the cgroup).
+One request in ten needs 200 MB for 0.2 s, the others 1 MB for 25 ms. The clients are a closed loop: each asks again as soon as
+it has its answer, so the heavy ones set the pace. After --learn seconds the counting begins. Kills are the kernel's own count
+(oom_kill of the cgroup).
 
-    python3 tests/bench/overload/memory.py [--peers none,nginx,haproxy,static-2,oracle,plimsoll] [--seconds 30] [--rate 100]
+    python3 tests/bench/overload/memory.py [--peers none,nginx,haproxy,static-2,oracle,plimsoll] [--seconds 30] [--clients 12]
 
 As root, where memory cgroups (v1 or v2) can be made; nginx, haproxy and gunicorn installed, Plimsoll built (make)."""
 
@@ -63,7 +64,6 @@ backend light
   {light_servers}
 backend heavy
   balance leastconn
-  fullconn 2
   {heavy_servers}
 """
 PEERS = {
@@ -131,17 +131,15 @@ class Stage(overload.Stage):
             values["gunicorn"] = ", ".join(f'"{part}"' for part in self.command(4, f"unix:{where}/app.sock"))
             text, command = PLIMSOLL, [self.options.binary, "serve", "-c", values["file"]]
         elif name == "none":
-            self.workers_port = self.workers(4)[1]
-            return self.workers_port
+            return self.workers(4)[1]
         else:
             ports = [self.workers(1)[1] for _ in range(4)]
             for port in ports:
                 overload.wait_until_served(port)
-            maxconn = "maxconn 1"
             values["nginx_servers"] = " ".join(f"server 127.0.0.1:{each};" for each in ports)
-            values["haproxy_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} {maxconn}" for each in ports[:2 if name == "static-2" else 4])
-            values["light_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} {maxconn}" for each in ports[2:])
-            values["heavy_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} {maxconn}" for each in ports[:2])
+            values["haproxy_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} maxconn 1" for each in ports[:2 if name == "static-2" else 4])
+            values["light_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} maxconn 1" for each in ports[2:])
+            values["heavy_servers"] = "\n  ".join(f"server w{each} 127.0.0.1:{each} maxconn 1" for each in ports[:2])
             text = {"nginx": overload.NGINX, "oracle": BOUND}.get(name, overload.HAPROXY)
             command = ["nginx", "-c", values["file"], "-p", where] if name == "nginx" else ["haproxy", "-f", values["file"], "-db"]
         with open(values["file"], "w") as out:
@@ -150,32 +148,32 @@ class Stage(overload.Stage):
         return values["port"]
 
 
-async def ask(port, path, due, results):
-    await asyncio.sleep(max(0.0, due - time.monotonic()))
-    status = 0
+async def ask(port, path):
+    """The status; 0: no whole answer."""
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 10)
         try:
             writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            answer = await asyncio.wait_for(reader.read(), 10)
-            if b" " in answer[:12]:
-                status = int(answer[9:12])
+            answer = await asyncio.wait_for(reader.read(), 20)
+            return int(answer[9:12]) if answer.startswith(b"HTTP/1.") else 0
         finally:
             writer.close()
     except (OSError, asyncio.TimeoutError, ValueError):
-        pass
-    results.append((path, due, status, time.monotonic() - due))
+        return 0
 
 
-async def load(port, rate, seconds, seed):
-    draw, results, pending = random.Random(seed), [], []
-    due, end = time.monotonic() + 0.1, time.monotonic() + 0.1 + seconds
-    while due < end:
-        pending.append(asyncio.create_task(ask(port, "/heavy" if draw.random() < 0.1 else "/light", due, results)))
-        due += draw.expovariate(rate)
-        if due - time.monotonic() > 1:
-            await asyncio.sleep(0.5)
-    await asyncio.gather(*pending)
+async def client(port, end, draw, results):
+    while (began := time.monotonic()) < end:
+        path = "/heavy" if draw.random() < 0.1 else "/light"
+        status = await ask(port, path)
+        results.append((path, status, time.monotonic() - began))
+        if status != 200:
+            await asyncio.sleep(0.1)  # sooner nobody comes back who was sent away
+
+
+async def load(port, clients, seconds, seed):
+    results, end = [], time.monotonic() + seconds
+    await asyncio.gather(*(client(port, end, random.Random(1000 * seed + each), results) for each in range(clients)))
     return results
 
 
@@ -187,14 +185,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default="build/release/plimsoll")
     parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--rate", type=float, default=100)
+    parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--learn", type=float, default=5, help="seconds before the counting begins; kills are told for both parts")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--keep", help="directory for configurations and logs")
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
-    print(f"4 sync workers in {LIMIT // 1_000_000} MB, {options.rate:g} requests/s offered, one in ten heavy")
+    print(f"4 sync workers in {LIMIT // 1_000_000} MB, {options.clients} clients, one request in ten heavy")
     print(f"{'':10} {'kills':>5} {'learning':>8} {'served/s':>8} {'light p50':>9} {'p99 ms':>7} {'heavy p50':>9} {'p99 ms':>7} {'refused':>7} {'lost':>5}")
     for name in options.peers.split(","):
         rows = []
@@ -206,9 +204,9 @@ def main():
             try:
                 port = stage.peer(name)
                 overload.wait_until_served(port)
-                asyncio.run(load(port, options.rate, options.learn, 1000 + seed))
+                asyncio.run(load(port, options.clients, options.learn, 1000 + seed))
                 learning = cgroup.kills()
-                results = asyncio.run(load(port, options.rate, options.seconds, seed))
+                results = asyncio.run(load(port, options.clients, options.seconds, seed))
                 kills = cgroup.kills() - learning
             finally:
                 for process in list(stage.started)[::-1]:
@@ -216,10 +214,10 @@ def main():
                 cgroup.remove()
                 if not options.keep:
                     shutil.rmtree(home)
-            served = [(path, took) for path, _, status, took in results if status == 200]
+            served = [(path, took) for path, status, took in results if status == 200]
             light = [1000 * took for path, took in served if path == "/light"]
             heavy = [1000 * took for path, took in served if path == "/heavy"]
-            refused = sum(status in (429, 503) for _, _, status, _ in results)
+            refused = sum(status in (429, 503) for _, status, _ in results)
             rows.append((kills, learning, len(served) / options.seconds, quantile(light, 0.5), quantile(light, 0.99),
                          quantile(heavy, 0.5), quantile(heavy, 0.99), refused, len(results) - len(served) - refused))
         middle = [statistics.median(column) for column in zip(*rows)]
