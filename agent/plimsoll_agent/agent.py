@@ -164,6 +164,7 @@ class Agent:
             self._connection = connection
             quiet.guarded(self.connected)(connection)
             interval = max(0.05, float(first.get("sample_interval") or 1.0))
+            self._memory.peaks = bool(first.get("peaks"))
             try:
                 self._serve(connection, poll, messages, interval, hello["ready"])
             except (OSError, ValueError, protocol.ProtocolError):

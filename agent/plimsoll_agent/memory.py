@@ -36,6 +36,20 @@ def statm():
     return {"rss": resident, "anon": resident - shared}
 
 
+def peak():
+    """The most that was resident since this was asked before. None where the kernel does not let us begin anew."""
+    highest = None
+    for line in (read("/proc/self/status") or "").splitlines():
+        if line.startswith("VmHWM:"):
+            highest = number(line.split()[1])
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    except OSError:
+        return None
+    return highest * 1024 if highest is not None else None
+
+
 def thread_count():
     for line in (read("/proc/self/status") or "").splitlines():
         if line.startswith("Threads:"):
@@ -134,6 +148,7 @@ class Seldom:
 class Memory:
     def __init__(self):
         self.cgroup = Cgroup()
+        self.peaks = False                  # the proxy cannot read them by itself
         self._blocks = Seldom(sys.getallocatedblocks) if hasattr(sys, "getallocatedblocks") else Seldom(lambda: None)
         self._malloc = Seldom(malloc_in_use)
         self._children = Seldom(child_count)
@@ -142,6 +157,7 @@ class Memory:
     def sample(self):
         values = statm()
         values.update(self.cgroup.read())
+        values["peak"] = peak() if self.peaks else None
         values["allocated_blocks"] = self._blocks.read()
         values["malloc_in_use"] = self._malloc.read()
         values["threads"] = thread_count()

@@ -42,9 +42,9 @@ Member* Gate::choose_with_room(Instant now, const Facts& facts, Instant arrived)
 }
 
 Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, Events& events) {
-    // Nobody overtakes those who wait already, of his own priority or a higher one. Those of whom nothing is known at all are
-    // in nobody's way but their own label's, nor is anybody in theirs: their turn comes when one of them has ended.
-    const auto a_stranger = [&](CostKey label) { return memory_.costs().expected(label) == Bytes{}; };
+    // Nobody overtakes those who wait already, of his own priority or a higher one. Strangers that have shown no need yet are in
+    // nobody's way but their own label's, nor is anybody in theirs: their turn comes when one of them has ended.
+    const auto a_stranger = [&](CostKey label) { return memory_.costs().expected(label) <= memory_.light(); };
     bool first = true;
     for (std::size_t each = 0; each <= index(facts.priority) && first; ++each)
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
@@ -112,7 +112,7 @@ const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const M
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
             const bool mine = waiting.priority == priority && waiting.deadline > now &&
                               !(avoidable_now && waiting.avoid == member.key) &&
-                              !(full && memory_.costs().expected(waiting.label) > Bytes{});
+                              !(full && memory_.costs().expected(waiting.label) > memory_.light());
             switch (memory_.ask(now, member.memory, waiting.label, waiting.arrived)) {
             case MemoryAdmission::Verdict::fits:
                 if (mine) found = &waiting;

@@ -28,6 +28,14 @@ TEST(statm, the_address_space_is_counted_too) {
     EXPECT_EQ(parse_statm("5000 1000 400 1 0 900 0\n", 4096)->size, Bytes{20480000});
 }
 
+TEST(peak, the_highest_and_what_is_now) {
+    const auto peak = parse_peak("Name:\tpython3\nVmPeak:\t  900000 kB\nVmHWM:\t  204800 kB\nVmRSS:\t   10240 kB\n");
+    ASSERT_TRUE(peak);
+    EXPECT_EQ(peak->highest, 200_MiB);
+    EXPECT_EQ(peak->now, 10_MiB);
+    EXPECT_FALSE(parse_peak("Name:\tkthreadd\nThreads:\t1\n")) << "a kernel thread has no memory of its own";
+}
+
 TEST(limits, the_soft_limit_of_the_address_space_counts_and_unlimited_is_none) {
     constexpr std::string_view head =
         "Limit                     Soft Limit           Hard Limit           Units     \n"

@@ -109,6 +109,20 @@ TEST_F(cgroup, v1_walks_up_where_the_kernel_does_not_tell) {
     EXPECT_EQ(reader().cgroup(9)->limit, Bytes{2000});
 }
 
+TEST_F(cgroup, what_counts_against_a_limit_is_read_where_the_limit_is) {
+    write("proc/9/cgroup", "4:memory:/a/app\n");
+    write("cgroup/memory/a/memory.limit_in_bytes", "2000\n");
+    write("cgroup/memory/a/memory.usage_in_bytes", "1900\n");
+    write("cgroup/memory/a/memory.stat", "inactive_file 7\ntotal_inactive_file 400\n");
+    write("cgroup/memory/a/app/memory.usage_in_bytes", "1000\n");
+    write("cgroup/memory/a/app/memory.limit_in_bytes", "5000\n");
+    const auto v1 = reader().cgroup(9);
+    ASSERT_TRUE(v1);
+    EXPECT_EQ(v1->limit_path, root_ + "/cgroup/memory/a");
+    EXPECT_EQ(reader().use_of_limit(*v1), Bytes{1500});
+    EXPECT_FALSE(reader().use_of_limit(Cgroup{})) << "no limit, nothing to count against it";
+}
+
 TEST_F(cgroup, hybrid_has_memory_in_v1) {
     write("proc/9/cgroup", "4:memory:/app\n0::/app\n");
     write("cgroup/unified/cgroup.controllers", "hugetlb\n");

@@ -1,0 +1,29 @@
+"""An application that needs memory for a moment: /need/MEGABYTES. It tells how many of its requests ran at once."""
+import threading
+import time
+
+HELD = 0.15                                                    # seconds
+lock = threading.Lock()
+running = {}                                                   # megabytes -> requests
+most = {}                                                      # of them at once, so far
+
+
+def wsgi(environ, start_response):
+    parts = environ["PATH_INFO"].split("/")
+    if parts[1] == "need":
+        need = parts[2]
+        with lock:
+            running[need] = running.get(need, 0) + 1
+            most[need] = max(most.get(need, 0), running[need])
+        held = bytearray(int(need) << 20)
+        for page in range(0, len(held), 4096):
+            held[page] = 1
+        time.sleep(HELD)
+        del held
+        with lock:
+            running[need] -= 1
+    elif parts[1] == "forget":
+        most.clear()
+    body = "".join("%s %d\n" % pair for pair in sorted(most.items())).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]

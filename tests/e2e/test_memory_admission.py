@@ -1,0 +1,103 @@
+"""Requests are admitted by the memory that others like them have needed: nothing of the application tells it."""
+import concurrent.futures
+import http.client
+
+from harness.fleets import fleet
+from harness.waiting import until
+
+
+def ask(address, path):
+    connection = http.client.HTTPConnection(*address, timeout=30)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode(), response.getheader("X-Plimsoll-Reason")
+    finally:
+        connection.close()
+
+
+def most_at_once(address):
+    return dict(line.split() for line in ask(address, "/most")[1].splitlines())
+
+
+def needs(proxy):
+    return {each["label"]: each for each in proxy.admin.read("/v1/status")["gates"][0]["memory_needs"]}
+
+
+def one_worker_of_eight_threads(mode="enforce", arguments=()):
+    return fleet("gthread", 1, app="hungry:wsgi", arguments=["--threads", "8", *arguments],
+                 memory={"limit": "700MiB", "interval": "100ms", "mode": mode}, queue={"timeout": "60s"})
+
+
+def in_parallel(address, paths):
+    with concurrent.futures.ThreadPoolExecutor(len(paths)) as clients:
+        return [answer[0] for answer in clients.map(lambda path: ask(address, path), paths)]
+
+
+def learn(proxy, path, label, least):
+    def learned():
+        ask(proxy.address, path)
+        need = needs(proxy).get(label)
+        return need and need["readings"] >= 3 and need["expected_bytes"] >= least
+    until(learned, 30, "the need of %s is known" % label, pause=0.05)
+
+
+def test_what_a_route_needs_is_learned_to_the_megabyte(plimsoll):
+    proxy = plimsoll(one_worker_of_eight_threads()).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
+    assert needs(proxy)["GET /need/{n}"]["expected_bytes"] < 225 << 20
+    assert needs(proxy)["GET /need/{n}"]["much"]
+
+
+def test_no_more_run_at_once_than_fit_and_all_are_served(plimsoll):
+    proxy = plimsoll(one_worker_of_eight_threads()).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
+    ask(proxy.address, "/forget")
+    assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
+    assert int(most_at_once(proxy.address)["200"]) in (2, 3), "700 MiB hold three of 200 and no fourth"
+
+
+def test_those_who_need_little_pass_those_who_wait_for_room(plimsoll):
+    proxy = plimsoll(one_worker_of_eight_threads()).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/need/250", "GET /need/{n}", 245 << 20)
+    ask(proxy.address, "/light")
+    with concurrent.futures.ThreadPoolExecutor(8) as clients:
+        heavy = [clients.submit(ask, proxy.address, "/need/250") for _ in range(8)]
+        until(lambda: proxy.admin.read("/v1/status")["gates"][0]["memory_waiting"] >= 4, 10, "some wait for room")
+        assert ask(proxy.address, "/light")[0] == 200
+        assert not all(each.done() for each in heavy), "the light one had to wait for all the heavy ones"
+        assert [each.result()[::2] for each in heavy] == [(200, None)] * 8
+
+
+def test_in_shadow_everybody_begins_and_is_counted(plimsoll):
+    proxy = plimsoll(one_worker_of_eight_threads(mode="shadow")).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
+    ask(proxy.address, "/forget")
+    assert in_parallel(proxy.address, ["/need/200"] * 6) == [200] * 6
+    assert int(most_at_once(proxy.address)["200"]) > 3
+    assert 'plimsoll_refusals_total{pool="app",reason="memory",mode="shadow"}' in proxy.admin.get("/metrics").body.decode()
+
+
+def test_requests_of_one_path_that_are_not_alike_are_told_apart(plimsoll):
+    proxy = plimsoll(one_worker_of_eight_threads()).start()
+    proxy.wait_serving(1)
+
+    def told_apart():
+        for _ in range(5):
+            ask(proxy.address, "/need/1")
+        ask(proxy.address, "/need/200")
+        known = needs(proxy)
+        return (known.get("GET /need/200", {}).get("readings", 0) >= 3 and known.get("GET /need/1", {}).get("readings", 0) >= 3
+                and known)
+    known = until(told_apart, 60, "both are known by themselves")
+    assert known["GET /need/200"]["much"] and not known["GET /need/1"]["much"]
+    ask(proxy.address, "/forget")
+
+    def side_by_side():
+        assert in_parallel(proxy.address, ["/need/1"] * 8) == [200] * 8
+        return int(most_at_once(proxy.address)["1"]) > 3
+    until(side_by_side, 10, "light ones run side by side: they are not taken for heavy")
