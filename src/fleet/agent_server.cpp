@@ -196,10 +196,8 @@ asio::awaitable<void> AgentServer::Impl::serve(Self self, Link link, std::shared
     const std::chrono::duration<double> interval = self->settings.sample_interval;
     // A process that we can see is read from here, and two readers would spoil each other's readings of its peak.
     const bool out_of_sight = !agent->hello().same_pids && agent->hello().peer_pid <= 0;
-    link->write({{"type", "welcome"},
-                 {"v", protocol_version},
-                 {"sample_interval", interval.count()},
-                 {"peaks", out_of_sight}});
+    link->write(
+        {{"type", "welcome"}, {"v", protocol_version}, {"sample_interval", interval.count()}, {"peaks", out_of_sight}});
     ++self->stats.accepted;
     ++self->stats.connected;
     if (self->events.connected) self->events.connected(agent);

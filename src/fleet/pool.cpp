@@ -21,8 +21,8 @@ constexpr Duration recycle_bound = 1s;
 
 Pool::Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_ptr<net::Pool> net)
     : context_(std::move(context)), settings_(std::move(settings)), net_(std::move(net)),
-      monitor_(std::make_unique<Monitor>(*this)), peaks_(std::make_unique<Peaks>(*this)), leaks_(std::make_unique<LeakWatch>(*this)),
-      recycler_(std::make_unique<Recycler>(*this)) {}
+      monitor_(std::make_unique<Monitor>(*this)), peaks_(std::make_unique<Peaks>(*this)),
+      leaks_(std::make_unique<LeakWatch>(*this)), recycler_(std::make_unique<Recycler>(*this)) {}
 
 Pool::~Pool() = default;
 

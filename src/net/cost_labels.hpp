@@ -24,9 +24,9 @@ public:
     void turn_on() { on_.store(true, std::memory_order_relaxed); }
 
     struct Found {
-        CostKey key = 0;      // 0: one of the rest
-        bool is_new = false;  // the key is this label's from now on
-        CostKey part_of = 0;  // the template's, where this is more exact than that
+        CostKey key = 0;     // 0: one of the rest
+        bool is_new = false; // the key is this label's from now on
+        CostKey part_of = 0; // the template's, where this is more exact than that
     };
     Found find(std::string_view method, std::string_view target);
     void split(CostKey label); // its requests are not alike

@@ -153,9 +153,7 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
         const std::lock_guard lock(mutex_);
         const Gate::Arrival verdict = gate_.arrive(now, facts, events);
         switch (verdict.kind) {
-        case Gate::Arrival::Kind::admitted: 
-            arrival.permit = hold(verdict.worker, facts.route, facts.label, now);
-            break;
+        case Gate::Arrival::Kind::admitted: arrival.permit = hold(verdict.worker, facts.route, facts.label, now); break;
         case Gate::Arrival::Kind::queued:
             arrival.ticket = verdict.ticket;
             waiters_.emplace(verdict.ticket, Waits{&waiter, facts.route, facts.label});

@@ -121,7 +121,7 @@ public:
         unsigned readings = 0;
     };
     std::vector<Need> needs(std::size_t most) const; // the greatest first
-    void remove(WorkerKey worker); // its Endpoint goes when its last permit has
+    void remove(WorkerKey worker);                   // its Endpoint goes when its last permit has
     unsigned in_flight(WorkerKey worker) const;
     std::uint64_t requests(WorkerKey worker) const; // admitted so far
     Gate::BreakerStats breaker(WorkerKey worker) const;

@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int looked_at = 64; // of those who wait, for one that may begin
+constexpr int looked_at = 64;  // of those who wait, for one that may begin
 constexpr int patient_for = 8; // times what one who needs much takes
 
 } // namespace
@@ -36,7 +36,8 @@ Member* Gate::choose_with_room(Instant now, const Facts& facts, Instant arrived)
         wish.avoid = facts.avoid;
     }
     if (facts.affinity)
-        if (Member* home = home_of(roster_, *facts.affinity, wish); home && std::ranges::find(roomy, home) != roomy.end())
+        if (Member* home = home_of(roster_, *facts.affinity, wish);
+            home && std::ranges::find(roomy, home) != roomy.end())
             return home;
     return pick(roomy, wish, now);
 }
@@ -82,8 +83,7 @@ Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, Events& eve
     drop_stale(now, events);
     look_at_queue(now);
     // What is true of slots is true of those who need much as well.
-    if (roster_.free().empty() && hopeless(now, facts))
-        return refuse(Reason::concurrency, retry_hint(now, facts.draw));
+    if (roster_.free().empty() && hopeless(now, facts)) return refuse(Reason::concurrency, retry_hint(now, facts.draw));
     Instant oldest = never;
     for (std::size_t each = 0; each <= index(facts.priority); ++each)
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
@@ -95,8 +95,7 @@ Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, Events& eve
     if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
         return refuse(Reason::queue_full, retry_hint(now, facts.draw));
     arrival.kind = Arrival::Kind::queued;
-    arrival.ticket =
-        memory_line_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route, facts.label});
+    arrival.ticket = memory_line_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route, facts.label});
     return arrival;
 }
 

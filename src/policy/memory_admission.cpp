@@ -62,8 +62,8 @@ void MemoryAdmission::promise(Place& place, Bytes need) {
 }
 
 bool MemoryAdmission::strangers_run(Instant now, const Place& place) const {
-    return light_.count > 0 && place.running.any(
-               [&](CostKey label, bool runs) { return runs && costs_.cold(now, label); });
+    return light_.count > 0 &&
+           place.running.any([&](CostKey label, bool runs) { return runs && costs_.cold(now, label); });
 }
 
 bool MemoryAdmission::weighs(Instant now, CostKey label) const {

@@ -82,8 +82,7 @@ std::optional<Cgroup> read_v1(const std::string& mount, const std::string& path)
     auto inactive = parse_flat_key(stat, "total_inactive_file");
     if (!inactive) inactive = parse_flat_key(stat, "inactive_file");
     cgroup.working_set = working_set(cgroup.usage, inactive);
-    upwards(mount, path,
-            [&](const std::string& at) { tighten(cgroup, number(at + "/memory.limit_in_bytes"), at); });
+    upwards(mount, path, [&](const std::string& at) { tighten(cgroup, number(at + "/memory.limit_in_bytes"), at); });
     // The kernel's own minimum over the ancestors knows those above the mount, and whether they count at all.
     if (const auto text = parse_flat_key(stat, "hierarchical_memory_limit")) {
         const auto tightest = parse_limit(std::to_string(*text));

@@ -132,8 +132,8 @@ public:
     bool waits_for_memory() const { return memory_line_.size() > 0; }
     MemoryCosts& costs() { return memory_.costs(); }
     const MemoryAdmission& memory() const { return memory_; }
-    void remove(WorkerKey worker); // permits in flight may still depart afterwards
-    unsigned in_flight(WorkerKey worker) const;                      // 0 for an unknown one
+    void remove(WorkerKey worker);              // permits in flight may still depart afterwards
+    unsigned in_flight(WorkerKey worker) const; // 0 for an unknown one
     BreakerStats breaker(WorkerKey worker) const;
 
     // The request's side.

@@ -27,7 +27,7 @@
 
 namespace plimsoll {
 
-using DomainKey = std::uint16_t; // what several workers share the memory of; 0: none
+using DomainKey = std::uint16_t;              // what several workers share the memory of; 0: none
 inline constexpr std::size_t most_shared = 2; // domains a worker: its cgroup, the host
 
 // A worker's reading, as the fleet tells it.

@@ -9,7 +9,7 @@ namespace plimsoll {
 
 using WorkerKey = std::uint32_t; // one generation of one worker; never used again while the proxy runs
 using RouteKey = std::uint16_t;  // one route label of a pool; 0: none
-using CostKey = std::uint16_t;  // one label of a pool by which memory is learned; 0: none
+using CostKey = std::uint16_t;   // one label of a pool by which memory is learned; 0: none
 using Ticket = std::uint64_t;    // one waiting request
 
 enum class Priority : std::uint8_t { critical, normal, sheddable };

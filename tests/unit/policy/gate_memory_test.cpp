@@ -82,7 +82,7 @@ TEST_F(Room, what_one_worker_gives_back_is_room_at_another) {
     const WorkerKey first = begin(heavy), second = begin(heavy);
     const auto third = ask(heavy);
     begin(light);
-    begin(light); // all four are busy
+    begin(light);                           // all four are busy
     gate.accept(first, false, now, events); // it drains: its slot is for nobody
     end(first, heavy);
     EXPECT_FALSE(granted(third.ticket));
