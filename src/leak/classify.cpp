@@ -19,7 +19,7 @@ constexpr double slows_unproven = 0.8; // the same where no earlier process show
 constexpr double the_same = 0.5;       // their growth at the same age by the present one
 constexpr double beyond_peak = 1.25;   // more than they ever grew: it is not what they had
 constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
-constexpr double busier = 1.25;        // load that rises by so much may explain what grows
+constexpr double busier = 1.2;         // load that rises by so much may explain what grows
 constexpr double urgent = 0.45;        // of the headroom is gone: the benefit of the doubt ends
 
 double share_between(double value, double none, double full) {
@@ -84,8 +84,9 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (gone >= urgent) return {Class::leaking, 0.85};
     if (e.load_rise >= busier) return {Class::unknown, 0.5};
     if (e.age < t.young) return {Class::warming, 0.6};
-    if (e.exponent < slows_unproven) return {Class::cache, 0.6};
-    return {Class::leaking, (past ? 0.7 : 0.5) + 0.2 * share_between(e.exponent, slows_unproven, 1)};
+    const double goes_on = std::max(e.exponent, e.late_exponent);
+    if (goes_on < slows_unproven) return {Class::cache, 0.6};
+    return {Class::leaking, (past ? 0.7 : 0.5) + 0.2 * share_between(goes_on, slows_unproven, 1)};
 }
 
 } // namespace plimsoll::leak

@@ -10,8 +10,8 @@ namespace {
 constexpr double first_width = 4;       // requests: who leaks by the mebibyte has not many
 constexpr std::size_t least_blocks = 6; // in the window: fewer draw no line
 constexpr double next_look = 1.0 / 32;  // growth of the age between two looks
-constexpr double persistence = 1.3;
-constexpr double accuse_from = 0.8, acquit_below = 0.4; // of the answers since age / persistence
+constexpr double persistence = 1.2;
+constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since age / persistence
 constexpr double hurry = 0.43;                          // of the headroom is gone: one answer is enough
 constexpr double doubt = 0.98;                          // of the confidence, with each answer that does not support it
 constexpr double wide = 2.5;                            // Sen's interval for neighbours that resemble each other
@@ -69,6 +69,9 @@ std::optional<Evidence> Detector::evidence() const {
     found.age = age_;
     found.trend = *trend;
     found.exponent = exponent_of(window, trend->slope);
+    found.late_exponent = found.exponent;
+    if (const auto late = used_.since(age_ / 2); late.size() >= 2 * least_blocks)
+        if (const auto line = theil_sen(late, wide)) found.late_exponent = exponent_of(late, line->slope);
     found.floor = floor();
     found.level = std::max(found.floor, trend->at(age_));
     found.load_rise = load_rise(clock_.since(age_ / 3));

@@ -30,6 +30,7 @@ struct Evidence {
     double age = 0;              // requests served
     Line trend;                  // of the low-water marks
     double exponent = 1;         // p of growth ~ age^p: 1 goes on, below it slows down
+    double late_exponent = 1;    // the same of the last half of the life: what faded earlier is out of it
     double level = 0, floor = 0; // the trend's end; the lowest low-water mark
     double load_rise = 1;        // requests a second late in the window by those early in it
     std::optional<Line> live;    // of the allocator's live bytes

@@ -3,7 +3,7 @@
 //   readings --> block minima --> Theil-Sen over the last two thirds --> classify --> persistence --> verdict
 //
 // The x-axis is requests served, not time: a leak is bytes a *request*, and a quiet night is no recovery. A class that
-// accuses (leaking) must have been the answer for most of the ages since age / 1.3 before it is said, so that one odd
+// accuses (leaking) must have been the answer for most of the ages since age / 1.2 before it is said, so that one odd
 // stretch accuses nobody; it is taken back when it no longer is for most of them.
 //
 // The same object watches descriptors, threads and children: only the limit and the least growth differ.
@@ -60,7 +60,7 @@ private:
     BlockMinima used_, live_, private_, clock_; // clock_: when which request was served
     AgeCurve curve_;
     Verdict verdict_;
-    std::deque<Answer> answers_; // since age / 1.3
+    std::deque<Answer> answers_; // since age / 1.2
     double age_ = 0, judged_at_ = 0, lasting_ = 0,
            highest_ = 0; // highest_: of the low-water marks, before they are merged
 };

@@ -34,6 +34,17 @@ TEST(Classify, growth_that_fades_is_a_cache_however_much_of_the_headroom_is_gone
     EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::cache);
 }
 
+TEST(Classify, growth_that_faded_once_and_now_goes_on_is_a_leak_under_a_warm_up) {
+    Evidence evidence = growing();
+    evidence.exponent = evidence.late_exponent = 0.7;
+    EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::cache) << "it fades still";
+    evidence.late_exponent = 1;
+    EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::leaking);
+    evidence.exponent = 0.3;
+    evidence.trend = {.slope = 200, .low = 190, .high = 210};
+    EXPECT_NE(classify(evidence, ordinary, {}).kind, Class::leaking) << "too little of it is left to arrive";
+}
+
 TEST(Classify, a_trend_that_is_not_sure_accuses_nobody) {
     Evidence evidence = growing();
     evidence.trend.low = -10;
