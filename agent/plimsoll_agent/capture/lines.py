@@ -1,9 +1,10 @@
 """From surviving allocations to lines that may be accused.
 
-    stacks -> fold each to the application's own innermost frame -> bytes a request -> reconcile with the worker's growth
+    stacks -> fold each to the application's line that keeps it -> bytes a request -> reconcile with the worker's growth
 
 The innermost frame is often a library's (json.decoder, an ORM's row), which nobody can mend there: so the first frame of a stack that
-is neither the standard library's nor an installed package's gets the bytes, and the largest whole traceback stays beside it.
+is neither the standard library's nor an installed package's gets the bytes, or, where that one only hands on what it made
+(keeper.py), the caller that keeps it. The largest whole traceback stays beside it.
 
 That bytes survive a window is no proof: a cache that churns has survivors too. The proxy knows by how much the worker grows a
 request. A line is `claimed` where it explains its part of that growth, from a tenth to one and a half times; and only where the claimed
@@ -13,7 +14,10 @@ import os
 import sys
 import sysconfig
 
+from . import keeper
+
 LEAST, MOST, TOGETHER = 0.1, 1.5, 0.5       # of the growth a request
+MOST_STACKS = 5000                          # the largest: to find whose line it is takes longer than to add up
 INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 STANDARD = tuple(os.path.join(os.path.realpath(path), "") for path in
                  {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if path)
@@ -41,18 +45,36 @@ def is_agents(frames):
     return False
 
 
-def fold(stacks, top):
-    """stacks: [frames innermost first, bytes, count]. The lines by bytes; an application that is an installed package keeps its
-    innermost frames."""
-    folded, known = {}, {}
-    for frames, size, count in stacks:
-        place = frames[0]
+class Places:
+    """Of a stack, the place that answers for it. An application that is an installed package keeps its innermost frames."""
+
+    def __init__(self):
+        self._own, self._sources = {}, keeper.Sources()
+
+    def is_own(self, file):
+        if file not in self._own:
+            self._own[file] = is_own(file)
+        return self._own[file]
+
+    def of(self, frames):
+        passed = None
         for frame in frames:
-            if frame[0] not in known:
-                known[frame[0]] = is_own(frame[0])
-            if known[frame[0]]:
-                place = frame
-                break
+            if not self.is_own(frame[0]):
+                continue
+            verdict = self._sources.verdict(*frame)
+            if verdict == keeper.KEEPS or verdict == keeper.DROPS and passed is None:
+                return frame
+            if verdict == keeper.DROPS:     # what was handed on to here is not kept here: somebody on the way has kept it
+                return passed
+            passed = passed or frame
+        return passed or frames[0]          # handed on to the end: to the framework, or beyond the frames that are kept
+
+
+def fold(stacks, top, places=None):
+    """stacks: [frames innermost first, bytes, count]. The lines by bytes."""
+    folded, places = {}, places or Places()
+    for frames, size, count in sorted(stacks, key=lambda stack: -stack[1])[:MOST_STACKS]:
+        place = places.of(frames)
         entry = folded.setdefault(place, [0, 0, 0, frames])
         entry[0] += size
         entry[1] += count
@@ -71,7 +93,7 @@ def reconcile(lines, requests, low, high):
         line["claimed"] = False
     if requests <= 0 or not low or not high or low <= 0:
         return lines
-    claimed = [line for line in lines if LEAST * low <= line["bytes_per_request"] <= MOST * high]
+    claimed = [line for line in lines if LEAST * low <= line["bytes_per_request"] <= MOST * high * (1 + 2 / max(1, line["count"]) ** 0.5)]
     if sum(line["bytes_per_request"] for line in claimed) >= TOGETHER * low:
         for line in claimed:
             line["claimed"] = True

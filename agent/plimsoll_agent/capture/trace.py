@@ -66,7 +66,8 @@ def stop():
     if not on():
         return None
     seconds = native.monotonic() - _window.began
-    gc.collect()
+    if gc.isenabled():                      # else nobody collects them, and cycles are what leaks
+        gc.collect()
     traces = _tracemalloc._get_traces()
     limit = tracemalloc.get_traceback_limit()
     tracemalloc.stop()

@@ -1,0 +1,193 @@
+"""Whose line it is: the one that keeps what was allocated, not the helper that made it and handed it on.
+
+    blob() at `return text[:n]`  -->  read() at `data = blob(key)`, later `return data`  -->  remember() at `seen.append(read(key))`: stays
+
+A helper is called from everywhere, and most of what it makes is let go of. So a frame is left for its caller where its statement
+returns the value, yields it, or gives it a local name that is returned later and stored nowhere. A constructor hands on what it
+stores in its own instance; a function under a decorator that caches keeps what it returns. Judged by the source alone: where it
+cannot be read or parsed, the frame stays. `compile` to a tree needs no module that the worker has not imported.
+"""
+import _ast
+
+LARGEST = 400000                            # bytes of a source file: to parse a larger one holds the interpreter for too long
+MOST_FILES = 40
+ONLY_AST = 0x400
+SCALAR = ("len", "bool", "int", "float", "hash", "id", "sum", "any", "all", "ord", "isinstance", "repr", "str")
+KEEPS, HANDS_ON, DROPS = "keeps", "hands on", "drops"
+FUNCTIONS = (_ast.FunctionDef, _ast.AsyncFunctionDef)
+CONSTRUCTORS = ("__init__", "__new__", "__post_init__", "__attrs_post_init__")
+STORING = ("setdefault", "append", "appendleft", "add", "put", "put_nowait", "insert", "update", "extend", "register", "subscribe", "connect")
+
+
+class Sources:
+    """Parsed files of one analysis."""
+
+    def __init__(self):
+        self._trees, self._answers = {}, {}
+
+    def verdict(self, file, line):
+        """KEEPS, HANDS_ON or DROPS what the call or the allocation at this line gives."""
+        key = file, line
+        if key not in self._answers:
+            self._answers[key] = self._judge(file, line)
+        return self._answers[key]
+
+    def _judge(self, file, line):
+        if file not in self._trees:
+            self._trees[file] = parse(file) if len(self._trees) < MOST_FILES else None
+        tree = self._trees[file]
+        if tree is None:
+            return KEEPS
+        function, statement = locate(tree, line)
+        if function is None or statement is None:
+            return KEEPS
+        if is_handed_on(function, statement):
+            return HANDS_ON
+        return DROPS if isinstance(statement, _ast.Expr) and isinstance(statement.value, _ast.Call) and not is_storing(statement.value) else KEEPS
+
+
+def parse(file):
+    try:
+        with open(file, "rb") as text:
+            source = text.read(LARGEST + 1)
+        return compile(source, file, "exec", ONLY_AST, dont_inherit=True) if len(source) <= LARGEST else None
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def children(node):
+    for name in node._fields:
+        value = getattr(node, name, None)
+        for each in value if isinstance(value, list) else (value,):
+            if isinstance(each, _ast.AST):
+                yield each
+
+
+def within(node):
+    """The node and all below it, without the functions and classes that are defined there."""
+    waiting = [] if isinstance(node, FUNCTIONS + (_ast.ClassDef,)) else [node]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        waiting.extend(child for child in children(each) if not isinstance(child, FUNCTIONS + (_ast.ClassDef, _ast.Lambda)))
+
+
+def locate(tree, line):
+    """The innermost function around a line, and the innermost statement of it there."""
+    function = statement = None
+    node = tree
+    while node is not None:
+        following = None
+        for child in children(node):
+            if getattr(child, "lineno", line + 1) <= line <= (getattr(child, "end_lineno", None) or child.lineno):
+                following = child
+                break
+            if not hasattr(child, "lineno") and spans(child, line):        # match_case, withitem and the like
+                following = child
+                break
+        if isinstance(following, FUNCTIONS) and line >= following.body[0].lineno:
+            function, statement = following, None
+        elif isinstance(following, _ast.stmt):
+            statement = following
+        node = following
+    return function, statement
+
+
+def spans(node, line):
+    return any(getattr(child, "lineno", line + 1) <= line <= (getattr(child, "end_lineno", None) or 0) for child in children(node))
+
+
+def is_handed_on(function, statement):
+    if any("cache" in name or "memo" in name for decorator in function.decorator_list for name in names_in(decorator)):
+        return False
+    if isinstance(statement, _ast.Return):
+        return not stores(statement.value)
+    if isinstance(statement, _ast.Expr) and isinstance(statement.value, (_ast.Yield, _ast.YieldFrom)):
+        return True
+    if isinstance(statement, (_ast.Assign, _ast.AnnAssign, _ast.AugAssign)):
+        targets = statement.targets if isinstance(statement, _ast.Assign) else [statement.target]
+    elif isinstance(statement, _ast.Expr) and is_storing(statement.value) and isinstance(statement.value.func.value, _ast.Name):
+        targets = [statement.value.func.value]             # rows.append(...) of a local list
+    else:
+        return False
+    if function.name in CONSTRUCTORS and all(is_own_attribute(function, target) for target in targets):
+        return True
+    names = {target.id for target in targets if isinstance(target, _ast.Name)}
+    if len(names) < len(targets) or names & outside(function):
+        return False
+    return is_returned(function, names) and not is_stored(function, names, statement)
+
+
+def names_in(node):
+    for each in within(node):
+        if isinstance(each, _ast.Name):
+            yield each.id.lower()
+        elif isinstance(each, _ast.Attribute):
+            yield each.attr.lower()
+
+
+def is_storing(node):
+    return isinstance(node, _ast.Call) and isinstance(node.func, _ast.Attribute) and node.func.attr in STORING
+
+
+def stores(value):
+    """`return seen.setdefault(key, make())` keeps, and of `return len(make())` only a number gets out."""
+    return value is not None and (is_storing(value) or isinstance(value, _ast.Call) and isinstance(value.func, _ast.Name)
+                                  and value.func.id in SCALAR)
+
+
+def is_own_attribute(function, target):
+    first = function.args.args[0].arg if function.args.args else None
+    return isinstance(target, _ast.Attribute) and isinstance(target.value, _ast.Name) and target.value.id == first
+
+
+def outside(function):
+    """Names of a function that are not its own."""
+    found = set()
+    for node in within_body(function):
+        if isinstance(node, (_ast.Global, _ast.Nonlocal)):
+            found.update(node.names)
+    assigned = {node.id for node in within_body(function) if isinstance(node, _ast.Name) and isinstance(node.ctx, _ast.Store)}
+    used = {node.id for node in within_body(function) if isinstance(node, _ast.Name)}
+    return found | (used - assigned)
+
+
+def within_body(function):
+    for statement in function.body:
+        yield from within(statement)
+
+
+def result_names(value):
+    """Names whose very object a returned value has in it."""
+    if isinstance(value, _ast.Name):
+        return {value.id}
+    if isinstance(value, (_ast.Tuple, _ast.List)):
+        return set().union(*map(result_names, value.elts)) if value.elts else set()
+    if isinstance(value, _ast.IfExp):
+        return result_names(value.body) | result_names(value.orelse)
+    if isinstance(value, (_ast.Subscript, _ast.Await)):
+        return result_names(value.value)
+    return set()
+
+
+def is_returned(function, names):
+    return any(names & result_names(node.value) for node in within_body(function)
+               if isinstance(node, (_ast.Return, _ast.Yield)) and node.value is not None)
+
+
+def is_stored(function, names, besides):
+    """Into an attribute, an item, or by a method that stores: of something that is not one of the names themselves."""
+    for node in within_body(function):
+        if isinstance(node, _ast.Assign) and node is not besides:
+            elsewhere = any(isinstance(target, (_ast.Attribute, _ast.Subscript)) and not names & set(roots(target)) for target in node.targets)
+            if elsewhere and names & result_names(node.value):
+                return True
+        if is_storing(node) and not names & set(roots(node.func.value)) and any(names & result_names(each) for each in node.args):
+            return True
+    return False
+
+
+def roots(target):
+    while isinstance(target, (_ast.Attribute, _ast.Subscript)):
+        target = target.value
+    return [target.id] if isinstance(target, _ast.Name) else []

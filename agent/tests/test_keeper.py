@@ -1,0 +1,128 @@
+"""Whose line an allocation is: the helper's that made it, or its caller's that keeps it."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from plimsoll_agent.capture import keeper, lines     # noqa: E402
+
+SOURCE = '''
+import functools
+seen, index = [], {}
+def blob(key):                               # 4
+    text = key * 100                         # 5
+    return text[:50]                         # 6
+def direct(key):
+    return key * 100                         # 8
+def both(key):
+    value = blob(key)                        # 10
+    index[key] = value
+    return value
+def remember(key):
+    seen.append(direct(key))                 # 14
+def counted(key):
+    value = direct(key)                      # 16
+    seen.append(value)
+    return len(value)
+@functools.lru_cache(maxsize=None)
+def looked_up(key):
+    return key * 100                         # 21
+def default(key):
+    return index.setdefault(key, blob(key))  # 23
+class Order:
+    def __init__(self, key):
+        self.text = key * 100                # 26
+        Order.last = key * 100               # 27
+def size(key):
+    return len(Order(key).text)              # 29
+def rows(key):
+    found = []
+    for number in range(9):
+        found.append(float(number))          # 33
+    return found
+def closure(key):
+    value = key * 100                        # 36
+    def told():
+        return value
+    seen.append(told)
+def view(key):
+    looked_up(key)                           # 41
+def keeps_global(key):
+    global last
+    last = key * 100                         # 44
+    return last
+async def fetch(key):
+    return (await
+            direct(key))                     # 48
+def stream(key):
+    yield key * 100                          # 50
+def view_of(key):
+    direct(key)                              # 52
+'''
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "orders.py"
+    path.write_text(SOURCE)
+    return str(path)
+
+
+HANDED_ON = {5, 6, 8, 26, 33, 48, 50}
+DROPPED = {41, 52}
+
+
+@pytest.mark.parametrize("line", [5, 6, 8, 10, 14, 16, 21, 23, 26, 27, 29, 33, 36, 41, 44, 48, 50, 52])
+def test_a_line_hands_on_what_its_function_returns_and_stores_nowhere(file, line):
+    expected = keeper.HANDS_ON if line in HANDED_ON else keeper.DROPS if line in DROPPED else keeper.KEEPS
+    assert keeper.Sources().verdict(file, line) == expected
+
+
+def test_the_bytes_of_a_shared_helper_go_to_who_keeps_them(file):
+    row, = lines.fold([[((file, 8), (file, 14), ("/srv/app/views.py", 3)), 1000, 10]], 5)
+    assert (row["file"], row["line"]) == (file, 14) and row["traceback"][0] == "%s:8" % file
+
+
+def test_what_is_dropped_further_out_was_kept_on_the_way(file):
+    row, = lines.fold([[((file, 8), (file, 52)), 1000, 10]], 5)
+    assert row["line"] == 8
+
+
+def test_a_file_that_cannot_be_read_or_parsed_keeps_its_frame(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("def f(:\n    return 1\n")
+    sources = keeper.Sources()
+    assert sources.verdict(str(broken), 2) == sources.verdict("/nowhere.py", 1) == keeper.KEEPS
+
+
+def test_no_module_is_imported_to_parse(file):
+    import subprocess
+    code = ("import sys; sys.path.insert(0, %r); from plimsoll_agent.capture import keeper; before = set(sys.modules); "
+            "assert keeper.Sources().verdict(%r, 8) == 'hands on'; print(sorted(set(sys.modules) - before), 'ast' in sys.modules)"
+            % (os.path.dirname(os.path.dirname(os.path.abspath(__file__))), file))
+    assert subprocess.run([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout == "[] False\n"
+
+
+def test_cycles_count_as_kept_where_nobody_collects_them():
+    import gc
+    from plimsoll_agent.capture import trace
+
+    class Node:
+        def __init__(self):
+            self.me, self.data = self, bytearray(5000)
+    for collected in (True, False):
+        assert trace.start() == ""
+        if not collected:
+            gc.disable()
+        try:
+            for _ in range(50):
+                Node()
+            traces, _, _ = trace.stop()
+        finally:
+            gc.enable()
+        ranked, _ = trace.analyse(traces, 5)
+        kept = sum(line["bytes"] for line in ranked if line["file"] == __file__)
+        assert (kept < 50 * 5000 / 2) == collected, ranked
+        gc.collect()
