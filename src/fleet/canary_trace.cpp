@@ -55,9 +55,15 @@ asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr wor
     const std::function<bool()> cut_short = urgent;
     const bool allowed = co_await capture->begin();
     if (allowed) {
-        const Duration longest = pool->settings().capture.trace_time * longest_window;
-        co_await capture->trace_window(longest, cut_short);
-        if (!pool->recycler().recycles(*worker)) co_await capture->trace_stop();
+        const Instant ends = Clock::now() + pool->settings().capture.trace_time * longest_window;
+        for (unsigned times = 1; times <= most_requests; times *= longer) {
+            co_await capture->trace_window(ends - Clock::now(), cut_short, times);
+            const bool traced = capture->traces();
+            if (!pool->recycler().recycles(*worker)) co_await capture->trace_stop();
+            if (!traced || has_lines(*incident) || cut_short() || Clock::now() >= ends ||
+                !generation->agent_connected())
+                break;
+        }
         capture->finish();
         if (capture->succeeded() && !has_lines(*incident))
             incident->note("no line of Python code explains the growth of " + worker->id +

@@ -23,13 +23,14 @@ public:
 
     // False: nothing may be captured (switched off, no space); the incident says why.
     boost::asio::awaitable<bool> begin();
-    boost::asio::awaitable<void> trace_window(Duration at_most,
-                                              std::function<bool()> urgent = {}); // urgent: cut it short
+    // urgent: cut it short. times: so many windows' requests in one.
+    boost::asio::awaitable<void> trace_window(Duration at_most, std::function<bool()> urgent = {}, unsigned times = 1);
     boost::asio::awaitable<void> phase_a();
     boost::asio::awaitable<void> trace_stop(); // for a worker that serves on: the traces alone
     boost::asio::awaitable<void> phase_b(Duration bound);
     boost::asio::awaitable<void> stacks_of_the_dead(); // what a faulthandler wrote before the end
     void finish();                                     // the incident's capture status: done, partial, failed, none
+    bool traces() const { return tracing_; }
     bool succeeded() const { return taken_ > 0 && missed_ == 0; }
     const std::string& refusal() const { return refusal_; } // why begin() said no
 
