@@ -119,7 +119,7 @@ def test_cycles_count_as_kept_where_nobody_collects_them():
         try:
             for _ in range(50):
                 Node()
-            traces, _, _ = trace.stop()
+            traces = trace.stop()[0]
         finally:
             gc.enable()
         ranked, _ = trace.analyse(traces, 5)

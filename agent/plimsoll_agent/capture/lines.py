@@ -6,7 +6,8 @@ The innermost frame is often a library's (json.decoder, an ORM's row), which nob
 is neither the standard library's nor an installed package's gets the bytes, or, where that one only hands on what it made
 (keeper.py), the caller that keeps it. The largest whole traceback stays beside it.
 
-That bytes survive a window is no proof: a cache that churns has survivors too. The proxy knows by how much the worker grows a
+That bytes survive a window is no proof: a cache that churns has survivors too. Where most of a line's bytes only took the place of
+others (holders.py) it is never claimed. And the proxy knows by how much the worker grows a
 request. A line is `claimed` where it explains its part of that growth, from a tenth to one and a half times; and only where the claimed
 lines together explain half of it. So a leak of C code, of which tracemalloc sees nothing, gets no line, and neither does an innocent.
 """
@@ -70,19 +71,21 @@ class Places:
         return passed or frames[0]          # handed on to the end: to the framework, or beyond the frames that are kept
 
 
-def fold(stacks, top, places=None):
-    """stacks: [frames innermost first, bytes, count]. The lines by bytes."""
-    folded, places = {}, places or Places()
+def fold(stacks, top, held=None):
+    """stacks: [frames innermost first, bytes, count]; held: frames -> added or replaced. The lines by bytes."""
+    folded, places, held = {}, Places(), held or {}
     for frames, size, count in sorted(stacks, key=lambda stack: -stack[1])[:MOST_STACKS]:
         place = places.of(frames)
-        entry = folded.setdefault(place, [0, 0, 0, frames])
+        entry = folded.setdefault(place, [0, 0, 0, frames, 0, 0])
         entry[0] += size
         entry[1] += count
         if size > entry[2]:
-            entry[2:] = [size, frames]
+            entry[2:4] = [size, frames]
+        if frames in held:
+            entry[4 if held[frames] else 5] += size
     ranked = sorted(folded.items(), key=lambda item: -item[1][0])[:top]
-    return [{"file": place[0], "line": place[1], "bytes": size, "count": count,
-             "traceback": ["%s:%d" % (file, line) for file, line in frames]} for place, (size, count, _, frames) in ranked]
+    return [{"file": place[0], "line": place[1], "bytes": size, "count": count, "added": added, "replaced": replaced,
+             "traceback": ["%s:%d" % (file, line) for file, line in frames]} for place, (size, count, _, frames, added, replaced) in ranked]
 
 
 def reconcile(lines, requests, low, high):
@@ -93,7 +96,8 @@ def reconcile(lines, requests, low, high):
         line["claimed"] = False
     if requests <= 0 or not low or not high or low <= 0:
         return lines
-    claimed = [line for line in lines if LEAST * low <= line["bytes_per_request"] <= MOST * high * (1 + 2 / max(1, line["count"]) ** 0.5)]
+    claimed = [line for line in lines if line["replaced"] <= line["added"]
+               and LEAST * low <= line["bytes_per_request"] <= MOST * high * (1 + 2 / max(1, line["count"]) ** 0.5)]
     if sum(line["bytes_per_request"] for line in claimed) >= TOGETHER * low:
         for line in claimed:
             line["claimed"] = True

@@ -45,8 +45,8 @@ def trace_stop(task):
 
 
 def send_trace(task, taken):
-    traces, limit, seconds = taken
-    ranked, merged = trace.analyse(traces, int(task.args.get("top") or 20))
+    traces, limit, seconds, held = taken
+    ranked, merged = trace.analyse(traces, int(task.args.get("top") or 20), held)
     growth = task.args.get("growth") or {}
     lines.reconcile(ranked, int(task.args.get("requests") or 0), growth.get("low"), growth.get("high"))
     task.file("lines.json", json.dumps(ranked, indent=1))

@@ -12,8 +12,8 @@ import tracemalloc
 
 import _tracemalloc
 
-from .. import native
-from . import lines
+from .. import native, quiet
+from . import holders, lines
 
 FRAMES, SECONDS, OWN_MEMORY = 10, 300.0, 256 << 20     # defaults of trace_start
 LONE = 30.0                                             # seconds without a proxy
@@ -21,7 +21,8 @@ MOST_TRACES = 1500000                                   # in the snapshot: the l
 
 
 class Window:
-    def __init__(self, seconds, own_memory):
+    def __init__(self, seconds, own_memory, lengths):
+        self.lengths = lengths              # of the application's containers
         self.began = native.monotonic()
         self.ends = self.began + seconds
         self.own_memory = own_memory
@@ -41,8 +42,9 @@ def start(frames=FRAMES, seconds=SECONDS, own_memory=OWN_MEMORY):
     if tracemalloc.is_tracing() and _window is None:
         return "the application traces by itself"
     if not on():
+        lengths = quiet.guarded(holders.Lengths)()
         tracemalloc.start(max(1, min(frames, 50)))
-        _window = Window(seconds, own_memory)
+        _window = Window(seconds, own_memory, lengths)
     return ""
 
 
@@ -61,7 +63,7 @@ def watch(connected):
 
 
 def stop():
-    """The raw traces, their frames' limit and the window's length; None where none is open."""
+    """The raw traces, their frames' limit, the window's length and which of them were added (holders.py); None where none is open."""
     global _window
     if not on():
         return None
@@ -70,14 +72,17 @@ def stop():
         gc.collect()
     traces = _tracemalloc._get_traces()
     limit = tracemalloc.get_traceback_limit()
-    tracemalloc.stop()
-    _window = None
-    return traces, limit, seconds
+    try:
+        held = quiet.guarded(holders.survivors)(_window.lengths) or {}
+    finally:
+        tracemalloc.stop()
+        _window = None
+    return traces, limit, seconds, held
 
 
-def analyse(traces, top):
-    """The application's lines by surviving bytes, and whole stacks. A trace is (domain, size, frames, ...), frames innermost first; equal tracebacks are
-    one tuple, so they are added up by identity before anything else is looked at."""
+def analyse(traces, top, held=None):
+    """The application's lines by surviving bytes, and whole stacks. A trace is (domain, size, frames, ...), frames innermost first; equal
+    tracebacks are one tuple, so they are added up by identity before anything else is looked at."""
     stacks = {}
     for trace in traces:
         frames = trace[2]
@@ -88,7 +93,7 @@ def analyse(traces, top):
             entry[1] += trace[1]
             entry[2] += 1
     stacks = [entry for entry in stacks.values() if not lines.is_agents(entry[0])]
-    return lines.fold(stacks, top), stacks
+    return lines.fold(stacks, top, held), stacks
 
 
 def folded(stacks):

@@ -1,0 +1,172 @@
+"""Whether what survived a window was added or only took the place of something else.
+
+    lengths of the containers at its start --> window --> new members of each container against what its length has grown by
+
+       leak: 40 new, 40 longer          full cache: 40 new, 0 longer          sawtooth: 90 new, 20 longer
+
+Bytes that survive a window say nothing of what was let go of meanwhile: a full cache has as many survivors as a leak. The length of
+what holds them does. tracemalloc tells of a single object whether, and where, it was allocated within the window; so the newest
+members of each container are looked at, and what hangs on them. Nothing is kept but numbers: no object lives longer for it.
+
+Looked at are Python's containers and functools' caches as the collector lists them, and dicts of atoms, which it doesn't list, where a
+module, a class or an instance has them. What hangs on none of them (a cycle, C code) gets no answer.
+"""
+import collections
+import functools
+import gc
+import itertools
+import sys
+import time
+
+import _tracemalloc
+
+LEAST = 8                                   # members, below which a container is none that leaks
+MOST_BLOCKS = 5000000                       # of the heap: to list all objects of a larger one is a pause of a tenth of a second
+BUDGET = 0.7                                # seconds of CPU for each of the two looks
+CHUNK = 2000                                # objects between two looks at the clock
+LARGEST_PARENT = 5000                       # of a dict, in whose values dicts of atoms are looked for
+NEWEST, MOST_NEW = 24, 4000                 # members that are looked at: before one is new, and after
+DEPTH, MOST_BELOW = 4, 40                   # what hangs on a new member
+SAMPLED = 40                                # new members of a container whose contents are looked at
+ADDED = 0.8                                 # growth by new members, from which they were added
+CACHE = type(functools.lru_cache(maxsize=1)(lambda: None))
+HEAP_TYPE = 1 << 9
+SEQUENCES, MAPPINGS, SETS = (list, collections.deque), (dict, collections.OrderedDict, collections.defaultdict), (set,)
+KINDS = frozenset(SEQUENCES + MAPPINGS + SETS)
+where = _tracemalloc._get_object_traceback
+STOP_AT = (type, type(sys), type(sys._getframe()), type(gc.collect))
+
+
+class Lengths:
+    """Of containers at the start of a window. Dicts of atoms are found through who has them, which takes long while tracing is on: so
+    they themselves are kept for the length of the window (all else by id alone)."""
+
+    def __init__(self):
+        self.of, self.atoms = {}, []
+        if sys.getallocatedblocks() > MOST_BLOCKS:
+            return
+        ends, known, objects = time.thread_time() + BUDGET, set(), gc.get_objects()
+        for start in range(0, len(objects), CHUNK):
+            if time.thread_time() > ends:
+                break
+            for thing in objects[start:start + CHUNK]:
+                kind = type(thing)
+                if kind in KINDS or kind is CACHE:
+                    self._note(thing)
+                if kind is dict and len(thing) < LARGEST_PARENT:
+                    below = list(thing.values())
+                elif kind.__flags__ & HEAP_TYPE and not isinstance(thing, type):
+                    below = gc.get_referents(thing)
+                else:
+                    continue
+                for each in below:
+                    if type(each) is dict and len(each) >= LEAST and not gc.is_tracked(each) and id(each) not in known:
+                        known.add(id(each))
+                        self.atoms.append(each)
+                        self._note(each)
+
+    def _note(self, thing):
+        size = length(thing)
+        if size >= LEAST:
+            self.of[id(thing)] = size
+
+
+def length(thing):
+    return thing.cache_info().currsize if type(thing) is CACHE else len(thing)
+
+
+def members(thing):
+    """The newest first, where its kind keeps them in order."""
+    kind = type(thing)
+    if kind in SEQUENCES:
+        return reversed(thing)
+    if kind in MAPPINGS:
+        return itertools.chain.from_iterable(reversed(thing.items()))
+    if kind is CACHE:
+        return reversed(gc.get_referents(thing))
+    return iter(thing)
+
+
+def survivors(before):
+    """frames -> whether it was added (True) or took another one's place (False), of what was allocated in the window and is held by a
+    container. While tracing is on, when every object that we make costs twenty times as much."""
+    found = {}
+    if before is None or not before.of:
+        return found
+    ends, objects = time.thread_time() + BUDGET, gc.get_objects()
+    _look_through(before.atoms, before.of, found)
+    for start in range(0, len(objects), CHUNK):
+        chunk = objects[start:start + CHUNK]
+        _look_through(chunk, before.of, found)
+        chunk.clear()
+        if time.thread_time() > ends:
+            break
+    objects.clear()                         # it may hold our own frame, and that the list: all of the heap would live until the next collection
+    return found
+
+
+def _look_through(things, before, found):
+    for thing in things:
+        kind = type(thing)
+        if kind not in KINDS and kind is not CACHE:
+            continue
+        try:
+            now = length(thing)
+            if now >= LEAST:
+                _look(thing, now, before, found)
+        except (RuntimeError, TypeError, AttributeError):
+            pass                            # it changed while we looked
+
+
+def _look(thing, now, before, found):
+    step = 2 if type(thing) in MAPPINGS else 1
+    new, sampled, unlucky = 0, [], NEWEST * step * (16 if type(thing) in SETS else 1)
+    for member in itertools.islice(members(thing), MOST_NEW * step):
+        if not _is_new(member):
+            unlucky -= 1
+            if unlucky < 0:
+                break
+            continue
+        new += 1
+        if len(sampled) < SAMPLED:
+            sampled.append(member)
+    if not new:
+        return
+    grown = now - before.get(id(thing), 0)
+    if type(thing) in MAPPINGS or type(thing) is CACHE:
+        new = max(new // 2, 1)              # a key and a value; where only one of them is new it counts for half, which acquits nobody
+    added = grown >= ADDED * min(new, MOST_NEW)
+    for frames in _below(sampled):
+        found[frames] = found.get(frames, False) or added
+
+
+def _is_new(thing):
+    """Of an instance CPython 3.11 looks for the wrong address: what hangs on it answers for it."""
+    if where(thing) is not None:
+        return True
+    return bool(type(thing).__flags__ & HEAP_TYPE) and any(where(below) is not None for below in gc.get_referents(thing)[:8]
+                                                            if not isinstance(below, STOP_AT))
+
+
+def _below(sampled):
+    """The tracebacks of new members and of what hangs on them."""
+    seen = set()
+    for member in sampled:
+        level, budget = [member], MOST_BELOW
+        for _ in range(DEPTH):
+            following = []
+            for each in level:
+                if id(each) in seen:
+                    continue
+                seen.add(id(each))
+                frames = where(each)
+                if frames is not None:
+                    yield frames
+                elif not _is_new(each):
+                    continue                # older than the window
+                if gc.is_tracked(each) or type(each) in (tuple, dict):
+                    following.extend(below for below in gc.get_referents(each)[:MOST_BELOW] if not isinstance(below, STOP_AT))
+            budget -= len(level)
+            if budget <= 0:
+                break
+            level = following[:budget]

@@ -1,0 +1,97 @@
+"""Whether survivors of a window were added to what holds them, or took the place of others."""
+import collections
+import functools
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from plimsoll_agent.capture import lines, trace     # noqa: E402
+
+ROWS, BY_KEY, RECENT, SESSIONS, JOBS, BATCH = [], {}, collections.OrderedDict(), {}, set(), []
+COUNT = iter(range(10**9))
+
+
+class Row:
+    def __init__(self, data):
+        self.data = data
+
+
+def module_list():
+    ROWS.append(bytes(3000))
+
+
+def dict_of_atoms():
+    BY_KEY[next(COUNT)] = bytes(3000)
+
+
+def instances():
+    ROWS.append(Row({"payload": bytes(3000)}))
+
+
+def closures():
+    data = bytes(3000)
+    ROWS.append(lambda: data)
+
+
+def a_set():
+    JOBS.add((next(COUNT), bytes(3000)))
+
+
+def full_lru_by_hand():
+    RECENT[next(COUNT)] = bytes(3000)
+    while len(RECENT) > 300:
+        RECENT.popitem(last=False)
+
+
+def sessions_of_atoms():
+    number = next(COUNT)
+    SESSIONS[number] = bytes(3000)
+    SESSIONS.pop(number - 300, None)
+
+
+@functools.lru_cache(maxsize=300)
+def looked_up(number):
+    return bytes(3000)
+
+
+def full_lru():
+    looked_up(next(COUNT))
+
+
+def sawtooth():
+    BATCH.append(bytes(3000))
+    if len(BATCH) > 190:
+        BATCH.clear()
+
+
+LEAKS = [module_list, dict_of_atoms, instances, closures, a_set]
+INNOCENTS = [full_lru_by_hand, sessions_of_atoms, full_lru, sawtooth]
+
+
+@pytest.mark.parametrize("habit", LEAKS + INNOCENTS, ids=lambda habit: habit.__name__)
+def test_what_took_the_place_of_others_is_told_from_what_was_added(habit):
+    for _ in range(500):
+        habit()
+    assert trace.start() == ""
+    for _ in range(100):
+        habit()
+    traces, _, _, held = trace.stop()
+    ranked, _ = trace.analyse(traces, 20, held)
+    lines.reconcile(ranked, 100, 700, 3600)
+    row = next(line for line in ranked if line["file"] == __file__ and line["bytes"] > 50000)
+    assert (row["added"] > row["replaced"]) == (habit in LEAKS), row
+    assert row["claimed"] == (habit in LEAKS), row
+
+
+def test_nothing_is_kept_alive_by_the_look():
+    import weakref
+    kept = [Row(number) for number in range(100)]
+    watched = weakref.ref(kept[50])
+    assert trace.start() == ""
+    kept.append(Row(1))
+    taken = trace.stop()
+    kept.clear()
+    assert watched() is None and taken is not None
