@@ -25,15 +25,18 @@ MOST_BLOCKS = 5000000                       # of the heap: to list all objects o
 BUDGET = 0.7                                # seconds of CPU for each of the two looks
 CHUNK = 2000                                # objects between two looks at the clock
 LARGEST_PARENT = 5000                       # of a dict, in whose values dicts of atoms are looked for
-NEWEST, MOST_NEW = 24, 4000                 # members that are looked at: before one is new, and after
+MOST_NEW = 4000                             # members that are looked at
 DEPTH, MOST_BELOW = 4, 40                   # what hangs on a new member
 SAMPLED = 40                                # new members of a container whose contents are looked at
 ADDED = 0.8                                 # growth by new members, from which they were added
 CACHE = type(functools.lru_cache(maxsize=1)(lambda: None))
 HEAP_TYPE = 1 << 9
 SEQUENCES, MAPPINGS, SETS = (list, collections.deque), (dict, collections.OrderedDict, collections.defaultdict), (set,)
+# Members that may be old before no more are looked at: lists have the newest last, a cache may have moved old ones there.
+NEWEST = {list: 3, collections.deque: 3, dict: 16, collections.OrderedDict: 48, collections.defaultdict: 16, set: 200, CACHE: 72}
 KINDS = frozenset(SEQUENCES + MAPPINGS + SETS)
 where = _tracemalloc._get_object_traceback
+MISPLACED, MOST_KINDS = sys.version_info[:2] == (3, 11), 5000
 STOP_AT = (type, type(sys), type(sys._getframe()), type(gc.collect))
 
 
@@ -119,9 +122,9 @@ def _look_through(things, before, found):
 
 
 def _look(thing, now, before, found):
-    step = 2 if type(thing) in MAPPINGS else 1
-    new, sampled, unlucky = 0, [], NEWEST * step * (16 if type(thing) in SETS else 1)
-    for member in itertools.islice(members(thing), MOST_NEW * step):
+    kind = type(thing)
+    new, sampled, unlucky = 0, [], NEWEST[kind]
+    for member in itertools.islice(members(thing), MOST_NEW):
         if not _is_new(member):
             unlucky -= 1
             if unlucky < 0:
@@ -132,20 +135,30 @@ def _look(thing, now, before, found):
             sampled.append(member)
     if not new:
         return
-    grown = now - before.get(id(thing), 0)
-    if type(thing) in MAPPINGS or type(thing) is CACHE:
+    if kind is CACHE or kind in MAPPINGS:
         new = max(new // 2, 1)              # a key and a value; where only one of them is new it counts for half, which acquits nobody
+    grown = now - before.get(id(thing), 0)
     added = grown >= ADDED * min(new, MOST_NEW)
     for frames in _below(sampled):
         found[frames] = found.get(frames, False) or added
 
 
-def _is_new(thing):
-    """Of an instance CPython 3.11 looks for the wrong address: what hangs on it answers for it."""
+def _is_new(thing, instances={}):
+    """Of an instance CPython 3.11 looks for the wrong address: what hangs on it answers for it. Makes no object for what is old."""
     if where(thing) is not None:
         return True
-    return bool(type(thing).__flags__ & HEAP_TYPE) and any(where(below) is not None for below in gc.get_referents(thing)[:8]
-                                                            if not isinstance(below, STOP_AT))
+    kind = type(thing)
+    instance = instances.get(kind)
+    if instance is None:
+        if len(instances) > MOST_KINDS:
+            return False
+        instance = instances[kind] = MISPLACED and bool(kind.__flags__ & HEAP_TYPE) and not issubclass(kind, type)
+    if not instance:
+        return False
+    for below in gc.get_referents(thing)[:8]:
+        if where(below) is not None and not isinstance(below, STOP_AT):
+            return True
+    return False
 
 
 def _below(sampled):
