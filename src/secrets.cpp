@@ -18,12 +18,12 @@ void read_token(const std::string& key, const std::string& path, std::string& to
     };
     std::ifstream in(path);
     if (!in || !std::getline(in, token)) {
-        parsed.problems.push_back(told(in.is_open() ? "is empty: write the token into its first line"
+        parsed.problems.push_back(told(in.is_open() ? "is empty: write the secret into its first line"
                                                     : std::string("cannot be read: ") + std::strerror(errno)));
         return;
     }
     while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
-    if (token.empty()) parsed.problems.push_back(told("its first line is empty: write the token there"));
+    if (token.empty()) parsed.problems.push_back(told("its first line is empty: write it there"));
     struct stat facts {};
     if (stat(path.c_str(), &facts) == 0 && (facts.st_mode & 0044) != 0)
         parsed.warnings.push_back(told("other users can read it: chmod 600 " + path));
@@ -36,6 +36,8 @@ config::Parsed load_with_tokens(const std::string& path) {
     if (!parsed.problems.empty()) return parsed;
     read_token("proxy.token_file", parsed.config.proxy.token_file, parsed.config.proxy.token, parsed, path);
     read_token("admin.token_file", parsed.config.admin.token_file, parsed.config.admin.token, parsed, path);
+    auto& redis = parsed.config.redis;
+    read_token("redis.password_file", redis.password_file, redis.password, parsed, path);
     return parsed;
 }
 

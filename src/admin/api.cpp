@@ -196,6 +196,7 @@ Answer Api::status(const Request&, const Names&) const {
                                           {"refused", limit.refused},
                                           {"shadow", limit.shadow}});
         status["limits"] = std::move(limits);
+        status["redis"] = traffic.redis ? json::value(to_json(*traffic.redis)) : json::value(nullptr);
         json::array gates;
         for (const auto& gate : traffic.gates) gates.push_back(to_json(gate));
         status["gates"] = std::move(gates);

@@ -118,6 +118,18 @@ json::object to_json(const net::GateStats& gate) {
             {"breakers", std::move(breakers)}};
 }
 
+json::object to_json(const net::RedisStats& redis) {
+    json::object requests;
+    for (std::size_t i = 0; i < redis.results.size(); ++i) requests[net::redis_results[i]] = redis.results[i];
+    return {{"server", redis.server},
+            {"state", redis.breaker},
+            {"problem", or_null(redis.problem)},
+            {"on_failure", redis.on_failure},
+            {"connections", redis.connections},
+            {"trips", redis.trips},
+            {"requests", std::move(requests)}};
+}
+
 json::object to_json(const fleet::PoolView& pool, bool with_workers) {
     unsigned in_flight = 0, slots = 0;
     for (const auto& worker : pool.workers) in_flight += worker.in_flight, slots += worker.slots;

@@ -21,6 +21,7 @@ boost::json::value at_or_null(std::chrono::system_clock::time_point at); // null
 
 boost::json::object to_json(const fleet::WorkerView& worker);
 boost::json::object to_json(const net::GateStats& gate);
+boost::json::object to_json(const net::RedisStats& redis);
 boost::json::object to_json(const fleet::PoolView& pool, bool with_workers);
 boost::json::object to_json(const fleet::LeakReport& report);
 boost::json::object to_json(const store::Incident& incident, bool with_timeline);

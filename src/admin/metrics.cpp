@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
@@ -41,18 +42,20 @@ public:
             return value ? add(std::move(labels), static_cast<double>(*value)) : *this;
         }
         void add(Labels labels, const net::Histogram& histogram) {
+            add(std::move(labels), histogram.counts, net::latency_bounds, histogram.sum_seconds);
+        }
+        // One count more than bounds: what lies beyond the last.
+        void add(Labels labels, std::span<const std::uint64_t> counts, std::span<const double> bounds, double sum) {
             ClientMetric metric;
             metric.label = std::move(labels);
             std::uint64_t cumulative = 0;
-            for (std::size_t i = 0; i < histogram.counts.size(); ++i) {
-                cumulative += histogram.counts[i];
-                const auto bound =
-                    i < net::latency_bounds.size() ? net::latency_bounds[i] : std::numeric_limits<double>::infinity();
-                metric.histogram.bucket.push_back({cumulative, bound});
+            for (std::size_t i = 0; i < counts.size(); ++i) {
+                cumulative += counts[i];
+                metric.histogram.bucket.push_back(
+                    {cumulative, i < bounds.size() ? bounds[i] : std::numeric_limits<double>::infinity()});
             }
-            metric.histogram.sample_count =
-                cumulative; // not histogram.count: a scrape between two writes must still add up
-            metric.histogram.sample_sum = histogram.sum_seconds;
+            metric.histogram.sample_count = cumulative; // of what is here: a scrape between two writes must add up
+            metric.histogram.sample_sum = sum;
             family_.metric.push_back(std::move(metric));
         }
 
@@ -129,6 +132,24 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
     page.gauge("buffered_bytes", "Bytes of requests and responses in buffers now.").add({}, traffic.buffered_bytes);
     page.gauge("loop_lag_seconds", "The worst delay of a reactor's loop over the last second.")
         .add({}, traffic.loop_lag_seconds);
+}
+
+void add_redis(Page& page, const net::RedisStats& redis) {
+    auto requests = page.counter("redis_requests_total",
+                                 "Requests with shared limits, by what came of asking Redis; but for ok, all were "
+                                 "decided without it.");
+    for (std::size_t i = 0; i < redis.results.size(); ++i)
+        requests.add({{"result", std::string(net::redis_results[i])}}, redis.results[i]);
+    page.histogram("redis_request_duration_seconds", "From a question to its answer, of those that came in time.")
+        .add({}, redis.latency, net::redis_latency_bounds, redis.latency_sum);
+    page.gauge("redis_breaker_state", "1 for the state that the breaker around Redis is in.")
+        .add({{"state", redis.breaker}}, 1);
+    page.counter("redis_breaker_trips_total", "How often it tripped, failed probes included.").add({}, redis.trips);
+    page.gauge("redis_connections", "Connections to Redis that are ready, at most one a reactor.")
+        .add({}, redis.connections);
+    page.counter("redis_connects_total", "Connections to Redis that were made.").add({}, redis.connects);
+    page.counter("redis_connects_failed_total", "Attempts to connect to Redis that failed.")
+        .add({}, redis.connects_failed);
 }
 
 void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
@@ -303,6 +324,7 @@ std::string metrics_text(const Snapshot& snapshot) {
     if (snapshot.traffic) {
         add_traffic(page, *snapshot.traffic);
         add_gates(page, snapshot.traffic->gates);
+        if (snapshot.traffic->redis) add_redis(page, *snapshot.traffic->redis);
     }
     add_pools(page, snapshot.pools);
     add_workers(page, snapshot);

@@ -200,6 +200,7 @@ constexpr std::string_view document = R"json({
         "traffic": {"type": "object"},
         "gates": {"type": "array", "items": {"type": "object"}, "description": "The door of each pool: overload, refusals by priority, breakers of routes"},
         "limits": {"type": "array", "items": {"type": "object"}, "description": "The limits of routes, and how many requests passed each"},
+        "redis": {"type": "object", "nullable": true, "description": "Where shared limits are counted: the state of the breaker around it (passing, tripped, probing), the newest problem while it is not passing, requests by what came of asking; null where no limit is shared"},
         "store": {"type": "object"},
         "memory": {"type": "object"}
       }},

@@ -58,6 +58,9 @@ std::string show_status(Facts status, const Style& style) {
                    count_text(pool["deaths"])});
         if (pool["alert"].known()) alert(pool["name"].text() + ": " + pool["alert"].text());
     }
+    if (const auto redis = status["redis"]; redis["problem"].known())
+        alert("shared limits are " + redis["on_failure"].text() + ": " + redis["server"].text() + ": " +
+              redis["problem"].text());
     if (status["store"]["problem"].known()) alert("incidents: " + status["store"]["problem"].text());
     auto text = first_line(status, style) + "\n" + (table.empty() ? "no pools\n" : table.text(style.colours));
     return alerts.empty() ? text : text + "\n" + alerts;

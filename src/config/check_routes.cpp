@@ -100,7 +100,7 @@ void check_limit(const std::string& path, const Limit& limit, Findings& findings
 }
 
 // Limits that share their counts must agree on what they count.
-void check_shared_limits(const Config& config, Findings& findings) {
+void check_limits_of_one_name(const Config& config, Findings& findings) {
     std::map<std::string, std::pair<const Limit*, std::string>> first;
     for (std::size_t r = 0; r < config.routes.size(); ++r)
         for (std::size_t l = 0; l < config.routes[r].limits.size(); ++l) {
@@ -109,12 +109,13 @@ void check_shared_limits(const Config& config, Findings& findings) {
             const auto path = "route[" + std::to_string(r) + "].limit[" + std::to_string(l) + "]";
             const auto [found, is_first] = first.try_emplace(limit.name, &limit, path);
             const Limit& other = *found->second.first;
-            if (is_first || (limit.key == other.key && limit.rate == other.rate && limit.burst == other.burst))
+            if (is_first || (limit.key == other.key && limit.rate == other.rate && limit.burst == other.burst &&
+                             limit.shared == other.shared))
                 continue;
             findings.problem(path + ".name",
                              "the limit '" + limit.name + "' on line " +
                                  std::to_string(findings.position(found->second.second).line) +
-                                 " has another key, rate or burst: limits of one name share their counts");
+                                 " has another key, rate, burst or shared: limits of one name share their counts");
         }
 }
 
@@ -219,7 +220,7 @@ void check_routes(const Config& config, Findings& findings) {
                          "is missing: with more than one pool, a [[route]] must say which requests go to which pool");
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         check_route("route[" + std::to_string(i) + "]", config.routes[i], config, findings);
-    check_shared_limits(config, findings);
+    check_limits_of_one_name(config, findings);
     if (!findings.sound("route") || !findings.sound("pool")) return;
     warn_of_hidden_routes(config, findings);
     warn_of_idle_pools(config, findings);

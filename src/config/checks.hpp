@@ -8,6 +8,7 @@
 namespace plimsoll::config {
 
 void check_program(const Config& config, Findings& findings); // proxy, admin, log, listeners
+void check_redis(const Config& config, Findings& findings);   // and the limits that need it
 void check_routes(const Config& config, Findings& findings);
 void check_pools(const Config& config, Findings& findings);
 

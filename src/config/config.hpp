@@ -62,6 +62,21 @@ struct Store {
     Duration max_age = std::chrono::hours{24 * 30};
     friend bool operator==(const Store&, const Store&) = default;
 };
+enum class OnFailure : std::uint8_t { local, open, closed }; // of shared limits, while Redis does not answer
+std::string_view to_string(OnFailure how);
+struct Redis {            // [redis]: where shared limits are counted
+    std::string url;      // empty: none
+    std::string password; // if it is not in the url; or password_file
+    std::string password_file;
+    std::string ca_file;             // whom rediss:// trusts; empty: the system's authorities
+    std::string cert_file, key_file; // our own, where the server asks for one
+    Duration timeout = milliseconds{5};
+    OnFailure on_failure = OnFailure::local;
+    unsigned proxies = 1; // that share the limits
+    std::string prefix = "plimsoll:";
+    unsigned max_in_flight = 1024; // questions of one reactor
+    friend bool operator==(const Redis&, const Redis&) = default;
+};
 enum class LogLevel : std::uint8_t { trace, debug, info, warn, error, off };
 std::string_view to_string(LogLevel level);
 // What a line of the access log may hold, in the order of a request's life.
@@ -123,7 +138,8 @@ struct Limit { // [[route.limit]]
     std::string rate; // "100/s"; empty: only inflight
     unsigned burst = 0;
     unsigned cost = 1;              // of one request
-    unsigned inflight = 0;          // requests of one key at once; 0: any number
+    unsigned inflight = 0;          // requests of one key at once, in this proxy; 0: any number
+    bool shared = false;            // the rate is counted in Redis, over all proxies
     unsigned ipv6_prefix = 64;      // a client is its network of this length
     std::vector<std::string> allow; // CIDR; clients that are not limited
     Mode mode = Mode::enforce;
@@ -274,6 +290,7 @@ struct Config {
     Admin admin;
     Store store;
     Log log;
+    Redis redis;
     std::vector<Listener> listeners;
     std::vector<Route> routes;
     std::vector<Pool> pools;

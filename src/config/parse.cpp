@@ -32,6 +32,7 @@ void read(std::string_view text, std::string_view file, Config& config, Findings
     reader.finish();
     complete(config, findings);
     check_program(config, findings);
+    check_redis(config, findings);
     check_routes(config, findings);
     check_pools(config, findings);
 }

@@ -72,6 +72,20 @@ void describe(Visitor& v, Log& log) {
     v("access_fields", log.access_fields);
 }
 template <class Visitor>
+void describe(Visitor& v, Redis& redis) {
+    v("url", redis.url, {.secret = true});
+    v("password", redis.password, {.secret = true});
+    v("password_file", redis.password_file);
+    v("ca_file", redis.ca_file);
+    v("cert_file", redis.cert_file);
+    v("key_file", redis.key_file);
+    v("timeout", redis.timeout, {.min = in_ns(milliseconds{1}), .max = in_ns(seconds{1})});
+    v("on_failure", redis.on_failure);
+    v("proxies", redis.proxies, {.min = 1, .max = 1'000});
+    v("prefix", redis.prefix);
+    v("max_in_flight", redis.max_in_flight, {.min = 1, .max = 1'000'000});
+}
+template <class Visitor>
 void describe(Visitor& v, Listener& listener) {
     v("address", listener.address);
     v("header_timeout", listener.header_timeout, timeout());
@@ -92,6 +106,7 @@ void describe(Visitor& v, Limit& limit) {
     v("burst", limit.burst, {.max = 1'000'000});
     v("cost", limit.cost, {.min = 1, .max = 1'000'000});
     v("inflight", limit.inflight, {.max = 1'000'000});
+    v("shared", limit.shared);
     v("ipv6_prefix", limit.ipv6_prefix, {.min = 16, .max = 128});
     v("allow", limit.allow, {.single = true});
     v("mode", limit.mode);
@@ -244,6 +259,7 @@ void describe(Visitor& v, Config& config) {
     v.section("admin", config.admin);
     v.section("store", config.store);
     v.section("log", config.log);
+    v.section("redis", config.redis);
     v.list("listener", config.listeners);
     v.list("route", config.routes);
     v.list("pool", config.pools);

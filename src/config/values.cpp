@@ -66,6 +66,8 @@ constexpr std::pair<std::string_view, AccessField> columns[] = {{"client", Acces
                                                                 {"request_id", AccessField::request_id},
                                                                 {"user_agent", AccessField::user_agent},
                                                                 {"referer", AccessField::referer}};
+constexpr std::pair<std::string_view, OnFailure> failures[] = {
+    {"local", OnFailure::local}, {"open", OnFailure::open}, {"closed", OnFailure::closed}};
 constexpr std::pair<std::string_view, SourceKind> kinds[] = {{"static", SourceKind::static_addresses},
                                                              {"command", SourceKind::command},
                                                              {"gunicorn", SourceKind::gunicorn},
@@ -153,10 +155,12 @@ Names<Mode> names(Mode) { return modes; }
 Names<LogLevel> names(LogLevel) { return levels; }
 Names<AccessField> names(AccessField) { return columns; }
 Names<SourceKind> names(SourceKind) { return kinds; }
+Names<OnFailure> names(OnFailure) { return failures; }
 Names<Priority> names(Priority) { return ranks; }
 
 std::string_view to_string(Mode mode) { return name_of(mode); }
 std::string_view to_string(LogLevel level) { return name_of(level); }
 std::string_view to_string(SourceKind kind) { return name_of(kind); }
+std::string_view to_string(OnFailure how) { return name_of(how); }
 
 } // namespace plimsoll::config

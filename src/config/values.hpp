@@ -33,6 +33,7 @@ Names<LogLevel> names(LogLevel);
 Names<AccessField> names(AccessField);
 Names<SourceKind> names(SourceKind);
 Names<Priority> names(Priority);
+Names<OnFailure> names(OnFailure);
 template <class Enum>
 std::string_view name_of(Enum value) {
     for (const auto& [name, candidate] : names(value))

@@ -9,12 +9,7 @@ namespace plimsoll::net {
 using io::Stream;
 using io::until;
 
-bool Session::try_admit(Exchange& x) {
-    auto& pool = *x.route->target->pool;
-    if (!std::exchange(x.counted, true)) {
-        reactor_.budget(pool).request_began();
-        name_for_memory(x);
-    }
+Gate::Facts Session::facts_of(Exchange& x) {
     Gate::Facts facts;
     facts.priority = x.priority;
     facts.deadline = x.deadline;
@@ -22,7 +17,21 @@ bool Session::try_admit(Exchange& x) {
     facts.label = x.label;
     facts.avoid = x.avoid;
     facts.affinity = x.affinity;
-    facts.draw = reactor_.draw();
+    if (!x.draw) x.draw = reactor_.draw();
+    facts.draw = *x.draw;
+    return facts;
+}
+
+bool Session::turned_away(Exchange& x) { return x.route->target->pool->turns_away(reactor_.loop.now, facts_of(x)); }
+
+bool Session::try_admit(Exchange& x) {
+    auto& pool = *x.route->target->pool;
+    if (!std::exchange(x.counted, true)) {
+        reactor_.budget(pool).request_began();
+        name_for_memory(x);
+    }
+    const auto facts = facts_of(x);
+    x.draw.reset();
     wakeup_.clear(io::Wakeup::granted);
     auto arrival = pool.arrive(reactor_.loop.now, facts, admission_);
     x.ticket = arrival.ticket;

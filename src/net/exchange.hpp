@@ -61,7 +61,9 @@ struct Exchange : Texts {
     Instant deadline = never; // of the client's own
     std::string_view loose;   // a complete body that still lies in the scratch buffer
     Upload upload;
-    LimitHold limit_hold;   // it counts as under way for these keys
+    LimitHold limit_hold;                   // it counts as under way for these keys
+    std::unique_ptr<LimitsUnderWay> to_ask; // shared limits, until Redis was asked; null: none
+    std::optional<double> draw;             // for the gate's next verdict, where it was asked for one already
     std::string own_fields; // what we add to the answer (limits, the cookie of an affinity): whole lines
     std::string path;       // where the route changed it: what the worker gets, or where a redirect leads
     std::optional<std::uint64_t> affinity;

@@ -1,12 +1,16 @@
 #include "net/limits.hpp"
 
 #include <algorithm>
+#include <array>
 #include <random>
+
+#include <openssl/sha.h>
 
 #include "config/values.hpp"
 #include "log/log.hpp"
 #include "net/http/target.hpp"
 #include "net/server.hpp"
+#include "plimsoll/policy/shared_rate.hpp"
 
 namespace plimsoll::net {
 
@@ -16,6 +20,7 @@ using Part = RouteLimit::Part;
 
 constexpr http::Refusal too_often{429, "rate", "this client sends more requests than it may"};
 constexpr http::Refusal too_many_at_once{429, "inflight", "this client has as many requests under way as it may"};
+constexpr http::Refusal not_known{503, "limit_unknown", "how much this client has used up cannot be looked up now"};
 
 HashKey random_key() {
     std::random_device source;
@@ -69,15 +74,56 @@ std::uint64_t whole_seconds(Duration span) {
 }
 
 // draft-ietf-httpapi-ratelimit-headers: q requests in w seconds; r are left, and all of them again in t seconds.
-void tell(std::string& policies, std::string& states, const RouteLimit& limit, const RateVerdict& verdict) {
-    const std::string name = (policies.empty() ? "\"" : ", \"") + limit.name + '"';
-    policies += name + ";q=" + std::to_string(limit.rate.burst + 1) +
-                ";w=" + std::to_string(whole_seconds(limit.rate.window()));
-    states +=
+void tell(LimitsUnderWay& under_way, const RouteLimit& limit, const RateVerdict& verdict) {
+    const std::string name = (under_way.policies.empty() ? "\"" : ", \"") + limit.name + '"';
+    under_way.policies += name + ";q=" + std::to_string(limit.rate.burst + 1) +
+                          ";w=" + std::to_string(whole_seconds(limit.rate.window()));
+    under_way.states +=
         name + ";r=" + std::to_string(verdict.remaining) + ";t=" + std::to_string(whole_seconds(verdict.whole_after));
 }
 
+// Calls `add` with each value that the limit counts by.
+template <class Add>
+void each_value(const RouteLimit& limit, const LimitedRequest& request, Add add) {
+    for (const auto& [part, name] : limit.parts) {
+        switch (part) {
+        case Part::client: add(client_key(request.client, limit.ipv6_prefix)); break;
+        case Part::path: add(request.path); break;
+        case Part::header: add(request.fields.value(name)); break;
+        case Part::cookie: add(value_in(request.fields.value("cookie"), ';', name)); break;
+        case Part::query: {
+            const auto raw = value_in(request.query.substr(request.query.empty() ? 0 : 1), '&', name);
+            std::string decoded(raw.size(), '\0'); // "%31" and "1" are one value to the application
+            decoded.resize(http::decode_escapes(raw, decoded.data()));
+            add(decoded);
+            break;
+        }
+        }
+    }
+}
+
+// The same in all proxies, so no key is drawn for it: 128 of SHA-256's bits, with which nobody makes two values meet. It keeps
+// no secret: who may read Redis may try all addresses.
+std::string shared_digest(const RouteLimit& limit, const LimitedRequest& request) {
+    std::string text = limit.scope;
+    each_value(limit, request, [&text](std::string_view value) {
+        text += '\n' + std::to_string(value.size()) + ':'; // no two lists of values make one text
+        text += value;
+    });
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+    ::SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+    std::string hex;
+    for (const unsigned char byte : std::span(digest).first<16>())
+        hex += {"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+    return hex;
+}
+
 } // namespace
+
+std::string LimitsUnderWay::fields() const {
+    if (policies.empty()) return {};
+    return "RateLimit-Policy: " + policies + "\r\nRateLimit: " + states + "\r\n";
+}
 
 LimitHold::~LimitHold() {
     for (const auto key : keys_) limits_->leave(key);
@@ -98,13 +144,15 @@ std::vector<RouteLimit> Limits::compile(const config::Route& route, const std::s
         RouteLimit made;
         made.name = limit.name.empty() ? what : limit.name;
         // What clients have used up outlives a change of the rate, so the rate is no part of the identity.
-        made.identity = keyed_hash(seed_, limit.name.empty() ? methods + route.host + route.path + '\n' + what + '\n' +
-                                                                   std::to_string(ordinal)
-                                                             : '\n' + limit.name);
+        made.scope = limit.name.empty()
+                         ? methods + route.host + route.path + '\n' + what + '\n' + std::to_string(ordinal)
+                         : '\n' + limit.name;
+        made.identity = keyed_hash(seed_, made.scope);
         for (const auto& key : limit.key) made.parts.push_back(part_of(key));
         if (const auto rate = config::parse_rate(limit.rate)) {
             made.rated = true;
             made.rate = RateRule::per_second(rate->per_second, limit.burst, limit.cost);
+            made.shared = limit.shared;
         }
         made.inflight = limit.inflight;
         made.ipv6_prefix = limit.ipv6_prefix;
@@ -128,22 +176,7 @@ std::vector<RouteLimit> Limits::compile(const config::Route& route, const std::s
 
 std::uint64_t Limits::key_of(const RouteLimit& limit, const LimitedRequest& request) const {
     auto key = limit.identity;
-    const auto add = [&](std::string_view text) { key = keyed_hash({seed_.low ^ key, seed_.high}, text); };
-    for (const auto& [part, name] : limit.parts) {
-        switch (part) {
-        case Part::client: add(client_key(request.client, limit.ipv6_prefix)); break;
-        case Part::path: add(request.path); break;
-        case Part::header: add(request.fields.value(name)); break;
-        case Part::cookie: add(value_in(request.fields.value("cookie"), ';', name)); break;
-        case Part::query: {
-            const auto raw = value_in(request.query.substr(request.query.empty() ? 0 : 1), '&', name);
-            std::string decoded(raw.size(), '\0'); // "%31" and "1" are one value to the application
-            decoded.resize(http::decode_escapes(raw, decoded.data()));
-            add(decoded);
-            break;
-        }
-        }
-    }
+    each_value(limit, request, [&](std::string_view text) { key = keyed_hash({seed_.low ^ key, seed_.high}, text); });
     return key;
 }
 
@@ -164,50 +197,103 @@ void Limits::leave(std::uint64_t key) {
     stripe.inflight.leave(key);
 }
 
+RateVerdict Limits::spend(Instant now, std::uint64_t key, const RateRule& rule) {
+    Stripe& stripe = stripe_of(key);
+    const std::lock_guard lock(stripe.mutex);
+    return stripe.rates.spend(now, key, rule);
+}
+
 void Limits::take_back(const std::vector<Passed>& passed) {
-    for (const auto& [limit, key] : passed) {
+    for (const auto& [key, rule] : passed) {
         Stripe& stripe = stripe_of(key);
         const std::lock_guard lock(stripe.mutex);
-        stripe.rates.give_back(key, limit->rate);
+        stripe.rates.give_back(key, rule);
     }
 }
 
+bool Limits::apply(const RouteLimit& limit, const http::Refusal& refusal, Duration retry_after,
+                   LimitsUnderWay& under_way, LimitVerdict& verdict) {
+    if (!refusal) {
+        limit.counters->passed.fetch_add(1, std::memory_order_relaxed);
+    } else if (!limit.enforced) {
+        limit.counters->shadow.fetch_add(1, std::memory_order_relaxed);
+        verdict.shadow.push_back(refusal.reason);
+    } else {
+        limit.counters->refused.fetch_add(1, std::memory_order_relaxed);
+        verdict.refusal = refusal;
+        verdict.retry_after = retry_after;
+        take_back(under_way.passed);
+        under_way.passed.clear();
+        return false;
+    }
+    return true;
+}
+
 LimitVerdict Limits::judge(Instant now, const std::vector<RouteLimit>& limits, const LimitedRequest& request,
-                           LimitHold& hold) {
+                           LimitHold& hold, LimitsUnderWay& under_way) {
     LimitVerdict verdict;
-    std::string policies, states;
-    std::vector<Passed> passed;
     for (const auto& limit : limits) {
         if (!limit.allow.empty() && limit.allow.trusts(request.client)) continue;
         const auto key = key_of(limit, request);
-        std::string_view reason;
-        if (limit.rated) {
-            Stripe& stripe = stripe_of(key);
-            RateVerdict rate;
-            {
-                const std::lock_guard lock(stripe.mutex);
-                rate = stripe.rates.spend(now, key, limit.rate);
-            }
-            if (limit.enforced) tell(policies, states, limit, rate);
+        http::Refusal refusal;
+        Duration retry_after{};
+        if (limit.rated && !limit.shared) {
+            const auto rate = spend(now, key, limit.rate);
+            if (limit.enforced) tell(under_way, limit, rate);
             if (rate.allowed)
-                passed.push_back({&limit, key});
+                under_way.passed.push_back({key, limit.rate});
             else
-                reason = too_often.reason, verdict.retry_after = limit.enforced ? rate.retry_after : Duration{};
+                refusal = too_often, retry_after = rate.retry_after;
         }
-        if (reason.empty() && limit.inflight > 0 && !enter(limit, key, hold)) reason = too_many_at_once.reason;
-        if (reason.empty()) {
-            limit.counters->passed.fetch_add(1, std::memory_order_relaxed);
-        } else if (!limit.enforced) {
-            limit.counters->shadow.fetch_add(1, std::memory_order_relaxed);
-            verdict.shadow.push_back(reason);
-        } else {
-            limit.counters->refused.fetch_add(1, std::memory_order_relaxed);
-            verdict.refusal = reason == too_often.reason ? too_often : too_many_at_once;
-            take_back(passed);
+        if (!refusal && limit.inflight > 0 && !enter(limit, key, hold)) refusal = too_many_at_once;
+        if (!refusal && limit.shared) {
+            under_way.shared.push_back({&limit, key, shared_digest(limit, request)});
+            continue;
+        }
+        if (!apply(limit, refusal, retry_after, under_way, verdict)) {
+            under_way.shared.clear();
             break;
         }
     }
-    if (!policies.empty()) verdict.fields = "RateLimit-Policy: " + policies + "\r\nRateLimit: " + states + "\r\n";
+    verdict.fields = under_way.fields();
+    return verdict;
+}
+
+LimitVerdict Limits::conclude(Instant now, LimitsUnderWay& under_way, std::span<const RateVerdict> said) {
+    LimitVerdict verdict;
+    for (std::size_t i = 0; i < said.size(); ++i) {
+        const auto& [limit, key, digest] = under_way.shared[i];
+        Stripe& stripe = stripe_of(key);
+        {
+            const std::lock_guard lock(stripe.mutex);
+            stripe.rates.note(now, key, said[i].whole_after);
+        }
+        if (limit->enforced) tell(under_way, *limit, said[i]);
+        const auto refusal = said[i].allowed ? http::Refusal{} : too_often;
+        if (!apply(*limit, refusal, said[i].retry_after, under_way, verdict)) break;
+    }
+    verdict.fields = under_way.fields();
+    return verdict;
+}
+
+LimitVerdict Limits::conclude_without(Instant now, LimitsUnderWay& under_way, config::OnFailure how, unsigned proxies) {
+    LimitVerdict verdict;
+    for (const auto& [limit, key, digest] : under_way.shared) {
+        http::Refusal refusal;
+        Duration retry_after{};
+        if (how == config::OnFailure::closed) refusal = not_known;
+        if (how == config::OnFailure::local) {
+            const auto share = local_share(limit->rate, proxies);
+            const auto rate = spend(now, key, share);
+            if (limit->enforced) tell(under_way, *limit, rate);
+            if (rate.allowed)
+                under_way.passed.push_back({key, share});
+            else
+                refusal = too_often, retry_after = rate.retry_after;
+        }
+        if (!apply(*limit, refusal, retry_after, under_way, verdict)) break;
+    }
+    verdict.fields = under_way.fields();
     return verdict;
 }
 

@@ -5,6 +5,10 @@
 // and, while requests of it are under way, their number (InflightTable). A part that a request does not have counts as an
 // empty value: leaving a field out must not be the way around a limit.
 //
+// A shared limit is counted in Redis, over all proxies. It is asked last, when this proxy itself would let the request pass (see
+// Session::ask_redis). What Redis says is noted in the own table as well: when Redis is lost, this proxy's share goes on from
+// there.
+//
 // The table belongs to the program and outlives every routing, so a reload keeps what clients have used up. It is split into
 // stripes with a lock each, held for some 50 ns: reactors hardly ever meet.
 #pragma once
@@ -13,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,6 +52,8 @@ struct RouteLimit {
     unsigned ipv6_prefix = 64;
     http::TrustedProxies allow;
     bool enforced = true;
+    bool shared = false; // its rate is counted in Redis
+    std::string scope;   // what tells it from other limits
     LimitCounters* counters = nullptr;
 };
 
@@ -69,6 +76,23 @@ private:
     std::vector<std::uint64_t> keys_;
 };
 
+// What the limits have said to a request so far. `shared`: who is to be asked still.
+struct LimitsUnderWay {
+    struct Passed {
+        std::uint64_t key;
+        RateRule rule;
+    };
+    struct Shared {
+        const RouteLimit* limit;
+        std::uint64_t key;  // in our own table
+        std::string digest; // in Redis, behind the prefix
+    };
+    std::vector<Passed> passed; // to be taken back if a later one refuses
+    std::vector<Shared> shared;
+    std::string policies, states; // of RateLimit-Policy and RateLimit
+    std::string fields() const;   // both, as lines
+};
+
 struct LimitVerdict {
     http::Refusal refusal; // none: it passes
     Duration retry_after{};
@@ -86,8 +110,12 @@ public:
     void add_to(ServerStats& stats) const;
 
     // Any reactor. In the order of the configuration; the first that refuses ends it, and those before it count nothing.
+    // `under_way.shared` is not empty where it passes and shared limits must be asked: then one of the two below follows.
     LimitVerdict judge(Instant now, const std::vector<RouteLimit>& limits, const LimitedRequest& request,
-                       LimitHold& hold);
+                       LimitHold& hold, LimitsUnderWay& under_way);
+    // What Redis said, in the order of `under_way.shared`; fewer where one refuses, which is the last then.
+    LimitVerdict conclude(Instant now, LimitsUnderWay& under_way, std::span<const RateVerdict> said);
+    LimitVerdict conclude_without(Instant now, LimitsUnderWay& under_way, config::OnFailure how, unsigned proxies);
 
 private:
     friend class LimitHold;
@@ -98,15 +126,16 @@ private:
         RateTable rates;
         InflightTable inflight;
     };
-    struct Passed {
-        const RouteLimit* limit;
-        std::uint64_t key;
-    };
+    using Passed = LimitsUnderWay::Passed;
     std::uint64_t key_of(const RouteLimit& limit, const LimitedRequest& request) const;
     Stripe& stripe_of(std::uint64_t key) { return *stripes_[key % stripes]; }
     bool enter(const RouteLimit& limit, std::uint64_t key, LimitHold& hold);
     void leave(std::uint64_t key);
+    RateVerdict spend(Instant now, std::uint64_t key, const RateRule& rule);
     void take_back(const std::vector<Passed>& passed);
+    // False: it refuses, and what passed before is taken back.
+    bool apply(const RouteLimit& limit, const http::Refusal& refusal, Duration retry_after, LimitsUnderWay& under_way,
+               LimitVerdict& verdict);
 
     const HashKey seed_;
     std::vector<std::unique_ptr<Stripe>> stripes_; // empty until a route has a limit

@@ -169,6 +169,11 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
     return arrival;
 }
 
+bool Pool::turns_away(Instant now, const Gate::Facts& facts) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.turns_away(now, facts);
+}
+
 bool Pool::leave(Ticket ticket) {
     const std::lock_guard lock(mutex_);
     gate_.leave(ticket);

@@ -15,6 +15,7 @@
 #include "net/heirlooms.hpp"
 #include "net/listener.hpp"
 #include "net/names.hpp"
+#include "net/redis/link.hpp"
 #include "net/session.hpp"
 
 namespace plimsoll::net {
@@ -73,11 +74,13 @@ Reactor::Reactor(unsigned index, Shared& shared)
 Reactor::~Reactor() = default;
 
 void Reactor::post(std::function<void()> what) {
-    asio::post(ports_->context, [this, what = std::move(what)] {
-        loop.now = Clock::now();
-        what();
-        settle();
-    });
+    asio::post(ports_->context, [this, what = std::move(what)] { act(what); });
+}
+
+void Reactor::act(const std::function<void()>& what) {
+    loop.now = Clock::now();
+    what();
+    settle();
 }
 
 void Reactor::deliver(Admission& admission) {
@@ -115,6 +118,7 @@ void Reactor::run() {
     ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     loop.now = Clock::now();
     refresh_date();
+    snapshot(); // connects to what requests will need
     watch();
     ports_->context.run();
     this_thread = nullptr;
@@ -145,7 +149,9 @@ void Reactor::watch() {
 }
 
 void Reactor::traffic() {
-    for (int i = 0; i < batches_a_turn; ++i) {
+    // Answers of Redis come by Asio, and somebody waits for them: not behind 64 batches of others.
+    const int batches = redis_ && redis_->busy() ? 1 : batches_a_turn;
+    for (int i = 0; i < batches; ++i) {
         const auto before = std::exchange(loop.now, Clock::now());
         if (i > 0) note_lag(loop.now - before);
         if (loop.poller.poll() == 0 && loop.runnable.empty()) break;
@@ -206,8 +212,19 @@ std::shared_ptr<const Snapshot> Reactor::snapshot() {
         snapshot_ = {newest.get(), [newest](const Snapshot*) {}};
         loop.buffers.set_limit(newest->buffer_memory / shared_.counters.size());
         loop.files.set_limit(newest->buffer_files / shared_.counters.size());
+        use_redis(newest->redis_settings);
     }
     return snapshot_;
+}
+
+void Reactor::use_redis(const std::shared_ptr<const redis::Settings>& settings) {
+    if (redis_ ? &redis_->settings() == settings.get() : !settings) return;
+    if (const auto before = std::exchange(redis_, nullptr)) before->retire();
+    if (!settings) return;
+    redis_ = std::make_shared<redis::Link>(
+        ports_->context, loop, shared_.redis_health, [this](const std::function<void()>& what) { act(what); },
+        settings);
+    redis_->start();
 }
 
 bool Reactor::may_warn(std::uint64_t& passed_over) {

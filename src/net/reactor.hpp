@@ -16,6 +16,7 @@
 #include "net/access_log.hpp"
 #include "net/clients.hpp"
 #include "net/io/loop.hpp"
+#include "net/redis/health.hpp"
 #include "net/routing.hpp"
 #include "net/stats.hpp"
 #include "net/upstream.hpp"
@@ -28,6 +29,9 @@ class Admission;
 class Listener;
 class Names;
 class Session;
+namespace redis {
+class Link;
+}
 
 // What the reactors of one server share.
 class Shared {
@@ -40,6 +44,7 @@ public:
 
     Registry registry;
     Limits limits;
+    redis::Health redis_health;
     std::vector<std::unique_ptr<ReactorCounters>> counters;
     Clients clients;
 
@@ -95,9 +100,12 @@ public:
     Upstreams upstreams{loop, counters};
     AccessLog access_log{loop};
     Names& names() { return *names_; }
+    redis::Link* redis_link() { return redis_.get(); } // null: no limit is shared
 
 private:
     struct Ports; // what is Asio's
+    void act(const std::function<void()>& what);
+    void use_redis(const std::shared_ptr<const redis::Settings>& settings);
     void watch();
     void traffic();
     void settle(); // after anything that may have rung or armed something
@@ -109,6 +117,7 @@ private:
     Shared& shared_;
     std::unique_ptr<Ports> ports_;
     std::unique_ptr<Names> names_;
+    std::shared_ptr<redis::Link> redis_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::shared_ptr<const Snapshot> snapshot_;
     std::unordered_map<const Pool*, RetryBudget> budgets_;

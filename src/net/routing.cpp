@@ -30,7 +30,8 @@ http::ServerField server_field(const std::string& word) {
 } // namespace
 
 Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& registry, Limits& limits,
-                   std::vector<config::Listener> bound, std::uint64_t number)
+                   std::vector<config::Listener> bound, std::shared_ptr<const redis::Settings> shared_in,
+                   std::uint64_t number)
     : generation(number), listeners(std::move(bound)),
       max_connections(std::min(config.proxy.max_connections, io::affordable_clients())),
       max_connections_per_client(config.proxy.max_connections_per_client),
@@ -40,8 +41,8 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
       response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access(config.log),
       via(config.proxy.via), via_to_clients(config.proxy.via_to_clients ? std::string_view(via) : std::string_view()),
       server(server_field(config.proxy.server)), deadline_header(config.proxy.deadline_header),
-      priority_header(config.proxy.priority_header), index_(rules_of(config)), unrouted_(&registry.series("", "")),
-      registry_(registry) {
+      priority_header(config.proxy.priority_header), redis_settings(std::move(shared_in)), index_(rules_of(config)),
+      unrouted_(&registry.series("", "")), registry_(registry) {
     std::map<std::string_view, std::shared_ptr<const Closed>> closed;
     for (const auto& pool : config.pools) {
         closed[pool.name] = closed_for(pool.maintenance);

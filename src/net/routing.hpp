@@ -11,6 +11,7 @@
 #include "net/http/forwarded.hpp"
 #include "net/http/head_writer.hpp"
 #include "net/limits.hpp"
+#include "net/redis/settings.hpp"
 #include "net/route_actions.hpp"
 #include "net/route_index.hpp"
 #include "net/stats.hpp"
@@ -40,7 +41,8 @@ class Snapshot {
 public:
     // `listeners` are those that are bound, in that order: a listener that the configuration no longer has keeps its old settings.
     Snapshot(const config::Config& config, const Pools& pools, Registry& registry, Limits& limits,
-             std::vector<config::Listener> listeners, std::uint64_t generation);
+             std::vector<config::Listener> listeners, std::shared_ptr<const redis::Settings> redis_settings,
+             std::uint64_t generation);
     Snapshot(const Snapshot&) = delete;
 
     const Route* find(const RouteQuery& query) const; // null: none
@@ -55,6 +57,7 @@ public:
     const std::string_view via_to_clients; // likewise
     const http::ServerField server;
     const std::string deadline_header, priority_header;
+    const std::shared_ptr<const redis::Settings> redis_settings; // null: no limit is shared
     const std::vector<std::unique_ptr<Target>>& targets() const { return targets_; }
     const http::TrustedProxies& trusted() const { return trusted_; }
     Series& unrouted() const { return *unrouted_; }

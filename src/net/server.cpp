@@ -67,13 +67,16 @@ struct Server::Impl {
     Listeners listeners;
     std::vector<std::unique_ptr<Reactor>> reactors;
     std::vector<std::thread> threads;
+    std::shared_ptr<const redis::Settings> redis_settings; // null: no limit is shared
     std::uint64_t generation = 0;
     std::atomic<bool> stopping = false;
 
     void publish() {
+        use_redis();
         shared.publish(std::make_shared<const Snapshot>(config, pools, shared.registry, shared.limits,
-                                                        listeners.settings(), ++generation));
+                                                        listeners.settings(), redis_settings, ++generation));
     }
+    void use_redis();
     void listen(const std::vector<Listeners::Opened>& opened);
     void close_all() {
         for (auto& reactor : reactors) reactor->leave();
@@ -101,6 +104,17 @@ Server::~Server() {
     });
     stopped.wait(false);
     impl_->close_all();
+}
+
+// A connection is kept over a reload that does not concern it. Certificates are files, which may have changed unseen.
+void Server::Impl::use_redis() {
+    const auto shares = [](const config::Limit& limit) { return limit.shared && limit.mode != config::Mode::off; };
+    const bool wanted = std::ranges::any_of(
+        config.routes, [&](const config::Route& route) { return std::ranges::any_of(route.limits, shares); });
+    const auto& now = redis_settings;
+    if (wanted ? now && !now->secured && now->config == config.redis : !now) return;
+    redis_settings = wanted ? redis::settings_of(config.redis) : nullptr;
+    shared.redis_health.use(redis_settings);
 }
 
 // Before the threads run, or on each of them.
@@ -145,6 +159,7 @@ std::string Server::apply(const config::Config& config, Pools pools) {
     impl_->config = config;
     impl_->pools = std::move(pools);
     impl_->publish(); // before anybody comes through a new listener
+    for (auto& reactor : impl_->reactors) reactor->post([&reactor] { reactor->snapshot(); });
     impl_->listen(opened);
     for (const auto index : impl_->listeners.close_others(config.listeners))
         for (auto& reactor : impl_->reactors) reactor->post([&reactor, index] { reactor->stop_listening(index); });
@@ -211,6 +226,7 @@ ServerStats Server::stats() const {
         stats.refusals.push_back({std::string(pool), std::string(reason), std::string(mode), count});
     }
     impl_->shared.limits.add_to(stats);
+    impl_->shared.redis_health.add_to(stats);
     for (const auto& [name, pool] : impl_->pools) {
         const auto gate = pool->stats();
         stats.gates.push_back(gate_stats(*pool));

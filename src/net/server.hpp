@@ -10,7 +10,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
@@ -61,11 +63,34 @@ struct GateStats { // of one pool
     };
     std::vector<MemoryNeed> needs; // the greatest of them
 };
+// What came of a question to Redis, or why none was put.
+enum class RedisResult : std::uint8_t {
+    ok,
+    timeout,
+    lost,    // there was no connection, or it ended before the answer
+    error,   // it answered that it can't: OOM, READONLY, LOADING
+    busy,    // as many questions wait as may
+    skipped, // it has failed of late
+};
+inline constexpr std::array<std::string_view, 6> redis_results = {"ok", "timeout", "lost", "error", "busy", "skipped"};
+inline constexpr std::array<double, 8> redis_latency_bounds = {0.0001, 0.00025, 0.0005, 0.001,
+                                                               0.0025, 0.005,   0.01,   0.1};
+struct RedisStats {
+    std::string server, on_failure;
+    std::string breaker; // passing, tripped, probing
+    std::string problem; // the newest, while it is not passing
+    std::uint64_t trips = 0, connects = 0, connects_failed = 0;
+    int connections = 0;                                                  // of reactors, ready now
+    std::array<std::uint64_t, redis_results.size()> results{};            // by RedisResult
+    std::array<std::uint64_t, redis_latency_bounds.size() + 1> latency{}; // of the ok ones
+    double latency_sum = 0;                                               // seconds
+};
 struct ServerStats {
     std::vector<GateStats> gates;
     std::vector<RouteStats> routes;
     std::vector<RefusalStats> refusals;
     std::vector<LimitStats> limits;
+    std::optional<RedisStats> redis;       // where one is configured
     std::uint64_t rate_keys_forgotten = 0; // pushed out of the table of rate limits before their time
     std::uint64_t connections_open = 0, connections_total = 0, connections_refused = 0; // refused: over max_connections
     std::uint64_t retries_denied = 0;                                                   // the retry budget was used up

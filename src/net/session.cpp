@@ -105,8 +105,12 @@ io::Task<bool> Session::serve_one() {
     co_await read_head(x);
     if (x.open()) find_route(x);
     if (x.open() && !x.upload.complete() && !x.upload.streamed()) co_await read_body(x);
+    if (x.page && x.to_ask) co_await ask_redis(x);
     while (x.open()) {
+        if (x.to_ask && !turned_away(x)) co_await ask_redis(x);
+        if (!x.open()) break;
         if (!try_admit(x)) co_await wait_for_slot(x);
+        if (x.open() && x.to_ask) co_await ask_redis(x); // the gate has changed its mind
         if (x.open()) co_await attempt(x);
     }
     deadline_.stop();
@@ -237,8 +241,14 @@ void Session::read_wishes(Exchange& x, const http::RequestHead& head) {
 
 void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {
     const LimitedRequest request{snapshot_->trusted().client(peer_, head.fields), path, head.query, head.fields};
-    const auto verdict = reactor_.limits().judge(reactor_.loop.now, x.route->limits, request, x.limit_hold);
-    x.own_fields = verdict.fields;
+    LimitsUnderWay under_way;
+    heed(x, reactor_.limits().judge(reactor_.loop.now, x.route->limits, request, x.limit_hold, under_way), 0);
+    if (!under_way.shared.empty()) x.to_ask = std::make_unique<LimitsUnderWay>(std::move(under_way));
+}
+
+// `told`: so much of our own fields is what the limits said before.
+void Session::heed(Exchange& x, const LimitVerdict& verdict, std::size_t told) {
+    x.own_fields.replace(0, told, verdict.fields);
     const auto pool = x.route->target ? x.route->target->name : std::string_view{};
     for (const auto reason : verdict.shadow) reactor_.counters.refused(pool, reason, "shadow");
     x.refusal = verdict.refusal;

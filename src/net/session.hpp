@@ -52,12 +52,16 @@ private:
     void find_route(Exchange& x);
     void read_wishes(Exchange& x, const http::RequestHead& head);
     void check_limits(Exchange& x, const http::RequestHead& head, std::string_view path);
+    void heed(Exchange& x, const LimitVerdict& verdict, std::size_t told);
     void begin_body(Exchange& x);
     void check_body(Exchange& x);
     io::Task<> read_body(Exchange& x);
-    bool try_admit(Exchange& x); // false: in the queue
+    Gate::Facts facts_of(Exchange& x);
+    bool turned_away(Exchange& x); // the gate would refuse it now
+    bool try_admit(Exchange& x);   // false: in the queue
     io::Task<> wait_for_slot(Exchange& x);
     void refuse_admission(Exchange& x, Reason reason, Duration retry_after);
+    io::Task<> ask_redis(Exchange& x); // shared_limits.cpp
     void account(Exchange& x);
     void name_for_memory(Exchange& x);
     void count_route(const Exchange& x); // by worker; before its permit is given back

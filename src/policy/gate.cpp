@@ -172,6 +172,18 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     return arrival;
 }
 
+bool Gate::turns_away(Instant now, const Facts& facts) const {
+    if (facts.deadline <= now) return true;
+    if (settings_.memory_mode == Mode::enforce && facts.draw < load_line_.share(settings_.load_line, facts.priority))
+        return true;
+    if (settings_.route_mode == Mode::enforce && facts.route < routes_.size() && !routes_[facts.route].admits(now))
+        return true;
+    if (!roster_.free().empty()) return false;
+    if (settings_.overload_mode == Mode::enforce && beyond_patience(now, facts.priority)) return true;
+    if (service_.known() && facts.deadline < now + expected_wait(now, facts.priority)) return true;
+    return full_for(facts.priority);
+}
+
 void Gate::grant(Member& member, Instant now, Events& events) {
     if (queue_.size() + memory_line_.size() == 0) return;
     const bool avoidable_now = avoidable(member.key);

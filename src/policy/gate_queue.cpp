@@ -79,9 +79,12 @@ void Gate::look_at_queue(Instant now) {
     overload_.look(now, sight);
 }
 
+bool Gate::beyond_patience(Instant now, Priority priority) const {
+    return overload_.on() && expected_wait(now, priority) > patience(now, priority);
+}
+
 bool Gate::hopeless(Instant now, const Facts& facts) {
-    if (settings_.overload_mode == Mode::off || !overload_.on()) return false;
-    if (expected_wait(now, facts.priority) <= patience(now, facts.priority)) return false;
+    if (settings_.overload_mode == Mode::off || !beyond_patience(now, facts.priority)) return false;
     overload_.hopeless(now);
     if (settings_.overload_mode == Mode::enforce) return true;
     ++shadow_refused_[index(Reason::concurrency)];
@@ -103,6 +106,13 @@ void Gate::drop_stale(Instant now, Events& events) {
 Instant Gate::fresh_since(Instant now, Priority priority) const {
     const bool acts = overload_.on() && settings_.overload_mode == Mode::enforce;
     return acts ? now - stale_after * patience(now, priority) : Instant{};
+}
+
+bool Gate::full_for(Priority priority) const {
+    if (queue_.size() + memory_line_.size() < settings_.queue_size) return false;
+    for (std::size_t lower = index(priority) + 1; lower < priorities; ++lower)
+        if (queue_.size(static_cast<Priority>(lower)) > 0) return false; // one of them is given up for it
+    return true;
 }
 
 bool Gate::give_up_a_lower(Priority priority, Instant now, Events& events) {

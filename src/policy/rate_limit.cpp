@@ -55,6 +55,11 @@ RateVerdict RateTable::spend(Instant now, std::uint64_t key, const RateRule& rul
     return verdict;
 }
 
+void RateTable::note(Instant now, std::uint64_t key, Duration owed) {
+    const Duration::rep at = now.time_since_epoch().count();
+    entry_of(not_empty(key), at).tat = at + owed.count();
+}
+
 void RateTable::give_back(std::uint64_t key, const RateRule& rule) {
     for (Entry& entry : set_of(not_empty(key)).entries)
         if (entry.key == not_empty(key)) entry.tat -= rule.interval.count() * static_cast<Duration::rep>(rule.cost);

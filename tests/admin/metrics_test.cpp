@@ -28,6 +28,13 @@ Snapshot some_snapshot() {
     snapshot.traffic->routes = {route};
     snapshot.traffic->refusals = {{"app", "memory", "enforce", 3}, {"app", "memory", "shadow", 8}};
     snapshot.traffic->limits = {{"app", "/login", "client", 5, 6, 7}};
+    auto& redis = snapshot.traffic->redis.emplace();
+    redis.breaker = "tripped";
+    redis.trips = 3;
+    redis.connections = 1;
+    redis.results = {40, 5, 0, 0, 0, 700};
+    redis.latency = {30, 8, 2};
+    redis.latency_sum = 0.004;
     snapshot.traffic->loop_lag_seconds = 0.002;
     snapshot.incidents = {{"app", "soft_limit", 4}};
     snapshot.incidents_kept = 9;
@@ -52,6 +59,14 @@ TEST(metrics, say_what_the_parts_know) {
              R"(plimsoll_request_duration_seconds_sum{pool="app",route="GET /users/{id}"} 12.5)",
              R"(plimsoll_refusals_total{pool="app",reason="memory",mode="shadow"} 8)",
              R"(plimsoll_limit_requests_total{pool="app",route="/login",limit="client",verdict="refused"} 6)",
+             R"(plimsoll_redis_requests_total{result="ok"} 40)",
+             R"(plimsoll_redis_requests_total{result="skipped"} 700)",
+             R"(plimsoll_redis_request_duration_seconds_bucket{le="0.0001"} 30)",
+             R"(plimsoll_redis_request_duration_seconds_bucket{le="+Inf"} 40)",
+             R"(plimsoll_redis_request_duration_seconds_sum 0.004)",
+             R"(plimsoll_redis_breaker_state{state="tripped"} 1)",
+             R"(plimsoll_redis_breaker_trips_total 3)",
+             R"(plimsoll_redis_connections 1)",
              R"(plimsoll_pool_queued{pool="app"} 2)",
              R"(plimsoll_pool_alert{pool="app"} 0)",
              R"(plimsoll_recycles_total{pool="app",outcome="ok"} 7)",

@@ -105,9 +105,14 @@ private:
         Fate& fate = report_.of[index(request.priority)];
         ++fate.offered;
         Gate::Events events;
-        const auto arrival =
-            gate_.arrive(now_, {.priority = request.priority, .draw = draw(), .route = request.route}, events);
+        const Gate::Facts facts{.priority = request.priority, .draw = draw(), .route = request.route};
+        const bool turned_away = gate_.turns_away(now_, facts);
+        const auto arrival = gate_.arrive(now_, facts, events);
         deliver(events);
+        const bool refused = arrival.kind == Gate::Arrival::Kind::refused;
+        report_.refused_at_once += refused;
+        report_.foretold += refused && turned_away;
+        report_.misjudged += turned_away && !refused;
         switch (arrival.kind) {
         case Gate::Arrival::Kind::admitted: serve(request, arrival.worker); break;
         case Gate::Arrival::Kind::refused: refuse(request, arrival.reason, arrival.retry_after); break;

@@ -48,6 +48,8 @@ struct OverloadReport {
     double seconds = 0, capacity = 0; // requests a second
     double recovered_after = 0;       // seconds from the last step until latencies stayed within 2 * service + target
     std::uint64_t permits_at_end = 0;
+    // Refused on arrival, and of those whom turns_away() had named before; and those whom it named though they were not refused.
+    std::uint64_t refused_at_once = 0, foretold = 0, misjudged = 0;
 
     double goodput() const; // as a share of the capacity
     double served_share(Priority priority) const;

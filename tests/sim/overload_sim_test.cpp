@@ -108,5 +108,17 @@ TEST(OverloadSim, promises_hold_for_every_seed) {
     }
 }
 
+// What costs more than the gate itself is asked about those alone whom it would let in.
+TEST(OverloadSim, who_is_refused_on_arrival_is_turned_away_before_anybody_else_is_asked) {
+    for (const double load : {2.0, 10.0}) {
+        const OverloadReport report = run({.steps = {{20s, load}}});
+        EXPECT_GT(report.refused_at_once, 5'000U);
+        EXPECT_GT(static_cast<double>(report.foretold), 0.99 * static_cast<double>(report.refused_at_once)) << load;
+        EXPECT_LT(static_cast<double>(report.misjudged), 0.01 * static_cast<double>(report.refused_at_once)) << load;
+    }
+    const OverloadReport calm = run({.steps = {{20s, 0.9}}});
+    EXPECT_EQ(calm.misjudged, 0U);
+}
+
 } // namespace
 } // namespace plimsoll::sim

@@ -139,6 +139,9 @@ public:
     // The request's side.
     // A full queue gives its youngest waiter of a lower priority up for one of a higher: hence the events.
     Arrival arrive(Instant now, const Facts& facts, Events& events);
+    // Whether arrive() would refuse now, as far as can be told without deciding anything: for what costs more than that to ask
+    // about a request. The draw must be the same for both.
+    bool turns_away(Instant now, const Facts& facts) const;
     void depart(Instant now, WorkerKey worker, const Departure& departure, Events& events);
     // A process that dies closes its connections a moment before its listener: what comes in between is lost with it. Said
     // before the permit departs, so that its slot is given to nobody within that moment.
@@ -177,6 +180,8 @@ private:
     Duration rate_memory() const;
     void look_at_queue(Instant now);
     bool hopeless(Instant now, const Facts& facts);
+    bool beyond_patience(Instant now, Priority priority) const;
+    bool full_for(Priority priority) const;
     bool give_up_a_lower(Priority priority, Instant now, Events& events);
     void drop_stale(Instant now, Events& events);
     void refused(Priority priority, Reason reason);

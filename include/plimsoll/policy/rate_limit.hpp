@@ -45,6 +45,8 @@ public:
     RateVerdict spend(Instant now, std::uint64_t key, const RateRule& rule);
     // A request that passed here was refused elsewhere: it shall not count.
     void give_back(std::uint64_t key, const RateRule& rule);
+    // So much is owed, as somebody else counted it.
+    void note(Instant now, std::uint64_t key, Duration owed);
 
     std::size_t capacity() const { return sets_.size() * ways; }
     std::uint64_t forgotten() const { return forgotten_; } // keys that went though their time lay ahead

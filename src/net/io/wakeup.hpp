@@ -29,8 +29,13 @@ private:
 
 class Wakeup {
 public:
-    enum Signal : std::uint8_t { granted = 1, cut = 2, overdue = 4 }; // overdue: an Alarm went off
-    static constexpr std::uint8_t always = cut | overdue;             // no wait outlasts these
+    enum Signal : std::uint8_t {
+        granted = 1,
+        cut = 2,
+        overdue = 4,
+        told = 8
+    };                                                    // overdue: an Alarm went off; told: by Redis
+    static constexpr std::uint8_t always = cut | overdue; // no wait outlasts these
 
     explicit Wakeup(RunQueue& queue) : queue_(queue) {}
     Wakeup(const Wakeup&) = delete;

@@ -68,7 +68,9 @@ int main() {
         const int size =
             std::snprintf(text, sizeof text, "10.%u.%u.%u", client >> 16 & 255, client >> 8 & 255, client & 255);
         net::LimitHold hold;
-        return limits.judge(Clock::now(), compiled, {{text, static_cast<std::size_t>(size)}, "/", "", fields}, hold);
+        net::LimitsUnderWay under_way;
+        return limits.judge(Clock::now(), compiled, {{text, static_cast<std::size_t>(size)}, "/", "", fields}, hold,
+                            under_way);
     };
     for (std::uint32_t client = 0; client < keys; ++client) decide(client);
     const auto bytes = resident_bytes() - before;

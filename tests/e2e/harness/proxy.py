@@ -188,5 +188,7 @@ class Proxy:
             self.process.wait()
         processes.kill_marked(self.mark)
         for other in self.others:
+            if other.poll() is None:                           # it hides the mark
+                other.kill()
             other.wait()
         shutil.rmtree(self.directory, ignore_errors=True)

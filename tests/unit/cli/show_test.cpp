@@ -93,6 +93,7 @@ TEST(Status, tells_pools_and_what_is_wrong) {
         R"({"version":"0.1.0","started_at":"2026-03-01T00:09:05Z","ready":false,"reasons":["pool b: no worker serves"],
       "listeners":["0.0.0.0:8080"],"traffic":{"requests":10,"refusals":1,"server_errors":0,"connections":2},
       "store":{"incidents":3,"problem":"no space left"},
+      "redis":{"server":"redis://db:6379","state":"tripped","problem":"no answer within 5ms","on_failure":"local"},
       "pools":[{"name":"app","source":"gunicorn","serving":4,"min_serving":3,"worker_count":4,"in_flight":2,"slots":4,"queued":0,
                 "recycling":null,"alert":null,"recycles":{"last_hour":2,"max_per_hour":60},"deaths":1},
                {"name":"b","source":"command","serving":0,"min_serving":1,"worker_count":2,"in_flight":0,"slots":2,"queued":7,
@@ -107,6 +108,7 @@ TEST(Status, tells_pools_and_what_is_wrong) {
               "\n"
               "! pool b: no worker serves\n"
               "! b: the successor did not start\n"
+              "! shared limits are local: redis://db:6379: no answer within 5ms\n"
               "! incidents: no space left\n");
 }
 

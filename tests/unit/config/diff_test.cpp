@@ -49,6 +49,7 @@ route./api.limit[0].rate: absent -> "1/s"
 route./api.limit[0].burst: absent -> 0
 route./api.limit[0].cost: absent -> 1
 route./api.limit[0].inflight: absent -> 0
+route./api.limit[0].shared: absent -> false
 route./api.limit[0].ipv6_prefix: absent -> 64
 route./api.limit[0].allow: absent -> []
 route./api.limit[0].mode: absent -> enforce

@@ -179,7 +179,7 @@ TEST(Parse, unknown_keys_are_told_with_what_was_meant_or_where_they_belong) {
         {"adresses = []\n", "f:6:1: pool.source.adresses: unknown key (did you mean addresses?)"},
         {"soft_limit = \"80%\"\n", "f:6:1: pool.source.soft_limit: unknown key here: it belongs in [pool.recycle]"},
         {"colour = 1\n", "f:6:1: pool.source.colour: unknown key"},
-        {"[redis]\nurl = \"x\"\n", "f:6:2: redis: unknown key"},
+        {"[cache]\nurl = \"x\"\n", "f:6:2: cache: unknown key"},
         {"[pool.recicle]\n", "f:6:7: pool.recicle: unknown key (did you mean recycle?)"},
         {"[pool.memory]\nload-line = 0.5\n", "f:7:1: pool.memory.load-line: unknown key (did you mean load_line?)"},
     });
@@ -301,8 +301,8 @@ TEST(Parse, routes_must_be_able_to_match) {
          "\"192.0.2.7\""},
         {"[[route]]\npath = \"/a\"\n[[route.limit]]\nname = \"api\"\nrate = \"1/s\"\n"
          "[[route]]\n[[route.limit]]\nname = \"api\"\nrate = \"2/s\"\n",
-         "f:13:8: route.limit.name: the limit 'api' on line 8 has another key, rate or burst: limits of one name share "
-         "their counts"},
+         "f:13:8: route.limit.name: the limit 'api' on line 8 has another key, rate, burst or shared: limits of one "
+         "name share their counts"},
         {"[[route]]\n[[route.limit]]\nrate = \"100\"\n",
          "f:8:8: route.limit.rate: '100' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\""},
         {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"ip\"\n",

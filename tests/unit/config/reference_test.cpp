@@ -58,6 +58,7 @@ TEST(Reference, every_value_in_it_is_the_default) {
     EXPECT_EQ(config.admin, Admin{});
     EXPECT_EQ(config.store, Store{});
     EXPECT_EQ(config.log, Log{});
+    EXPECT_EQ(config.redis, Redis{});
     EXPECT_EQ(config.listeners, std::vector{Listener{}});
     Route route;
     route.pool = "app";

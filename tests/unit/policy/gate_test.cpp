@@ -231,5 +231,30 @@ TEST_F(GateTest, many_workers_share_the_load_by_two_choices) {
     for (const auto& w : gate.stats().workers) EXPECT_LE(w.in_flight, w.slots);
 }
 
+TEST_F(GateTest, who_is_turned_away_would_be_refused_and_nothing_is_counted) {
+    worker(1);
+    EXPECT_FALSE(gate.turns_away(start, {})) << "a slot is free";
+    EXPECT_TRUE(gate.turns_away(start, {.deadline = start})) << "too late";
+    arrive();
+    EXPECT_FALSE(gate.turns_away(start, {})) << "it may wait";
+    arrive({.priority = Priority::sheddable});
+    arrive({.priority = Priority::sheddable});
+    EXPECT_TRUE(gate.turns_away(start, {.priority = Priority::sheddable})) << "the queue is full";
+    EXPECT_FALSE(gate.turns_away(start, {.priority = Priority::critical})) << "a lower one is given up for it";
+    EXPECT_EQ(gate.stats().refused[index(Reason::queue_full)], 0U);
+}
+
+TEST_F(GateTest, who_would_be_shed_for_memory_is_turned_away_with_the_same_draw) {
+    worker(1, 1, 0.92);
+    arrive({.priority = Priority::sheddable, .draw = 0.999}); // lets the load line look
+    for (const double draw : {0.0, 0.3, 0.6, 0.9}) {
+        const Gate::Facts facts{.priority = Priority::sheddable, .draw = draw};
+        const bool turned_away = gate.turns_away(start, facts);
+        const auto reason = arrive(facts).reason;
+        EXPECT_EQ(turned_away, reason == Reason::memory || reason == Reason::queue_full) << draw;
+    }
+    EXPECT_TRUE(gate.turns_away(start, {.priority = Priority::sheddable, .draw = 0}));
+}
+
 } // namespace
 } // namespace plimsoll

@@ -1,0 +1,102 @@
+#include "net/redis/health.hpp"
+
+#include <algorithm>
+
+#include "log/log.hpp"
+
+namespace plimsoll::net::redis {
+
+namespace {
+
+std::size_t index(RedisResult result) { return static_cast<std::size_t>(result); }
+
+} // namespace
+
+void Health::use(const std::shared_ptr<const Settings>& settings) {
+    const std::lock_guard lock(mutex_);
+    settings_ = settings;
+    stats_.trips += guard_.trips();
+    guard_ = StoreGuard(settings ? settings->config.timeout : Duration::zero());
+    stats_.problem.clear();
+    without_ = 0;
+}
+
+bool Health::passing() const {
+    const std::lock_guard lock(mutex_);
+    return guard_.state() == Breaker::State::passing;
+}
+
+bool Health::admits(Instant now) {
+    const std::lock_guard lock(mutex_);
+    return guard_.admits(now);
+}
+
+void Health::answered(Instant now, Duration took) {
+    const std::lock_guard lock(mutex_);
+    ++stats_.results[index(RedisResult::ok)];
+    const double seconds = std::chrono::duration<double>(took).count();
+    const auto bucket = std::ranges::lower_bound(redis_latency_bounds, seconds) - redis_latency_bounds.begin();
+    ++stats_.latency[static_cast<std::size_t>(bucket)];
+    stats_.latency_sum += seconds;
+    tell(guard_.record(now, Breaker::Result::good), now, {});
+}
+
+void Health::failed(Instant now, RedisResult how, const std::string& problem) {
+    const std::lock_guard lock(mutex_);
+    ++stats_.results[index(how)];
+    ++without_;
+    tell(guard_.record(now, Breaker::Result::failed), now, problem);
+}
+
+void Health::withdrawn(Instant now) {
+    const std::lock_guard lock(mutex_);
+    guard_.record(now, Breaker::Result::nothing);
+}
+
+void Health::not_asked(RedisResult how) {
+    const std::lock_guard lock(mutex_);
+    ++stats_.results[index(how)];
+    ++without_;
+}
+
+void Health::unreachable(Instant now, const std::string& problem) {
+    const std::lock_guard lock(mutex_);
+    ++stats_.connects_failed;
+    tell(guard_.unreachable(now), now, problem);
+}
+
+void Health::connected(bool yes) {
+    const std::lock_guard lock(mutex_);
+    if (yes) ++stats_.connects;
+    stats_.connections += yes ? 1 : -1;
+}
+
+void Health::tell(StoreGuard::Change change, Instant now, const std::string& problem) {
+    if (!problem.empty()) stats_.problem = problem;
+    if (!settings_) return;
+    if (change == StoreGuard::Change::lost) {
+        lost_at_ = now;
+        log::warn("redis_lost", {{"server", settings_->url.shown()},
+                                 {"problem", problem},
+                                 {"shared_limits", config::to_string(settings_->config.on_failure)}});
+    } else if (change == StoreGuard::Change::back) {
+        stats_.problem.clear();
+        log::info("redis_back", {{"server", settings_->url.shown()},
+                                 {"after_seconds", std::chrono::duration<double>(now - lost_at_).count()},
+                                 {"requests_without_it", without_}});
+    }
+    if (guard_.state() == Breaker::State::passing) without_ = 0;
+}
+
+void Health::add_to(ServerStats& stats) const {
+    const std::lock_guard lock(mutex_);
+    if (!settings_) return;
+    stats.redis = stats_;
+    stats.redis->server = settings_->url.shown();
+    stats.redis->on_failure = config::to_string(settings_->config.on_failure);
+    stats.redis->breaker = to_string(guard_.state());
+    if (guard_.state() == Breaker::State::passing) stats.redis->problem.clear();
+    stats.redis->trips += guard_.trips();
+}
+
+} // namespace plimsoll::net::redis

@@ -1,0 +1,42 @@
+// What all reactors know of Redis together: whether to ask it at all, what came of the questions so far, and the one line in
+// the log when it is lost and when it is back. Held for some 50 ns a question.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "net/redis/settings.hpp"
+#include "net/server.hpp"
+#include "plimsoll/policy/store_guard.hpp"
+
+namespace plimsoll::net::redis {
+
+class Health {
+public:
+    // Another server, or none: what is known of the one before counts for nothing.
+    void use(const std::shared_ptr<const Settings>& settings);
+
+    bool passing() const;
+    bool admits(Instant now); // true: ask, and tell what came of it
+    void answered(Instant now, Duration took);
+    void failed(Instant now, RedisResult how, const std::string& problem);
+    void withdrawn(Instant now);     // who asked has left: it proves nothing
+    void not_asked(RedisResult how); // skipped, busy
+    void unreachable(Instant now, const std::string& problem);
+    void connected(bool yes);
+    void add_to(ServerStats& stats) const;
+
+private:
+    void tell(StoreGuard::Change change, Instant now, const std::string& problem); // with the lock held
+
+    mutable std::mutex mutex_;
+    std::shared_ptr<const Settings> settings_;
+    StoreGuard guard_{Duration::zero()};
+    Instant lost_at_{};
+    std::uint64_t without_ = 0; // requests that were decided without it since then
+    RedisStats stats_;
+};
+
+} // namespace plimsoll::net::redis
