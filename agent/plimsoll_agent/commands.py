@@ -99,6 +99,7 @@ COMMANDS = {
     "trace_stop": phases.trace_stop,
     "capture_b": phases.capture_b,
     "trim": phases.trim,
+    "open": phases.what_is_open,
     "signal": send_signal,
     "stacks": stacks,
     "successor": order("successor"),

@@ -237,6 +237,13 @@ def test_trim_gives_memory_back(serve, proxy):
     assert result["ok"] and result["data"]["memory"]["after"]["rss"] > 0
 
 
+def test_what_is_open_is_told_of_a_worker_that_serves(serve, proxy):
+    agent = one_worker(serve, proxy)
+    told = agent.command("open")["data"]["open"]
+    assert set(told) == {"descriptors", "threads", "children", "tasks"}
+    assert told["descriptors"]["socket, unix"] >= 1 and told["children"] == {}, told
+
+
 def test_a_capture_outlives_its_connection(serve, folder):
     proxy = FakeProxy(folder)
     serve(PY, gunicorn("-w", "1"), proxy=proxy)

@@ -115,3 +115,14 @@ def test_a_release_is_what_the_environment_says_or_else_the_codes_hash(tmp_path,
     assert first == release.of_code() and first.startswith("code-")
     (tmp_path / "shop_of_a_test.py").write_text("a = 2")
     assert release.of_code() != first
+
+
+def test_children_are_told_by_program_and_those_that_nobody_waited_for_as_zombies():
+    ended, running = subprocess.Popen(["true"]), subprocess.Popen(["sleep", "60"])
+    try:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert opened.children() == {"zombie (ended, not waited for)": 1, "sleep": 1}
+    finally:
+        running.kill()
+        running.wait()
+        ended.wait()

@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from plimsoll_agent.capture import lines, speedscope     # noqa: E402
+from plimsoll_agent.capture import functions, lines, speedscope     # noqa: E402
 
 JSON, ORM, APP = (json.__file__, 10), ("/v/lib/python3.11/site-packages/orm/row.py", 5), ("/srv/app/orders.py", 41)
 
@@ -62,3 +62,32 @@ def test_a_hook_around_the_application_hides_nothing_of_it():
     assert lines.is_agents([(agent, 20), ("/srv/app/orders.py", 41)])
     assert lines.is_agents([(standard, 7), (agent, 20)])
     assert not lines.is_own(agent)
+
+
+def undecorated(function):
+    def wrapper(*args):
+        return function(*args)
+    return wrapper
+
+
+@undecorated
+def remember(order):
+    return [bytearray(len(order)) for _ in order]
+
+
+class Orders:
+    @property
+    def all(self):
+        def inner():
+            return bytearray(10)
+        return inner
+
+
+def test_a_line_is_told_with_its_function_behind_decorators_and_inside_comprehensions():
+    with open(__file__) as source:
+        text = source.read().splitlines()
+    places = [1 + next(number for number, line in enumerate(text) if line.strip() == wanted)
+              for wanted in ("return [bytearray(len(order)) for _ in order]", "return bytearray(10)", "import json")]
+    rows = functions.name_lines([{"file": __file__, "line": line} for line in places])
+    long_names = sys.version_info >= (3, 11)
+    assert [row["function"] for row in rows] == ["remember", "Orders.all.inner" if long_names else "inner", None]

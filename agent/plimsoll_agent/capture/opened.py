@@ -1,4 +1,4 @@
-"""What a worker has open or running, by kind: descriptors, threads, asyncio tasks. They kill fleets as memory does, and a leak of
+"""What a worker has open or running, by kind: descriptors, threads, child processes, asyncio tasks. They kill fleets as memory does, and a leak of
 objects is often one of these: a socket that was never closed, a task that nobody awaits. Kinds and counts, no names of files: those
 can tell of persons. Threads and tasks go by the code that they run."""
 import os
@@ -7,6 +7,10 @@ import sys
 
 MOST = 4096                                 # descriptors and tasks that are looked at
 TOP = 20
+
+
+def everything():
+    return {"descriptors": descriptors(), "threads": threads(), "children": children(), "tasks": tasks()}
 
 
 def descriptors():
@@ -60,6 +64,25 @@ def threads():
         while frame.f_back is not None and frame.f_back.f_code.co_name not in ("run", "_bootstrap_inner", "_bootstrap"):
             frame = frame.f_back
         _add(counts, "%s (%s:%d)" % (frame.f_code.co_name, frame.f_code.co_filename, frame.f_code.co_firstlineno))
+    return _first(counts)
+
+
+def children():
+    """{program: count}; one that has ended and that nobody waited for is a zombie."""
+    counts = {}
+    for thread in os.listdir("/proc/self/task")[:MOST]:
+        try:
+            with open("/proc/self/task/%s/children" % thread) as file:
+                pids = file.read().split()
+        except OSError:
+            continue
+        for pid in pids[:MOST]:
+            try:
+                with open("/proc/%s/stat" % pid) as file:
+                    head, _, rest = file.read().rpartition(")")
+            except OSError:
+                continue                    # gone meanwhile
+            _add(counts, "zombie (ended, not waited for)" if rest.split()[0] == "Z" else head.partition("(")[2])
     return _first(counts)
 
 

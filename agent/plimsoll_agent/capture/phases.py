@@ -9,7 +9,7 @@ import sys
 
 from .. import memory, native
 from ..task import Abandoned, CommandError
-from . import boot, census, cycles, graph, lines, malloc, opened, retainers, speedscope, stacks, trace
+from . import boot, census, cycles, functions, graph, lines, malloc, native_code, opened, retainers, speedscope, stacks, trace
 
 RECENT = 300000                             # objects, among which the fastest-growing types' are found
 CENSUS_BUDGET, RETAINERS_BUDGET = 2.0, 1.0  # seconds, however far the deadline: a successor waits for this worker's memory
@@ -49,20 +49,26 @@ def send_trace(task, taken):
     ranked, merged = trace.analyse(traces, int(task.args.get("top") or 20), held)
     growth = task.args.get("growth") or {}
     lines.reconcile(ranked, int(task.args.get("requests") or 0), growth.get("low"), growth.get("high"))
+    functions.name_lines(ranked)
     task.file("lines.json", json.dumps(ranked, indent=1))
     if growth:                              # what the worker grows by is known: only what agrees with it is told as a line
         ranked = [line for line in ranked if line["claimed"]]
     task.file("trace.folded", trace.folded(merged))
     task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % seconds))
     task.file("trace.snapshot", trace.snapshot(traces, limit))
-    return {"lines": ranked, "seconds": seconds, "traces": len(traces)}
+    return {"lines": ranked, "seconds": seconds, "traces": len(traces), "libraries": native_code.loaded()}
 
 
 def trim(task):
-    before = memory.statm()
+    before, info = memory.statm(), malloc.info()
     gc.collect()
-    malloc.trim()
-    return {"memory": {"before": before, "after": memory.statm()}}
+    if not malloc.trim():
+        raise CommandError("this C library has no malloc_trim")
+    return {"memory": {"before": before, "after": memory.statm()}, "mallinfo": info, "mallinfo_after_trim": malloc.info()}
+
+
+def what_is_open(task):
+    return {"open": opened.everything()}
 
 
 class Steps:
@@ -104,8 +110,8 @@ def capture_b(task):
         data["collected"] = data["cycles"]["unreachable"]
         data["memory"]["after_collect"] = memory.statm()
 
-    def what_is_open():
-        data["open"] = {"descriptors": opened.descriptors(), "threads": opened.threads(), "tasks": opened.tasks()}
+    def look_at_what_is_open():
+        data["open"] = opened.everything()
 
     def count():
         look_at_heap(task, data)
@@ -116,10 +122,11 @@ def capture_b(task):
             data["memory"]["after_trim"] = memory.statm()
             data["mallinfo_after_trim"] = malloc.info()
 
-    for name, step in (("trace", traced), ("stacks", drained_stacks), ("open", what_is_open), ("collect", collect), ("census", count),
+    for name, step in (("trace", traced), ("stacks", drained_stacks), ("open", look_at_what_is_open), ("collect", collect), ("census", count),
                        ("allocator", allocator)):
         steps.run(name, step)
     data["gc"] = gc_numbers()
+    data["libraries"] = native_code.loaded()
     return data
 
 
