@@ -1,0 +1,27 @@
+// When a worker that leaks is recycled. `early` is the soonest that it can be at its limit, `lead` what a recycle needs.
+//
+//   early <= lead                           at once
+//   traffic is low just now, and
+//       early <= 10 leads                   now: such a chance may not come again in time
+//   the trough of the day is now            now: tomorrow's would be too late, or it would have been put off to that
+//   else                                    later
+//
+// Chances are only for who has lived a third of its life to the limit: its successor would be in the same trough, too.
+// Where the operator has set a soft limit, that decides when it has to be; before it there are chances alone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace plimsoll::leak {
+
+struct RecycleOutlook {
+    double lived = 0, early = 0, lead = 0; // seconds
+    bool quiet = false;                    // traffic is far below the last hour's
+    bool has_soft_limit = false;
+    std::optional<double> trough; // seconds to the one that was planned (plimsoll/leak/troughs.hpp)
+};
+enum class RecycleTime : std::uint8_t { later, at_once, while_quiet, in_trough };
+RecycleTime recycle_time(const RecycleOutlook& outlook);
+
+} // namespace plimsoll::leak

@@ -1,0 +1,88 @@
+#include "plimsoll/leak/advice.hpp"
+
+#include <algorithm>
+
+namespace plimsoll::leak {
+
+namespace {
+
+constexpr double many_cycles = 10'000; // objects: fewer are every application's
+
+bool holds(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+std::string of_container(const AdviceFacts& facts) {
+    const std::string name = "`" + facts.keeper + "`";
+    const std::string& type = facts.keeper_type;
+    if (holds(facts.keeper, "handler") || holds(facts.keeper, "callback") || holds(facts.keeper, "listener") ||
+        holds(facts.keeper, "subscri") || holds(facts.keeper, "observer"))
+        return "unsubscribe from " + name + " when done, or keep weak references in it (weakref.WeakSet, WeakMethod)";
+    if (holds(facts.keeper, "_all_tasks") || holds(facts.keeper, "_scheduled_tasks"))
+        return "tasks are started and never end: await or cancel them, with a timeout";
+    if (holds(facts.keeper, "local "))
+        return "a function that never returns holds " + name + ": give it up after each round";
+    if (type == "dict" || type == "OrderedDict" || type == "defaultdict")
+        return name + " only grows: bound or expire it (functools.lru_cache(maxsize=...), a cache with a TTL), or use "
+                      "weakref.WeakValueDictionary where others own the values";
+    if (type == "set" || type == "frozenset")
+        return name + " only grows: remove what is done with, or use weakref.WeakSet";
+    if (type == "list" || type == "deque")
+        return name + " only grows: clear it, or make it collections.deque(maxlen=...)";
+    if (holds(facts.keeper, "class ")) return name + " outlives every request: keep it in the instance, or bound it";
+    return name + " only grows: bound it, or let go of what is done with";
+}
+
+std::string of_c_code(const AdviceFacts& facts) {
+    std::string text = "no line of Python explains it, so C code has it";
+    if (!facts.libraries.empty()) {
+        text += "; loaded are ";
+        const std::size_t most = std::min<std::size_t>(facts.libraries.size(), 5);
+        for (std::size_t i = 0; i < most; ++i) text += (i > 0 ? ", " : "") + facts.libraries[i];
+    }
+    return text + ". To be sure: the same requests under `memray run --native` or heaptrack";
+}
+
+std::string of_memory(const AdviceFacts& facts) {
+    const bool cycles = facts.in_cycles >= many_cycles;
+    if (cycles && facts.collector_off)
+        return "the collector is off (gc.disable()) and objects hang in cycles: enable it, or call gc.collect() now "
+               "and then";
+    if (cycles && facts.finalizers)
+        return "objects with __del__ hang in cycles: break the cycle (weakref.ref for the way back), or use "
+               "weakref.finalize instead of __del__";
+    if (!facts.keeper.empty()) return of_container(facts);
+    if (facts.has_line) return "look at what that line's objects are put into, and who lets go of them";
+    if (cycles) return "objects hang in cycles: break them with weakref.ref, or collect more often (gc.set_threshold)";
+    if (facts.traced_in_vain) return of_c_code(facts);
+    return "look at what the incident's capture shows: containers that only grow, and who keeps them";
+}
+
+} // namespace
+
+std::string advice(const AdviceFacts& facts) {
+    switch (facts.kind) {
+    case Class::cache: return "nothing leaks: bound the cache if it is too much, or raise the limit";
+    case Class::fragmentation: return "malloc_trim gives it back; fewer arenas (MALLOC_ARENA_MAX) or jemalloc avoid it";
+    case Class::unsharing: return "call gc.freeze() before the server forks";
+    case Class::leaking: break;
+    case Class::unknown:
+    case Class::steady:
+    case Class::warming: return {};
+    }
+    if (facts.what == "memory") return of_memory(facts);
+    if (facts.what == "threads")
+        return "use a pool (concurrent.futures.ThreadPoolExecutor) instead of a thread for each request";
+    if (facts.what == "children")
+        return holds(facts.mostly, "zombie")
+                   ? "wait for child processes that ended: subprocess.run(), or wait() on each Popen"
+                   : "end child processes when done: `with subprocess.Popen(...)`, or a pool of them";
+    if (holds(facts.mostly, "close-wait"))
+        return "the other side has closed these connections: close them too (`with`, or the client's close())";
+    if (holds(facts.mostly, "socket"))
+        return "close connections when done (`with`), or keep one client for the process instead of one for each "
+               "request";
+    if (holds(facts.mostly, "pipe"))
+        return "close pipes of child processes: `with subprocess.Popen(...)`, or communicate()";
+    return "close files and sockets where they were opened: use `with`";
+}
+
+} // namespace plimsoll::leak

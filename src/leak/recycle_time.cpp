@@ -1,0 +1,21 @@
+#include "plimsoll/leak/recycle_time.hpp"
+
+namespace plimsoll::leak {
+
+namespace {
+
+constexpr double quiet_leads = 10;     // how much earlier, in leads, a quiet moment is taken
+constexpr double worth = 1.0 / 3;      // of its life to the limit
+constexpr double farthest = 24 * 3600; // seconds: what gets there later is nobody's emergency
+
+} // namespace
+
+RecycleTime recycle_time(const RecycleOutlook& outlook) {
+    if (outlook.early <= outlook.lead && !outlook.has_soft_limit) return RecycleTime::at_once;
+    if (outlook.lived < worth * (outlook.lived + outlook.early)) return RecycleTime::later;
+    if (outlook.quiet && outlook.early <= quiet_leads * outlook.lead) return RecycleTime::while_quiet;
+    if (outlook.trough && *outlook.trough <= 0 && outlook.early <= farthest) return RecycleTime::in_trough;
+    return RecycleTime::later;
+}
+
+} // namespace plimsoll::leak

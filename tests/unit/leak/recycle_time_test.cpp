@@ -1,0 +1,52 @@
+#include "plimsoll/leak/recycle_time.hpp"
+
+#include <gtest/gtest.h>
+
+namespace plimsoll::leak {
+namespace {
+
+constexpr double hour = 3600;
+
+RecycleOutlook old_one(double early) { return {.lived = 20 * hour, .early = early, .lead = 100}; }
+
+TEST(RecycleTime, who_may_be_at_its_limit_within_the_lead_goes_at_once) {
+    EXPECT_EQ(recycle_time(old_one(100)), RecycleTime::at_once);
+    EXPECT_EQ(recycle_time(old_one(101)), RecycleTime::later);
+    EXPECT_EQ(recycle_time({.lived = 1, .early = 100, .lead = 100}), RecycleTime::at_once);
+}
+
+TEST(RecycleTime, a_quiet_moment_is_taken_when_the_limit_is_not_far) {
+    RecycleOutlook outlook = old_one(900);
+    outlook.quiet = true;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::while_quiet);
+    outlook.early = 2000;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::later);
+}
+
+TEST(RecycleTime, the_trough_of_the_day_is_taken_when_it_is_there) {
+    RecycleOutlook outlook = old_one(10 * hour);
+    outlook.trough = 2 * hour;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::later);
+    outlook.trough = 0;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::in_trough);
+    outlook.early = 40 * hour;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::later);
+}
+
+TEST(RecycleTime, a_successor_is_not_recycled_again_in_the_trough_of_the_first) {
+    RecycleOutlook outlook{.lived = 1 * hour, .early = 20 * hour, .lead = 100};
+    outlook.trough = 0;
+    outlook.quiet = true;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::later);
+}
+
+TEST(RecycleTime, with_a_soft_limit_only_chances_are_taken_before_it) {
+    RecycleOutlook outlook = old_one(50);
+    outlook.has_soft_limit = true;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::later);
+    outlook.quiet = true;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::while_quiet);
+}
+
+} // namespace
+} // namespace plimsoll::leak
