@@ -227,7 +227,7 @@ double high(std::vector<double> values, double share) {
 // The table of the overload bench: 4 workers of one slot in 600 MB, nine light requests to one of 200 MB.
 TEST(MemorySim, two_fit_and_three_do_not_over_many_seeds) {
     unsigned kills = 0, learning = 0;
-    for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
         const Report report = World(seed, {{1, 25ms, 9}, {191, 200ms, 1}}, 4, 1, 572).run(20s, 12);
         kills += report.kills;
         learning += report.kills_learning > 1;
@@ -242,7 +242,7 @@ TEST(MemorySim, two_fit_and_three_do_not_over_many_seeds) {
 // Whatever the application is: up to 30 routes of any weight and need, 1 to 8 workers of 1 to 4 slots.
 TEST(MemorySim, whatever_routes_need_who_has_learned_passes_no_limit_and_starves_nobody) {
     unsigned kills = 0, killed_worlds = 0;
-    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
         std::mt19937_64 random(seed * 977);
         const auto between = [&](double low, double up) {
             return std::uniform_real_distribution<double>(low, up)(random);
@@ -254,14 +254,14 @@ TEST(MemorySim, whatever_routes_need_who_has_learned_passes_no_limit_and_starves
             const double need = std::exp(between(std::log(0.5), std::log((limit - 25.0 * workers) * 0.7)));
             routes.push_back({need, std::chrono::milliseconds(static_cast<int>(between(10, 400))), between(0.05, 2)});
         }
-        const Report report = World(seed, routes, workers, slots, limit).run(30s, 2 * workers * slots + 4);
+        const Report report = World(seed, routes, workers, slots, limit).run(15s, 2 * workers * slots + 4);
         kills += report.kills;
         killed_worlds += report.kills > 0;
         ASSERT_EQ(report.over_slots + report.unreasoned + report.stuck, 0U) << "seed " << seed;
         ASSERT_GT(report.served, 100U) << "seed " << seed << " is paralysed";
     }
     // Rare routes are strangers long after the others have been learned, and a first one of them may be the one too many.
-    EXPECT_LE(killed_worlds, 3U) << kills << " kills";
+    EXPECT_LE(killed_worlds, 1U) << kills << " kills";
 }
 
 } // namespace
