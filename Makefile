@@ -8,7 +8,7 @@ PRESETS := release asan tsan dev
 PYTHON := build/venvs/current/bin/python
 
 .PHONY: build demo test lint format packages test-packages venvs $(PRESETS) \
-        test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench bench-overload conformance websockets slow-attacks clean
+        test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench bench-overload bench-leaks conformance websockets slow-attacks clean
 
 packages:
 	@cmake/install-packages.sh cmake/packages.txt
@@ -62,6 +62,12 @@ bench: build
 	@tests/bench/datapath/run.sh
 bench-overload: build
 	@tests/bench/overload/run.sh
+# SEED draws the applications, COUNT says how many lives; ONLY=lives,lines,costs picks tables.
+bench-leaks: build
+	@python3 agent/tests/venvs.py frameworks >/dev/null
+	@cmake --build --preset release --target bench_leak_table >/dev/null
+	@build/release/tests/bench_leak_table $(or $(SEED),1) $(or $(LIVES),100)
+	@build/venvs/frameworks/bin/python tests/bench/leaks/run.py --seed $(or $(SEED),1) --count $(or $(COUNT),20) --only $(or $(ONLY),lines,costs,lives)
 
 lint: test-packages dev-configured
 	@tests/lint.sh
