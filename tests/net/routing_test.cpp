@@ -25,7 +25,7 @@ void check(std::vector<config::Route> routes, const std::vector<Case>& cases) {
     config.routes = std::move(routes);
     Registry registry(1);
     Limits limits;
-    const Snapshot snapshot(config, {}, registry, limits, {}, 1);
+    const Snapshot snapshot(config, {}, registry, limits, {}, nullptr, 1);
     for (const auto& each : cases) {
         const auto* found = snapshot.find({each.host, each.path, each.method});
         EXPECT_EQ(found ? found->label : "", each.label) << each.method << " " << each.host << each.path;
