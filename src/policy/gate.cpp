@@ -105,7 +105,7 @@ Member* Gate::choose(Instant now, const Facts& facts) {
                   settings_.memory_mode == Mode::off ? never_reached : settings_.load_line.line, settings_.slow_start};
     if (facts.avoid && avoidable(*facts.avoid)) wish.avoid = facts.avoid;
     if (facts.affinity)
-        if (Member* home = home_of(roster_, *facts.affinity, wish)) return home;
+        if (Member* home = home_of(roster_, homes_, *facts.affinity, wish)) return home;
     return pick(roster_.free(), wish, now);
 }
 
@@ -125,7 +125,7 @@ bool Gate::memory_sheds(Instant now, const Facts& facts) {
 
 void Gate::admit(Member& member, Priority priority, CostKey label, Instant now) {
     memory_.begin(now, member.memory, label);
-    ++member.in_flight;
+    roster_.took(member);
     ++member.admitted;
     ++admitted_;
     admissions_[index(priority)].add(now, rate_memory());
@@ -222,7 +222,7 @@ void Gate::wake_sidelined(Instant now, Events& events) {
 void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Events& events) {
     Member* member = roster_.find(worker);
     if (!member || member->in_flight == 0) return;
-    --member->in_flight;
+    roster_.gave_back(*member);
     memory_.end(member->memory, departure.label);
     ++member->finished[static_cast<std::size_t>(departure.outcome)];
     overload_.departed();

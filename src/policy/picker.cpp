@@ -65,19 +65,22 @@ Member* best_of_all(std::span<Member* const> free, const PickWish& wish, const R
 
 } // namespace
 
-Member* home_of(const Roster& roster, std::uint64_t affinity, const PickWish& wish) {
-    std::size_t in_flight = 0;
-    for (const auto& each : roster.all())
-        if (each->accepting) in_flight += each->in_flight;
+Member* home_of(const Roster& roster, Homes& homes, std::uint64_t affinity, const PickWish& wish) {
+    const auto bucket = affinity_bucket(affinity);
+    const auto fits = [&](const Member& each) {
+        return each.key != wish.avoid &&
+               each.in_flight < affinity_bound(roster.in_flight(), roster.accepting(), each.slots);
+    };
+    const bool all_high = roster.lowest_pressure() >= wish.load_line;
+    for (Member* each : homes.first(roster, bucket))
+        if (each->free_at != Member::npos && fits(*each) && (all_high || each->pressure < wish.load_line)) return each;
+
     const auto rank = [&](const Member& each) {
-        return std::pair(each.pressure < wish.load_line, affinity_score(affinity, each.place));
+        return std::pair(each.pressure < wish.load_line, affinity_score(bucket, each.place));
     };
     Member* home = nullptr;
-    for (Member* each : roster.free()) {
-        if (each->key == wish.avoid) continue;
-        if (each->in_flight >= affinity_bound(in_flight, roster.accepting(), each->slots)) continue;
-        if (!home || rank(*each) > rank(*home)) home = each;
-    }
+    for (Member* each : roster.free())
+        if (fits(*each) && (!home || rank(*each) > rank(*home))) home = each;
     return home;
 }
 

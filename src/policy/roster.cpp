@@ -28,6 +28,16 @@ void Roster::erase(WorkerKey key) {
     members_.pop_back();
 }
 
+void Roster::took(Member& member) {
+    ++member.in_flight;
+    if (member.accepting) ++in_flight_;
+}
+
+void Roster::gave_back(Member& member) {
+    --member.in_flight;
+    if (member.accepting) --in_flight_;
+}
+
 void Roster::judge(Member& member, Instant now) {
     const bool free =
         member.accepting && !member.resting && member.in_flight < member.slots && member.breaker.admits(now);
@@ -47,8 +57,10 @@ void Roster::judge(Member& member, Instant now) {
 void Roster::set_accepting(Member& member, bool accepting, Instant now) {
     if (accepting != member.accepting) {
         accepting ? ++accepting_ : --accepting_;
+        ++changes_;
         at_pressure_[step_of(member.pressure)] += accepting ? 1U : -1U;
         slots_ = accepting ? slots_ + member.slots : slots_ - member.slots;
+        in_flight_ = accepting ? in_flight_ + member.in_flight : in_flight_ - member.in_flight;
         member.accepting = accepting;
         if (accepting) member.accepting_since = now;
     }

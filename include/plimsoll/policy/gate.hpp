@@ -29,6 +29,7 @@
 #include "plimsoll/core/decayed.hpp"
 #include "plimsoll/core/time.hpp"
 #include "plimsoll/policy/breaker.hpp"
+#include "plimsoll/policy/homes.hpp"
 #include "plimsoll/policy/load_line.hpp"
 #include "plimsoll/policy/memory_admission.hpp"
 #include "plimsoll/policy/overload.hpp"
@@ -200,6 +201,7 @@ private:
 
     Settings settings_;
     Roster roster_;
+    Homes homes_;
     std::vector<Member*> sidelined_; // resting or tripped: looked at as time passes
     std::vector<Breaker> routes_;    // by RouteKey
     Window<3> everybody_;            // results of the whole pool, as breakers count them

@@ -39,11 +39,16 @@ public:
     Member* find(WorkerKey key) const;
     Member& add(WorkerKey key);
     void erase(WorkerKey key);
+    // One request more, or less.
+    void took(Member& member);
+    void gave_back(Member& member);
     // After any change to a member: whether it is free is judged anew. A tripped one is free for its one probe only.
     void judge(Member& member, Instant now);
 
     const std::vector<std::unique_ptr<Member>>& all() const { return members_; }
     const std::vector<Member*>& free() const { return free_; }
+    std::size_t in_flight() const { return in_flight_; } // at those that accept
+    std::uint64_t changes() const { return changes_; }   // of who accepts, so far
     std::size_t accepting() const { return accepting_; }
     unsigned slots() const { return slots_; } // of those that accept
     // The lowest of those that accept, in steps of 1 %; negative where it is not known of one, or nobody accepts.
@@ -59,7 +64,8 @@ private:
     std::vector<Member*> free_;
     static std::size_t step_of(double pressure);
 
-    std::size_t accepting_ = 0;
+    std::size_t accepting_ = 0, in_flight_ = 0;
+    std::uint64_t changes_ = 1;
     unsigned slots_ = 0;
     std::array<unsigned, 152>
         at_pressure_{}; // how many of those that accept: unknown, then 0 %, 1 %, ... 150 % and more

@@ -72,6 +72,23 @@ TEST_F(AffinityTest, a_recycle_moves_nobody) {
     EXPECT_EQ(homes(300), expected);
 }
 
+TEST_F(AffinityTest, a_large_fleet_moves_only_the_sessions_of_those_that_go_and_come_back) {
+    for (int i = 1; i <= 200; ++i) worker("app-" + std::to_string(i));
+    const auto before = homes(2000);
+    std::map<WorkerKey, int> sessions;
+    for (const auto& [session, home] : before) ++sessions[home];
+    EXPECT_GT(sessions.size(), 190u);
+    for (WorkerKey gone = 1; gone <= 6; ++gone) gate.accept(gone, false, start, events);
+    for (const auto& [session, home] : homes(2000)) {
+        EXPECT_GT(home, 6u);
+        if (before.at(session) > 6) {
+            EXPECT_EQ(home, before.at(session)) << session;
+        }
+    }
+    for (WorkerKey back = 1; back <= 6; ++back) gate.accept(back, true, start, events);
+    EXPECT_EQ(homes(2000), before);
+}
+
 TEST_F(AffinityTest, a_session_that_floods_its_worker_is_spread) {
     for (const auto* place : {"app-1", "app-2", "app-3", "app-4"}) worker(place, 8);
     std::map<WorkerKey, int> in_flight;
