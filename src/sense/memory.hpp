@@ -32,6 +32,13 @@ std::optional<Peak> parse_peak(std::string_view text);
 // The soft limit of "Max address space" in /proc/PID/limits (RLIMIT_AS, `ulimit -v`); unset: unlimited.
 std::optional<Bytes> parse_address_space_limit(std::string_view text);
 
+// What a process has open or running: descriptors, threads, child processes (zombies too), and how many descriptors it may have.
+struct Opened {
+    std::optional<std::int64_t> descriptors, threads, children, most_descriptors;
+};
+// The soft limit of "Max open files" in /proc/PID/limits; unset: unlimited.
+std::optional<std::int64_t> parse_open_files_limit(std::string_view text);
+
 struct ProcessStat { // /proc/PID/stat
     char state = '?';
     int parent = 0;
@@ -80,6 +87,8 @@ public:
     std::optional<Peak> peak(int pid) const;
     bool reset_peak(int pid) const; // 40 us; false: not ours to do
     std::optional<Bytes> address_space_limit(int pid) const;
+    // Lists folders of /proc: some microseconds for each descriptor and thread, so not on the control thread.
+    Opened opened(int pid) const;
     std::optional<Cgroup> cgroup(int pid) const; // of the process; v2, v1 and hybrid hierarchies
     // What counts against the limit that a cgroup lives under, by now: less the file pages that the kernel would drop.
     std::optional<Bytes> use_of_limit(const Cgroup& cgroup) const;

@@ -103,14 +103,25 @@ std::optional<ProcessStat> parse_stat(std::string_view text) {
     return stat;
 }
 
-std::optional<Bytes> parse_address_space_limit(std::string_view text) {
-    constexpr std::string_view key = "Max address space ";
+namespace {
+
+// The soft limit in a line of /proc/PID/limits; unset: "unlimited", which is no number.
+std::optional<Bytes> soft_limit(std::string_view text, std::string_view key) {
     for (std::string_view line; next_line(text, line);) {
         if (!line.starts_with(key)) continue;
         line.remove_prefix(key.size());
-        return parse_limit(next_field(line)); // "unlimited" is no number
+        return parse_limit(next_field(line));
     }
     return std::nullopt;
+}
+
+} // namespace
+
+std::optional<Bytes> parse_address_space_limit(std::string_view text) { return soft_limit(text, "Max address space "); }
+
+std::optional<std::int64_t> parse_open_files_limit(std::string_view text) {
+    const auto limit = soft_limit(text, "Max open files ");
+    return limit ? std::optional(limit->count) : std::nullopt;
 }
 
 std::optional<Pressure> parse_pressure(std::string_view text) {

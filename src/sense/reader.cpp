@@ -2,7 +2,9 @@
 
 #include "sense/file.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include <fcntl.h>
@@ -64,6 +66,42 @@ bool Reader::reset_peak(int pid) const {
 std::optional<Bytes> Reader::address_space_limit(int pid) const {
     const auto text = read_small_file(proc_ + "/" + std::to_string(pid) + "/limits");
     return text ? parse_address_space_limit(*text) : std::nullopt;
+}
+
+namespace {
+
+// Entries of a folder; unset where it may not be listed.
+std::optional<std::int64_t> entries_of(const std::string& folder) {
+    std::error_code bad;
+    std::int64_t count = 0;
+    for (std::filesystem::directory_iterator entry(folder, bad), end; !bad && entry != end; entry.increment(bad))
+        ++count;
+    return bad ? std::nullopt : std::optional(count);
+}
+
+// Of all its threads, as each has a list of its own; unset on kernels without the lists.
+std::optional<std::int64_t> children_of(const std::string& process) {
+    std::error_code bad;
+    std::int64_t count = 0;
+    for (std::filesystem::directory_iterator entry(process + "/task", bad), end; !bad && entry != end;
+         entry.increment(bad)) {
+        const auto text = read_small_file(entry->path().string() + "/children");
+        if (!text) return std::nullopt;
+        count += std::count(text->begin(), text->end(), ' ');
+    }
+    return bad ? std::nullopt : std::optional(count);
+}
+
+} // namespace
+
+Opened Reader::opened(int pid) const {
+    const std::string process = proc_ + "/" + std::to_string(pid);
+    Opened found;
+    found.descriptors = entries_of(process + "/fd");
+    found.threads = entries_of(process + "/task");
+    found.children = children_of(process);
+    if (const auto text = read_small_file(process + "/limits")) found.most_descriptors = parse_open_files_limit(*text);
+    return found;
 }
 
 std::optional<Host> Reader::host() const {

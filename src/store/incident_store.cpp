@@ -305,6 +305,16 @@ void IncidentStore::close(const std::string& id, const std::string& state) {
     if (std::chrono::steady_clock::now() >= impl_->sweep_at) impl_->sweep({});
 }
 
+std::optional<Incident> IncidentStore::reopen(const std::string& id) {
+    std::optional<Incident> found;
+    impl_->change(id, [&](Incident& incident) {
+        incident.state = "open";
+        incident.closed_at.reset();
+        found = incident;
+    });
+    return found;
+}
+
 std::string IncidentStore::add_file(const std::string& id, const std::string& name, std::string_view content) {
     return impl_->put(&Files::write, id, name, content);
 }

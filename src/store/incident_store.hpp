@@ -73,6 +73,8 @@ public:
     void set_capture_status(const std::string& id, const std::string& status);
     void set_details(const std::string& id, const std::string& json);
     void close(const std::string& id, const std::string& state = "closed");
+    // Its story goes on: it is open again, as it was. Nothing where it is not known any more.
+    std::optional<Incident> reopen(const std::string& id);
 
     // Empty: written. Else the reason: no space, over its bound, a bad name.
     std::string add_file(const std::string& id, const std::string& name, std::string_view content);

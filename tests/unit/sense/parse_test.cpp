@@ -47,6 +47,16 @@ TEST(limits, the_soft_limit_of_the_address_space_counts_and_unlimited_is_none) {
     EXPECT_FALSE(with(""));
 }
 
+TEST(limits, so_does_that_of_open_files) {
+    EXPECT_EQ(
+        parse_open_files_limit("Max open files            1024                 524288               files     \n"),
+        1024);
+    EXPECT_FALSE(
+        parse_open_files_limit("Max open files            unlimited            unlimited            files     \n"));
+    EXPECT_FALSE(
+        parse_open_files_limit("Max address space         1024                 1024                 bytes     \n"));
+}
+
 TEST(statm, a_zombie_has_no_reading_rather_than_a_zero) { EXPECT_FALSE(parse_statm("0 0 0 0 0 0 0\n", 4096)); }
 
 TEST(statm, anon_is_never_negative) { EXPECT_EQ(parse_statm("9 5 7 0 0 0 0\n", 4096)->anon(), Bytes{}); }

@@ -1,5 +1,6 @@
 #include "sense/memory.hpp"
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -189,6 +190,27 @@ TEST_F(process, without_files_everything_is_unset) {
     EXPECT_FALSE(reader().address_space_limit(1));
     EXPECT_FALSE(reader().host());
     EXPECT_FALSE(reader().pressure());
+}
+
+TEST(real_proc, what_a_process_has_open_is_counted) {
+    const Reader reader;
+    const auto before = reader.opened(::getpid());
+    ASSERT_TRUE(before.descriptors && before.threads && before.children);
+    EXPECT_GE(*before.most_descriptors, *before.descriptors);
+    const int more = ::dup(1);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::pause();
+        ::_exit(0);
+    }
+    const auto after = reader.opened(::getpid());
+    EXPECT_EQ(*after.descriptors, *before.descriptors + 1);
+    EXPECT_EQ(*after.children, *before.children + 1);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    ::close(more);
+    EXPECT_EQ(*reader.opened(::getpid()).children, *before.children);
+    EXPECT_FALSE(reader.opened(1 << 30).threads);
 }
 
 TEST(real_proc, this_process_sees_itself) {

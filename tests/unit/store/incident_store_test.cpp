@@ -121,6 +121,29 @@ TEST(incidents, a_closed_one_can_still_be_told_more_but_is_closed_once) {
     EXPECT_FALSE(store.get("i-999999"));
 }
 
+TEST(incidents, one_that_was_closed_can_be_opened_again_and_is_as_it_was) {
+    Directory directory;
+    std::string id;
+    {
+        IncidentStore store(in(directory.path()));
+        id = store.open("app", "app-1", 1, "leak", "app-1 leaks");
+        store.set_details(id, R"({"routes": []})");
+        store.note(id, "first");
+        store.close(id);
+    }
+    IncidentStore store(in(directory.path()));
+    const auto again = store.reopen(id);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->details, R"({"routes": []})");
+    EXPECT_EQ(store.get(id)->state, "open");
+    EXPECT_FALSE(store.get(id)->closed_at);
+    store.note(id, "second");
+    store.close(id);
+    EXPECT_EQ(store.get(id)->timeline.size(), 2U);
+    EXPECT_EQ(store.get(id)->state, "closed");
+    EXPECT_FALSE(store.reopen("i-999999"));
+}
+
 TEST(incidents, numbers_are_not_used_again_after_a_sweep) {
     Directory directory;
     auto settings = in(directory.path());
