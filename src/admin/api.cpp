@@ -1,7 +1,6 @@
 #include "admin/api.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include <unistd.h>
 
@@ -13,15 +12,17 @@ namespace {
 
 namespace json = boost::json;
 
-// Names in braces match one segment and are given to the handler in order.
+// Names in braces match one segment, up to what stands behind them, and are given to the handler in order.
 bool matches(std::string_view pattern, const std::vector<std::string>& path, std::vector<std::string>& names) {
     names.clear();
     std::vector<std::string> wanted;
     split_path(pattern, wanted);
     if (wanted.size() != path.size()) return false;
     for (std::size_t i = 0; i < path.size(); ++i) {
-        if (wanted[i].starts_with('{'))
-            names.push_back(path[i]);
+        const auto end = wanted[i].starts_with('{') ? wanted[i].find('}') : std::string::npos;
+        const std::string_view behind = end == std::string::npos ? "" : std::string_view(wanted[i]).substr(end + 1);
+        if (end != std::string::npos && path[i].size() > behind.size() && path[i].ends_with(behind))
+            names.push_back(path[i].substr(0, path[i].size() - behind.size()));
         else if (wanted[i] != path[i])
             return false;
     }
@@ -34,18 +35,6 @@ Response text_answer(int status, std::string text) {
     response.type = "text/plain; charset=utf-8";
     response.body = std::move(text);
     return response;
-}
-
-Response no_incident(const std::string& id) {
-    return error_answer(404, "no incident \"" + id + "\": it may have been swept");
-}
-
-std::string_view type_of_file(std::string_view name) {
-    if (name.ends_with(".txt") || name.ends_with(".folded") || name.ends_with(".log"))
-        return "text/plain; charset=utf-8";
-    if (name.ends_with(".json")) return "application/json";
-    if (name.ends_with(".svg")) return "image/svg+xml";
-    return "application/octet-stream";
 }
 
 json::object problems_answer(const std::vector<config::Problem>& problems, const std::vector<config::Problem>& warnings,
@@ -73,6 +62,7 @@ std::span<const Api::Route> Api::routes() {
         {"POST", "/v1/pools/{pool}/workers/{id}/{action}", &Api::act},
         {"GET", "/v1/leaks", &Api::leaks},
         {"GET", "/v1/incidents", &Api::incidents},
+        {"GET", "/v1/incidents/{id}.html", &Api::incident_html},
         {"GET", "/v1/incidents/{id}", &Api::incident},
         {"GET", "/v1/incidents/{id}/files/{name}", &Api::incident_file},
         {"GET", "/v1/config", &Api::running_config},
@@ -292,46 +282,6 @@ Answer Api::leaks(const Request&, const Names&) const {
     for (const auto& pool : views())
         for (const auto& leak : pool.leaks) leaks.push_back(to_json(leak));
     return json_answer(200, {{"leaks", std::move(leaks)}});
-}
-
-Answer Api::incidents(const Request& request, const Names&) const {
-    std::size_t limit = 100;
-    if (const auto text = query_value(request.target, "limit"); !text.empty()) {
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-        if (error != std::errc{} || end != text.data() + text.size() || limit < 1 || limit > 1000)
-            return error_answer(400, "limit must be a number from 1 to 1000");
-    }
-    if (backend_.incidents == nullptr) return json_answer(200, {{"incidents", json::array()}});
-    return [store = backend_.incidents, limit, pool = query_value(request.target, "pool")] {
-        json::array incidents;
-        for (const auto& incident : store->list(limit, pool)) incidents.push_back(to_json(incident, false));
-        return json_answer(200, {{"incidents", std::move(incidents)}});
-    };
-}
-
-Answer Api::incident(const Request&, const Names& names) const {
-    if (backend_.incidents == nullptr) return no_incident(names[0]);
-    return [store = backend_.incidents, id = names[0]] {
-        const auto incident = store->get(id);
-        return incident ? json_answer(200, to_json(*incident, true)) : no_incident(id);
-    };
-}
-
-Answer Api::incident_file(const Request&, const Names& names) const {
-    if (backend_.incidents == nullptr) return no_incident(names[0]);
-    return [store = backend_.incidents, id = names[0], name = names[1]] {
-        auto content = store->read_file(id, name);
-        if (!content) return error_answer(404, "no file \"" + name + "\" of incident \"" + id + "\"");
-        Response response;
-        response.type = type_of_file(name);
-        response.body = std::move(*content);
-        // What a worker gave is shown to a browser only as what it claims to be, and without rights.
-        response.fields.emplace_back("Content-Security-Policy",
-                                     "default-src 'none'; style-src 'unsafe-inline'; sandbox");
-        if (response.type == "application/octet-stream")
-            response.fields.emplace_back("Content-Disposition", "attachment; filename=\"" + name + "\"");
-        return response;
-    };
 }
 
 Answer Api::running_config(const Request&, const Names&) const {

@@ -43,6 +43,7 @@ private:
     Answer leaks(const Request&, const Names&) const;
     Answer incidents(const Request&, const Names&) const;
     Answer incident(const Request&, const Names&) const;
+    Answer incident_html(const Request&, const Names&) const;
     Answer incident_file(const Request&, const Names&) const;
     Answer running_config(const Request&, const Names&) const;
     Answer validate(const Request&, const Names&) const;

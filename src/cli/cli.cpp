@@ -25,7 +25,7 @@ struct Options {
     RunOptions run;
     std::string admin = "127.0.0.1:9180", token, token_file;
     bool json = false, wait = false;
-    std::string file, worker, pool, incident, name, output;
+    std::string file, worker, pool, incident, name, output, html;
     std::size_t most = 20;
 };
 
@@ -114,11 +114,15 @@ void add_reading_commands(CLI::App& app, Options& options, int& code) {
     auto* found =
         command("incidents", "What happened and why; with an ID the whole story", [&options](Context& context) {
             if (options.incident.empty()) return incidents(context, options.most);
+            if (!options.html.empty()) return incident_html(context, options.incident, options.html);
             return options.name.empty() ? incident(context, options.incident)
                                         : incident_file(context, options.incident, options.name, options.output);
         });
     auto* id = found->add_option("ID", options.incident, "as in the list: i-000042");
     auto* file = found->add_option("--file", options.name, "print this piece of evidence")->needs(id);
+    found->add_option("--html", options.html, "write the whole story to this file, to attach to a ticket; -: print it")
+        ->needs(id)
+        ->excludes(file);
     found->add_option("-o,--output", options.output, "write it to this file")->needs(file);
     found->add_option("--limit", options.most, "how many of the newest to list")
         ->check(CLI::Range(1, 1000))

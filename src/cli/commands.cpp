@@ -67,6 +67,12 @@ std::string progress(const std::string& action, const std::string& worker, const
     return incident.empty() ? text + "\n" : text + ": plimsoll incidents " + incident + "\n";
 }
 
+void keep(const std::string& output, const std::string& content) {
+    std::ofstream file(output, std::ios::binary | std::ios::trunc);
+    file << content << std::flush;
+    if (!file) throw Failure{.code = 1, .text = output + " cannot be written: " + std::strerror(errno)};
+}
+
 Failure unhappy_end(const std::string& id, const std::string& state, const std::string& outcome) {
     return {.code = 1,
             .text = "incident " + id + " is " + state + (outcome.empty() ? "" : ", recycle " + outcome),
@@ -134,9 +140,17 @@ int incident_file(Context& context, const std::string& id, const std::string& na
         context.out << answer.body << std::flush;
         return 0;
     }
-    std::ofstream file(output, std::ios::binary | std::ios::trunc);
-    file << answer.body << std::flush;
-    if (!file) throw Failure{.code = 1, .text = output + " cannot be written: " + std::strerror(errno)};
+    keep(output, answer.body);
+    return 0;
+}
+
+int incident_html(Context& context, const std::string& id, const std::string& output) {
+    auto answer = ask(context, "GET", "/v1/incidents/" + url_encoded(id) + ".html");
+    if (answer.status != 200) throw refusal(context, answer);
+    if (output == "-")
+        context.out << answer.body << std::flush;
+    else
+        keep(output, answer.body);
     return 0;
 }
 

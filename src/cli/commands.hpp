@@ -33,6 +33,7 @@ int reload(Context& context);
 int leaks(Context& context);
 int incidents(Context& context, std::size_t most);
 int incident(Context& context, const std::string& id);
+int incident_html(Context& context, const std::string& id, const std::string& output); // output "-": printed
 int incident_file(Context& context, const std::string& id, const std::string& name, const std::string& output);
 
 // drain, undrain, recycle, capture or trace. worker: "app-1" or "app/app-1". wait: until its incident is closed.
