@@ -51,7 +51,8 @@ json::object to_json(const fleet::AgentView& agent) {
     return {{"connected", agent.connected},
             {"server", or_null(agent.server)},
             {"python", or_null(agent.python)},
-            {"version", or_null(agent.version)}};
+            {"version", or_null(agent.version)},
+            {"release", or_null(agent.release)}};
 }
 
 } // namespace
@@ -148,6 +149,7 @@ json::object to_json(const fleet::PoolView& pool, bool with_workers) {
                           {"last_hour", pool.recycles_last_hour},
                           {"max_per_hour", pool.max_per_hour}}},
                         {"captures", {{"ok", pool.captures_ok}, {"failed", pool.captures_failed}}},
+                        {"trims", {{"count", pool.trims}, {"bytes", pool.trimmed.count}}},
                         {"deaths", pool.deaths}};
     if (with_workers)
         object["workers"] = to_json_array(pool.workers);
@@ -207,8 +209,13 @@ json::object to_json(const fleet::LeakReport& report) {
     json::object object{{"id", report.id}, {"pool", report.pool}, {"what", report.what}};
     for (const auto& member : to_json(report.view)) object.emplace(member.key(), member.value());
     object["routes"] = fleet::json_of(report.routes);
-    object["lines"] = json::array();
-    object["kept_by"] = nullptr;
+    object["lines"] = fleet::json_of(report.lines);
+    object["kept_by"] = or_null(report.kept_by);
+    object["mostly"] = or_null(report.mostly);
+    object["recycles"] = report.recycles;
+    object["since_release"] = or_null(report.since_release);
+    object["release_before"] = or_null(report.release_before);
+    object["planned_at"] = report.planned_at ? at_or_null(*report.planned_at) : json::value(nullptr);
     object["workers"] = json::value_from(report.workers);
     object["incidents"] = json::value_from(report.incidents);
     object["advice"] = or_null(report.advice);

@@ -210,6 +210,10 @@ void add_pools(Page& page, const std::vector<fleet::PoolView>& pools) {
     auto captures = page.counter("captures_total", "Captures, by outcome.");
     for (const auto& pool : pools)
         captures.add(outcome(pool, "ok"), pool.captures_ok).add(outcome(pool, "failed"), pool.captures_failed);
+    auto trims = page.counter("trims_total", "Fragmented heaps that were trimmed.");
+    for (const auto& pool : pools) trims.add({{"pool", pool.name}}, pool.trims);
+    auto trimmed = page.counter("trimmed_bytes_total", "What they gave back.");
+    for (const auto& pool : pools) trimmed.add({{"pool", pool.name}}, pool.trimmed.count);
 }
 
 void add_workers(Page& page, const Snapshot& snapshot) {

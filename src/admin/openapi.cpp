@@ -110,6 +110,16 @@ constexpr std::string_view document = R"json({
         }
       }
     },
+    "/v1/incidents/{id}.html": {
+      "parameters": [{"$ref": "#/components/parameters/incident"}],
+      "get": {
+        "summary": "One incident as a page that stands for itself, to attach to a ticket: story, charts, evidence; it fetches and runs nothing",
+        "responses": {
+          "200": {"description": "The page", "content": {"text/html": {}}},
+          "404": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
     "/v1/incidents/{id}/files/{name}": {
       "parameters": [
         {"$ref": "#/components/parameters/incident"},
@@ -234,7 +244,7 @@ constexpr std::string_view document = R"json({
       "Leak": {"type": "object", "properties": {
         "id": {"type": "string"},
         "pool": {"type": "string"},
-        "what": {"type": "string", "enum": ["memory", "descriptors", "threads"], "description": "Of descriptors and threads the bytes are counts"},
+        "what": {"type": "string", "enum": ["memory", "descriptors", "threads", "children"], "description": "Of all but memory the bytes are counts"},
         "class": {"type": "string"},
         "bytes_per_request": {"type": "number"},
         "low": {"type": "number"},
@@ -247,7 +257,12 @@ constexpr std::string_view document = R"json({
         "seconds_early": {"type": "number", "nullable": true},
         "routes": {"type": "array", "items": {"type": "object"}},
         "lines": {"type": "array", "items": {"type": "object"}},
-        "kept_by": {"type": "string", "nullable": true},
+        "kept_by": {"type": "string", "nullable": true, "description": "Who keeps what grows: shop.orders._seen (dict, 40213 items)"},
+        "mostly": {"type": "string", "nullable": true, "description": "Of descriptors, threads and children: what most of them are"},
+        "recycles": {"type": "integer", "description": "For it, so far"},
+        "since_release": {"type": "string", "nullable": true, "description": "That brought it, where the one before was there for long enough without it"},
+        "release_before": {"type": "string", "nullable": true},
+        "planned_at": {"type": "string", "format": "date-time", "nullable": true, "description": "The trough of the traffic to which its recycle is put off"},
         "workers": {"type": "array", "items": {"type": "string"}},
         "incidents": {"type": "array", "items": {"type": "string"}},
         "advice": {"type": "string", "nullable": true},

@@ -97,6 +97,11 @@ std::string show_leaks(Facts leaks, const Style& style) {
                 leak["verdict"].text() + "\n";
         for (auto route : leak["routes"].list())
             text += "    " + route["route"].text() + "  " + bytes_text(route["bytes_per_request"]) + " a request\n";
+        for (auto line : leak["lines"].list())
+            text += "    " + line["file"].text() + ":" + line["line"].text() +
+                    (line["function"].known() ? " in " + line["function"].text() : "") + "  " +
+                    bytes_text(line["bytes_per_request"]) + " a request\n";
+        if (leak["kept_by"].known()) text += "    kept by " + leak["kept_by"].text() + "\n";
         if (leak["advice"].known()) text += "    advice: " + leak["advice"].text() + "\n";
         for (auto incident : leak["incidents"].list())
             text += "    the whole story: plimsoll incidents " + incident.text() + "\n";

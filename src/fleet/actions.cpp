@@ -1,5 +1,6 @@
 // What an operator may ask of a worker. An action answers at once; what it came to is told by its incident.
 #include "fleet/capture.hpp"
+#include "fleet/leak_watch.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/recycler.hpp"
 #include "fleet/wait.hpp"
@@ -25,7 +26,8 @@ asio::awaitable<void> capture_worker(std::shared_ptr<Pool> pool, WorkerPtr worke
     const auto capture = std::make_shared<Capture>(pool, worker, generation, incident);
     if (co_await capture->begin()) {
         if (trace) {
-            co_await capture->trace_window(pool->settings().capture.trace_time);
+            const config::Capture& settings = pool->settings().capture;
+            co_await capture->trace_window(settings.trace_time, settings.trace_requests);
             co_await capture->trace_stop();
         } else {
             co_await capture->phase_a();
@@ -38,6 +40,7 @@ asio::awaitable<void> capture_worker(std::shared_ptr<Pool> pool, WorkerPtr worke
         }
         capture->finish();
         pool->recycler().captured(capture->succeeded());
+        pool->leaks().captured(*generation, *incident);
         incident->verdict(worker->id + (trace ? " was traced" : " was captured") + " on request");
     } else {
         incident->verdict(worker->id + (trace ? " was not traced: " : " was not captured: ") + capture->refusal());

@@ -11,6 +11,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::size_t longest_name = 100; // what an agent cuts a release's name to, too
+
 // Takes keys out of an object and keeps the first problem.
 class Keys {
 public:
@@ -52,6 +54,11 @@ public:
         if (value == nullptr) return;
         if (!value->is_string()) return complain(key, "a text");
         into = std::string_view(value->get_string());
+    }
+    // A name that is shown to people, and kept: no longer than a name is.
+    void take_name(std::string_view key, std::string& into) {
+        take(key, into);
+        if (into.size() > longest_name) into.resize(longest_name);
     }
     void take(std::string_view key, bool& into) {
         const json::value* value = find(key);
@@ -122,6 +129,13 @@ std::string read_hello(const json::object& object, Hello& hello, std::string& to
     keys.take("started_at", hello.started_at);
     keys.take("memory_limit", hello.memory_limit);
     keys.take("ready", hello.ready);
+    keys.take_name("release", hello.release);
+    return keys.problem();
+}
+
+std::string read_ready(const json::object& object, std::string& release) {
+    Keys keys(object);
+    keys.take_name("release", release);
     return keys.problem();
 }
 
@@ -137,6 +151,7 @@ std::string read_sample(const json::object& object, Sample& sample) {
     keys.take("malloc_in_use", sample.malloc_in_use);
     keys.take("threads", sample.threads);
     keys.take("fds", sample.fds);
+    keys.take("children", sample.children);
     return keys.problem();
 }
 

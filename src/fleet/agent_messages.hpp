@@ -30,6 +30,7 @@ struct Result {
 // Each returns the problem, or nothing.
 std::string read_object(std::string_view text, boost::json::object& object);
 std::string read_hello(const boost::json::object& object, Hello& hello, std::string& token, std::int64_t& version);
+std::string read_ready(const boost::json::object& object, std::string& release);
 std::string read_sample(const boost::json::object& object, Sample& sample);
 std::string read_exited(const boost::json::object& object, Exited& exited, std::string& token);
 std::string read_file(const boost::json::object& object, FilePart& part);

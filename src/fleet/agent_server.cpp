@@ -46,7 +46,10 @@ public:
         connected_ = false;
         commands_->disconnect();
     }
-    bool become_ready() { return !std::exchange(hello_.ready, true); }
+    bool become_ready(std::string release) {
+        if (!release.empty()) hello_.release = std::move(release);
+        return !std::exchange(hello_.ready, true);
+    }
 
 private:
     Hello hello_;
@@ -234,7 +237,9 @@ std::string AgentServer::Impl::dispatch(ConnectedAgent& agent, const std::string
         sample.taken = Clock::now();
         if (events.sample) events.sample(agent, sample);
     } else if (type == "ready") {
-        if (agent.become_ready() && events.ready) events.ready(agent);
+        std::string release;
+        if (auto problem = read_ready(message, release); !problem.empty()) return "ready: " + problem;
+        if (agent.become_ready(std::move(release)) && events.ready) events.ready(agent);
     } else if (type == "file") {
         FilePart part;
         if (auto problem = read_file(message, part); !problem.empty()) return "file: " + problem;

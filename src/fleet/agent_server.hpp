@@ -27,6 +27,7 @@ namespace plimsoll::fleet {
 
 struct Hello { // as in the protocol's table; unset: null or absent
     std::string pool, host, server, server_version, worker_class, address, python, agent;
+    std::string release; // of the application; empty: not known, or not before it is loaded
     std::optional<unsigned> index;
     int pid = 0, ppid = 0;
     std::uint64_t pid_namespace = 0, cgroup_namespace = 0; // 0: unknown
@@ -41,7 +42,7 @@ struct Hello { // as in the protocol's table; unset: null or absent
 struct Sample { // unset: unknown
     std::optional<Bytes> rss, anon, cgroup_usage, cgroup_working_set, cgroup_limit, malloc_in_use;
     std::optional<Bytes> peak; // the most that was resident since the sample before
-    std::optional<std::int64_t> allocated_blocks, threads, fds;
+    std::optional<std::int64_t> allocated_blocks, threads, fds, children;
     Instant taken{}; // when it arrived
 };
 struct Exited { // an arbiter's word about a worker that it reaped

@@ -1,8 +1,10 @@
 #include "fleet/canary_trace.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "fleet/capture.hpp"
+#include "fleet/leak_watch.hpp"
 #include "fleet/recycler.hpp"
 
 namespace plimsoll::fleet {
@@ -14,6 +16,8 @@ bool has_lines(const Incident& incident) {
     return lines && lines->is_array() && !lines->as_array().empty();
 }
 
+unsigned doubled(unsigned times, unsigned most) { return times < 31 ? std::min(1U << times, most) : most; }
+
 } // namespace
 
 // However it ends, the worker is free for other captures and the next window may come.
@@ -24,26 +28,29 @@ struct CanaryTrace::Window {
     State& state;
     ~Window() {
         const Instant ended = Clock::now();
-        state.not_before = ended + pause(ended - begun, pool.workers().size());
+        state.not_before = ended + pause(ended - begun, pool.workers().size(), state.fruitless);
         state.running = worker.in_capture = false;
     }
 };
 
-Duration CanaryTrace::pause(Duration window, std::size_t workers) {
+Duration CanaryTrace::pause(Duration window, std::size_t workers, unsigned fruitless) {
     const double others = static_cast<double>(std::max<std::size_t>(workers, 1));
-    return std::chrono::duration_cast<Duration>(window / (share * others));
+    const auto budget = std::chrono::duration_cast<Duration>(window / (share * others));
+    return std::max(budget, shortest_pause) * doubled(fruitless, longest_pause);
 }
 
-void CanaryTrace::accused(Pool& pool, const std::string& name, const std::shared_ptr<Incident>& incident, Instant now) {
+bool CanaryTrace::look(Pool& pool, const std::string& name, const std::shared_ptr<Incident>& incident, Instant now) {
+    if (state_->running) return true;
     const config::Capture& settings = pool.settings().capture;
-    if (!settings.enabled || !settings.trace || state_->running || now < state_->not_before || has_lines(*incident))
-        return;
+    if (!settings.enabled || !settings.trace || now < state_->not_before || has_lines(*incident)) return false;
     const WorkerPtr worker = pool.find(name);
-    if (!worker || worker->in_capture || worker->held || pool.recycler().recycles(*worker)) return;
+    if (!worker || worker->in_capture || worker->held || pool.recycler().recycles(*worker)) return false;
     const GenerationPtr generation = worker->current;
-    if (!generation || generation->gone() || !generation->agent_connected()) return;
+    if (!generation || generation->gone() || !generation->agent_connected()) return false;
+    if (std::exchange(state_->incident, incident->id()) != incident->id()) state_->fruitless = 0;
     state_->running = worker->in_capture = true;
     spawn(pool.context().control, "trace " + name, run(pool.shared_from_this(), worker, generation, incident, state_));
+    return true;
 }
 
 asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
@@ -53,22 +60,19 @@ asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr wor
     // A recycle must not wait for us: it traces and captures by itself.
     const auto urgent = [pool, worker] { return pool->recycler().recycles(*worker) || worker->held; };
     const std::function<bool()> cut_short = urgent;
+    const unsigned longer = doubled(state->fruitless++, most_requests);
     const bool allowed = co_await capture->begin();
-    if (allowed) {
-        const Instant ends = Clock::now() + pool->settings().capture.trace_time * longest_window;
-        for (unsigned times = 1; times <= most_requests; times *= longer) {
-            co_await capture->trace_window(ends - Clock::now(), cut_short, times);
-            const bool traced = capture->traces();
-            if (!pool->recycler().recycles(*worker)) co_await capture->trace_stop();
-            if (!traced || has_lines(*incident) || cut_short() || Clock::now() >= ends ||
-                !generation->agent_connected())
-                break;
-        }
-        capture->finish();
-        if (capture->succeeded() && !has_lines(*incident))
-            incident->note("no line of Python code explains the growth of " + worker->id +
-                           ": if it is real, C code has it");
-    }
+    if (!allowed) co_return;
+    const Duration longest = pool->settings().capture.trace_time * longest_window;
+    co_await capture->trace_window(longest, pool->settings().capture.trace_requests * longer, cut_short);
+    if (!pool->recycler().recycles(*worker)) co_await capture->trace_stop();
+    capture->finish();
+    if (has_lines(*incident)) state->fruitless = 0;
+    // Told once: the windows that follow it would say the same.
+    if (capture->succeeded() && state->fruitless == 1)
+        incident->note("no line of Python code explains the growth of " + worker->id +
+                       " yet: if it is real, C code has it, or it is asked seldom");
+    pool->leaks().captured(*generation, *incident);
 }
 
 } // namespace plimsoll::fleet

@@ -110,7 +110,7 @@ asio::awaitable<void> Capture::own_numbers(std::string name) {
     if (co_await keep(name, boost::json::serialize(numbers))) ++taken_;
 }
 
-asio::awaitable<void> Capture::trace_window(Duration at_most, std::function<bool()> urgent, unsigned times) {
+asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests, std::function<bool()> urgent) {
     const auto self = shared_from_this();
     const config::Capture& settings = pool_->settings().capture;
     if (!allowed_ || !generation_->agent_connected()) co_return;
@@ -118,10 +118,9 @@ asio::awaitable<void> Capture::trace_window(Duration at_most, std::function<bool
     tracing_ = co_await ask("trace_start", std::move(args), trace_start_deadline, "a trace");
     if (!tracing_) co_return;
     const std::uint64_t begun = pool_->requests(*generation_);
-    const std::uint64_t wanted = std::uint64_t{settings.trace_requests} * times;
-    const auto enough = [self, begun, wanted, urgent] {
+    const auto enough = [self, begun, requests, urgent] {
         return self->generation_->gone() || self->pool_->context().stopping || (urgent && urgent()) ||
-               self->pool_->requests(*self->generation_) - begun >= wanted;
+               self->pool_->requests(*self->generation_) - begun >= requests;
     };
     co_await until(enough, at_most);
     traced_ = pool_->requests(*generation_) - begun;

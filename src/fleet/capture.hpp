@@ -23,14 +23,13 @@ public:
 
     // False: nothing may be captured (switched off, no space); the incident says why.
     boost::asio::awaitable<bool> begin();
-    // urgent: cut it short. times: so many windows' requests in one.
-    boost::asio::awaitable<void> trace_window(Duration at_most, std::function<bool()> urgent = {}, unsigned times = 1);
+    // So many requests, if they come in time; urgent: cut it short.
+    boost::asio::awaitable<void> trace_window(Duration at_most, unsigned requests, std::function<bool()> urgent = {});
     boost::asio::awaitable<void> phase_a();
     boost::asio::awaitable<void> trace_stop(); // for a worker that serves on: the traces alone
     boost::asio::awaitable<void> phase_b(Duration bound);
     boost::asio::awaitable<void> stacks_of_the_dead(); // what a faulthandler wrote before the end
     void finish();                                     // the incident's capture status: done, partial, failed, none
-    bool traces() const { return tracing_; }
     bool succeeded() const { return taken_ > 0 && missed_ == 0; }
     const std::string& refusal() const { return refusal_; } // why begin() said no
 

@@ -111,6 +111,18 @@ std::shared_ptr<Incident> Journal::resume(std::string id, Incident::Facts facts)
     return incident;
 }
 
+std::shared_ptr<Incident> Journal::reopen(const std::string& id) {
+    const auto kept = desk_->store.reopen(id);
+    if (!kept) return nullptr;
+    auto incident = resume(id, {kept->pool, kept->worker, kept->trigger, kept->verdict, kept->generation});
+    boost::system::error_code bad;
+    auto details = boost::json::parse(kept->details, bad);
+    if (!bad && details.is_object()) incident->details = std::move(details.get_object());
+    log::warn("incident_opened_again", {{"incident", id}, {"pool", kept->pool}, {"trigger", kept->trigger}});
+    desk_->tell(*incident, "opened", kept->verdict);
+    return incident;
+}
+
 asio::awaitable<void> Journal::sweep() {
     auto call = [](store::IncidentStore& store) {
         store.sweep();

@@ -55,6 +55,9 @@ public:
     std::shared_ptr<Incident> open(Incident::Facts facts);
     // One that an earlier life of this program left behind: its story goes on.
     std::shared_ptr<Incident> resume(std::string id, Incident::Facts facts);
+    // One that was closed, or abandoned by an earlier life, with all that is known of it. Null where it was swept. One update on
+    // the calling thread.
+    std::shared_ptr<Incident> reopen(const std::string& id);
     void publish(std::string event, boost::json::object what);
     boost::asio::awaitable<void> sweep(); // the store's bounds of age and size
 

@@ -1,5 +1,8 @@
 #include "fleet/leak_file.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/json.hpp>
@@ -15,6 +18,7 @@ namespace {
 
 constexpr int version = 1;
 constexpr std::size_t most_marks = 128;
+constexpr double rate_grain = 1000; // thousandths of a request a second are kept
 
 double number(const json::object& object, std::string_view key) {
     const auto* value = object.if_contains({key.data(), key.size()});
@@ -50,25 +54,83 @@ leak::AgeCurve curve_of(const json::object& object) {
     return curve;
 }
 
+unsigned count(const json::object& object, std::string_view key) {
+    return static_cast<unsigned>(std::min(number(object, key), 1e9));
+}
+
+json::array json_of(const std::vector<leak::ReleaseRecord>& releases) {
+    json::array array;
+    for (const leak::ReleaseRecord& each : releases)
+        array.push_back(json::object{{"name", each.name}, {"clean", each.clean}, {"leaked", each.leaked}});
+    return array;
+}
+
+std::vector<leak::ReleaseRecord> releases_of(const json::array& array) {
+    std::vector<leak::ReleaseRecord> releases;
+    for (const json::value& each : array)
+        if (each.is_object())
+            releases.push_back({word(each.get_object(), "name"), number(each.get_object(), "clean"),
+                                number(each.get_object(), "leaked")});
+    return releases;
+}
+
+json::array json_of(const std::vector<leak::PastLeak>& past) {
+    json::array array;
+    for (const leak::PastLeak& each : past)
+        array.push_back(json::object{{"incident", each.incident},
+                                     {"routes", json::value_from(each.mark.routes)},
+                                     {"lines", json::value_from(each.mark.lines)},
+                                     {"types", json::value_from(each.mark.types)},
+                                     {"release", each.release},
+                                     {"recycles", each.recycles},
+                                     {"accused_age", each.accused_age}});
+    return array;
+}
+
+std::vector<std::string> words(const json::object& object, std::string_view key) {
+    std::vector<std::string> found;
+    for (const json::value& each : list(object, key))
+        if (each.is_string() && found.size() < leak::Fingerprint::most) found.emplace_back(each.get_string());
+    return found;
+}
+
+std::vector<leak::PastLeak> past_of(const json::array& array) {
+    std::vector<leak::PastLeak> past;
+    for (const json::value& each : array) {
+        if (!each.is_object()) continue;
+        const json::object& leak = each.get_object();
+        past.push_back({word(leak, "incident"),
+                        {words(leak, "routes"), words(leak, "lines"), words(leak, "types")},
+                        word(leak, "release"),
+                        count(leak, "recycles"),
+                        number(leak, "accused_age")});
+    }
+    return past;
+}
+
 } // namespace
 
 std::string to_text(const LeakMemory& memory) {
     json::object watched;
     for (const Watched what : all_watched) {
-        const LeakMemory::Entry& entry = memory.entries[static_cast<std::size_t>(what)];
+        const LeakCase::Kept& entry = memory.cases[index(what)];
         json::array curves;
         for (const leak::AgeCurve& curve : entry.curves) {
             json::array marks;
             for (const leak::AgeCurve::Mark& mark : curve.marks) marks.push_back(json::array{mark.growth, mark.trend});
             curves.push_back(json::object{{"life", static_cast<double>(curve.life)}, {"marks", std::move(marks)}});
         }
-        watched[to_string(what)] = json::object{{"curves", std::move(curves)},
-                                                {"incident", entry.incident},
-                                                {"accused_age", entry.accused_age},
-                                                {"recycles", entry.recycles}};
+        watched[to_string(what)] = json::object{
+            {"curves", std::move(curves)}, {"incident", entry.incident}, {"accused_age", entry.accused_age},
+            {"recycles", entry.recycles},  {"release", entry.release},   {"releases", json_of(entry.releases)},
+            {"past", json_of(entry.past)}};
     }
-    return json::serialize(
-        json::object{{"version", version}, {"application", memory.fingerprint}, {"watched", std::move(watched)}});
+    json::array load;
+    for (const double rate : memory.load) load.push_back(std::round(rate * rate_grain) / rate_grain);
+    return json::serialize(json::object{{"version", version},
+                                        {"application", memory.fingerprint},
+                                        {"watched", std::move(watched)},
+                                        {"load", std::move(load)}});
 }
 
 LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprint) {
@@ -84,13 +146,21 @@ LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprin
     for (const Watched what : all_watched) {
         const auto* found = watched->get_object().if_contains(to_string(what));
         if (!found || !found->is_object()) continue;
-        LeakMemory::Entry& entry = memory.entries[static_cast<std::size_t>(what)];
+        LeakCase::Kept& entry = memory.cases[index(what)];
         for (const json::value& curve : list(found->get_object(), "curves"))
             if (curve.is_object() && entry.curves.size() < leak::History::most)
                 entry.curves.push_back(curve_of(curve.get_object()));
         entry.incident = word(found->get_object(), "incident");
         entry.accused_age = number(found->get_object(), "accused_age");
-        entry.recycles = static_cast<unsigned>(std::min(number(found->get_object(), "recycles"), 1e9));
+        entry.recycles = count(found->get_object(), "recycles");
+        entry.release = word(found->get_object(), "release");
+        entry.releases = releases_of(list(found->get_object(), "releases"));
+        entry.past = past_of(list(found->get_object(), "past"));
+    }
+    const json::array& load = list(object, "load");
+    for (std::size_t quarter = 0; load.size() == memory.load.size() && quarter < load.size(); ++quarter) {
+        const double rate = load[quarter].is_number() ? load[quarter].to_number<double>(bad) : -1;
+        if (!bad && std::isfinite(rate)) memory.load[quarter] = rate;
     }
     return memory;
 }

@@ -13,14 +13,9 @@
 namespace plimsoll::fleet {
 
 struct LeakMemory {
-    struct Entry { // of one watched thing
-        std::vector<leak::AgeCurve> curves;
-        std::string incident; // the open one
-        double accused_age = 0;
-        unsigned recycles = 0;
-    };
     std::string fingerprint;
-    std::array<Entry, all_watched.size()> entries;
+    std::array<LeakCase::Kept, all_watched.size()> cases;
+    leak::DayLoad::Rates load = leak::DayLoad{}.rates();
 };
 std::string to_text(const LeakMemory& memory);
 // Empty where the text is not such a file, or of another application.

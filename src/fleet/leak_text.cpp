@@ -2,12 +2,52 @@
 
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 
 #include <boost/json/object.hpp>
 
 #include "plimsoll/core/bytes.hpp"
 
 namespace plimsoll::fleet {
+
+namespace {
+
+constexpr double thousand = 1000;
+
+// "3.7 to 4.1 KiB": the unit once, where both have the same.
+std::string range_text(double low, double high, const std::string& what) {
+    const std::string from = amount_text(low, what), to = amount_text(high, what);
+    const auto unit = from.find(' ');
+    const bool alike = unit != std::string::npos && to.ends_with(from.substr(unit));
+    return (alike ? from.substr(0, unit) : from) + " to " + to;
+}
+
+// "03:40 UTC"
+std::string hour_text(WallTime at) {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(at);
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    char text[24];
+    std::snprintf(text, sizeof text, "%02d:%02d UTC", parts.tm_hour, parts.tm_min);
+    return text;
+}
+
+std::string sure_text(const LeakView& view) {
+    return std::to_string(static_cast<int>(std::floor(view.confidence * 100))) + " % sure";
+}
+
+// "app-1", "app-1 and app-2", "app-1, app-2 and 3 more"
+std::string joined(const std::vector<std::string>& names) {
+    constexpr std::size_t most = 3;
+    std::string text;
+    for (std::size_t i = 0; i < names.size() && i < most; ++i) {
+        const bool last = i + 1 == names.size();
+        text += (i == 0 ? "" : last ? " and " : ", ") + names[i];
+    }
+    return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more" : text;
+}
+
+} // namespace
 
 std::string span_text(double seconds) {
     if (!std::isfinite(seconds) || seconds > 365.0 * 24 * 3600) return "over a year";
@@ -29,10 +69,20 @@ std::string amount_text(double amount, const std::string& what) {
 }
 
 std::string slope_text(const LeakView& view, const std::string& what) {
-    char sure[16];
-    std::snprintf(sure, sizeof sure, "%.0f", std::floor(view.confidence * 100));
-    return amount_text(view.bytes_per_request, what) + " a request (" + amount_text(view.low, what) + " to " +
-           amount_text(view.high, what) + ", " + sure + " % sure)";
+    const bool seldom = what != "memory" && view.bytes_per_request < 1;
+    const double scale = seldom ? thousand : 1;
+    return amount_text(view.bytes_per_request * scale, what) + (seldom ? " per 1,000 requests (" : " a request (") +
+           range_text(view.low * scale, view.high * scale, what) + ", " + sure_text(view) + ")";
+}
+
+std::string growth_text(const std::vector<std::string>& workers, const LeakView& view, const std::string& what) {
+    const bool several = workers.size() > 1;
+    const std::string slope = slope_text(view, what);
+    if (view.kind == "leaking") return joined(workers) + (several ? " leak " : " leaks ") + slope;
+    const std::string grows = joined(workers) + (several ? " grow by " : " grows by ") + slope;
+    if (view.kind == "fragmentation") return grows + ", in holes of the heap and not in what is used";
+    if (view.kind == "cache") return grows + ", ever slower: a cache that fills";
+    return grows;
 }
 
 std::string forecast_text(const LeakView& view) {
@@ -46,7 +96,7 @@ std::string forecast_text(const LeakView& view) {
 
 std::string route_text(const RouteShare& route) {
     return route.route + " leaks " + amount_text(route.bytes_per_request, "memory") + " a request (" +
-           amount_text(route.low, "memory") + " to " + amount_text(route.high, "memory") + ")";
+           range_text(route.low, route.high, "memory") + ")";
 }
 
 boost::json::array json_of(const std::vector<RouteShare>& routes) {
@@ -60,15 +110,64 @@ boost::json::array json_of(const std::vector<RouteShare>& routes) {
     return array;
 }
 
-std::string advice_text(const std::string& kind, const std::string& what) {
-    if (kind == "cache") return "bound the cache if it is too much, or raise the limit";
-    if (kind == "fragmentation")
-        return "malloc_trim gives it back; fewer arenas (MALLOC_ARENA_MAX) or jemalloc avoid it";
-    if (kind == "unsharing") return "call gc.freeze() before the server forks";
-    if (kind != "leaking") return {};
-    if (what == "descriptors") return "close files and sockets where they were opened: use `with`";
-    if (what == "threads") return "use a pool of threads instead of one for each request";
-    return "look at what the incident's capture shows: containers that only grow, and who keeps them";
+boost::json::array json_of(const std::vector<LeakLine>& lines) {
+    boost::json::array array;
+    for (const LeakLine& each : lines)
+        array.push_back(boost::json::object{
+            {"file", each.file},
+            {"line", each.line},
+            {"function", each.function.empty() ? boost::json::value(nullptr) : boost::json::value(each.function)},
+            {"bytes_per_request", each.bytes_per_request}});
+    return array;
+}
+
+std::string short_path(const std::string& file, const std::string& directory) {
+    if (directory.size() > 1 && file.starts_with(directory + "/")) return file.substr(directory.size() + 1);
+    const auto name = file.rfind('/');
+    if (name == std::string::npos || name == 0) return file;
+    const auto folder = file.rfind('/', name - 1);
+    return folder == std::string::npos ? file : file.substr(folder + 1);
+}
+
+std::string first_line_text(const std::vector<LeakLine>& lines, const std::string& directory) {
+    if (lines.empty()) return {};
+    const LeakLine& first = lines.front();
+    return short_path(first.file, directory) + ":" + std::to_string(first.line) +
+           (first.function.empty() ? "" : " in `" + first.function + "`");
+}
+
+std::string kept_text(const std::string& kept_by) {
+    const auto open = kept_by.rfind(" ("), comma = kept_by.rfind(", ");
+    if (open == std::string::npos || comma == std::string::npos || comma < open || !kept_by.ends_with(" items)"))
+        return "`" + kept_by + "`";
+    return "`" + kept_by.substr(0, open) + "`" + kept_by.substr(open, comma - open) + ")";
+}
+
+std::string verdict_text(const LeakReport& leak, const std::string& directory) {
+    const bool known = !leak.routes.empty();
+    std::string text = growth_text(leak.workers, leak.view, leak.what);
+    if (known) {
+        const RouteShare& route = leak.routes.front();
+        text = route.route + " leaks " + amount_text(route.bytes_per_request, leak.what) + " a request (" +
+               range_text(route.low, route.high, leak.what) + ", " + sure_text(leak.view) + ")";
+    }
+    if (const std::string line = first_line_text(leak.lines, directory); !line.empty()) text += ", " + line;
+    if (!leak.mostly.empty()) text += ", mostly " + leak.mostly;
+    if (!leak.kept_by.empty()) text += ", kept by " + kept_text(leak.kept_by);
+    const bool several = leak.workers.size() > 1;
+    if (known)
+        text += "; " + joined(leak.workers) + (several ? " grow by " : " grows by ") +
+                amount_text(leak.view.bytes_per_request, leak.what) + " a request";
+    if (const std::string end = forecast_text(leak.view); !end.empty())
+        text += (known ? " and " : "; ") + std::string(several ? "the first of them " : known ? "" : "it ") + end;
+    if (!leak.since_release.empty())
+        text += "; since release " + leak.since_release + ", " + leak.release_before + " did not have it";
+    if (leak.recycles > 0)
+        text += "; recycled " + std::to_string(leak.recycles) + (leak.recycles == 1 ? " time" : " times");
+    if (leak.planned_at)
+        text += (leak.recycles > 0 ? ", next" : "; recycling planned") + std::string(" in the trough at ") +
+                hour_text(*leak.planned_at);
+    return text;
 }
 
 } // namespace plimsoll::fleet

@@ -1,4 +1,4 @@
-// Numbers of a leak in words: "3.9 KiB", "2 h 10 min".
+// Leaks in words: "3.9 KiB", "2 h 10 min", and the one sentence that tells all of it.
 #pragma once
 
 #include <string>
@@ -13,13 +13,22 @@ namespace plimsoll::fleet {
 std::string span_text(double seconds);
 // "3.9 KiB", or "0.02 descriptors".
 std::string amount_text(double amount, const std::string& what);
-// "3.9 KiB a request (3.7 KiB to 4.1 KiB, 97 % sure)"
+// "3.9 KiB a request (3.7 to 4.1 KiB, 97 % sure)"; what is counted and comes seldom goes by the thousand.
 std::string slope_text(const LeakView& view, const std::string& what);
+// "app-1 and app-2 leak 3.9 KiB a request (3.7 to 4.1 KiB, 97 % sure)"
+std::string growth_text(const std::vector<std::string>& workers, const LeakView& view, const std::string& what);
 // "reaches its limit in 2 h 10 min (not before 1 h 58 min)", empty where nothing is known.
 std::string forecast_text(const LeakView& view);
-// "GET /orders/{n} leaks 3.9 KiB a request (3.7 KiB to 4.1 KiB)"
+// "GET /orders/{n} leaks 3.9 KiB a request (3.7 to 4.1 KiB)"
 std::string route_text(const RouteShare& route);
 boost::json::array json_of(const std::vector<RouteShare>& routes);
-std::string advice_text(const std::string& kind, const std::string& what);
+boost::json::array json_of(const std::vector<LeakLine>& lines);
+// "shop/orders.py:41 in `remember`": the path below `directory`, or its last two parts. Empty where there is no line.
+std::string first_line_text(const std::vector<LeakLine>& lines, const std::string& directory);
+std::string short_path(const std::string& file, const std::string& directory);
+// "`shop.orders._seen` (dict)" of "shop.orders._seen (dict, 40213 items)"
+std::string kept_text(const std::string& kept_by);
+// All that is known of a leak in one sentence.
+std::string verdict_text(const LeakReport& leak, const std::string& directory);
 
 } // namespace plimsoll::fleet

@@ -1,12 +1,12 @@
-// Runs the detector (plimsoll/leak/detector.hpp) over a pool: memory, descriptors and threads of every generation, against
-// the requests that it has served.
+// Runs the detector (plimsoll/leak/detector.hpp) over a pool: memory, descriptors, threads and children of every generation,
+// against the requests that it has served.
 //
 //   reading, every memory.interval --> detectors of the generation --> verdict --> `suspect`, an incident, a wish to recycle
 //                                          ^                              |
 //                                       history of the pool <-- its end --'      kept in STORE/leaks-POOL.json
 //
-// One incident a pool for each thing that leaks: every worker and generation that leaks the same joins it, and growth that
-// does not come back closes it. policy = "observe" shows classes only; "advise" opens incidents; "act" recycles too.
+// One incident a pool for each thing that leaks (leak_case.hpp). policy = "observe" shows classes only; "advise" opens
+// incidents; "act" recycles too, and trims heaps that are fragmented (heap_trim.hpp). Of a cache it is only told.
 #pragma once
 
 #include <array>
@@ -16,32 +16,15 @@
 #include <vector>
 
 #include "fleet/canary_trace.hpp"
-#include "fleet/journal.hpp"
+#include "fleet/heap_trim.hpp"
+#include "fleet/leak_case.hpp"
+#include "fleet/leak_life.hpp"
 #include "fleet/leak_routes.hpp"
 #include "fleet/pool.hpp"
-#include "plimsoll/leak/detector.hpp"
+#include "plimsoll/leak/recycle_time.hpp"
+#include "plimsoll/leak/troughs.hpp"
 
 namespace plimsoll::fleet {
-
-enum class Watched : std::uint8_t { memory, descriptors, threads };
-inline constexpr std::array all_watched{Watched::memory, Watched::descriptors, Watched::threads};
-std::string_view to_string(Watched what);
-
-// Of one generation.
-struct LeakLife {
-    LeakLife(std::uint64_t life, const Generation& generation);
-    leak::Detector& of(Watched what) { return detectors[static_cast<std::size_t>(what)]; }
-
-    std::array<leak::Detector, all_watched.size()> detectors;
-    std::string worker;
-    WorkerKey key = 0;
-    unsigned generation = 1;
-    double rate = 0, rate_now = 0; // requests a second: over an hour or so, and over the last minute
-    std::uint64_t requests = 0;
-    Instant began{}, read{};
-    Instant sampled{}; // the agent's last sample that was fed
-    bool over = false;
-};
 
 class LeakWatch {
 public:
@@ -51,42 +34,49 @@ public:
     void tick(Instant now);
     void save();
     void recycled(const Worker& worker, const std::string& incident); // for the story of a leak
+    // What a capture of this generation found is in the incident; it gets the growth of the generation as a picture.
+    void captured(const Generation& generation, Incident& incident);
+    void opened(const Generation& generation, const boost::json::object& what); // what its agent tells of it
 
     static bool suspects(const Generation& generation);
     static std::optional<LeakView> view_of(const Generation& generation);
     // Not empty: it should be recycled now, for this reason.
     std::string why_recycle(const Generation& generation, Instant now) const;
     std::vector<LeakReport> report() const;
+    const HeapTrim& trim() const { return trim_; }
 
 private:
-    struct Case { // one thing that leaks in this pool
-        leak::History history;
-        std::shared_ptr<Incident> incident; // null: none is open
-        std::string id;                     // of that incident
-        double accused_age = 0;             // requests at which it was accused first
-        unsigned recycles = 0;
-        std::vector<std::string> accused; // "app-1/3": worker and generation
-    };
     struct File;
 
-    void read(Generation& generation, LeakLife& life, Instant now);
+    void begin(const WorkerPtr& worker, Generation& generation);
+    void read(const GenerationPtr& generation, Instant now);
+    void forget_ended();
     void judge(Watched what, LeakLife& life, const Generation& generation);
-    void accuse(Watched what, Case& found, const LeakLife& life, const leak::Verdict& verdict);
-    void acquit(Watched what, Case& found, const LeakLife& life, const leak::Verdict& verdict);
+    void explain(Instant now); // what leaks already: routes, lines
+    void note_load(Instant now);
+    void act_on_holes(const GenerationPtr& generation, Instant now);
+    void ask_what_is_open(const LeakLife& life);
+    // How often a route, or the routes of a group, were asked of this life.
+    double asked(const LeakLife& life, const std::string& route) const;
+    leak::RecycleOutlook outlook_of(Watched what, const LeakLife& life) const;
+    void tell(Watched what); // the verdict, to the open incident
     std::optional<double> limit_of(Watched what, const Generation& generation) const;
-    Case& of(Watched what) { return cases_[static_cast<std::size_t>(what)]; }
-    const Case& of(Watched what) const { return cases_[static_cast<std::size_t>(what)]; }
-    void tell_routes(); // to the open incident
-    std::string sentence(Watched what, const std::vector<std::string>& workers, const LeakView& view) const;
+    LeakCase& of(Watched what) { return cases_[index(what)]; }
+    const LeakCase& of(Watched what) const { return cases_[index(what)]; }
+    std::optional<LeakReport> report_of(Watched what) const;
+    std::optional<LeakReport> report_of(Watched what, leak::Class kind) const;
+    bool is_worth_telling(Watched what, const LeakLife& life) const;
     std::string fingerprint() const; // of the application: what was learned of another one says nothing
 
     Pool& pool_;
     LeakRoutes routes_;
-    std::array<Case, all_watched.size()> cases_;
+    std::array<LeakCase, all_watched.size()> cases_;
     std::vector<std::shared_ptr<LeakLife>> lives_; // of generations that were alive at the last tick
     std::shared_ptr<File> file_;
     CanaryTrace canary_;
-    Instant saved_{};
+    HeapTrim trim_;
+    leak::DayLoad load_;
+    Instant saved_{}, load_noted_{};
     bool changed_ = false;
 };
 

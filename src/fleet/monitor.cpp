@@ -146,14 +146,17 @@ asio::awaitable<void> Monitor::look_closely(std::shared_ptr<Generation> generati
         std::optional<sense::Rollup> rollup;
         std::optional<sense::Cgroup> cgroup;
         std::optional<Bytes> address_space_limit;
+        sense::Opened opened;
     };
     auto read = [reader = reader_, pid = generation->pid] {
-        return Look{reader->smaps_rollup(pid), reader->cgroup(pid), reader->address_space_limit(pid)};
+        return Look{reader->smaps_rollup(pid), reader->cgroup(pid), reader->address_space_limit(pid),
+                    reader->opened(pid)};
     };
     const Look look = co_await offload(*pool_.context().threads, std::move(read));
     if (look.rollup) generation->memory.rollup = look.rollup;
     if (look.cgroup) generation->memory.cgroup = look.cgroup;
     generation->memory.address_space_limit = look.address_space_limit;
+    generation->open = {look.opened, Clock::now()};
 }
 
 asio::awaitable<std::optional<std::uint64_t>> Monitor::oom_kills_now(std::optional<sense::Cgroup> cgroup) {

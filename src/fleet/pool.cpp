@@ -108,6 +108,8 @@ PoolView Pool::view() const {
         if (worker->face()) view.workers.back().leak = LeakWatch::view_of(*worker->face());
     }
     view.leaks = leaks_->report();
+    view.trims = leaks_->trim().count();
+    view.trimmed = leaks_->trim().given_back();
     recycler_->describe(view);
     return view;
 }

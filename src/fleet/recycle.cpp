@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
@@ -104,7 +105,8 @@ asio::awaitable<void> Recycle::take_evidence() {
     const config::Capture& settings = pool_->settings().capture;
     const bool patient = cause_ == RecycleCause::soft_limit || cause_ == RecycleCause::leak;
     const auto urgent = [self] { return self->pool_->recycler().urgent(); };
-    if (settings.trace && patient && !worker_->held) co_await capture_->trace_window(settings.trace_time, urgent);
+    if (settings.trace && patient && !worker_->held)
+        co_await capture_->trace_window(settings.trace_time, settings.trace_requests, urgent);
     const Instant begun = Clock::now();
     if (!old_->gone()) co_await capture_->phase_a();
     incident_->note("looked at while it serves, in " + text_of(Clock::now() - begun));
@@ -216,6 +218,7 @@ asio::awaitable<void> Recycle::examine() {
     co_await capture_->phase_b(pool_->settings().recycle.capture_timeout);
     if (pool_->settings().capture.enabled)
         incident_->note("examined while nobody waits for it, in " + text_of(Clock::now() - begun));
+    pool_->leaks().captured(*old_, *incident_);
 }
 
 asio::awaitable<bool> Recycle::end_old() {

@@ -23,6 +23,7 @@ struct MemoryView {
 struct AgentView {
     bool connected = false;
     std::string server, python, version; // "gunicorn 23.0.0 sync", "3.11.7", "0.1.0"
+    std::string release;                 // of the application; empty: not known
 };
 // What the detector says of one worker, or of all that leak alike. Unset: it cannot be said.
 struct LeakView {
@@ -37,13 +38,25 @@ struct RouteShare {
     double bytes_per_request = 0, low = 0, high = 0;
     double share = 0; // of all growth that routes explain
 };
+// A line whose surviving allocations agree with the growth of the worker that was traced.
+struct LeakLine {
+    std::string file, function; // function: empty where it is not known
+    unsigned line = 0;
+    double bytes_per_request = 0;
+};
 // Of a pool: workers whose memory (or descriptors, threads) grows in the same way.
 struct LeakReport {
-    std::string id, pool, what; // what: memory, descriptors, threads
+    std::string id, pool, what; // what: memory, descriptors, threads, children
     LeakView view;
     std::vector<std::string> workers, incidents;
     std::vector<RouteShare> routes; // of memory; the heaviest first; empty: not known (yet)
-    std::string advice, verdict;    // one sentence each, for a human
+    std::vector<LeakLine> lines;    // of memory; the one that explains most in front; empty: not known, or C code
+    std::string kept_by;            // "shop.orders._seen (dict, 40213 items)"; empty: not known
+    std::string mostly;             // of descriptors, threads, children: "socket, tcp close-wait (412 of 460)"
+    unsigned recycles = 0;          // for it, so far
+    std::string since_release, release_before; // that brought it, and the one before, which did not have it; or empty
+    std::optional<WallTime> planned_at; // when it is recycled: in a trough of the traffic; unset: no trough is known
+    std::string advice, verdict;        // one sentence each, for a human
 };
 struct WorkerView {
     std::string id, pool, address; // "app-1"; the id is the place, the same over generations
@@ -71,6 +84,8 @@ struct PoolView {
     std::string recycling;            // id of the worker being recycled, or empty
     unsigned recycles_last_hour = 0, max_per_hour = 0;
     std::uint64_t recycles_ok = 0, recycles_failed = 0, captures_ok = 0, captures_failed = 0, deaths = 0;
+    std::uint64_t trims = 0; // of fragmented heaps
+    Bytes trimmed;           // what they gave back
 };
 
 // What an operator's action came to. status is the HTTP status: 202, 404, 409, 429.

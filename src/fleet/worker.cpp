@@ -64,6 +64,7 @@ AgentView agent_of(const Generation& generation) {
     const Hello& hello = generation.agent->hello();
     view.connected = generation.agent->connected();
     view.server = hello.server;
+    view.release = hello.release;
     if (!hello.server_version.empty()) view.server += " " + hello.server_version;
     if (!hello.worker_class.empty()) view.server += " " + hello.worker_class;
     view.python = hello.python;

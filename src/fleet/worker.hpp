@@ -41,6 +41,12 @@ struct MemoryReading {
     std::optional<double> pressure(Instant now, Duration stale_after) const;
 };
 
+// What else a process may run out of, as the kernel tells it. Unset: unknown, or not ours to see.
+struct OpenReading {
+    sense::Opened opened;
+    Instant taken{};
+};
+
 struct Generation {
     unsigned number = 1;
     WorkerState state = WorkerState::starting;
@@ -62,10 +68,12 @@ struct Generation {
     bool ending = false; // we are ending it: its end is no death
     std::optional<Exit> exit;
     MemoryReading memory;
+    OpenReading open;
     std::shared_ptr<LeakLife> leak; // null until it serves
 
     bool gone() const { return state == WorkerState::gone || state == WorkerState::failed; }
     bool agent_connected() const { return agent && agent->connected(); }
+    std::string release() const { return agent ? agent->hello().release : std::string{}; } // empty: not known
     int agent_pid() const { return agent ? agent->hello().pid : 0; } // in the agent's own namespace
     std::string name_of_process() const;                             // "pid 4711", "pid 12 on web-1", "127.0.0.1:8001"
 };

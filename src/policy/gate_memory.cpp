@@ -36,7 +36,7 @@ Member* Gate::choose_with_room(Instant now, const Facts& facts, Instant arrived)
         wish.avoid = facts.avoid;
     }
     if (facts.affinity)
-        if (Member* home = home_of(roster_, *facts.affinity, wish);
+        if (Member* home = home_of(roster_, homes_, *facts.affinity, wish);
             home && std::ranges::find(roomy, home) != roomy.end())
             return home;
     return pick(roomy, wish, now);

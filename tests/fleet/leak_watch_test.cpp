@@ -76,7 +76,7 @@ TEST(LeakWatch, who_only_observes_sees_the_class_and_nothing_is_done) {
 TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {
     LeakMemory memory;
     memory.fingerprint = ". gunicorn shop";
-    auto& entry = memory.entries[0];
+    auto& entry = memory.cases[0];
     leak::AgeCurve curve;
     curve.life = 1'764'000'000'000'123ULL;
     curve.ended = true;
@@ -85,38 +85,35 @@ TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {
     entry.incident = "i-000007";
     entry.accused_age = 4321;
     entry.recycles = 3;
+    entry.release = "43";
+    entry.releases = {{"42", 90'000, 0}, {"43", 0, 4321}};
+    entry.past = {{"i-000003", {{"GET /orders/{n}"}, {"orders.py in remember"}, {"shop.Order"}}, "41", 2, 5000}};
+    memory.load[7] = 12.5;
     const LeakMemory again = leak_memory_of(to_text(memory), memory.fingerprint);
-    ASSERT_EQ(again.entries[0].curves.size(), 2U);
-    EXPECT_EQ(again.entries[0].curves[0], curve);
-    EXPECT_EQ(again.entries[0].incident, "i-000007");
-    EXPECT_EQ(again.entries[0].accused_age, 4321);
-    EXPECT_EQ(again.entries[0].recycles, 3U);
-    EXPECT_TRUE(again.entries[1].curves.empty());
+    ASSERT_EQ(again.cases[0].curves.size(), 2U);
+    EXPECT_EQ(again.cases[0].curves[0], curve);
+    EXPECT_EQ(again.cases[0].incident, "i-000007");
+    EXPECT_EQ(again.cases[0].accused_age, 4321);
+    EXPECT_EQ(again.cases[0].recycles, 3U);
+    EXPECT_EQ(again.cases[0].release, "43");
+    EXPECT_EQ(again.cases[0].releases, entry.releases);
+    EXPECT_EQ(again.cases[0].past, entry.past);
+    EXPECT_EQ(again.load, memory.load);
+    EXPECT_TRUE(again.cases[1].curves.empty());
 }
 
 TEST(LeakFile, a_file_that_is_damaged_or_of_another_application_says_nothing) {
     LeakMemory memory;
     memory.fingerprint = "one";
-    memory.entries[0].incident = "i-000007";
+    memory.cases[0].incident = "i-000007";
     const std::string text = to_text(memory);
-    EXPECT_EQ(leak_memory_of(text, "two").entries[0].incident, "");
-    EXPECT_EQ(leak_memory_of(text.substr(0, text.size() / 2), "one").entries[0].incident, "");
-    EXPECT_EQ(leak_memory_of(R"({"version":1,"application":"one","watched":[7]})", "one").entries[0].incident, "");
+    EXPECT_EQ(leak_memory_of(text, "two").cases[0].incident, "");
+    EXPECT_EQ(leak_memory_of(text.substr(0, text.size() / 2), "one").cases[0].incident, "");
+    EXPECT_EQ(leak_memory_of(R"({"version":1,"application":"one","watched":[7]})", "one").cases[0].incident, "");
     const char* wild =
         R"({"version":1,"application":"one","watched":{"memory":{"curves":[{"life":-1,"marks":[[1],"x"]}]}}})";
     const LeakMemory told = leak_memory_of(wild, "one");
-    for (const auto& curve : told.entries[0].curves) EXPECT_TRUE(curve.marks.empty());
-}
-
-TEST(LeakText, numbers_are_told_as_one_would_say_them) {
-    EXPECT_EQ(span_text(42.4), "42 s");
-    EXPECT_EQ(span_text(7800), "2 h 10 min");
-    EXPECT_EQ(span_text(3600), "1 h");
-    EXPECT_EQ(span_text(200'000), "2 d 7 h");
-    EXPECT_EQ(span_text(std::numeric_limits<double>::infinity()), "over a year");
-    const LeakView view{.bytes_per_request = 4096, .low = 4000, .high = 4200, .confidence = 0.975};
-    EXPECT_NE(slope_text(view, "memory").find("97 % sure"), std::string::npos) << slope_text(view, "memory");
-    EXPECT_EQ(amount_text(0.02, "descriptors"), "0.02 descriptors");
+    for (const auto& curve : told.cases[0].curves) EXPECT_TRUE(curve.marks.empty());
 }
 
 } // namespace

@@ -46,7 +46,8 @@ public:
     const AgeCurve& curve() const { return curve_; } // for the history of those that follow
     void end() { curve_.ended = true; }
     double age() const { return age_; }
-    double floor() const; // the lowest low-water mark
+    const std::vector<Point>& marks() const { return used_.points(); } // low-water marks by requests served
+    double floor() const;                                              // the lowest low-water mark
 
 private:
     struct Answer {

@@ -1,0 +1,230 @@
+#include "fleet/leak_case.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fleet/leak_evidence.hpp"
+#include "fleet/leak_text.hpp"
+
+namespace plimsoll::fleet {
+
+namespace json = boost::json;
+
+namespace {
+
+// Memory that the leak's route would have left behind, had it gone on: with less, its absence proves nothing.
+constexpr double shows = 12 << 20;
+
+std::string process_text(const LeakLife& life) {
+    return "generation " + std::to_string(life.generation) + " of " + life.worker;
+}
+
+std::string requests_text(double requests) { return std::to_string(std::llround(requests)) + " requests"; }
+
+std::string release_text(const std::string& release) { return release.empty() ? "" : " (release " + release + ")"; }
+
+json::object json_of(Watched what, const LeakView& view) {
+    return {{"what", to_string(what)}, {"class", view.kind}, {"bytes_per_request", view.bytes_per_request},
+            {"low", view.low},         {"high", view.high},  {"confidence", view.confidence}};
+}
+
+} // namespace
+
+bool LeakCase::is_accused(const LeakLife& life) const {
+    return std::ranges::find(accused_, life.name()) != accused_.end();
+}
+
+bool LeakCase::has_lines() const { return incident_ && !claimed_lines(incident_->details).empty(); }
+
+leak::Fingerprint LeakCase::mark() const {
+    return incident_ ? fingerprint_of(incident_->details) : leak::Fingerprint{};
+}
+
+void LeakCase::accuse(Journal& journal, const LeakLife& life, const std::vector<RouteShare>& routes) {
+    const LeakView view = view_of(life.verdict(what_));
+    const std::string text = growth_text({life.worker}, view, std::string(to_string(what_)));
+    releases_.leaked(life.release, static_cast<double>(life.requests));
+    accused_.push_back(life.name());
+    json::object known;
+    if (what_ == Watched::memory) known["routes"] = fleet::json_of(routes);
+    if (!incident_) open(journal, life, text, fingerprint_of(known));
+    incident_->note("generation " + std::to_string(life.generation) + " of " + text + ", after " +
+                    requests_text(static_cast<double>(life.requests)) + release_text(life.release));
+    release_ = life.release;
+    if (const auto origin = releases_.origin(life.release)) {
+        if (!incident_->details.contains("release"))
+            incident_->note("it came with release " + origin->since.name + ": " + origin->before.name + " served " +
+                            requests_text(origin->before.clean) + " in one process without it");
+        incident_->details["release"] = {
+            {"since", origin->since.name}, {"before", origin->before.name}, {"before_requests", origin->before.clean}};
+    }
+    incident_->details["leak"] = json_of(what_, view);
+    record_growth(life);
+    if (what_ == Watched::memory) found_routes(journal, routes);
+    incident_->save_details();
+}
+
+void LeakCase::open(Journal& journal, const LeakLife& life, const std::string& text, const leak::Fingerprint& seen) {
+    leak::PastLeak past;
+    if (docket_.reopen(seen, past) && take_up(journal, past)) return;
+    incident_ = journal.open({pool_, life.worker, "leak", text, life.generation});
+    told_.clear();
+    is_new_ = true;
+    recycles_ = 0;
+    accused_age_ = static_cast<double>(life.requests);
+}
+
+// False: the incident was swept, and nothing is left to go on with.
+bool LeakCase::take_up(Journal& journal, const leak::PastLeak& past) {
+    auto incident = journal.reopen(past.incident);
+    if (!incident) return false;
+    incident_ = std::move(incident);
+    told_ = incident_->details;
+    is_new_ = false;
+    recycles_ = past.recycles;
+    accused_age_ = past.accused_age;
+    incident_->note("it is back" + (past.release.empty() ? "" : ", last seen in release " + past.release));
+    return true;
+}
+
+// What was opened as new may be an old one, now that more is known of it.
+void LeakCase::join_the_past(Journal& journal) {
+    if (!is_new_) return;
+    leak::PastLeak past;
+    if (!docket_.reopen(mark(), past)) return;
+    const std::shared_ptr<Incident> fresh = incident_;
+    const unsigned recycles = recycles_;
+    if (!take_up(journal, past)) return;
+    recycles_ += recycles;
+    incident_->note("incident " + fresh->id() + " turned out to be this leak");
+    for (const auto& [key, value] : fresh->details) incident_->details[key] = value;
+    incident_->save_details();
+    fresh->verdict("the same leak as incident " + past.incident + ": its story goes on there");
+    fresh->close();
+}
+
+bool LeakCase::would_have_shown(const Asked& asked) const {
+    const auto routes = routes_in(incident_->details);
+    if (what_ != Watched::memory || routes.empty()) return true;
+    return asked(routes.front().route) * routes.front().low >= shows;
+}
+
+bool LeakCase::acquit(const LeakLife& life, const Asked& asked) {
+    const leak::Verdict& verdict = life.verdict(what_);
+    const std::string kind(leak::to_string(verdict.kind));
+    const auto requests = static_cast<double>(life.requests);
+    if (verdict.kind != leak::Class::warming) releases_.clean(life.release, requests);
+    const bool was_named = std::erase(accused_, life.name()) > 0;
+    if (!incident_) return false;
+    if (was_named) incident_->note(process_text(life) + " grows no more: " + kind);
+    const bool older = requests > accused_age_ * leak::Releases::enough;
+    if (!accused_.empty() || !older || verdict.kind == leak::Class::warming || !would_have_shown(asked)) return false;
+    record_growth(life);
+    const std::string proof = process_text(life) + " served " + requests_text(requests) + " without that growth";
+    if (!release_.empty() && life.release != release_ && releases_.mended(life.release, accused_age_))
+        close("mended in release " + life.release + ": " + proof + "; release " + release_ + " leaked");
+    else
+        close(life.worker + " does not leak " + std::string(to_string(what_)) + " any more: " + kind + ", " + proof +
+              (release_.empty() || life.release != release_ ? "" : ", though the release is the same"));
+    return true;
+}
+
+void LeakCase::close(const std::string& sentence) {
+    docket_.close({incident_->id(), mark(), release_, recycles_, accused_age_});
+    incident_->note(sentence);
+    incident_->verdict(sentence);
+    incident_->close();
+    incident_.reset();
+}
+
+void LeakCase::ended(const LeakLife& life) {
+    if (incident_ && is_accused(life)) {
+        record_growth(life);
+        incident_->save_details();
+    }
+    std::erase(accused_, life.name());
+}
+
+void LeakCase::recycled(const LeakLife& life, const std::string& incident) {
+    if (!incident_ || !is_accused(life)) return;
+    ++recycles_;
+    incident_->note(life.worker + " is recycled: incident " + incident);
+}
+
+void LeakCase::learn(Journal& journal, const LeakLife& life, const std::string& from, const json::object& details) {
+    if (!incident_ || !is_accused(life)) return;
+    const leak::Verdict& verdict = life.verdict(what_);
+    json::object found = evidence_of(details, {verdict.low, verdict.high, static_cast<double>(life.requests)});
+    // Of descriptors, threads and children only what is open tells anything.
+    if (what_ != Watched::memory) {
+        json::object open;
+        if (const auto* value = found.if_contains("open")) open["open"] = *value;
+        found = std::move(open);
+    }
+    if (found.empty()) return;
+    for (auto& [key, value] : found) incident_->details[key] = std::move(value);
+    const std::string where = from == incident_->id() ? "" : "incident " + from + " found: ";
+    for (const std::string& news : news_of(told_, incident_->details, to_string(what_))) incident_->note(where + news);
+    told_ = incident_->details;
+    incident_->save_details();
+    join_the_past(journal);
+}
+
+void LeakCase::found_routes(Journal& journal, const std::vector<RouteShare>& routes) {
+    if (!incident_ || routes.empty()) return;
+    const auto before = routes_in(incident_->details);
+    if (before.empty() || before.front().route != routes.front().route) incident_->note(route_text(routes.front()));
+    incident_->details["routes"] = fleet::json_of(routes);
+    incident_->save_details();
+    join_the_past(journal);
+}
+
+// The low-water marks of the last few lives that were accused, for the picture that goes with the story.
+void LeakCase::record_growth(const LeakLife& life) {
+    json::value& kept = incident_->details["growth"];
+    if (!kept.is_array()) kept.emplace_array();
+    record(kept.get_array(), growth_of(life, what_));
+}
+
+void LeakCase::verdict(const std::string& sentence) {
+    if (incident_) incident_->verdict(sentence);
+}
+
+void LeakCase::describe(LeakReport& report, leak::Class kind) const {
+    if (kind == leak::Class::leaking) report.recycles = recycles_;
+    report.advice = leak::advice(advice_facts(incident_ ? incident_->details : json::object{}, kind, to_string(what_)));
+    if (!incident_ || kind != leak::Class::leaking) return;
+    report.incidents.push_back(incident_->id());
+    report.lines = claimed_lines(incident_->details);
+    report.mostly = mostly_in(incident_->details, to_string(what_));
+    const auto word = [](const json::object& object, std::string_view key) {
+        const auto* value = object.if_contains(key);
+        return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
+    };
+    report.kept_by = word(incident_->details, "kept_by");
+    if (const auto* release = incident_->details.if_contains("release"); release != nullptr && release->is_object()) {
+        report.since_release = word(release->get_object(), "since");
+        report.release_before = word(release->get_object(), "before");
+    }
+}
+
+LeakCase::Kept LeakCase::kept() const {
+    return {
+        history.curves(), incident_ ? incident_->id() : std::string{}, accused_age_, recycles_, release_, docket_.all(),
+        releases_.all()};
+}
+
+void LeakCase::resume(Journal& journal, const Kept& known) {
+    for (const leak::AgeCurve& curve : known.curves) history.learn(curve);
+    for (const leak::PastLeak& past : known.past) docket_.close(past);
+    for (const leak::ReleaseRecord& record : known.releases) releases_.learn(record);
+    recycles_ = known.recycles;
+    accused_age_ = known.accused_age;
+    release_ = known.release;
+    if (!known.incident.empty()) incident_ = journal.reopen(known.incident);
+    if (!incident_) return;
+    told_ = incident_->details;
+    incident_->note("Plimsoll was started again; what was learned of this leak is still known");
+}
+
+} // namespace plimsoll::fleet

@@ -1,0 +1,88 @@
+// One thing that leaks in a pool (its memory, descriptors, threads, child processes), as the story of one incident.
+//
+//   a worker is accused --> opened, or joined --captures, routes, recycles--> told --growth does not come back--> closed
+//         ^                     |                                                                                   |
+//         '------ is it one that was there before (plimsoll/leak/recurrence.hpp)? then its story goes on <----------'
+//
+// Every worker, generation and release that leaks the same joins it. What captures found (also those of recycles, which have
+// incidents of their own) is gathered here, so that the verdict of the leak has all that is known of it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "fleet/journal.hpp"
+#include "fleet/leak_life.hpp"
+#include "fleet/view.hpp"
+#include "plimsoll/leak/history.hpp"
+#include "plimsoll/leak/recurrence.hpp"
+#include "plimsoll/leak/releases.hpp"
+
+namespace plimsoll::fleet {
+
+class LeakCase {
+public:
+    LeakCase(Watched what, std::string pool) : what_(what), pool_(std::move(pool)) {}
+
+    leak::History history; // of this pool's earlier lives, leaking or not
+
+    // A worker that was not accused before joins; opens the incident where none is open, or the one that it had before.
+    void accuse(Journal& journal, const LeakLife& life, const std::vector<RouteShare>& routes);
+    // How often a route was asked of the life in question.
+    using Asked = std::function<double(const std::string& route)>;
+    // Of a life that does not grow. Closes the case when nobody is accused any more and this one went on for longer than the
+    // accusation took, with as many requests to the leak's routes as would have shown it. True: it is closed.
+    bool acquit(const LeakLife& life, const Asked& asked);
+    void ended(const LeakLife& life);
+    void recycled(const LeakLife& life, const std::string& incident);
+    // Of a capture of an accused worker: its lines, who keeps what has grown, what is open.
+    void learn(Journal& journal, const LeakLife& life, const std::string& from, const boost::json::object& details);
+    void found_routes(Journal& journal, const std::vector<RouteShare>& routes);
+    void verdict(const std::string& sentence);
+    void describe(LeakReport& report, leak::Class kind) const; // all that is known beyond the detector's numbers
+
+    bool is_accused(const LeakLife& life) const;
+    const std::shared_ptr<Incident>& incident() const { return incident_; } // null: none is open
+    bool has_lines() const;
+
+    // Over restarts of the program.
+    struct Kept {
+        std::vector<leak::AgeCurve> curves;
+        std::string incident; // the open one
+        double accused_age = 0;
+        unsigned recycles = 0;
+        std::string release; // in which somebody was accused last
+        std::vector<leak::PastLeak> past;
+        std::vector<leak::ReleaseRecord> releases;
+    };
+    Kept kept() const;
+    void resume(Journal& journal, const Kept& kept);
+
+private:
+    void open(Journal& journal, const LeakLife& life, const std::string& text, const leak::Fingerprint& mark);
+    void join_the_past(Journal& journal);
+    bool take_up(Journal& journal, const leak::PastLeak& past);
+    bool would_have_shown(const Asked& asked) const;
+    void close(const std::string& verdict);
+    void record_growth(const LeakLife& life);
+    leak::Fingerprint mark() const;
+
+    Watched what_;
+    std::string pool_;
+    std::shared_ptr<Incident> incident_;
+    bool is_new_ = false;    // it was opened for want of knowledge, and may turn out to be one of the past
+    double accused_age_ = 0; // requests at which it was accused first
+    unsigned recycles_ = 0;
+    std::string release_;
+    std::vector<std::string> accused_; // names of lives
+    boost::json::object told_;         // the details of which the story has told
+    leak::Docket docket_;
+    leak::Releases releases_;
+};
+
+} // namespace plimsoll::fleet

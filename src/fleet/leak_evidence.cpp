@@ -1,0 +1,236 @@
+#include "fleet/leak_evidence.hpp"
+
+#include <algorithm>
+
+#include <boost/json/array.hpp>
+
+#include "fleet/leak_text.hpp"
+
+namespace plimsoll::fleet {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr double least = 0.1, most = 1.5; // of the growth a request
+constexpr std::size_t most_lines = 5, most_kept = 50, most_types = 3;
+constexpr double half = 0.5, good_part = 0.2;
+
+const json::array& list(const json::object& object, std::string_view key) {
+    static const json::array none;
+    const auto* value = object.if_contains(key);
+    return value != nullptr && value->is_array() ? value->get_array() : none;
+}
+
+double number(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    boost::system::error_code bad;
+    const double found = value != nullptr && value->is_number() ? value->to_number<double>(bad) : 0;
+    return bad ? 0 : found;
+}
+
+std::string word(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
+}
+
+bool is_claimed(const json::value& line) {
+    const auto* claimed = line.is_object() ? line.get_object().if_contains("claimed") : nullptr;
+    return claimed != nullptr && claimed->is_bool() && claimed->get_bool();
+}
+
+bool explains(double bytes, const Growth& growth) {
+    if (growth.requests <= 0 || growth.low <= 0) return false;
+    const double a_request = bytes / growth.requests;
+    return a_request >= least * growth.low && a_request <= most * growth.high;
+}
+
+// "shop.orders._seen (dict, 40213 items) -> Order -> bytes": what grows hangs on its first link.
+std::string root_of(const std::string& chain) { return chain.substr(0, chain.find(" -> ")); }
+
+std::string keeper_in(const json::object& capture, const Growth& growth) {
+    for (const json::value& each : list(capture, "containers")) {
+        if (!each.is_object()) continue;
+        const json::object& container = each.get_object();
+        const double length = std::max(number(container, "length"), 1.0);
+        const double gained = number(container, "bytes") * number(container, "grown") / length;
+        const std::string chain = word(container, "kept_by");
+        if (!chain.empty() && explains(gained, growth)) return root_of(chain);
+    }
+    for (const json::value& each : list(capture, "types")) {
+        if (!each.is_object() || !explains(number(each.get_object(), "delta_bytes"), growth)) continue;
+        const std::string title = word(each.get_object(), "type") + ": ";
+        for (const json::value& retainer : list(capture, "retainers")) {
+            if (!retainer.is_string() || !retainer.get_string().starts_with(title)) continue;
+            return root_of(std::string(retainer.get_string()).substr(title.size()));
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+json::object evidence_of(const json::object& capture, const Growth& growth) {
+    json::object found;
+    json::array lines;
+    for (const json::value& line : list(capture, "lines"))
+        if (is_claimed(line) && lines.size() < most_kept) lines.push_back(line);
+    if (!lines.empty()) found["lines"] = std::move(lines);
+    if (std::string keeper = keeper_in(capture, growth); !keeper.empty()) found["kept_by"] = std::move(keeper);
+    for (const char* key : {"types", "retainers", "libraries"})
+        if (!list(capture, key).empty()) found[key] = list(capture, key);
+    for (const char* key : {"cycles", "open", "gc"})
+        if (const auto* value = capture.if_contains(key); value != nullptr && value->is_object()) found[key] = *value;
+    return found;
+}
+
+std::vector<LeakLine> claimed_lines(const json::object& details) {
+    std::vector<LeakLine> lines;
+    for (const json::value& each : list(details, "lines")) {
+        if (!is_claimed(each) || lines.size() == most_lines) continue;
+        const json::object& line = each.get_object();
+        lines.push_back({word(line, "file"), word(line, "function"),
+                         static_cast<unsigned>(std::clamp(number(line, "line"), 0.0, 1e9)),
+                         number(line, "bytes_per_request")});
+    }
+    std::ranges::stable_sort(lines, std::greater<>(), &LeakLine::bytes_per_request);
+    return lines;
+}
+
+std::vector<std::string> labels_of(const std::string& route) {
+    constexpr std::string_view between = " + ";
+    std::vector<std::string> labels;
+    for (std::size_t begin = 0; begin < route.size();) {
+        const auto end = std::min(route.find(between, begin), route.size());
+        labels.push_back(route.substr(begin, end - begin));
+        begin = end + between.size();
+    }
+    return labels;
+}
+
+std::vector<RouteShare> routes_in(const json::object& details) {
+    std::vector<RouteShare> routes;
+    for (const json::value& each : list(details, "routes")) {
+        if (!each.is_object()) continue;
+        const json::object& route = each.get_object();
+        routes.push_back({word(route, "route"), number(route, "bytes_per_request"), number(route, "low"),
+                          number(route, "high"), number(route, "share")});
+    }
+    return routes;
+}
+
+namespace {
+
+struct Kind {
+    std::string name;
+    double count = 0, all = 0;
+};
+
+Kind most_of(const json::object& details, std::string_view what) {
+    Kind found;
+    const auto* open = details.if_contains("open");
+    const auto* kinds = open != nullptr && open->is_object() ? open->get_object().if_contains(what) : nullptr;
+    if (kinds == nullptr || !kinds->is_object()) return found;
+    for (const auto& [name, value] : kinds->get_object()) {
+        const double count = number(kinds->get_object(), name);
+        found.all += count;
+        if (count <= found.count) continue;
+        found.name = name;
+        found.count = count;
+    }
+    return found;
+}
+
+} // namespace
+
+std::string mostly_in(const json::object& details, std::string_view what) {
+    const Kind most = most_of(details, what);
+    if (most.count < half * most.all || most.count <= 0) return {};
+    return most.name + " (" + std::to_string(static_cast<long long>(most.count)) + " of " +
+           std::to_string(static_cast<long long>(most.all)) + ")";
+}
+
+leak::Fingerprint fingerprint_of(const json::object& details) {
+    leak::Fingerprint mark;
+    const auto add = [](std::vector<std::string>& to, std::string text) {
+        if (!text.empty() && to.size() < leak::Fingerprint::most) to.push_back(std::move(text));
+    };
+    for (const RouteShare& route : routes_in(details)) {
+        if (route.share < good_part) continue;
+        for (std::string& label : labels_of(route.route)) add(mark.routes, std::move(label));
+    }
+    for (const LeakLine& line : claimed_lines(details))
+        add(mark.lines, short_path(line.file, {}) +
+                            (line.function.empty() ? ":" + std::to_string(line.line) : " in " + line.function));
+    std::size_t types = 0; // the first rows gained most; builtin ones are in everything
+    for (const json::value& each : list(details, "types")) {
+        const std::string type = each.is_object() ? word(each.get_object(), "type") : std::string{};
+        if (type.find('.') != std::string::npos && ++types <= most_types) add(mark.types, type);
+    }
+    const auto* leak = details.if_contains("leak");
+    if (leak != nullptr && leak->is_object()) add(mark.types, most_of(details, word(leak->get_object(), "what")).name);
+    return mark;
+}
+
+leak::AdviceFacts advice_facts(const json::object& details, leak::Class kind, std::string_view what) {
+    leak::AdviceFacts facts;
+    facts.kind = kind;
+    facts.what = what;
+    facts.mostly = mostly_in(details, what);
+    facts.has_line = !claimed_lines(details).empty();
+    facts.traced_in_vain = details.contains("traces") && !facts.has_line;
+    // "shop.orders._seen (dict, 40213 items)"
+    const std::string keeper = word(details, "kept_by");
+    const auto open = keeper.rfind(" ("), comma = keeper.rfind(", ");
+    facts.keeper = keeper.substr(0, open);
+    if (open != std::string::npos && comma != std::string::npos && comma > open)
+        facts.keeper_type = keeper.substr(open + 2, comma - open - 2);
+    for (const json::value& each : list(details, "libraries"))
+        if (each.is_string()) facts.libraries.emplace_back(each.get_string());
+    if (const auto* cycles = details.if_contains("cycles"); cycles != nullptr && cycles->is_object()) {
+        facts.in_cycles = number(cycles->get_object(), "unreachable");
+        const auto* finalizers = cycles->get_object().if_contains("finalizers");
+        facts.finalizers = finalizers != nullptr && finalizers->is_object() && !finalizers->get_object().empty();
+    }
+    if (const auto* gc = details.if_contains("gc"); gc != nullptr && gc->is_object()) {
+        const auto* enabled = gc->get_object().if_contains("enabled");
+        facts.collector_off = enabled != nullptr && enabled->is_bool() && !enabled->get_bool();
+    }
+    return facts;
+}
+
+std::vector<std::string> news_of(const json::object& before, const json::object& after, std::string_view what) {
+    std::vector<std::string> news;
+    const std::string line = first_line_text(claimed_lines(after), {});
+    if (!line.empty() && line != first_line_text(claimed_lines(before), {}))
+        news.push_back("the memory is allocated by " + line);
+    const std::string keeper = word(after, "kept_by");
+    if (!keeper.empty() && kept_text(keeper) != kept_text(word(before, "kept_by")))
+        news.push_back("what grows is kept by " + keeper);
+    const Kind kind = most_of(after, what);
+    if (!kind.name.empty() && kind.name != most_of(before, what).name && !mostly_in(after, what).empty())
+        news.push_back("its " + std::string(what) + " are mostly " + mostly_in(after, what));
+    return news;
+}
+
+json::object growth_of(const LeakLife& life, Watched what) {
+    json::array marks;
+    for (const Point& mark : life.detectors[index(what)].marks()) marks.push_back(json::array{mark.x, mark.y});
+    return {{"worker", life.worker},
+            {"generation", life.generation},
+            {"limit", life.limit > 0 && what == Watched::memory ? json::value(life.limit) : json::value(nullptr)},
+            {"what", to_string(what)},
+            {"marks", std::move(marks)}};
+}
+
+void record(json::array& growth, json::object life) {
+    const auto same = [&](const json::value& each) {
+        return each.is_object() && word(each.get_object(), "worker") == word(life, "worker") &&
+               number(each.get_object(), "generation") == number(life, "generation");
+    };
+    growth.erase(std::remove_if(growth.begin(), growth.end(), same), growth.end());
+    if (growth.size() >= most_lives) growth.erase(growth.begin());
+    growth.push_back(std::move(life));
+}
+
+} // namespace plimsoll::fleet

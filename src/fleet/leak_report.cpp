@@ -1,0 +1,74 @@
+// What is told of a pool's leaks: one report for each thing that grows, of all workers that grow alike.
+#include <algorithm>
+
+#include "fleet/leak_text.hpp"
+#include "fleet/leak_watch.hpp"
+
+namespace plimsoll::fleet {
+
+namespace {
+
+constexpr double large_cache = 0.5; // of the headroom, before a cache is worth a word
+
+} // namespace
+
+// A cache is told of when it has taken much of what there is.
+bool LeakWatch::is_worth_telling(Watched what, const LeakLife& life) const {
+    const leak::Class kind = life.verdict(what).kind;
+    if (kind == leak::Class::leaking) return true;
+    if (what != Watched::memory) return false;
+    if (kind != leak::Class::cache) return kind == leak::Class::fragmentation;
+    const leak::Detector& memory = life.detectors[index(what)];
+    return !memory.marks().empty() &&
+           memory.marks().back().y - memory.floor() >= large_cache * std::max(life.limit - memory.floor(), 1.0);
+}
+
+// All workers whose growth is of the kind, the one that reaches its limit first in front.
+std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) const {
+    LeakReport report;
+    const LeakLife* foremost = nullptr;
+    double least = 0;
+    for (const auto& life : lives_) {
+        const leak::Verdict& verdict = life->verdict(what);
+        if (verdict.kind != kind || !is_worth_telling(what, *life)) continue;
+        report.workers.push_back(life->worker);
+        const double left = verdict.forecast ? verdict.forecast->requests : 0;
+        if (foremost && left >= least) continue;
+        foremost = life.get();
+        least = left;
+    }
+    if (!foremost) return std::nullopt;
+    std::ranges::sort(report.workers);
+    report.workers.erase(std::ranges::unique(report.workers).begin(), report.workers.end());
+    const leak::Verdict& verdict = foremost->verdict(what);
+    report.view = fleet::view_of(verdict);
+    report.pool = pool_.settings().name;
+    report.what = to_string(what);
+    report.id = report.pool + "-" + report.what;
+    of(what).describe(report, kind);
+    if (what == Watched::memory && kind == leak::Class::leaking) report.routes = routes_.found();
+    if (accuses(verdict) && pool_.settings().leak.policy == "act" && verdict.forecast) {
+        const auto trough = outlook_of(what, *foremost).trough;
+        if (trough && *trough > 0)
+            report.planned_at = std::chrono::system_clock::now() +
+                                std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(*trough));
+    }
+    report.verdict = verdict_text(report, pool_.settings().source.directory);
+    return report;
+}
+
+// Of the worst that any worker does: who leaks makes the others' caches uninteresting.
+std::optional<LeakReport> LeakWatch::report_of(Watched what) const {
+    for (const leak::Class kind : {leak::Class::leaking, leak::Class::fragmentation, leak::Class::cache})
+        if (auto found = report_of(what, kind)) return found;
+    return std::nullopt;
+}
+
+std::vector<LeakReport> LeakWatch::report() const {
+    std::vector<LeakReport> reports;
+    for (const Watched what : all_watched)
+        if (auto found = report_of(what)) reports.push_back(std::move(*found));
+    return reports;
+}
+
+} // namespace plimsoll::fleet

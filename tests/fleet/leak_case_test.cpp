@@ -1,0 +1,207 @@
+#include "fleet/leak_case.hpp"
+
+#include <filesystem>
+#include <thread>
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
+
+namespace plimsoll::fleet {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr double mib = 1 << 20, limit = 100 * mib;
+
+LeakLife life_of(const std::string& worker, unsigned generation, const std::string& release) {
+    Worker place;
+    place.id = worker;
+    Generation process;
+    process.number = generation;
+    process.started_at = WallTime(std::chrono::seconds(1'000'000 + generation));
+    LeakLife life(place, process);
+    life.release = release;
+    return life;
+}
+
+// Serves requests of which each leaves so many bytes behind.
+void serve(LeakLife& life, LeakCase& found, std::uint64_t requests, double bytes) {
+    leak::Detector& memory = life.of(Watched::memory);
+    for (std::uint64_t i = 0; i < requests; i += 5) {
+        life.requests += 5;
+        const auto served = static_cast<double>(life.requests);
+        memory.observe({.requests = served, .seconds = served / 50, .used = 20 * mib + served * bytes});
+        memory.judge(limit, 50, found.history);
+    }
+}
+
+class LeakCases : public testing::Test {
+protected:
+    LeakCases() : threads_(std::make_shared<boost::asio::thread_pool>(1)) {
+        char name[] = "/tmp/plimsoll-case-XXXXXX";
+        directory_ = ::mkdtemp(name);
+        store_.emplace(store::IncidentStore::Settings{directory_});
+        journal_.emplace(threads_, *store_, Publish{});
+    }
+    ~LeakCases() override {
+        threads_->join();
+        std::error_code ignored; // what is left behind harms nobody
+        std::filesystem::remove_all(directory_, ignored);
+    }
+    // What was said is in the store a moment later.
+    store::Incident when(const std::string& id, const std::function<bool(const store::Incident&)>& so) {
+        const auto end = Clock::now() + 20s;
+        while (!so(*store_->get(id)) && Clock::now() < end) std::this_thread::sleep_for(1ms);
+        EXPECT_TRUE(so(*store_->get(id))) << story(*store_->get(id));
+        return *store_->get(id);
+    }
+    store::Incident closed(const std::string& id) {
+        return when(id, [](const store::Incident& incident) { return incident.state == "closed"; });
+    }
+    static std::string story(const store::Incident& incident) {
+        std::string text = incident.verdict + "\n";
+        for (const auto& entry : incident.timeline) text += entry.event + "\n";
+        return text;
+    }
+    LeakLife accused(const std::string& worker, unsigned generation, const std::string& release,
+                     const std::vector<RouteShare>& routes = {}) {
+        LeakLife life = life_of(worker, generation, release);
+        serve(life, found_, 2600, 16 << 10);
+        EXPECT_TRUE(accuses(life.verdict(Watched::memory)));
+        found_.accuse(*journal_, life, routes);
+        return life;
+    }
+    bool acquitted(unsigned generation, const std::string& release, std::uint64_t requests = 4500, double asked = 1e9) {
+        LeakLife life = life_of("app-1", generation, release);
+        serve(life, found_, requests, 0);
+        return found_.acquit(life, [asked](const std::string&) { return asked; });
+    }
+
+    std::string directory_;
+    std::shared_ptr<boost::asio::thread_pool> threads_;
+    std::optional<store::IncidentStore> store_;
+    std::optional<Journal> journal_;
+    LeakCase found_{Watched::memory, "app"};
+    const std::vector<RouteShare> orders_{{"GET /orders/{n}", 16384, 16000, 16800, 0.9}};
+};
+
+TEST_F(LeakCases, every_generation_that_leaks_joins_one_incident) {
+    LeakLife first = accused("app-1", 1, "");
+    const std::string id = found_.incident()->id();
+    found_.ended(first);
+    const LeakLife second = accused("app-1", 2, "");
+    EXPECT_EQ(found_.incident()->id(), id);
+    EXPECT_TRUE(found_.is_accused(second));
+    EXPECT_FALSE(found_.is_accused(first));
+    const auto told = when(id, [](const auto& incident) { return incident.timeline.size() >= 2; });
+    EXPECT_NE(story(told).find("generation 2 of app-1 leaks"), std::string::npos) << story(told);
+}
+
+TEST_F(LeakCases, the_release_that_brought_it_is_named_where_the_one_before_was_there_for_long_enough) {
+    EXPECT_FALSE(acquitted(1, "41")) << "there is nothing to close";
+    const LeakLife life = accused("app-1", 2, "42");
+    LeakReport report;
+    found_.describe(report, leak::Class::leaking);
+    EXPECT_EQ(report.since_release, "42");
+    EXPECT_EQ(report.release_before, "41");
+}
+
+TEST_F(LeakCases, a_release_that_went_on_for_longer_without_it_has_mended_it) {
+    found_.ended(accused("app-1", 1, "42"));
+    const std::string id = found_.incident()->id();
+    EXPECT_FALSE(acquitted(2, "43", 3000)) << "2,600 requests were needed to see it: 3,000 without it are not enough";
+    EXPECT_TRUE(acquitted(3, "43"));
+    EXPECT_EQ(found_.incident(), nullptr);
+    EXPECT_TRUE(closed(id).verdict.starts_with("mended in release 43: generation 3 of app-1 served 4500 requests"))
+        << closed(id).verdict;
+}
+
+TEST_F(LeakCases, growth_that_ended_in_the_same_release_is_not_called_mended) {
+    found_.ended(accused("app-1", 1, "42"));
+    const std::string id = found_.incident()->id();
+    EXPECT_TRUE(acquitted(2, "42"));
+    EXPECT_NE(closed(id).verdict.find("though the release is the same"), std::string::npos) << closed(id).verdict;
+}
+
+TEST_F(LeakCases, a_case_is_not_closed_while_its_route_was_hardly_asked) {
+    found_.ended(accused("app-1", 1, "42", orders_));
+    EXPECT_FALSE(acquitted(2, "43", 4500, 700)) << "700 requests would have left 11 MiB";
+    EXPECT_TRUE(acquitted(3, "43", 4500, 800));
+}
+
+TEST_F(LeakCases, nor_while_another_worker_is_still_accused) {
+    const LeakLife life = accused("app-2", 1, "42");
+    EXPECT_FALSE(acquitted(2, "43"));
+}
+
+TEST_F(LeakCases, a_leak_that_comes_back_goes_on_with_its_story) {
+    found_.ended(accused("app-1", 1, "42", orders_));
+    const std::string id = found_.incident()->id();
+    ASSERT_TRUE(acquitted(2, "43"));
+    closed(id);
+    const LeakLife life = accused("app-1", 3, "44", orders_);
+    EXPECT_EQ(found_.incident()->id(), id);
+    const auto told = when(id, [](const auto& incident) { return incident.state == "open"; });
+    EXPECT_NE(story(told).find("it is back, last seen in release 42"), std::string::npos) << story(told);
+    EXPECT_EQ(store_->count(), 1U);
+}
+
+TEST_F(LeakCases, one_that_was_opened_before_its_route_was_known_is_closed_with_a_reference) {
+    found_.ended(accused("app-1", 1, "42", orders_));
+    const std::string id = found_.incident()->id();
+    ASSERT_TRUE(acquitted(2, "43"));
+    closed(id);
+    const LeakLife life = accused("app-1", 3, "44");
+    const std::string fresh = found_.incident()->id();
+    EXPECT_NE(fresh, id);
+    found_.found_routes(*journal_, orders_);
+    EXPECT_EQ(found_.incident()->id(), id);
+    EXPECT_EQ(closed(fresh).verdict, "the same leak as incident " + id + ": its story goes on there");
+}
+
+TEST_F(LeakCases, another_route_is_another_leak) {
+    found_.ended(accused("app-1", 1, "42", orders_));
+    const std::string id = found_.incident()->id();
+    ASSERT_TRUE(acquitted(2, "43"));
+    closed(id);
+    const LeakLife life = accused("app-1", 3, "44", {{"GET /carts", 16384, 16000, 16800, 0.9}});
+    EXPECT_NE(found_.incident()->id(), id);
+}
+
+TEST_F(LeakCases, all_of_it_is_known_after_a_restart) {
+    found_.ended(accused("app-1", 1, "42", orders_));
+    const std::string id = found_.incident()->id();
+    when(id, [](const auto& incident) { return incident.details.find("/orders/") != std::string::npos; });
+    LeakCase again(Watched::memory, "app");
+    again.resume(*journal_, found_.kept());
+    ASSERT_TRUE(again.incident());
+    EXPECT_EQ(again.incident()->id(), id);
+    EXPECT_TRUE(again.incident()->details.contains("routes")) << "what was found out is not lost";
+    EXPECT_EQ(again.kept().releases, found_.kept().releases);
+    EXPECT_EQ(again.kept().release, "42");
+}
+
+TEST_F(LeakCases, what_a_recycles_capture_found_becomes_part_of_the_story) {
+    const LeakLife life = accused("app-1", 1, "42");
+    const std::string id = found_.incident()->id();
+    found_.learn(*journal_, life, "i-000099",
+                 boost::json::parse(R"json({
+        "lines": [{"file": "/srv/app/orders.py", "line": 41, "function": "remember", "bytes_per_request": 16000, "claimed": true}],
+        "containers": [{"kept_by": "shop.orders._seen (dict, 2600 items)", "length": 2600, "grown": 2600, "bytes": 42598400
+}]
+})json")
+                     .as_object());
+    const auto told =
+        when(id, [](const auto& incident) { return incident.details.find("kept_by") != std::string::npos; });
+    EXPECT_NE(story(told).find("incident i-000099 found: the memory is allocated by app/orders.py:41 in `remember`"),
+              std::string::npos)
+        << story(told);
+    LeakReport report;
+    found_.describe(report, leak::Class::leaking);
+    EXPECT_EQ(report.kept_by, "shop.orders._seen (dict, 2600 items)");
+    ASSERT_EQ(report.lines.size(), 1U);
+    EXPECT_NE(report.advice.find("`shop.orders._seen` only grows"), std::string::npos) << report.advice;
+}
+
+} // namespace
+} // namespace plimsoll::fleet

@@ -1,0 +1,114 @@
+#include "fleet/leak_evidence.hpp"
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
+
+namespace plimsoll::fleet {
+namespace {
+
+boost::json::object parsed(const char* text) { return boost::json::parse(text).as_object(); }
+
+const Growth four_kib{3800, 4200, 1000};
+
+TEST(LeakEvidence, a_container_that_agrees_with_the_growth_keeps_the_leak_and_a_larger_cache_above_it_does_not) {
+    const auto found = evidence_of(parsed(R"json({"containers": [
+        {"kept_by": "shop.cache (dict, 90000 items)", "length": 90000, "grown": 90000, "bytes": 900000000},
+        {"kept_by": "shop.orders._seen (dict, 1000 items) -> Order", "length": 1000, "grown": 1000, "bytes": 3900000}]
+})json"),
+                                   four_kib);
+    EXPECT_EQ(found.at("kept_by").as_string(), "shop.orders._seen (dict, 1000 items)");
+}
+
+TEST(LeakEvidence, only_what_a_container_gained_counts) {
+    const auto found = evidence_of(parsed(R"json({"containers": [
+        {"kept_by": "shop.routes (list, 100 items)", "length": 100, "grown": 1, "bytes": 4000000}]
+})json"),
+                                   four_kib);
+    EXPECT_FALSE(found.contains("kept_by"));
+}
+
+TEST(LeakEvidence, objects_without_a_container_are_kept_by_the_chain_of_their_type) {
+    const auto found = evidence_of(parsed(R"json({"containers": [],
+        "types": [{"type": "bytes", "delta_bytes": 100}, {"type": "shop.Order", "delta_bytes": 4000000}],
+        "retainers": ["bytes: sys.modules (dict, 5 items)", "shop.Order: class shop.Cart.last -> Order (3 of 3)"]})json"),
+                                   four_kib);
+    EXPECT_EQ(found.at("kept_by").as_string(), "class shop.Cart.last");
+    EXPECT_EQ(found.at("retainers").as_array().size(), 2U);
+}
+
+TEST(LeakEvidence, nobody_is_named_where_the_growth_is_not_known) {
+    const auto found = evidence_of(parsed(R"json({"containers": [
+        {"kept_by": "a.b (dict, 1 items)", "length": 10, "grown": 10, "bytes": 4000000}]
+})json"),
+                                   {0, 0, 1000});
+    EXPECT_TRUE(found.empty());
+}
+
+TEST(LeakEvidence, lines_are_those_that_are_claimed_and_the_heaviest_is_in_front) {
+    const auto found = evidence_of(parsed(R"json({"lines": [
+        {"file": "a.py", "line": 1, "bytes_per_request": 9000, "claimed": false},
+        {"file": "b.py", "line": 2, "bytes_per_request": 1000, "claimed": true, "function": null},
+        {"file": "c.py", "line": 3, "bytes_per_request": 3000, "claimed": true, "function": "Orders.add"}]})json"),
+                                   four_kib);
+    const auto lines = claimed_lines(found);
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_EQ(lines[0].file, "c.py");
+    EXPECT_EQ(lines[0].function, "Orders.add");
+    EXPECT_EQ(lines[1].function, "");
+}
+
+TEST(LeakEvidence, a_leak_is_known_again_by_its_routes_its_function_and_the_applications_types) {
+    const auto mark = fingerprint_of(parsed(R"json({
+        "routes": [{"route": "GET /a + GET /b", "share": 0.7}, {"route": "GET /c", "share": 0.1}],
+        "lines": [{"file": "/srv/43/app/orders.py", "line": 41, "function": "remember", "claimed": true}],
+        "types": [{"type": "bytes"}, {"type": "shop.Order"}]})json"));
+    EXPECT_EQ(mark.routes, (std::vector<std::string>{"GET /a", "GET /b"}));
+    EXPECT_EQ(mark.lines, std::vector<std::string>{"app/orders.py in remember"}) << "wherever the release was unpacked";
+    EXPECT_EQ(mark.types, std::vector<std::string>{"shop.Order"});
+    EXPECT_TRUE(fingerprint_of({}).empty());
+}
+
+TEST(LeakEvidence, what_most_descriptors_are_is_told_where_it_is_most_of_them) {
+    const auto details = parsed(R"json({"leak": {"what": "descriptors"},
+        "open": {"descriptors": {"socket, tcp close-wait": 412, "file": 48}, "threads": {"a": 1, "b": 1, "c": 1}}})json");
+    EXPECT_EQ(mostly_in(details, "descriptors"), "socket, tcp close-wait (412 of 460)");
+    EXPECT_EQ(mostly_in(details, "threads"), "");
+    EXPECT_EQ(mostly_in(details, "children"), "");
+    EXPECT_EQ(fingerprint_of(details).types, std::vector<std::string>{"socket, tcp close-wait"});
+}
+
+TEST(LeakEvidence, the_growth_of_the_last_lives_is_kept_once_for_each) {
+    boost::json::array growth;
+    for (unsigned generation = 1; generation <= 9; ++generation)
+        for (int times = 0; times < 2; ++times)
+            record(growth, {{"worker", "app-1"}, {"generation", generation}, {"times", times}});
+    ASSERT_EQ(growth.size(), most_lives);
+    EXPECT_EQ(growth.back().at("generation").to_number<int>(), 9);
+    EXPECT_EQ(growth.back().at("times").to_number<int>(), 1);
+}
+
+TEST(LeakEvidence, the_advice_goes_by_keeper_cycles_and_traces) {
+    const auto facts =
+        advice_facts(parsed(R"json({"kept_by": "shop.orders._seen (dict, 40213 items)", "gc": {"enabled": false},
+        "cycles": {"unreachable": 50000, "finalizers": {"shop.Node": 40000}}, "traces": 100, "libraries": ["lxml", 5]})json"),
+                     leak::Class::leaking, "memory");
+    EXPECT_EQ(facts.keeper, "shop.orders._seen");
+    EXPECT_EQ(facts.keeper_type, "dict");
+    EXPECT_TRUE(facts.collector_off && facts.finalizers && facts.traced_in_vain);
+    EXPECT_EQ(facts.in_cycles, 50000);
+    EXPECT_EQ(facts.libraries, std::vector<std::string>{"lxml"});
+    EXPECT_FALSE(advice_facts({}, leak::Class::leaking, "memory").traced_in_vain);
+}
+
+TEST(LeakEvidence, whatever_an_agent_sends_is_taken_as_it_is_or_not_at_all) {
+    const auto found = evidence_of(parsed(R"json({"containers": [7, {"kept_by": [], "length": 0, "bytes": "x"}],
+        "types": [null, {}], "retainers": [{}], "lines": [[], {"claimed": 1}], "cycles": [], "open": 3})json"),
+                                   four_kib);
+    EXPECT_FALSE(found.contains("kept_by"));
+    EXPECT_FALSE(found.contains("lines"));
+    EXPECT_FALSE(found.contains("cycles"));
+    EXPECT_TRUE(claimed_lines(parsed(R"json({"lines": {"claimed": true}})json")).empty());
+}
+
+} // namespace
+} // namespace plimsoll::fleet
