@@ -1,4 +1,5 @@
 """An incident as a page to attach to a ticket: opened in a real browser, it shows all of it, and does nothing else."""
+import json
 import shutil
 import socket
 import subprocess
@@ -44,7 +45,7 @@ def test_an_incident_opens_in_a_browser_and_what_an_attacker_named_stays_text(pl
     capture = {"command": ["/bin/sh", "-c", "cat > /dev/null < /dev/null; printf '%s' \"$0\"", evil]}
     proxy = plimsoll(fleet("sync", workers=2, capture=capture)).start()
     worker = proxy.wait_serving(2)[0]["id"]
-    answer = proxy.admin.post("/v1/pools/app/workers/%s/recycle" % worker, {"reason": evil})
+    answer = proxy.admin.post("/v1/pools/app/workers/%s/recycle" % worker, json.dumps({"reason": evil}).encode())
     assert answer.status == 202, repr(answer)
     incident = proxy.closed(answer.json["incident"])
     page = tmp_path / "incident.html"
