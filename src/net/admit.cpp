@@ -10,6 +10,7 @@ using io::Stream;
 using io::until;
 
 Gate::Facts Session::facts_of(Exchange& x) {
+    if (!x.counted && !x.draw) name_for_memory(x);
     Gate::Facts facts;
     facts.priority = x.priority;
     facts.deadline = x.deadline;
@@ -26,12 +27,9 @@ bool Session::turned_away(Exchange& x) { return x.route->target->pool->turns_awa
 
 bool Session::try_admit(Exchange& x) {
     auto& pool = *x.route->target->pool;
-    if (!std::exchange(x.counted, true)) {
-        reactor_.budget(pool).request_began();
-        name_for_memory(x);
-    }
     const auto facts = facts_of(x);
     x.draw.reset();
+    if (!std::exchange(x.counted, true)) reactor_.budget(pool).request_began();
     wakeup_.clear(io::Wakeup::granted);
     auto arrival = pool.arrive(reactor_.loop.now, facts, admission_);
     x.ticket = arrival.ticket;

@@ -281,7 +281,7 @@ LimitVerdict Limits::conclude_without(Instant now, LimitsUnderWay& under_way, co
     for (const auto& [limit, key, digest] : under_way.shared) {
         http::Refusal refusal;
         Duration retry_after{};
-        if (how == config::OnFailure::closed) refusal = not_known;
+        if (how == config::OnFailure::closed) refusal = not_known, retry_after = std::chrono::seconds{1};
         if (how == config::OnFailure::local) {
             const auto share = local_share(limit->rate, proxies);
             const auto rate = spend(now, key, share);

@@ -109,15 +109,19 @@ Member* Gate::choose(Instant now, const Facts& facts) {
     return pick(roster_.free(), wish, now);
 }
 
+double Gate::shed_share(const Facts& facts) const {
+    const double share = load_line_.share(settings_.load_line, facts.priority);
+    // Who needs much is shed like those of the next lower priority: it relieves more.
+    if (facts.priority == Priority::normal && share < 1 && memory_.costs().expected(facts.label) > memory_.light())
+        return load_line_.share(settings_.load_line, Priority::sheddable);
+    return share;
+}
+
 // The load line, for the pool as a whole: while one worker has room, the picker sends everybody there.
 bool Gate::memory_sheds(Instant now, const Facts& facts) {
     if (settings_.memory_mode == Mode::off) return false;
     load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
-    double share = load_line_.share(settings_.load_line, facts.priority);
-    // Who needs much is shed like those of the next lower priority: it relieves more.
-    if (facts.priority == Priority::normal && share < 1 && memory_.costs().expected(facts.label) > memory_.light())
-        share = load_line_.share(settings_.load_line, Priority::sheddable);
-    if (facts.draw >= share) return false;
+    if (facts.draw >= shed_share(facts)) return false;
     if (settings_.memory_mode == Mode::enforce) return true;
     ++shadow_refused_[index(Reason::memory)];
     return false;
@@ -174,11 +178,11 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
 
 bool Gate::turns_away(Instant now, const Facts& facts) const {
     if (facts.deadline <= now) return true;
-    if (settings_.memory_mode == Mode::enforce && facts.draw < load_line_.share(settings_.load_line, facts.priority))
-        return true;
+    if (settings_.memory_mode == Mode::enforce && facts.draw < shed_share(facts)) return true;
     if (settings_.route_mode == Mode::enforce && facts.route < routes_.size() && !routes_[facts.route].admits(now))
         return true;
     if (!roster_.free().empty()) return false;
+    if (settings_.memory_mode == Mode::enforce && memory_.weighs(now, facts.label)) return false; // a line of its own
     if (settings_.overload_mode == Mode::enforce && beyond_patience(now, facts.priority)) return true;
     if (service_.known() && facts.deadline < now + expected_wait(now, facts.priority)) return true;
     return full_for(facts.priority);

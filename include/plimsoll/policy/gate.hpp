@@ -160,6 +160,7 @@ private:
     void rest(Member& member, Instant now, Duration how_long);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
     bool memory_sheds(Instant now, const Facts& facts);
+    double shed_share(const Facts& facts) const; // of requests like it, for memory
 
     // Those who need much memory (gate_memory.cpp).
     bool weighs(Instant now, const Facts& facts);

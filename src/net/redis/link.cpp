@@ -174,12 +174,14 @@ void Link::became_lost(const std::string& problem) {
     if (retired_) return;
     state_ = pause_ > Duration::zero() ? State::resting : State::opening;
     health_.connected(false);
+    why_lost_ = problem;
     for (auto* question : askers()) fail(*question, RedisResult::lost, problem);
 }
 
 void Link::failed_to_open(const std::string& problem) {
     if (retired_) return;
     state_ = State::resting;
+    why_lost_ = problem;
     pause_ = std::max(pause_, shortest_pause);
     health_.unreachable(loop_.now, problem);
     for (auto* question : askers()) fail(*question, RedisResult::lost, problem);
@@ -195,7 +197,7 @@ void Link::ask(Question& question, std::vector<std::string> arguments) {
     if (sent_.size() + unsent_.size() >= settings_->config.max_in_flight) return without(RedisResult::busy);
     if (!health_.admits(loop_.now)) return without(RedisResult::skipped);
     if (state_ == State::resting) {
-        health_.failed(loop_.now, RedisResult::lost, "there is no connection");
+        health_.failed(loop_.now, RedisResult::lost, why_lost_);
         return question.end(RedisResult::lost);
     }
     question.link_ = shared_from_this();

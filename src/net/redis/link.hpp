@@ -80,6 +80,7 @@ private:
     asio::steady_timer bound_; // of opening
     asio::steady_timer rest_;
     State state_ = State::opening;
+    std::string why_lost_; // the connection before
     bool retired_ = false;
     Duration pause_{};
     std::string digest_; // of the script, as the server knows it
