@@ -73,7 +73,8 @@ std::optional<Evidence> Detector::evidence() const {
     if (const auto late = used_.since(age_ / 2); late.size() >= 2 * least_blocks)
         if (const auto line = theil_sen(late, wide)) found.late_exponent = exponent_of(late, line->slope);
     found.floor = floor();
-    found.level = std::max(found.floor, trend->at(age_));
+    // Not beyond what was seen: through a sawtooth the trend's end lies above all of its teeth.
+    found.level = std::max(found.floor, std::min(trend->at(age_), highest_));
     found.load_rise = load_rise(clock_.since(age_ / 3));
     if (const auto live = live_.since(age_ / 3); live.size() >= least_blocks) found.live = theil_sen(live, wide);
     if (const auto own = private_.since(age_ / 3); own.size() >= least_blocks)

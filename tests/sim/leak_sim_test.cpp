@@ -59,5 +59,14 @@ TEST(LeakSim, the_slope_of_a_plain_leak_is_exact) {
     EXPECT_LT(life.slope_error, 0.05);
 }
 
+// Lives in which the end of the trend lies far above what was ever used.
+TEST(LeakSim, a_sawtooth_is_no_higher_than_its_teeth) {
+    for (const std::uint64_t i : {4, 10, 17, 59, 93}) {
+        const std::uint64_t own = 4242 * 1'000'003ULL + i;
+        leak::History history;
+        EXPECT_FALSE(live(draw_app(Family::sawtooth, own), own * 2 + 1, history).accused) << i;
+    }
+}
+
 } // namespace
 } // namespace plimsoll::sim
