@@ -57,6 +57,7 @@ std::vector<RouteShare> routes_of(std::vector<leak::Interval> intervals, const s
         for (const std::size_t label : share.labels)
             route.route += (route.route.empty() ? "" : " + ") +
                            (label < columns.size() ? names[columns[label]] : names[leak::RouteLabels::other]);
+        if (share.labels.empty()) route.route = "every route"; // all requests leak alike
         routes.push_back(std::move(route));
     }
     return routes;

@@ -19,6 +19,7 @@ struct Traffic {
     bool shifted = false;      // each route goes to half of the workers, another half every ten intervals
     std::vector<double> leaks; // bytes, by route
     double noise = 0.25 * mib;
+    unsigned jumps = 20; // one interval in so many
 };
 
 std::vector<Interval> draw(const Traffic& traffic, std::uint64_t seed) {
@@ -44,7 +45,7 @@ std::vector<Interval> draw(const Traffic& traffic, std::uint64_t seed) {
             for (std::size_t r = 0; r < traffic.leaks.size(); ++r)
                 interval.growth += interval.counts[r] * traffic.leaks[r];
             interval.growth += traffic.noise * normal(random);
-            if (random() % 20 == 0) interval.growth += 4 * mib * normal(random);
+            if (random() % traffic.jumps == 0) interval.growth += 4 * mib * normal(random);
             all.push_back(std::move(interval));
         }
     }
@@ -111,6 +112,76 @@ TEST(Attribution, routes_that_always_come_together_are_a_group) {
     const Attribution found = attribute(intervals, {.bootstraps = 0}, 2);
     ASSERT_FALSE(found.shares.empty());
     EXPECT_EQ(found.shares[0].labels, (std::vector<std::size_t>{5, 11}));
+}
+
+// What requests hold at a reading comes with plus in one interval and with minus in the next.
+TEST(Attribution, noise_that_alternates_is_seen_through) {
+    unsigned right = 0, near = 0;
+    for (unsigned seed = 1; seed <= 12; ++seed) {
+        Traffic traffic{.leaks = std::vector<double>(20), .noise = 0, .jumps = 500};
+        traffic.leaks[seed % 20] = 24576;
+        auto intervals = draw(traffic, seed);
+        std::mt19937_64 random(seed);
+        std::normal_distribution<double> held(0, 0.5 * mib);
+        std::vector<double> before(traffic.workers);
+        for (auto& interval : intervals) {
+            const double now = held(random);
+            interval.growth += now - before[interval.worker];
+            before[interval.worker] = now;
+        }
+        const Attribution found = attribute(intervals, {}, seed);
+        if (found.shares.empty()) continue;
+        right += found.shares[0].labels == std::vector<std::size_t>{seed % 20} ? 1 : 0;
+        near += std::abs(found.shares[0].bytes / 24576 - 1) < 0.1 ? 1 : 0;
+    }
+    EXPECT_GE(right, 9U);
+    EXPECT_GE(near, 8U);
+}
+
+TEST(Attribution, what_all_requests_leak_alike_is_blamed_on_no_route) {
+    Traffic traffic{.shifted = true, .leaks = std::vector<double>(20, 2048.0), .noise = 0.05 * mib};
+    auto intervals = draw(traffic, 6);
+    std::mt19937_64 random(6);
+    for (auto& interval : intervals) { // stretches are not all as long
+        const double longer = 1 + static_cast<double>(random() % 4);
+        for (double& count : interval.counts) count *= longer;
+        interval.growth *= longer;
+    }
+    const Attribution found = attribute(intervals, {}, 6);
+    ASSERT_FALSE(found.shares.empty());
+    EXPECT_TRUE(found.shares[0].labels.empty());
+    EXPECT_NEAR(found.shares[0].bytes, 2048, 205);
+}
+
+TEST(Attribution, a_rare_route_that_leaks_much_is_found_among_two_hundred) {
+    Traffic traffic{.routes = 200, .intervals = 100, .leaks = std::vector<double>(200), .noise = 0.02 * mib};
+    auto intervals = draw(traffic, 7);
+    for (std::size_t i = 0; i < intervals.size(); ++i) { // one request in 2,000
+        intervals[i].counts[150] = i % 10 == 0 ? 1 : 0;
+        intervals[i].growth += intervals[i].counts[150] * 256 * 1024;
+    }
+    const Attribution found = attribute(intervals, {}, 7);
+    ASSERT_FALSE(found.shares.empty());
+    EXPECT_EQ(found.shares[0].labels, std::vector<std::size_t>{150});
+}
+
+TEST(Attribution, innocent_traffic_names_nobody) {
+    unsigned named = 0;
+    for (unsigned seed = 1; seed <= 20; ++seed) {
+        auto intervals = draw({.routes = 40, .intervals = 60, .leaks = std::vector<double>(40)}, seed);
+        named += attribute(intervals, {}, seed).shares.empty() ? 0 : 1;
+    }
+    EXPECT_LE(named, 1U);
+}
+
+TEST(Attribution, who_may_leak_includes_who_does_and_few_others) {
+    Traffic traffic{.routes = 40, .shifted = true, .leaks = std::vector<double>(40), .noise = 0.1 * mib};
+    traffic.leaks[9] = 65536;
+    const Attribution found = attribute(draw(traffic, 9), {}, 9);
+    EXPECT_NE(std::ranges::find(found.open, 9U), found.open.end());
+    EXPECT_LE(found.open.size(), 12U);
+    EXPECT_LT(found.open_share, 0.7);
+    EXPECT_TRUE(sure(found));
 }
 
 TEST(Attribution, warm_up_is_left_out_and_too_little_says_nothing) {
