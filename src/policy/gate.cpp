@@ -90,6 +90,11 @@ void Gate::remove(WorkerKey worker) {
     if (found->in_flight == 0) roster_.erase(worker);
 }
 
+void Gate::set_homes(std::span<const WorkerKey> homes) {
+    for (const auto& member : roster_.all())
+        member->side = std::ranges::find(homes, member->key) != homes.end() ? Side::home : Side::away;
+}
+
 unsigned Gate::in_flight(WorkerKey worker) const {
     const Member* found = roster_.find(worker);
     return found ? found->in_flight : 0;
@@ -102,7 +107,8 @@ bool Gate::avoidable(WorkerKey worker) const {
 
 Member* Gate::choose(Instant now, const Facts& facts) {
     PickWish wish{std::nullopt, facts.draw,
-                  settings_.memory_mode == Mode::off ? never_reached : settings_.load_line.line, settings_.slow_start};
+                  settings_.memory_mode == Mode::off ? never_reached : settings_.load_line.line, settings_.slow_start,
+                  facts.side};
     if (facts.avoid && avoidable(*facts.avoid)) wish.avoid = facts.avoid;
     if (facts.affinity)
         if (Member* home = home_of(roster_, homes_, *facts.affinity, wish)) return home;
@@ -172,7 +178,8 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
         return refuse(Reason::queue_full, retry_hint(now, facts.draw));
     arrival.kind = Arrival::Kind::queued;
-    arrival.ticket = queue_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route, facts.label});
+    arrival.ticket = queue_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route, facts.label,
+                                 facts.affinity ? Side::any : facts.side});
     return arrival;
 }
 
@@ -202,6 +209,9 @@ void Gate::grant(Member& member, Instant now, Events& events) {
             const bool from_memory_line = weighty && (!next || weighty->arrived <= next->arrived);
             if (from_memory_line) next = weighty;
             if (!next) break;
+            // An experiment may let somebody pass who has hardly waited; that costs him one service time at most.
+            const bool unwanted = !from_memory_line && next->side != Side::any && next->side != member.side;
+            if (unwanted && now - next->arrived < service_.mean()) next = &queue_.wanted_on(member.side, *next, may);
             const auto [ticket, label] = std::pair(next->ticket, next->label);
             (from_memory_line ? memory_line_ : queue_).remove(ticket);
             admit(member, priority, label, now);

@@ -25,7 +25,8 @@ public:
     Ranking(const PickWish& wish, Instant now) : wish_(wish), now_(now), patience_(digits_after(wish.draw, 1024)) {}
 
     auto of(const Member& member) const {
-        const double load = static_cast<double>(member.in_flight) / member.slots;
+        double load = static_cast<double>(member.in_flight) / member.slots;
+        if (wish_.side != Side::any && wish_.side != member.side) load += std::min(1.5 / member.slots, 0.9);
         return std::tuple(member.pressure >= wish_.load_line, cold(member) ? std::max(load, 1.0) : load,
                           pressure_step(member.pressure));
     }

@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "plimsoll/core/bytes.hpp"
@@ -67,6 +68,7 @@ public:
         CostKey label = 0; // by which memory is learned
         // The hash of a session: preferably where the others of it went (affinity.hpp).
         std::optional<std::uint64_t> affinity;
+        Side side = Side::any; // an experiment's wish (picker.hpp)
     };
     struct Arrival {
         enum class Kind : std::uint8_t { admitted, queued, refused } kind = Kind::refused;
@@ -134,6 +136,7 @@ public:
     MemoryCosts& costs() { return memory_.costs(); }
     const MemoryAdmission& memory() const { return memory_; }
     void remove(WorkerKey worker);              // permits in flight may still depart afterwards
+    void set_homes(std::span<const WorkerKey> homes); // the others, and who comes later, are away
     unsigned in_flight(WorkerKey worker) const; // 0 for an unknown one
     BreakerStats breaker(WorkerKey worker) const;
 

@@ -6,6 +6,10 @@
 // Above 32 free workers two of them are drawn and the better one taken: nearly as even as looking at all (Mitzenmacher), at
 // a cost that does not grow. A worker that has just begun to serve is taken for a busy one at first, and for itself more and
 // more often (slow start): its caches, its pools of connections and its imports are still cold.
+//
+// While an experiment runs (leak/experiment.hpp) some workers are home to some labels. A worker on the other side counts as if
+// it had one request and a half more in flight, but for less than a cold one: the wish decides between workers that are
+// alike, never makes anybody wait, and gives no worker more than one request beyond its share.
 #pragma once
 
 #include <optional>
@@ -21,6 +25,7 @@ struct PickWish {
     double draw = 0.5; // chance, in [0,1)
     double load_line = 0.85;
     Duration slow_start{};
+    Side side = Side::any;
 };
 // Where the requests of a session go, as long as there is room (affinity.hpp). Null: nobody's home, or all too loaded.
 Member* home_of(const Roster& roster, Homes& homes, std::uint64_t affinity, const PickWish& wish);

@@ -34,6 +34,9 @@ enum class Reason : std::uint8_t {
 constexpr std::size_t index(Reason reason) { return static_cast<std::size_t>(reason); }
 std::string_view to_string(Reason reason);
 
+// Where an experiment (leak/experiment.hpp) wants a label's requests, and where a worker stands in it: home or away.
+enum class Side : std::uint8_t { any, home, away };
+
 enum class Outcome : std::uint8_t { success, failure, timeout, refused_upstream, abandoned };
 std::string_view to_string(Outcome outcome);
 

@@ -24,6 +24,7 @@ public:
         std::optional<WorkerKey> avoid;
         RouteKey route = 0;
         CostKey label = 0;
+        Side side = Side::any;
     };
 
     // Tickets are first, first + step, ...: two queues whose tickets must not meet count in different ones.
@@ -48,6 +49,15 @@ public:
             newest_stale = &waiting;
         }
         return newest_stale;
+    }
+    // One of the next few behind him who is wanted on that side; else he himself.
+    template <class May>
+    const Waiting& wanted_on(Side side, const Waiting& head, May may) const {
+        const auto& line = lines_[index(head.priority)];
+        auto each = line.upper_bound(head.ticket);
+        for (int few = 8; few > 0 && each != line.end(); --few, ++each)
+            if (each->second.side == side && may(each->second)) return each->second;
+        return head;
     }
     const Waiting* newest(Priority priority) const;
     template <class Look> // look(waiting), the oldest first, while it says true

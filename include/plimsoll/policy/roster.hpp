@@ -24,7 +24,8 @@ struct Member {
     bool accepting = false, removed = false; // removed: only its last permits keep it here
     double pressure = -1;                    // of its memory; negative: unknown
     MemoryAdmission::Place memory;
-    bool resting = false; // it refused a connection or broke one off: until `rested` nobody goes there
+    Side side = Side::away; // of an experiment
+    bool resting = false;   // it refused a connection or broke one off: until `rested` nobody goes there
     Instant rested{}, accepting_since{};
     Breaker breaker;
     std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
