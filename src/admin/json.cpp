@@ -131,6 +131,20 @@ json::object to_json(const net::RedisStats& redis) {
             {"requests", std::move(requests)}};
 }
 
+json::object to_json(const fleet::ExperimentView& experiment) {
+    const auto seconds = [](Duration span) {
+        return span > Duration::zero() ? json::value(std::chrono::duration<double>(span).count())
+                                       : json::value(nullptr);
+    };
+    return {{"state", experiment.state},
+            {"epochs", experiment.epochs},
+            {"requests", experiment.requests},
+            {"budget", experiment.budget},
+            {"varied_requests", experiment.varied},
+            {"varied_p99_seconds", seconds(experiment.varied_p99)},
+            {"control_p99_seconds", seconds(experiment.control_p99)}};
+}
+
 json::object to_json(const fleet::PoolView& pool, bool with_workers) {
     unsigned in_flight = 0, slots = 0;
     for (const auto& worker : pool.workers) in_flight += worker.in_flight, slots += worker.slots;
@@ -150,7 +164,8 @@ json::object to_json(const fleet::PoolView& pool, bool with_workers) {
                           {"max_per_hour", pool.max_per_hour}}},
                         {"captures", {{"ok", pool.captures_ok}, {"failed", pool.captures_failed}}},
                         {"trims", {{"count", pool.trims}, {"bytes", pool.trimmed.count}}},
-                        {"deaths", pool.deaths}};
+                        {"deaths", pool.deaths},
+                        {"experiment", pool.experiment ? json::value(to_json(*pool.experiment)) : json::value(nullptr)}};
     if (with_workers)
         object["workers"] = to_json_array(pool.workers);
     else
@@ -209,6 +224,7 @@ json::object to_json(const fleet::LeakReport& report) {
     json::object object{{"id", report.id}, {"pool", report.pool}, {"what", report.what}};
     for (const auto& member : to_json(report.view)) object.emplace(member.key(), member.value());
     object["routes"] = fleet::json_of(report.routes);
+    object["experiment"] = report.experiment ? json::value(to_json(*report.experiment)) : json::value(nullptr);
     object["lines"] = fleet::json_of(report.lines);
     object["kept_by"] = or_null(report.kept_by);
     object["mostly"] = or_null(report.mostly);

@@ -293,6 +293,24 @@ void add_leaks(Page& page, const Snapshot& snapshot) {
          [](View leak) -> Number { return leak.requests_to_limit; });
 }
 
+void add_experiments(Page& page, const std::vector<fleet::PoolView>& pools) {
+    auto running = page.gauge("leak_experiment_running", "1 while it is varied which workers get which routes.");
+    auto requests = page.gauge("leak_experiment_requests", "Of the pool, in the experiment that runs, or the last one.");
+    auto p99 = page.gauge("leak_experiment_p99_seconds", "Of requests while traffic was varied, and in between.");
+    auto ended = page.counter("leak_experiments_total", "Experiments by how they ended.");
+    for (const auto& pool : pools) {
+        if (!pool.experiment) continue;
+        const fleet::ExperimentView& experiment = *pool.experiment;
+        running.add({{"pool", pool.name}}, experiment.state == "running" ? 1 : 0);
+        requests.add({{"pool", pool.name}}, experiment.requests);
+        const auto seconds = [](Duration span) { return std::chrono::duration<double>(span).count(); };
+        p99.add({{"pool", pool.name}, {"traffic", "varied"}}, seconds(experiment.varied_p99));
+        p99.add({{"pool", pool.name}, {"traffic", "control"}}, seconds(experiment.control_p99));
+        for (const auto& [how, count] : experiment.ended)
+            ended.add({{"pool", pool.name}, {"outcome", how}}, count);
+    }
+}
+
 void add_incidents(Page& page, const Snapshot& snapshot) {
     auto opened = page.counter("incidents_total", "Incidents opened since the start, by trigger.");
     for (const auto& kind : snapshot.incidents)
@@ -333,6 +351,7 @@ std::string metrics_text(const Snapshot& snapshot) {
     add_pools(page, snapshot.pools);
     add_workers(page, snapshot);
     add_leaks(page, snapshot);
+    add_experiments(page, snapshot.pools);
     add_incidents(page, snapshot);
     return page.text();
 }

@@ -227,7 +227,17 @@ constexpr std::string_view document = R"json({
         "recycles": {"type": "object"},
         "captures": {"type": "object"},
         "deaths": {"type": "integer"},
+        "experiment": {"allOf": [{"$ref": "#/components/schemas/Experiment"}], "nullable": true},
         "workers": {"type": "array", "items": {"$ref": "#/components/schemas/Worker"}}
+      }},
+      "Experiment": {"type": "object", "description": "Labels are sent to other workers than usual, to tell which of them leaks: the one that runs, or the last", "properties": {
+        "state": {"type": "string", "enum": ["running", "answered", "spent", "slower", "over"], "description": "answered: it is known; spent: the budget is used up; slower: the p99 rose; over: nobody is suspect any more"},
+        "epochs": {"type": "integer"},
+        "requests": {"type": "integer", "description": "Of the pool, since it began"},
+        "budget": {"type": "integer"},
+        "varied_requests": {"type": "integer", "description": "The rest came in epochs for comparison"},
+        "varied_p99_seconds": {"type": "number", "nullable": true},
+        "control_p99_seconds": {"type": "number", "nullable": true}
       }},
       "Growth": {"type": "object", "description": "What a worker's memory does, over the requests that it has served", "properties": {
         "class": {"type": "string", "enum": ["unknown", "steady", "warming", "cache", "fragmentation", "unsharing", "leaking"]},
@@ -256,6 +266,7 @@ constexpr std::string_view document = R"json({
         "seconds_to_limit": {"type": "number", "nullable": true},
         "seconds_early": {"type": "number", "nullable": true},
         "routes": {"type": "array", "items": {"type": "object"}},
+        "experiment": {"allOf": [{"$ref": "#/components/schemas/Experiment"}], "nullable": true},
         "lines": {"type": "array", "items": {"type": "object"}},
         "kept_by": {"type": "string", "nullable": true, "description": "Who keeps what grows: shop.orders._seen (dict, 40213 items)"},
         "mostly": {"type": "string", "nullable": true, "description": "Of descriptors, threads and children: what most of them are"},

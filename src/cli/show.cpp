@@ -97,6 +97,9 @@ std::string show_leaks(Facts leaks, const Style& style) {
                 leak["verdict"].text() + "\n";
         for (auto route : leak["routes"].list())
             text += "    " + route["route"].text() + "  " + bytes_text(route["bytes_per_request"]) + " a request\n";
+        if (leak["experiment"]["state"].text() == "running")
+            text += "    an experiment runs: " + leak["experiment"]["requests"].text() + " of " +
+                    leak["experiment"]["budget"].text() + " requests\n";
         for (auto line : leak["lines"].list())
             text += "    " + line["file"].text() + ":" + line["line"].text() +
                     (line["function"].known() ? " in " + line["function"].text() : "") + "  " +

@@ -232,6 +232,8 @@ struct Capture { // [pool.capture]
 struct Leak {                   // [pool.leak]
     std::string policy = "act"; // observe, advise, act
     bool experiments = true;
+    unsigned experiment_budget = 200'000; // requests of the pool
+    double experiment_slowdown = 0.05;    // of the pool's p99: more ends it
     friend bool operator==(const Leak&, const Leak&) = default;
 };
 struct Queue { // [pool.queue]

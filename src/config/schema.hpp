@@ -201,6 +201,8 @@ template <class Visitor>
 void describe(Visitor& v, Leak& leak) {
     v("policy", leak.policy, {.choices = {"observe", "advise", "act"}});
     v("experiments", leak.experiments);
+    v("experiment_budget", leak.experiment_budget, {.min = 1000, .max = 100'000'000});
+    v("experiment_slowdown", leak.experiment_slowdown, {.min = 1});
 }
 template <class Visitor>
 void describe(Visitor& v, Queue& queue) {

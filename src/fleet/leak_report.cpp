@@ -47,6 +47,7 @@ std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) c
     report.id = report.pool + "-" + report.what;
     of(what).describe(report, kind);
     if (what == Watched::memory && kind == leak::Class::leaking) report.routes = routes_.found();
+    if (what == Watched::memory) report.experiment = experiment();
     if (accuses(verdict) && pool_.settings().leak.policy == "act" && verdict.forecast) {
         const auto trough = outlook_of(what, *foremost).trough;
         if (trough && *trough > 0)

@@ -1,7 +1,6 @@
 #include "fleet/leak_routes.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -16,10 +15,11 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::uint64_t stretch = 50; // requests: fewer are all noise of pages
-constexpr std::size_t most_intervals = 800, most_columns = 48;
-constexpr Duration look_interval = 20s;
+constexpr std::uint64_t patience = 4; // stretches that a busy worker is waited for
+constexpr std::size_t most_intervals = 800;
+constexpr Duration look_interval = 20s, experiment_look_interval = 5s;
+constexpr unsigned looks_in_a_row = 2;    // that are sure: one may be luck
 constexpr std::size_t least_news = 8;     // intervals, before it is worth another look
-constexpr double most_young = 2000;       // requests
 constexpr double young_part = 4;          // of the longest life: where workers do not get old, warm-up is shorter
 constexpr std::uint64_t chance = 0x1e4af; // the same intervals give the same answer
 
@@ -29,41 +29,28 @@ void merge(std::vector<double>& counts, std::size_t label) {
 
 } // namespace
 
-std::vector<RouteShare> routes_of(std::vector<leak::Interval> intervals, const std::vector<std::string>& names) {
-    std::vector<double> asked(names.size());
+leak::Attribution attribute(const std::vector<leak::Interval>& intervals) {
     double oldest = 0;
-    for (leak::Interval& each : intervals) {
-        each.counts.resize(names.size());
-        std::transform(each.counts.begin(), each.counts.end(), asked.begin(), asked.begin(), std::plus<>());
-        oldest = std::max(oldest, each.age);
-    }
-    std::vector<std::size_t> columns(names.size());
-    std::iota(columns.begin(), columns.end(), 0);
-    std::ranges::stable_sort(columns, std::greater<>(), [&](std::size_t label) { return asked[label]; });
-    std::erase_if(columns, [&](std::size_t label) { return label == leak::RouteLabels::other || asked[label] == 0; });
-    if (columns.size() > most_columns) columns.resize(most_columns);
-    for (leak::Interval& each : intervals) {
-        double rest = std::accumulate(each.counts.begin(), each.counts.end(), 0.0);
-        std::vector<double> kept;
-        for (const std::size_t label : columns) rest -= kept.emplace_back(each.counts[label]);
-        kept.push_back(rest);
-        each.counts = std::move(kept);
-    }
+    for (const leak::Interval& each : intervals) oldest = std::max(oldest, each.age);
     leak::AttributionSettings settings;
-    settings.young = std::min(most_young, oldest / young_part);
+    settings.young = std::min(settings.young, oldest / young_part);
+    return leak::attribute(intervals, settings, chance);
+}
+
+std::vector<RouteShare> named(const leak::Attribution& found, const std::vector<std::string>& names) {
     std::vector<RouteShare> routes;
-    for (const leak::Share& share : leak::attribute(intervals, settings, chance).shares) {
+    for (const leak::Share& share : found.shares) {
         RouteShare route{{}, share.bytes, share.low, share.high, share.share};
         for (const std::size_t label : share.labels)
-            route.route += (route.route.empty() ? "" : " + ") +
-                           (label < columns.size() ? names[columns[label]] : names[leak::RouteLabels::other]);
-        if (share.labels.empty()) route.route = "every route"; // all requests leak alike
+            route.route += (route.route.empty() ? "" : " + ") + names[label < names.size() ? label : 0];
+        if (share.labels.empty()) route.route = "every route";
         routes.push_back(std::move(route));
     }
     return routes;
 }
 
 LeakRoutes::LeakRoutes(Context& context, net::Pool& pool) : context_(context), pool_(pool) {}
+LeakRoutes::~LeakRoutes() { pool_.steering().end(); }
 
 void LeakRoutes::hand_over(const std::vector<std::uint32_t>& serials) {
     serials_.resize(serials.size());
@@ -81,7 +68,10 @@ void LeakRoutes::read(WorkerKey worker, std::uint64_t requests, double used) {
     const auto [found, is_new] = lives_.try_emplace(worker);
     Life& life = found->second;
     if (is_new) pool_.route_counts().watch(worker);
-    if (!is_new && requests - life.requests < stretch) return;
+    requests_ += is_new ? 0 : requests - life.last_requests;
+    life.last_requests = requests;
+    const bool at_rest = pool_.in_flight(worker) == 0;
+    if (!is_new && requests - life.requests < stretch * (at_rest ? 1 : patience)) return;
     const net::RouteCounts::Row row = pool_.route_counts().of(worker);
     hand_over(row.serials);
     if (is_new) {
@@ -109,21 +99,83 @@ void LeakRoutes::ended(WorkerKey worker) {
 
 void LeakRoutes::look(Instant now) {
     const bool enough = seen_ >= leak::AttributionSettings{}.least && seen_ - looked_ >= least_news;
-    if (!enough || outcome_->busy || (looked_at_ && now - *looked_at_ < look_interval)) return;
+    const Duration interval = experiment_.running() ? experiment_look_interval : look_interval;
+    if (!enough || outcome_->busy || (looked_at_ && now - *looked_at_ < interval)) return;
     looked_at_ = now;
     looked_ = seen_;
     outcome_->busy = true;
-    boost::asio::post(*context_.threads,
-                      [outcome = outcome_, intervals = std::vector(intervals_.begin(), intervals_.end()),
-                       names = pool_.route_counts().names(), control = context_.control.get_executor()]() mutable {
-                          auto routes = routes_of(std::move(intervals), names);
-                          boost::asio::post(control, [outcome, routes = std::move(routes)]() mutable {
-                              outcome->busy = false;
-                              if (routes.empty()) return; // what was known still holds
-                              outcome->routes = std::move(routes);
-                              outcome->fresh = true;
-                          });
-                      });
+    boost::asio::post(
+        *context_.threads, [outcome = outcome_, intervals = std::vector(intervals_.begin(), intervals_.end()),
+                            names = pool_.route_counts().names(), control = context_.control.get_executor()]() mutable {
+            for (leak::Interval& each : intervals) each.counts.resize(names.size());
+            auto found = attribute(intervals);
+            auto routes = named(found, names);
+            boost::asio::post(control, [outcome, found = std::move(found), routes = std::move(routes)]() mutable {
+                outcome->busy = false;
+                outcome->open = std::move(found.open);
+                outcome->open_share = found.open_share;
+                outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
+                if (routes.empty()) return; // what was known still holds
+                outcome->routes = std::move(routes);
+                outcome->fresh = true;
+            });
+        });
+}
+
+std::string LeakRoutes::experiment(Instant now, bool suspected, const config::Leak& settings) {
+    using Change = leak::Experiment::Change;
+    net::Steering& steering = pool_.steering();
+    const leak::Experiment::Settings how{.on = settings.experiments && settings.policy != "observe",
+                                         .budget = settings.experiment_budget,
+                                         .slower = settings.experiment_slowdown};
+    leak::Experiment::Sight sight;
+    sight.suspected = suspected;
+    sight.ready = looked_ > 0 && !outcome_->busy;
+    sight.sure = outcome_->sure >= (experiment_.running() ? looks_in_a_row : 1); // the second look is under way
+    sight.workers = static_cast<unsigned>(lives_.size());
+    sight.requests = requests_;
+    sight.intervals = seen_;
+    if (experiment_.running()) sight.p99_risen = steering.stats(how.slower).risen;
+    const Change change = experiment_.look(now, how, sight, random_());
+    if (change == Change::none) return {};
+    if (change == Change::began) steering.begin();
+    if (change == Change::ended) {
+        steering.end();
+        ++ended_[experiment_.ended()];
+        return "the experiment ended after " + std::to_string(experiment_.requests()) +
+               " requests: " + std::string(to_string(experiment_.ended()));
+    }
+    if (experiment_.salt() == 0)
+        steering.control();
+    else
+        vary();
+    return change == Change::began ? "an experiment began: which workers get which routes is varied" : std::string{};
+}
+
+void LeakRoutes::vary() {
+    std::vector<WorkerKey> workers;
+    for (const auto& [worker, life] : lives_) workers.push_back(worker);
+    const auto lots = leak::draw_lots(experiment_.salt(), pool_.route_counts().names().size(), outcome_->open,
+                                      outcome_->open_share, workers.size());
+    std::vector<WorkerKey> homes;
+    for (const std::size_t worker : lots.homes) homes.push_back(workers[worker]);
+    pool_.set_homes(homes);
+    pool_.steering().vary(lots.home);
+}
+
+std::optional<ExperimentView> LeakRoutes::experiment_view(const config::Leak& settings) const {
+    if (experiment_.epochs() == 0) return std::nullopt;
+    const net::Steering::Stats stats = pool_.steering().stats(settings.experiment_slowdown);
+    ExperimentView view;
+    view.state = experiment_.running() ? "running" : to_string(experiment_.ended());
+    view.epochs = experiment_.epochs();
+    view.requests = experiment_.requests();
+    view.budget = settings.experiment_budget;
+    view.varied = stats.varied;
+    view.varied_p99 = stats.varied_p99;
+    view.control_p99 = stats.control_p99;
+    for (const auto& [how, count] : ended_) view.ended.emplace_back(to_string(how), count);
+    return view;
 }
 
 bool LeakRoutes::news() { return std::exchange(outcome_->fresh, false); }

@@ -1,16 +1,21 @@
 // Which routes the memory of a pool's workers grows by.
 //
 //   reading --> stretch of >= 50 requests? --> interval (growth, requests by label) --> ring of 800
-//                                                                                        | while a worker is accused:
+//                                                                                        | while a worker is suspect:
 //   routes[] of the leak, its verdict, its incident <-- attribution (plimsoll/leak), on a thread of its own <--'
+//                                                         | not sure yet
+//                                                         '--> experiment: other labels to other workers (net/steering.hpp)
 //
 // The ring holds the lives of all workers of the pool, ended ones too: what a route leaves behind does not change with the
-// process. Traffic that is rare is one label, "other": the attribution's cost grows with the square of their number.
+// process. What a request holds while it runs is noise: a moment in which the worker serves none is waited for, for up to four
+// stretches.
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,35 +24,45 @@
 #include "fleet/view.hpp"
 #include "net/pool.hpp"
 #include "plimsoll/leak/attribution.hpp"
+#include "plimsoll/leak/experiment.hpp"
 
 namespace plimsoll::fleet {
 
-// The most frequent labels keep their columns, the rest goes to `other`; sets how young a worker must not be by the lives that
-// there are. Pure, and what the thread runs.
-std::vector<RouteShare> routes_of(std::vector<leak::Interval> intervals, const std::vector<std::string>& names);
+// Sets how young a worker must not be by the lives that there are. Pure, and what the thread runs.
+leak::Attribution attribute(const std::vector<leak::Interval>& intervals);
+std::vector<RouteShare> named(const leak::Attribution& found, const std::vector<std::string>& names);
 
 class LeakRoutes {
 public:
     LeakRoutes(Context& context, net::Pool& pool);
+    ~LeakRoutes();
 
     void read(WorkerKey worker, std::uint64_t requests, double used);
     void ended(WorkerKey worker);
-    void look(Instant now); // somebody is accused: find out, unless that is under way or was done just now
+    void look(Instant now); // somebody is suspect: find out, unless that is under way or was done just now
     const std::vector<RouteShare>& found() const { return outcome_->routes; }
     bool news(); // found() has changed since this was asked last
+
+    // Begins, turns over or ends the experiment, as it is time to. Not empty: what the leak's story should say of it.
+    std::string experiment(Instant now, bool suspected, const config::Leak& settings);
+    std::optional<ExperimentView> experiment_view(const config::Leak& settings) const; // unset: there never was one
 
 private:
     struct Life {
         std::uint32_t number = 0; // of the worker's life, in intervals
-        std::uint64_t requests = 0;
+        std::uint64_t requests = 0, last_requests = 0;
         double used = 0;
         std::vector<std::uint64_t> counts;
     };
     struct Outcome {
         std::vector<RouteShare> routes;
+        std::vector<std::size_t> open; // labels
+        double open_share = 1;
+        unsigned sure = 0; // looks in a row
         bool busy = false, fresh = false;
     };
     void hand_over(const std::vector<std::uint32_t>& serials);
+    void vary();
 
     Context& context_;
     net::Pool& pool_;
@@ -55,9 +70,13 @@ private:
     std::deque<leak::Interval> intervals_;
     std::vector<std::uint32_t> serials_;
     std::uint32_t last_number_ = 0;
+    std::uint64_t requests_ = 0;        // of all lives
     std::size_t seen_ = 0, looked_ = 0; // intervals so far: ever, and at the last look
     std::optional<Instant> looked_at_;
     std::shared_ptr<Outcome> outcome_ = std::make_shared<Outcome>(); // outlives us while a thread works for it
+    leak::Experiment experiment_;
+    std::mt19937_64 random_{std::random_device{}()};
+    std::map<leak::Experiment::End, std::uint64_t> ended_; // how many experiments, so
 };
 
 } // namespace plimsoll::fleet

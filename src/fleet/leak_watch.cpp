@@ -210,9 +210,11 @@ double LeakWatch::asked(const LeakLife& life, const std::string& route) const {
 // The routes by what every life of the pool tells; the line by a trace of one accused worker, again and again until it is
 // known, as far as the budget of traces goes.
 void LeakWatch::explain(Instant now) {
-    if (std::ranges::any_of(
-            lives_, [](const auto& life) { return life->verdict(Watched::memory).kind == leak::Class::leaking; }))
-        routes_.look(now);
+    const bool suspected = std::ranges::any_of(
+        lives_, [](const auto& life) { return life->verdict(Watched::memory).kind == leak::Class::leaking; });
+    if (suspected) routes_.look(now);
+    if (const std::string news = routes_.experiment(now, suspected, pool_.settings().leak); !news.empty())
+        tell_experiment(news);
     LeakCase& memory = of(Watched::memory);
     if (routes_.news() && !routes_.found().empty()) {
         memory.found_routes(pool_.context().journal, routes_.found());
@@ -221,6 +223,16 @@ void LeakWatch::explain(Instant now) {
     if (!memory.incident() || memory.has_lines()) return;
     for (const auto& life : lives_)
         if (memory.is_accused(*life) && canary_.look(pool_, life->worker, memory.incident(), now)) return;
+}
+
+void LeakWatch::tell_experiment(const std::string& news) {
+    log::info("leak_experiment", {{"pool", pool_.settings().name}, {"news", news}});
+    pool_.context().journal.publish("experiment", {{"pool", pool_.settings().name}, {"news", news}});
+    if (const auto& incident = of(Watched::memory).incident()) incident->note(news);
+}
+
+std::optional<ExperimentView> LeakWatch::experiment() const {
+    return routes_.experiment_view(pool_.settings().leak);
 }
 
 void LeakWatch::tell(Watched what) {

@@ -44,6 +44,7 @@ public:
     std::string why_recycle(const Generation& generation, Instant now) const;
     std::vector<LeakReport> report() const;
     const HeapTrim& trim() const { return trim_; }
+    std::optional<ExperimentView> experiment() const;
 
 private:
     struct File;
@@ -66,6 +67,7 @@ private:
     std::optional<LeakReport> report_of(Watched what) const;
     std::optional<LeakReport> report_of(Watched what, leak::Class kind) const;
     bool is_worth_telling(Watched what, const LeakLife& life) const;
+    void tell_experiment(const std::string& news);
     std::string fingerprint() const; // of the application: what was learned of another one says nothing
 
     Pool& pool_;

@@ -110,6 +110,7 @@ PoolView Pool::view() const {
     view.leaks = leaks_->report();
     view.trims = leaks_->trim().count();
     view.trimmed = leaks_->trim().given_back();
+    view.experiment = leaks_->experiment();
     recycler_->describe(view);
     return view;
 }

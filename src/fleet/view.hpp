@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plimsoll/core/bytes.hpp"
@@ -44,12 +45,22 @@ struct LeakLine {
     unsigned line = 0;
     double bytes_per_request = 0;
 };
+// Of a pool: what varying its traffic for the attribution of a leak came to (plimsoll/leak/experiment.hpp).
+struct ExperimentView {
+    std::string state; // running, or how the last one ended: answered, spent, slower, over
+    unsigned epochs = 0;
+    std::uint64_t requests = 0, budget = 0;
+    std::uint64_t varied = 0;                                 // requests that came while traffic was varied
+    Duration varied_p99{}, control_p99{};                     // 0: not known yet
+    std::vector<std::pair<std::string, std::uint64_t>> ended; // how many so, of all that have
+};
 // Of a pool: workers whose memory (or descriptors, threads) grows in the same way.
 struct LeakReport {
     std::string id, pool, what; // what: memory, descriptors, threads, children
     LeakView view;
     std::vector<std::string> workers, incidents;
     std::vector<RouteShare> routes; // of memory; the heaviest first; empty: not known (yet)
+    std::optional<ExperimentView> experiment; // of memory, as of its pool
     std::vector<LeakLine> lines;    // of memory; the one that explains most in front; empty: not known, or C code
     std::string kept_by;            // "shop.orders._seen (dict, 40213 items)"; empty: not known
     std::string mostly;             // of descriptors, threads, children: "socket, tcp close-wait (412 of 460)"
@@ -80,8 +91,9 @@ struct PoolView {
     unsigned serving = 0, min_serving = 0;
     std::vector<WorkerView> workers;
     std::vector<LeakReport> leaks;
-    std::optional<std::string> alert; // why recycling stopped, if it did
-    std::string recycling;            // id of the worker being recycled, or empty
+    std::optional<ExperimentView> experiment; // the one that runs, or the last; unset: there was none
+    std::optional<std::string> alert;         // why recycling stopped, if it did
+    std::string recycling;                    // id of the worker being recycled, or empty
     unsigned recycles_last_hour = 0, max_per_hour = 0;
     std::uint64_t recycles_ok = 0, recycles_failed = 0, captures_ok = 0, captures_failed = 0, deaths = 0;
     std::uint64_t trims = 0; // of fragmented heaps

@@ -11,6 +11,15 @@ constexpr std::size_t hash_from = 8, token_from = 20; // characters
 constexpr std::uint64_t halve_after = 1'000'000;      // requests
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
+// Of "http://host/path", which a client may send to a proxy, the path.
+std::string_view origin_form(std::string_view target) {
+    if (target.starts_with('/')) return target;
+    const auto scheme = target.find("://");
+    if (scheme == target.npos) return target;
+    const auto path = target.find('/', scheme + 3);
+    return path == target.npos ? std::string_view("/") : target.substr(path);
+}
+
 bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool hex(char c) { return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
@@ -34,19 +43,10 @@ std::string_view placeholder_of(std::string_view segment) {
     return {};
 }
 
-std::string_view path_of(std::string_view target) {
-    if (target.starts_with('/')) return target;
-    const auto scheme = target.find("://");
-    if (scheme == target.npos) return target;
-    const auto path = target.find('/', scheme + 3);
-    return path == target.npos ? std::string_view("/") : target.substr(path);
-}
-
 } // namespace
 
 std::string route_template(std::string_view target) {
-    std::string_view path = path_of(target);
-    path = path.substr(0, path.find_first_of("?#;"));
+    std::string_view path = origin_form(target.substr(0, target.find_first_of("?#;")));
     std::string label;
     std::size_t segments = 0;
     while (!path.empty()) {

@@ -31,6 +31,8 @@ void Session::account(Exchange& x) {
     auto* series = x.series ? x.series : &snapshot_->unrouted();
     if (!x.worker_route.empty()) series = &reactor_.labelled(pool, x.worker_route);
     const auto took = reactor_.loop.now - x.began;
+    if (x.experiment != Steering::Phase::none && x.complete && !x.refusal)
+        x.route->target->pool->steering().record(x.experiment, took);
     series->slots[reactor_.index()].record(x.status, took, x.upload.received(), x.answer_bytes);
     const auto& format = snapshot_->access;
     if (format.on() && (format.sample() >= 1 || reactor_.draw() < format.sample())) log_access(x);
@@ -48,7 +50,19 @@ void Session::count_route(const Exchange& x) {
     if (!x.permit || !x.route->target->pool->route_counts().on()) return;
     AccessEntry entry;
     read_request_line(x.head, entry);
-    x.route->target->pool->route_counts().count(x.permit.endpoint().key, entry.method, entry.path, x.worker_route);
+    auto& pool = *x.route->target->pool;
+    const auto label = pool.route_counts().count(x.permit.endpoint().key, entry.method, entry.path, x.worker_route);
+    if (label && pool.steering().phase() != Steering::Phase::none)
+        pool.steering().learn(entry.method, entry.path, *label);
+}
+
+Side Session::wanted_side(Exchange& x) {
+    const auto& steering = x.route->target->pool->steering();
+    x.experiment = steering.phase();
+    if (x.experiment != Steering::Phase::varied || x.affinity) return Side::any; // a session's worker comes first
+    AccessEntry entry;
+    read_request_line(x.head, entry);
+    return steering.side_of(entry.method, entry.path);
 }
 
 void Session::log_access(Exchange& x) {

@@ -18,6 +18,7 @@ Gate::Facts Session::facts_of(Exchange& x) {
     facts.label = x.label;
     facts.avoid = x.avoid;
     facts.affinity = x.affinity;
+    facts.side = wanted_side(x);
     if (!x.draw) x.draw = reactor_.draw();
     facts.draw = *x.draw;
     return facts;

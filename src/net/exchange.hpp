@@ -15,6 +15,7 @@
 #include "net/limits.hpp"
 #include "net/pace.hpp"
 #include "net/routing.hpp"
+#include "net/steering.hpp"
 #include "net/upload.hpp"
 #include "net/upstream.hpp"
 #include "net/workspace.hpp"
@@ -69,6 +70,7 @@ struct Exchange : Texts {
     std::string path;       // where the route changed it: what the worker gets, or where a redirect leads
     std::optional<std::uint64_t> affinity;
     CostKey label = 0; // by which the memory is learned that it needs
+    Steering::Phase experiment = Steering::Phase::none; // when it asked for a slot
 
     // The worker.
     Permit permit;

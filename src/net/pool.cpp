@@ -312,6 +312,11 @@ void Pool::remove(WorkerKey worker) {
     if (found->second->held == 0) places_.erase(found);
 }
 
+void Pool::set_homes(std::span<const WorkerKey> homes) {
+    const std::lock_guard lock(mutex_);
+    gate_.set_homes(homes);
+}
+
 unsigned Pool::in_flight(WorkerKey worker) const {
     const std::lock_guard lock(mutex_);
     return gate_.in_flight(worker);

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "net/address.hpp"
 #include "net/cost_labels.hpp"
 #include "net/route_counts.hpp"
+#include "net/steering.hpp"
 #include "plimsoll/policy/gate.hpp"
 
 namespace plimsoll::net {
@@ -104,6 +106,7 @@ public:
     // By which the memory is learned that such requests need; 0 where nobody reads memory.
     bool learns_memory() const { return cost_labels_.on(); }
     CostKey cost_label(std::string_view method, std::string_view target);
+    Steering& steering() { return steering_; }
 
     // The fleet.
     WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here
@@ -122,6 +125,7 @@ public:
         unsigned readings = 0;
     };
     std::vector<Need> needs(std::size_t most) const; // the greatest first
+    void set_homes(std::span<const WorkerKey> homes); // of an experiment
     void remove(WorkerKey worker);                   // its Endpoint goes when its last permit has
     unsigned in_flight(WorkerKey worker) const;
     std::uint64_t requests(WorkerKey worker) const; // admitted so far
@@ -154,6 +158,7 @@ private:
     const std::string name_;
     RouteCounts route_counts_;
     CostLabels cost_labels_;
+    Steering steering_;
     mutable std::mutex mutex_; // guards all below
     Gate gate_;
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;

@@ -259,7 +259,7 @@ Series& Reactor::labelled(std::string_view pool, std::string_view label) {
     auto& series = labels_[std::string(pool)];
     const auto found = series.find(std::string(label));
     if (found != series.end()) return *found->second;
-    auto& made = shared_.registry.series(pool, label);
+    auto& made = shared_.registry.labelled(pool, label);
     if (series.size() < Registry::max_series) series.emplace(label, &made);
     return made;
 }

@@ -2,7 +2,8 @@
 
 namespace plimsoll::net {
 
-void RouteCounts::count(WorkerKey worker, std::string_view method, std::string_view path, std::string_view named) {
+std::optional<std::size_t> RouteCounts::count(WorkerKey worker, std::string_view method, std::string_view path,
+                                              std::string_view named) {
     std::string label;
     if (named.find(' ') == named.npos) label.append(method).append(1, ' '); // else it begins with its own method
     if (named.empty())
@@ -11,13 +12,14 @@ void RouteCounts::count(WorkerKey worker, std::string_view method, std::string_v
         label += named;
     const std::lock_guard lock(mutex_);
     const auto watched = rows_.find(worker);
-    if (watched == rows_.end()) return;
+    if (watched == rows_.end()) return std::nullopt;
     const auto found = labels_.find(label);
     serials_.resize(labels_.size());
     if (found.taken_over) hand_over(found.index);
     auto& row = watched->second;
     if (row.size() <= found.index) row.resize(found.index + 1);
     ++row[found.index];
+    return found.index;
 }
 
 void RouteCounts::hand_over(std::size_t label) {

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -27,8 +28,9 @@ public:
     bool on() const { return on_.load(std::memory_order_relaxed); }
     void watch(WorkerKey worker); // from now on; others are not counted, so what ends late leaves nothing behind
 
-    // One request that the worker has worked on; `named` is the application's own name for it, or empty.
-    void count(WorkerKey worker, std::string_view method, std::string_view path, std::string_view named);
+    // One request that the worker has worked on; `named` is the application's own name for it, or empty. Gives its label.
+    std::optional<std::size_t> count(WorkerKey worker, std::string_view method, std::string_view path,
+                                     std::string_view named);
     void forget(WorkerKey worker); // it is gone, and nobody asks any more
 
     struct Row {

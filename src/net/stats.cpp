@@ -26,7 +26,22 @@ void ReactorCounters::add_refusals(Refusals& to) const {
 
 Series& Registry::series(std::string_view pool, std::string_view route) {
     const std::lock_guard lock(mutex_);
-    auto key = std::pair(std::string(pool), std::string(route));
+    return series_of({std::string(pool), std::string(route)});
+}
+
+Series& Registry::labelled(std::string_view pool, std::string_view label) {
+    const std::lock_guard lock(mutex_);
+    auto key = std::pair(std::string(pool), std::string(label));
+    if (series_.contains(key)) return series_of(std::move(key));
+    std::size_t& labels = labels_[key.first];
+    if (labels >= max_labels)
+        key.second = "other";
+    else
+        ++labels;
+    return series_of(std::move(key));
+}
+
+Series& Registry::series_of(std::pair<std::string, std::string> key) {
     auto found = series_.find(key);
     if (found == series_.end() && series_.size() >= max_series) {
         key.second = "other";

@@ -67,12 +67,17 @@ public:
     std::string_view intern(std::string_view pool); // the same name, for as long as the program runs
     void add_to(ServerStats& stats) const;
 
-    static constexpr std::size_t max_series = 4096;
+    // The same for a label that the application names: of those a pool has max_labels, and the rest is its "other".
+    Series& labelled(std::string_view pool, std::string_view label);
+
+    static constexpr std::size_t max_series = 4096, max_labels = 256;
 
 private:
     const unsigned reactors_;
     mutable std::mutex mutex_;
+    Series& series_of(std::pair<std::string, std::string> key); // with the lock held
     std::map<std::pair<std::string, std::string>, std::unique_ptr<Series>, std::less<>> series_;
+    std::map<std::string, std::size_t, std::less<>> labels_; // named by the application, by pool
     std::map<std::string, std::unique_ptr<std::string>, std::less<>> names_;
 };
 

@@ -31,6 +31,10 @@ std::vector<std::string> names(std::size_t count) {
     return all;
 }
 
+std::vector<RouteShare> routes_of(const std::vector<leak::Interval>& intervals, const std::vector<std::string>& names) {
+    return named(attribute(intervals), names);
+}
+
 TEST(LeakRoutes, the_route_that_grows_is_named_with_its_bytes) {
     const auto found = routes_of(lives(12, 7, 200, 1), names(12));
     ASSERT_EQ(found.size(), 1U);
@@ -40,7 +44,7 @@ TEST(LeakRoutes, the_route_that_grows_is_named_with_its_bytes) {
     EXPECT_GE(found[0].high, found[0].bytes_per_request);
 }
 
-TEST(LeakRoutes, with_more_labels_than_columns_a_heavy_one_is_found_still) {
+TEST(LeakRoutes, among_two_hundred_labels_the_heavy_one_is_found_still) {
     auto intervals = lives(200, 150, 300, 2);
     for (auto& each : intervals) { // among 199 labels that are asked now and then
         const auto more =
@@ -48,7 +52,7 @@ TEST(LeakRoutes, with_more_labels_than_columns_a_heavy_one_is_found_still) {
         each.counts[150] += more;
         each.growth += more * 4096;
     }
-    const auto found = routes_of(std::move(intervals), names(200));
+    const auto found = routes_of(intervals, names(200));
     ASSERT_FALSE(found.empty());
     EXPECT_EQ(found[0].route, "GET /150");
 }
@@ -58,7 +62,7 @@ TEST(LeakRoutes, too_few_intervals_or_no_growth_accuse_nobody) {
     EXPECT_TRUE(routes_of({}, names(1)).empty());
     auto still = lives(5, 2, 200, 4);
     for (auto& each : still) each.growth = 0;
-    EXPECT_TRUE(routes_of(std::move(still), names(5)).empty());
+    EXPECT_TRUE(routes_of(still, names(5)).empty());
 }
 
 } // namespace
