@@ -8,7 +8,7 @@ namespace plimsoll {
 namespace {
 
 constexpr double shortest = 1e-5, growth = 1.02; // seconds
-constexpr double tail_share = 0.01, sigmas = 2.33;
+constexpr double tail_share = 0.01, sigmas = 4;
 
 } // namespace
 
