@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ElementTree
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from plimsoll_agent import memory, release    # noqa: E402
-from plimsoll_agent.capture import cycles, graph, opened     # noqa: E402
+from plimsoll_agent.capture import census, cycles, graph, opened     # noqa: E402
 
 
 class Loop:
@@ -126,3 +126,17 @@ def test_children_are_told_by_program_and_those_that_nobody_waited_for_as_zombie
         running.kill()
         running.wait()
         ended.wait()
+
+
+seen = {}
+
+
+def test_a_dict_of_atoms_is_found_though_the_collector_has_given_it_up():
+    seen.update((str(number), bytearray(1000)) for number in range(2000))
+    gc.collect()
+    try:
+        now, _, containers = census.take(5.0)
+        mine = [container for container in containers if container.thing is seen]
+        assert len(mine) == 1 and mine[0].length == 2000 and mine[0].bytes > 2000 * 1000
+    finally:
+        seen.clear()

@@ -19,8 +19,15 @@ def test_the_verdict_names_the_line_and_who_keeps_what_it_allocates(plimsoll):
     proxy.wait_serving(2)
     with traffic(proxy, {"/orders/%d": 1, "/articles/%d": 1}, pause=0.01) as answers:
         traced = until(lambda: [leak for leak in leaks(proxy, "memory") if leak["lines"]], 60, "the line is known", pause=0.2)[0]
-        proxy.recycle(traced["workers"][0])
-        leak = until(lambda: [leak for leak in leaks(proxy, "memory") if leak["kept_by"]], 60, "who keeps it is known", pause=0.2)[0]
+        assert traced["incidents"], traced
+
+        def kept():
+            """Each recycle of an accused worker looks for the keeper; on a busy machine its second may be over too soon."""
+            for worker in proxy.admin.serving() + [each for each in proxy.admin.workers() if each["state"] == "suspect"]:
+                if worker["leak"] and worker["leak"]["class"] == "leaking" and worker["leak"]["confidence"] >= 0.8:
+                    proxy.admin.act("recycle", worker["id"])   # refused while another one is under way
+            return [leak for leak in leaks(proxy, "memory") if leak["kept_by"]]
+        leak = until(kept, 60, "who keeps it is known", pause=0.5)[0]
     assert answers[5] == answers[4] == 0, answers
     line = leak["lines"][0]
     assert line["file"].endswith("/leaky.py") and line["function"] == "remember", leak["lines"]

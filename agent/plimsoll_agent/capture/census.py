@@ -95,15 +95,17 @@ def take(budget, polite=False):
             native.sleep(0.001)
     big = sorted(big, key=lambda item: -item[0])[:MOST_BIG]
     seen, atoms = set(id(thing) for _, thing in big), {}
-    containers = [_look_into(thing, atoms) for _, thing in big]
-    sampled, owned, rounds = {}, {}, 0
+    sampled, owned, rounds, hidden = {}, {}, 0, {}
+    containers = [_look_into(thing, atoms, hidden) for _, thing in big]
     while rounds < ROUNDS and (native.monotonic() < ends or not rounds):
         for thing in objects[rounds * STEP % ROUNDS::ROUNDS]:
             if id(thing) not in seen:
-                _contents(thing, owned, sampled)
+                _contents(thing, owned, sampled, hidden)
         rounds += 1
         if polite:
             native.sleep(0.001)
+    # Their atoms were counted where they were met.
+    containers += [_look_into(thing, {}, {}) for thing in list(hidden.values())[:MOST_BIG]]
     census.looked_into = rounds / ROUNDS
     for found, scale in ((atoms, 1), (sampled, ROUNDS / rounds)):
         for kind, (count, size) in found.items():
@@ -147,7 +149,7 @@ def _count(chunk, kinds, big):
             big.append((size, thing))
 
 
-def _look_into(thing, atoms):
+def _look_into(thing, atoms, hidden):
     """A big container's contents by name of type, atoms added to the census as well."""
     referents = gc.get_referents(thing)
     step = 1 + len(referents) // MOST_CONTENTS
@@ -159,6 +161,7 @@ def _look_into(thing, atoms):
         entry = contents.setdefault(name_of(type(held)), [0, None if gc.is_tracked(held) else 0])
         entry[0] += step
         if not gc.is_tracked(held):
+            _hide(held, hidden)
             _add(atoms, held, step * share)
             if entry[1] is not None:
                 entry[1] += int(size_of(held) * step * share)
@@ -186,7 +189,13 @@ def _add(atoms, atom, weight, depth=3):
                 _add(atoms, inner, weight * share, depth - 1)
 
 
-def _contents(thing, owned, atoms):
+def _hide(held, hidden):
+    """The collector gives up dicts of atoms: they are in no list of its objects, and met only in whoever holds them."""
+    if type(held) is dict and len(hidden) < MOST_BIG and size_of(held) >= BIG:
+        hidden[id(held)] = held
+
+
+def _contents(thing, owned, atoms, hidden):
     kind = type(thing)
     charged = kind not in CONTAINERS
     if charged and (is_library(kind) or isinstance(thing, type)):
@@ -196,6 +205,7 @@ def _contents(thing, owned, atoms):
         if references > IMMORTAL:
             continue
         if not gc.is_tracked(held):
+            _hide(held, hidden)
             _add(atoms, held, 1.0 / max(1, references))
         if charged and references <= 1:
             owned[kind] = owned.get(kind, 0) + _owned(held)
