@@ -138,6 +138,7 @@ Answer Api::metrics(const Request&, const Names&) const {
     snapshot.pools = views();
     if (backend_.traffic) snapshot.traffic = backend_.traffic();
     snapshot.log_dropped = log::dropped();
+    snapshot.trace_dropped = log::trace_dropped();
     if (own_numbers_) own_numbers_(snapshot);
     return [snapshot = std::move(snapshot), store = backend_.incidents]() mutable {
         if (store != nullptr) {

@@ -357,3 +357,5 @@ std::string metrics_text(const Snapshot& snapshot) {
 }
 
 } // namespace plimsoll::admin
+    page.counter("trace_dropped_total", "Lines of the trace of requests lost to a full queue or disk.")
+        .add({}, snapshot.trace_dropped);

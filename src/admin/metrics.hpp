@@ -23,7 +23,7 @@ struct Snapshot {
     std::optional<std::uint64_t> incidents_kept; // unset: there is no store
     std::uint64_t incidents_forgotten = 0;
     bool store_works = true;
-    std::uint64_t log_dropped = 0, admin_connections = 0, events_missed = 0;
+    std::uint64_t log_dropped = 0, trace_dropped = 0, admin_connections = 0, events_missed = 0;
     Self self;
 };
 std::string metrics_text(const Snapshot& snapshot); // Prometheus text format

@@ -68,6 +68,8 @@ void check_log(const Log& log, Findings& findings) {
     for (const auto& [name, field] : names(AccessField{})) known.emplace_back(name);
     std::string all;
     for (const auto& name : known) all += (all.empty() ? "" : ", ") + name;
+    if (!log.trace.empty() && log.trace == log.file)
+        findings.problem("log.trace", "'" + log.trace + "' is the log's own file: a trace needs one to itself");
     std::set<std::string> seen;
     for (std::size_t i = 0; i < log.access_fields.size(); ++i) {
         const auto& name = log.access_fields[i];

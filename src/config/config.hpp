@@ -117,6 +117,8 @@ struct Log {
         "seconds",  "queue_seconds", "first_byte_seconds",
         "pool",     "worker",        "route",
         "attempts", "reason",        "request_id"};
+    std::string trace;                // a file that gets one line a request, for replaying; empty: none
+    Bytes trace_size = {256LL << 20}; // of it; then it becomes FILE.1, and a new one begins
     friend bool operator==(const Log&, const Log&) = default;
 };
 struct Listener {

@@ -70,6 +70,8 @@ void describe(Visitor& v, Log& log) {
     v("access", log.access);
     v("access_sample", log.access_sample);
     v("access_fields", log.access_fields);
+    v("trace", log.trace);
+    v("trace_size", log.trace_size, {.min = mebibyte});
 }
 template <class Visitor>
 void describe(Visitor& v, Redis& redis) {

@@ -29,7 +29,7 @@ struct Running {
 };
 std::shared_mutex running_lock;
 std::shared_ptr<Running> running;
-std::atomic<std::uint64_t> lost_earlier = 0; // by loggers that were stopped
+std::atomic<std::uint64_t> lost_earlier = 0, trace_lost_earlier = 0; // by loggers that were stopped
 
 std::uint64_t lost_by(const Running& some) { return some.thread->overrun_counter() + some.sink->lost(); }
 
@@ -79,6 +79,9 @@ std::string start(const config::Log& settings) {
     auto target = current();
     if (!target) target = launch();
     auto problem = target->sink->open(settings.file);
+    const auto most_bytes = static_cast<std::uint64_t>(settings.trace_size.count);
+    auto trace_problem = target->sink->trace_to(settings.trace, most_bytes);
+    if (problem.empty()) problem.swap(trace_problem);
     format = settings.format == "json" ? Format::json : wants_colour(settings) ? Format::coloured_text : Format::text;
     least_level = settings.level;
     std::unique_lock lock(running_lock);
@@ -99,6 +102,7 @@ void stop() {
     lost_earlier += last->thread->overrun_counter();
     last.reset();
     lost_earlier += sink->lost();
+    trace_lost_earlier += sink->trace().lost();
 }
 
 void reopen() {
@@ -118,6 +122,17 @@ std::uint64_t dropped() {
 
 void write(config::LogLevel level, std::string_view event, Fields fields) {
     if (enabled(level)) enqueue(level, event, fields);
+}
+
+std::uint64_t trace_dropped() {
+    const auto target = current();
+    return trace_lost_earlier + (target ? target->sink->trace().lost() : 0);
+}
+
+void hand_over_trace(std::string& block, std::uint64_t lines) {
+    const auto to = current();
+    if (!to) return block.clear();
+    if (to->sink->trace().put(block, lines)) to->logger->log(spdlog::source_loc{}, spdlog::level::info, "");
 }
 
 void hand_over(std::string& block, std::uint64_t lines) {

@@ -48,5 +48,8 @@ inline void error(std::string_view event, Fields fields = {}) { write(config::Lo
 // The access log: its own switch, the same file. Whoever serves formats its lines itself, many to a block, and hands the block
 // over: it gets an empty one in exchange.
 void hand_over(std::string& block, std::uint64_t lines);
+// The same for the trace of requests, which has a file of its own.
+void hand_over_trace(std::string& block, std::uint64_t lines);
+std::uint64_t trace_dropped(); // lines of it lost so far
 
 } // namespace plimsoll::log

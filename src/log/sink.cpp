@@ -4,35 +4,21 @@
 #include <cstring>
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
+
+#include "log/write_all.hpp"
 
 namespace plimsoll::log {
 namespace {
 
 constexpr std::size_t block = 32 << 10;
 
-// All of it, or false. Standard error may be a non-blocking pipe of somebody else's making: then it is waited for.
-bool write_all(int file, std::string_view text) {
-    while (!text.empty()) {
-        auto count = ::write(file, text.data(), text.size());
-        if (count >= 0) {
-            text.remove_prefix(static_cast<std::size_t>(count));
-        } else if (errno == EAGAIN) {
-            pollfd waiting{file, POLLOUT, 0};
-            if (::poll(&waiting, 1, 1000) <= 0) return false;
-        } else if (errno != EINTR) {
-            return false;
-        }
-    }
-    return true;
-}
-
 } // namespace
 
 Sink::~Sink() {
     write_out();
     write_blocks();
+    trace_.write_out();
     if (file_ != 2) ::close(file_);
 }
 
@@ -51,19 +37,27 @@ std::string Sink::open(const std::string& path) {
     return {};
 }
 
+std::string Sink::trace_to(const std::string& path, std::uint64_t most_bytes) {
+    std::lock_guard lock(mutex_);
+    return trace_.open(path, most_bytes);
+}
+
 std::string Sink::reopen() {
-    std::string path;
+    std::string path, trace_problem;
     {
         std::lock_guard lock(mutex_);
         path = path_;
+        trace_problem = trace_.reopen();
     }
-    return open(path);
+    auto problem = open(path);
+    return problem.empty() ? trace_problem : problem;
 }
 
 void Sink::sink_it_(const spdlog::details::log_msg& message) {
     if (message.payload.size() == 0) {
         write_out();
-        return write_blocks();
+        write_blocks();
+        return trace_.write_out();
     }
     pending_.append(message.payload.data(), message.payload.size());
     ++pending_lines_;

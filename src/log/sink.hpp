@@ -2,7 +2,7 @@
 //
 // A quiet log is written line by line, so that it can be watched; a busy one in blocks, so that it costs little: a line
 // is held back only while the next one already waits in the queue. Blocks of the access log are written as they are; a
-// message without text says that some wait.
+// message without text says that some wait, and blocks of the trace with them.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include <spdlog/sinks/base_sink.h>
 
 #include "log/blocks.hpp"
+#include "log/trace_file.hpp"
 
 namespace plimsoll::log {
 
@@ -25,7 +26,10 @@ public:
     // Empty path: standard error. Where the file can't be opened the old one stays, and the reason is returned.
     std::string open(const std::string& path);
     std::string reopen();
+    // The same for the trace of requests; an empty path: none is written.
+    std::string trace_to(const std::string& path, std::uint64_t most_bytes);
     Blocks& blocks() { return blocks_; }
+    TraceFile& trace() { return trace_; } // of which put() is for any thread, and no other verb
     // Lines that could not be written: a full disk, a closed pipe, blocks that nobody wrote in time.
     std::uint64_t lost() const { return lost_ + blocks_.lost(); }
 
@@ -42,6 +46,7 @@ private:
     std::uint64_t pending_lines_ = 0;
     Blocks blocks_;
     std::vector<Blocks::Block> taken_;
+    TraceFile trace_;
     int file_ = 2;
     std::atomic<std::uint64_t> lost_ = 0;
 };

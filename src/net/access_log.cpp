@@ -1,12 +1,11 @@
 #include "net/access_log.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "config/values.hpp"
 #include "log/line.hpp"
 #include "log/log.hpp"
-#include "net/io/loop.hpp"
+#include "net/numbers.hpp"
 
 namespace plimsoll::net {
 
@@ -14,27 +13,7 @@ using config::AccessField;
 
 namespace {
 
-constexpr std::size_t block_size = 32 << 10;
-constexpr std::size_t room_for_one = 2 << 10; // most lines are a quarter of that
-constexpr auto longest_wait = std::chrono::milliseconds{100};
 constexpr std::size_t longest_text = 2 << 10; // of one value: a line has a bound
-
-void append_number(std::string& out, std::uint64_t number) {
-    char text[20];
-    out.append(text, std::to_chars(text, text + sizeof text, number).ptr);
-}
-
-// Seconds with six digits behind the point; what took no time at all is a plain 0.
-void append_seconds(std::string& out, Duration span) {
-    auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(span).count();
-    if (microseconds <= 0) return out.push_back('0');
-    constexpr std::int64_t million = 1'000'000;
-    append_number(out, static_cast<std::uint64_t>(microseconds / million));
-    char digits[7] = {'.'};
-    microseconds %= million;
-    for (int i = 6; i > 0; --i, microseconds /= 10) digits[i] = static_cast<char>('0' + microseconds % 10);
-    out.append(digits, sizeof digits);
-}
 
 } // namespace
 
@@ -94,24 +73,16 @@ void AccessFormat::append(std::string& out, std::string_view time, const AccessE
     out.append(json_ ? "}\n" : "\n");
 }
 
+AccessLog::AccessLog(io::Loop& loop) : loop_(loop), block_(loop, log::hand_over) {}
+
 void AccessLog::add(const AccessFormat& format, const AccessEntry& entry) {
     if (time_of_ != loop_.now) {
         time_.clear();
         log::append_time(time_, std::chrono::system_clock::now());
         time_of_ = loop_.now;
     }
-    if (lines_++ == 0) {
-        block_.reserve(block_size + room_for_one);
-        loop_.deadlines.arm(*this, longest_wait, loop_.now);
-    }
-    format.append(block_, time_, entry);
-    if (block_.size() >= block_size) flush();
-}
-
-void AccessLog::flush() {
-    if (lines_ == 0) return;
-    io::Deadlines::disarm(*this);
-    log::hand_over(block_, std::exchange(lines_, 0));
+    format.append(block_.begin(), time_, entry);
+    block_.added();
 }
 
 } // namespace plimsoll::net

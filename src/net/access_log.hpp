@@ -1,6 +1,5 @@
-// The access log of one reactor: a line a request, formatted once, straight into a block that goes to the log's thread when it
-// is full or a moment old. Which fields and in which form is worked out once a configuration (AccessFormat); a line then costs
-// no allocation, no lock and no look at a name.
+// The access log of one reactor: a line a request, formatted once (line_block.hpp). Which fields and in which form is worked out
+// once a configuration (AccessFormat); a line then costs no allocation, no lock and no look at a name.
 //
 //   {"time":"2026-03-01T02:14:05.117Z","level":"info","event":"request","client":"192.0.2.7","method":"GET",...}
 //
@@ -13,13 +12,9 @@
 #include <vector>
 
 #include "config/config.hpp"
-#include "net/io/source.hpp"
+#include "net/line_block.hpp"
 
 namespace plimsoll::net {
-
-namespace io {
-class Loop;
-}
 
 // What is known of a request when it is over; views are into what the session still holds.
 struct AccessEntry {
@@ -53,21 +48,15 @@ private:
     std::vector<Column> columns_;
 };
 
-class AccessLog final : public io::Source {
+class AccessLog {
 public:
-    explicit AccessLog(io::Loop& loop) : loop_(loop) {}
-    ~AccessLog() { flush(); }
-
+    explicit AccessLog(io::Loop& loop);
     void add(const AccessFormat& format, const AccessEntry& entry);
-    void flush();
+    void flush() { block_.flush(); }
 
 private:
-    void ready(std::uint32_t) override {}
-    void expired() override { flush(); }
-
     io::Loop& loop_;
-    std::string block_;
-    std::uint64_t lines_ = 0;
+    LineBlock block_;
     std::string time_; // of the batch of events at `time_of_`
     Instant time_of_{};
 };

@@ -20,6 +20,12 @@ void read_request_line(std::string_view head, AccessEntry& entry) {
     entry.protocol = line.substr(std::min(second + 1, line.size()));
 }
 
+// What the application called it, else the route's own label.
+std::string_view label_of(const Exchange& x) {
+    if (!x.worker_route.empty()) return x.worker_route;
+    return x.route ? std::string_view(x.route->label) : std::string_view{};
+}
+
 } // namespace
 
 void Session::account(Exchange& x) {
@@ -34,6 +40,7 @@ void Session::account(Exchange& x) {
     if (x.experiment != Steering::Phase::none && x.complete && !x.refusal)
         x.route->target->pool->steering().record(x.experiment, took);
     series->slots[reactor_.index()].record(x.status, took, x.upload.received(), x.answer_bytes);
+    if (snapshot_->trace && !pool.empty()) trace(x);
     const auto& format = snapshot_->access;
     if (format.on() && (format.sample() >= 1 || reactor_.draw() < format.sample())) log_access(x);
 }
@@ -65,6 +72,22 @@ Side Session::wanted_side(Exchange& x) {
     return steering.side_of(entry.method, entry.path);
 }
 
+void Session::trace(const Exchange& x) {
+    TraceEntry entry;
+    const auto ago = reactor_.loop.now - x.began - x.body_took;
+    entry.at = std::chrono::system_clock::now() - std::chrono::duration_cast<std::chrono::system_clock::duration>(ago);
+    entry.pool = x.route->target->name;
+    entry.route = label_of(x);
+    entry.priority = config::name_of(x.priority);
+    entry.wait = x.waited;
+    if (x.attempts > 0) entry.service = x.held;
+    entry.received = x.upload.received();
+    entry.sent = x.answer_bytes;
+    entry.status = x.status;
+    if (x.refusal) entry.refused = x.refusal.reason;
+    reactor_.trace_log.add(entry);
+}
+
 void Session::log_access(Exchange& x) {
     const auto& format = snapshot_->access;
     AccessEntry entry;
@@ -92,9 +115,7 @@ void Session::log_access(Exchange& x) {
     entry.first_byte = x.first_byte_took;
     if (x.route && x.route->target) entry.pool = x.route->target->name;
     entry.worker = x.worker_name;
-    entry.route = !x.worker_route.empty() ? std::string_view(x.worker_route)
-                  : x.route               ? std::string_view(x.route->label)
-                                          : std::string_view{};
+    entry.route = label_of(x);
     entry.priority = config::name_of(x.priority);
     entry.attempts = x.attempts;
     entry.reason = x.refusal ? std::string_view(x.refusal.reason)

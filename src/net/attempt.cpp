@@ -222,7 +222,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         x.complete = true;
         x.gone = download.unheard();
         count_route(x);
-        x.permit.finish(Outcome::success);
+        x.held += x.permit.finish(Outcome::success);
         if (!x.upload.complete() || download.tunnel()) x.keep_alive = false;
         return;
     }
@@ -230,7 +230,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         reactor_.names().leave_out(x.permit.endpoint().address, *x.found_at);
     if (ending == Ending::closed) x.permit.broken_off();
     if (outcome_of(ending) != Outcome::refused_upstream) count_route(x); // the worker has seen it
-    x.permit.finish(outcome_of(ending));
+    x.held += x.permit.finish(outcome_of(ending));
     if (ending != Ending::client_gone && ending != Ending::no_room) report_failure(x, ending, download);
     if (x.answer_began) {
         x.refusal = {};

@@ -185,7 +185,7 @@ void Session::release_worker(Exchange& x, const Download& download) {
                                 x.route->target->upstream.idle_timeout.value_or(endpoint.idle_time));
     x.worker.reset();
     count_route(x);
-    x.permit.finish(x.status < 500 ? Outcome::success : Outcome::failure);
+    x.held += x.permit.finish(x.status < 500 ? Outcome::success : Outcome::failure);
 }
 
 } // namespace plimsoll::net

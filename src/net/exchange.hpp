@@ -103,6 +103,7 @@ struct Exchange : Texts {
     // Where the time went, for the access log; `began` is when the head was complete.
     Instant sent_at{};
     Duration head_took{}, body_took{}, waited{}, connect_took{}, first_byte_took{}; // waited: in the pool's queue
+    Duration held{};                                                                // a slot, or one after the other
 
     // How it goes on. Nothing of it: with the next step.
     http::Refusal refusal;      // to be answered

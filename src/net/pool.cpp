@@ -60,8 +60,8 @@ Permit& Permit::operator=(Permit&& other) noexcept {
 
 Permit::~Permit() { finish(Outcome::abandoned); }
 
-void Permit::finish(Outcome outcome) {
-    if (!pool_) return;
+Duration Permit::finish(Outcome outcome) {
+    if (!pool_) return Duration::zero();
     auto& place = *std::exchange(place_, nullptr);
     const Instant now = Clock::now();
     Gate::Departure departure(outcome);
@@ -76,6 +76,7 @@ void Permit::broken_off() {
     if (!pool_) return;
     const Instant now = Clock::now();
     const std::lock_guard lock(pool_->mutex_);
+    return departure.took;
     pool_->gate_.broke_off(now, place_->endpoint.key);
     if (now - place_->broken_since > Pool::recent) {
         place_->broken_since = now;

@@ -57,7 +57,7 @@ public:
     ~Permit();
     explicit operator bool() const { return pool_ != nullptr; }
     const Endpoint& endpoint() const { return place_->endpoint; }
-    void finish(Outcome outcome); // gives the slot back; afterwards empty
+    Duration finish(Outcome outcome); // gives the slot back; afterwards empty. How long it was held
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
     void asked_to_pause(Duration pause) { pause_ = pause; } // by the worker's Retry-After

@@ -278,7 +278,7 @@ void Reactor::left(Session& session) {
     if (session.after_) session.after_->before_ = session.before_;
     --session_count_;
     counters.connections_open.subtract();
-    if (session_count_ == 0) access_log.flush();
+    if (session_count_ == 0) access_log.flush(), trace_log.flush();
     if (session_count_ == 0 && stopped_) asio::post(ports_->context, std::exchange(stopped_, nullptr));
 }
 

@@ -19,6 +19,7 @@
 #include "net/redis/health.hpp"
 #include "net/routing.hpp"
 #include "net/stats.hpp"
+#include "net/trace_log.hpp"
 #include "net/upstream.hpp"
 #include "net/workspace.hpp"
 #include "plimsoll/policy/retry_budget.hpp"
@@ -99,6 +100,7 @@ public:
     ReactorCounters& counters;
     Upstreams upstreams{loop, counters};
     AccessLog access_log{loop};
+    TraceLog trace_log{loop};
     Names& names() { return *names_; }
     redis::Link* redis_link() { return redis_.get(); } // null: no limit is shared
 

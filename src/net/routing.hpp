@@ -53,6 +53,7 @@ public:
     const std::size_t buffer_memory, buffer_files, body_memory;
     const std::uint64_t response_file;
     const AccessFormat access;
+    const bool trace;                      // each request gets a line in it
     const std::string via;                 // our name in Via; empty: we are not in it
     const std::string_view via_to_clients; // likewise
     const http::ServerField server;

@@ -115,6 +115,7 @@ private:
     void break_off(const Exchange& x); // so that the client sees an error, not an end
     io::Task<> linger();
     void log_access(Exchange& x);
+    void trace(const Exchange& x);
 
     Reactor& reactor_;
     io::Wakeup wakeup_;

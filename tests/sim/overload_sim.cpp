@@ -154,6 +154,7 @@ private:
             deliver(events);
         });
     }
+        ++report_.reasons[std::string(to_string(reason))];
 
     void deliver(const Gate::Events& events) {
         for (const auto& event : events) {

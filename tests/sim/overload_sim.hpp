@@ -2,10 +2,12 @@
 //
 // Requests arrive by a Poisson process whose rate may change in steps; each holds a slot for a service time. What comes out is
 // what an operator asks: goodput, the latency of those who were served, who was refused and how quickly he heard of it.
-// A recorded trace can be played instead of the Poisson process (replay.cpp).
+// A recorded trace can be played instead of the Poisson process (trace.hpp).
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,12 @@ struct Traced { // one request of a trace
 
 struct OverloadSettings {
     std::uint64_t seed = 1;
+struct Disturbance { // of the fleet, for a while
+    enum class Kind : std::uint8_t { away, ailing, failing, stall } kind = Kind::away;
+    Duration from{}, to{};
+    WorkerKey worker = 1; // not of a stall
+};
+
     unsigned workers = 4, slots = 1;
     Duration service = std::chrono::milliseconds{5};
     double spread = 0.2; // of service times: log-normal sigma; 0: constant
@@ -45,8 +53,9 @@ struct Fate {                                                                 //
 struct OverloadReport {
     std::string broken; // the first promise that broke; empty: none did
     Fate of[priorities];
-    double seconds = 0, capacity = 0; // requests a second
-    double recovered_after = 0;       // seconds from the last step until latencies stayed within 2 * service + target
+    std::map<std::string, std::uint64_t> reasons; // of refusals
+    double seconds = 0, capacity = 0;             // requests a second
+    double recovered_after = 0; // seconds from the last step until latencies stayed within 2 * service + target
     std::uint64_t permits_at_end = 0;
     // Refused on arrival, and of those whom turns_away() had named before; and those whom it named though they were not refused.
     std::uint64_t refused_at_once = 0, foretold = 0, misjudged = 0;

@@ -1,7 +1,7 @@
 #include "sim/trace.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -10,42 +10,34 @@ namespace plimsoll::sim {
 
 namespace {
 
-// The value of a member on a line of our own log: a number, or a text without its quotes. Members that clients can write
-// (path, client) have their quotes escaped, so the first match is the member.
+// The value of a member on a line of the trace: a number, or a text without its quotes. A quote within a text is escaped, so
+// that the first match is the member itself.
 std::optional<std::string_view> member(std::string_view line, std::string_view name) {
     const std::string key = '"' + std::string(name) + "\":";
     const auto found = line.find(key);
     if (found == std::string_view::npos) return std::nullopt;
-    auto value = line.substr(found + key.size());
-    if (value.starts_with('"')) return value.substr(1, value.find('"', 1) - 1);
-    return value.substr(0, value.find_first_of(",}"));
+    const auto value = line.substr(found + key.size());
+    if (!value.starts_with('"')) return value.substr(0, value.find_first_of(",}"));
+    auto end = std::size_t{1};
+    while (end < value.size() && value[end] != '"') end += value[end] == '\\' ? 2 : 1;
+    return value.substr(1, std::min(end, value.size()) - 1);
 }
 
 std::optional<double> number(std::string_view line, std::string_view name) {
-    const auto text = member(line, name);
-    if (!text) return std::nullopt;
-    try {
-        return std::stod(std::string(*text));
-    } catch (const std::exception&) {
-        return std::nullopt;
-    }
-}
-
-std::optional<double> seconds_of(std::string_view time) { // "2026-03-01T02:14:05.117Z"
-    int year = 0, hour = 0, minute = 0;
-    unsigned month = 0, day = 0;
-    double second = 0;
-    if (std::sscanf(std::string(time).c_str(), "%d-%u-%uT%d:%d:%lf", &year, &month, &day, &hour, &minute, &second) != 6)
-        return std::nullopt;
-    const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{month}, std::chrono::day{day}};
-    if (!date.ok()) return std::nullopt;
-    const auto days = std::chrono::sys_days(date).time_since_epoch();
-    return std::chrono::duration<double>(days).count() + hour * 3600 + minute * 60 + second;
+    const auto text = member(line, name).value_or("");
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
 }
 
 Priority priority_of(std::string_view text) {
     if (text == "critical") return Priority::critical;
     return text == "sheddable" ? Priority::sheddable : Priority::normal;
+}
+
+bool refused_before_the_gate(std::string_view reason) {
+    return reason == "rate" || reason == "inflight" || reason == "maintenance" || reason == "draining";
 }
 
 Duration span(double seconds) {
@@ -56,7 +48,7 @@ struct Line {
     double arrived = 0;
     Priority priority{};
     RouteKey route = 0;
-    std::optional<double> service; // not of one that was refused
+    std::optional<double> service; // not of one that never held a slot
 };
 struct Mean {
     double sum = 0;
@@ -66,31 +58,34 @@ struct Mean {
 
 } // namespace
 
-Trace read_trace(std::istream& log) {
-    Trace trace{{}, {""}, {}, 0};
+Trace read_trace(std::istream& input, std::string pool) {
+    Trace trace{{}, {""}, {}, 0, 0};
     std::map<std::string, RouteKey, std::less<>> keys;
     std::vector<Line> lines;
     std::map<RouteKey, Mean> means;
     Mean all;
-    for (std::string text; std::getline(log, text);) {
-        const auto time = seconds_of(member(text, "time").value_or(""));
-        const auto took = number(text, "seconds");
-        if (member(text, "event") != "request" || !time || !took) {
+    for (std::string text; std::getline(input, text);) {
+        const auto at = number(text, "at");
+        const auto whose = member(text, "pool");
+        if (!at || !whose || whose->empty() || !text.ends_with('}')) {
             ++trace.passed_over;
             continue;
         }
-        Line line{*time - *took, priority_of(member(text, "priority").value_or("")), 0, {}};
+        if (pool.empty()) pool = *whose;
+        if (pool != *whose || refused_before_the_gate(member(text, "refused").value_or(""))) {
+            ++trace.left_out;
+            continue;
+        }
+        Line line{*at, priority_of(member(text, "priority").value_or("")), 0, number(text, "service")};
         const std::string label(member(text, "route").value_or(""));
         const auto [found, is_new] = keys.try_emplace(label, static_cast<RouteKey>(trace.routes.size()));
         if (is_new) trace.routes.push_back(label);
         line.route = found->second;
-        if (!member(text, "worker").value_or("").empty()) {
-            line.service = *took - number(text, "queue_seconds").value_or(0);
+        if (line.service)
             for (Mean* mean : {&means[line.route], &all}) mean->sum += *line.service, ++mean->count;
-        }
         lines.push_back(line);
     }
-    std::ranges::sort(lines, {}, &Line::arrived);
+    std::ranges::stable_sort(lines, {}, &Line::arrived);
     for (const Line& line : lines) {
         const Mean& mean = means[line.route].count > 0 ? means[line.route] : all;
         trace.requests.push_back({span(line.arrived - lines.front().arrived), line.priority, line.route,

@@ -1,9 +1,8 @@
-// Requests as a proxy recorded them: its access log in JSON ([log] format = "json", access = true, and
-// "priority" among its access_fields).
+// Requests as a proxy recorded them: the trace of [log] trace (src/net/trace_log.hpp has its form).
 //
-// A line is written when a request ends, and says how long it took and how long it waited: so it arrived at time - seconds, and
-// held its slot for seconds - queue_seconds. One that was refused never held a slot; it gets what others of its route
-// needed on average. What is no such line is passed over.
+// One that was refused by the gate, or left while it waited, never held a slot: it gets what others of its route needed on
+// average. One that its limits refused (rate, inflight), or that met a closed door, asked the gate for nothing and is left out,
+// since it would be again. What is no such line is passed over.
 #pragma once
 
 #include <istream>
@@ -18,8 +17,9 @@ struct Trace {
     std::vector<Traced> requests;    // in the order of their arrival, from 0 on
     std::vector<std::string> routes; // their labels, by RouteKey; 0 is none
     Duration mean_service{};
-    std::size_t passed_over = 0; // lines
+    std::size_t left_out = 0, passed_over = 0; // lines
 };
-Trace read_trace(std::istream& log);
+// pool: whose requests; empty: those of the first pool that there is one of.
+Trace read_trace(std::istream& lines, std::string pool = {});
 
 } // namespace plimsoll::sim

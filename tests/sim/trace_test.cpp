@@ -9,23 +9,32 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(Trace, an_access_log_is_read_and_played) {
-    std::istringstream log(
-        R"({"time":"2026-03-01T02:14:06.000Z","level":"info","event":"request","path":"/\"seconds\":9","status":200,"seconds":0.5,"queue_seconds":0.1,"worker":"app-1","route":"/a","priority":"critical"})"
+double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+
+TEST(Trace, a_line_is_a_request_that_came_when_it_says_and_needs_what_it_took) {
+    std::istringstream lines(
+        R"({"at":1772367245.599,"pool":"app","route":"/a","priority":"normal","wait":0,"service":0.4,"received":0,"sent":9,"status":200})"
         "\n"
-        R"({"time":"2026-03-01T02:14:05.600Z","level":"info","event":"request","status":503,"seconds":0.001,"queue_seconds":0,"worker":"","route":"/a","priority":"sheddable"})"
+        R"({"at":1772367245.5,"pool":"app","route":"/b","priority":"critical","wait":0.1,"service":0.25,"received":0,"sent":9,"status":200})"
         "\n"
-        R"({"time":"2026-03-01T02:14:05.600Z","level":"warn","event":"upstream_failed"})"
-        "\nno json at all\n");
-    const Trace trace = read_trace(log);
-    EXPECT_EQ(trace.passed_over, 2U);
-    ASSERT_EQ(trace.requests.size(), 2U);
+        "# not of us\n"
+        R"({"at":1772367246,"pool":"app","route":"/a","priority":"sheddable","wait":0,"received":0,"sent":0,"status":503,"refused":"concurrency"})"
+        "\n"
+        R"({"at":1772367246,"pool":"app","route":"/a","priority":"normal","wait":0,"received":0,"sent":0,"status":429,"refused":"rate"})"
+        "\n"
+        R"({"at":1772367246,"pool":"other","route":"/o","priority":"normal","wait":0,"service":9,"received":0,"sent":0,"status":200})"
+        "\n"
+        R"({"at":1772367246.5,"pool":"app","route":"/a","prio)");
+    const Trace trace = read_trace(lines);
+    EXPECT_EQ(trace.passed_over, 2U) << "the last line was being written";
+    EXPECT_EQ(trace.left_out, 2U) << "the rate limit's, and another pool's";
+    ASSERT_EQ(trace.requests.size(), 3U);
     EXPECT_EQ(trace.requests[0].at, 0ms);
     EXPECT_EQ(trace.requests[0].priority, Priority::critical);
-    EXPECT_NEAR(std::chrono::duration<double>(trace.requests[0].service).count(), 0.4, 1e-6);
-    EXPECT_NEAR(std::chrono::duration<double>(trace.requests[1].at).count(), 0.099, 1e-6);
-    EXPECT_NEAR(std::chrono::duration<double>(trace.requests[1].service).count(), 0.4, 1e-6)
-        << "it was refused: it gets what its route needs";
+    EXPECT_NEAR(seconds(trace.requests[0].service), 0.25, 1e-6);
+    EXPECT_NEAR(seconds(trace.requests[1].at), 0.099, 1e-6);
+    EXPECT_NEAR(seconds(trace.requests[2].service), 0.4, 1e-6) << "it was refused: it gets what its route needs";
+    EXPECT_NEAR(seconds(trace.mean_service), 0.325, 1e-6);
 
     OverloadSettings settings;
     settings.workers = 1;
@@ -34,6 +43,17 @@ TEST(Trace, an_access_log_is_read_and_played) {
     EXPECT_EQ(report.broken, "");
     EXPECT_EQ(report.of[index(Priority::critical)].served, 1U);
     EXPECT_EQ(report.of[index(Priority::sheddable)].served, 1U);
+}
+
+TEST(Trace, another_pool_may_be_asked_for) {
+    std::istringstream lines(
+        R"({"at":1,"pool":"app","route":"/a","priority":"normal","service":1,"status":200})"
+        "\n"
+        R"({"at":2,"pool":"b","route":"/x\",\"pool\":\"app","priority":"normal","service":2,"status":200})"
+        "\n");
+    const Trace trace = read_trace(lines, "b");
+    ASSERT_EQ(trace.requests.size(), 1U);
+    EXPECT_EQ(trace.routes.at(1), R"(/x\",\"pool\":\"app)");
 }
 
 } // namespace

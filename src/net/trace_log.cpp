@@ -1,0 +1,48 @@
+#include "net/trace_log.hpp"
+
+#include "log/line.hpp"
+#include "log/log.hpp"
+#include "net/numbers.hpp"
+
+namespace plimsoll::net {
+
+namespace {
+
+constexpr std::size_t longest_text = 256; // of a label: a line has a bound
+
+}
+
+void append_trace_line(std::string& out, const TraceEntry& entry) {
+    const auto text = [&](std::string_view key, std::string_view value) {
+        out.append(key);
+        log::append_json_string(out, value.substr(0, longest_text));
+    };
+    out.append(R"({"at":)");
+    append_seconds(out, std::chrono::duration_cast<Duration>(entry.at.time_since_epoch()));
+    text(R"(,"pool":)", entry.pool);
+    text(R"(,"route":)", entry.route);
+    text(R"(,"priority":)", entry.priority);
+    out.append(R"(,"wait":)");
+    append_seconds(out, entry.wait);
+    if (entry.service) {
+        out.append(R"(,"service":)");
+        append_seconds(out, *entry.service);
+    }
+    out.append(R"(,"received":)");
+    append_number(out, entry.received);
+    out.append(R"(,"sent":)");
+    append_number(out, entry.sent);
+    out.append(R"(,"status":)");
+    append_number(out, entry.status);
+    if (!entry.refused.empty()) text(R"(,"refused":)", entry.refused);
+    out.append("}\n");
+}
+
+TraceLog::TraceLog(io::Loop& loop) : block_(loop, log::hand_over_trace) {}
+
+void TraceLog::add(const TraceEntry& entry) {
+    append_trace_line(block_.begin(), entry);
+    block_.added();
+}
+
+} // namespace plimsoll::net

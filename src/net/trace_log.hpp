@@ -1,0 +1,43 @@
+// The trace of one reactor ([log] trace): what each request asked of its pool, and nothing that names its client. It is what
+// plimsoll_sim replays, so it tells what does not hang on the limits that were in force: when a request came, how important
+// it was, and how long it needs a worker.
+//
+//   {"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","wait":0,"service":0.004812,
+//    "received":0,"sent":512,"status":200}
+//
+// at: unix seconds, when it asked for a slot. wait: in the queue. service: it held a slot for so long; not there where it never
+// held one. refused: why, where it was. Requests that no pool was asked for have no line.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/line_block.hpp"
+
+namespace plimsoll::net {
+
+struct TraceEntry {
+    std::chrono::system_clock::time_point at;
+    std::string_view pool, route, priority, refused;
+    Duration wait{};
+    std::optional<Duration> service;
+    std::uint64_t received = 0, sent = 0; // bytes of the bodies
+    unsigned status = 0;                  // 0: nothing was answered
+};
+
+void append_trace_line(std::string& out, const TraceEntry& entry);
+
+class TraceLog {
+public:
+    explicit TraceLog(io::Loop& loop);
+    void add(const TraceEntry& entry);
+    void flush() { block_.flush(); }
+
+private:
+    LineBlock block_;
+};
+
+} // namespace plimsoll::net

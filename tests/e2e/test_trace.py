@@ -1,0 +1,59 @@
+"""The trace of requests of a running proxy, and the replay that an operator chooses limits by."""
+import json
+import os
+import subprocess
+import threading
+
+import pytest
+from harness.binary import binary
+from harness.fleets import fleet
+from harness.waiting import until
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_the_trace_holds_each_request_and_is_replayed(plimsoll):
+    proxy = plimsoll()
+    trace = proxy.directory / "trace"
+    proxy.configure({**fleet("sync", workers=2, app="wellbeing:wsgi"), "log": {"trace": str(trace)},
+                     "route": [{"path": "/sleep", "pool": "app", "priority": "critical", "label": "slow"}, {"path": "/", "pool": "app"}]})
+    proxy.start()
+    proxy.wait_serving(2)
+    threads = [threading.Thread(target=proxy.get, args=("/sleep/0.2",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for _ in range(12):
+        assert proxy.get("/x").status == 200
+    until(lambda: len(lines(trace)) == 20, 10, "each has its line")
+    slow = [line for line in lines(trace) if line["route"] == "slow"]
+    assert len(slow) == 8 and all(line["priority"] == "critical" and line["status"] == 200 for line in slow)
+    assert all(0.2 <= line["service"] < 2 for line in slow), "the time in the worker, without that in the queue"
+    assert max(line["wait"] for line in slow) > 0.3, "four rounds of two"
+    assert "plimsoll_trace_dropped_total 0" in proxy.admin.get("/metrics").body.decode()
+
+    simulator = binary().parent / "plimsoll_sim"
+    if not simulator.exists():
+        pytest.skip("plimsoll_sim is not built beside the binary")
+    told = subprocess.run([str(simulator), "replay", str(trace), "--workers", "8"], text=True, stdout=subprocess.PIPE, check=True).stdout
+    assert told.startswith("20 requests of 2 routes"), told
+    assert "critical          8        8        0" in told and "nobody was refused" in told, told
+
+
+def test_the_trace_stays_within_its_bound_and_a_reload_ends_it(plimsoll):
+    proxy = plimsoll()
+    trace = proxy.directory / "trace"
+    proxy.configure({**fleet("sync", workers=1, app="wellbeing:wsgi"), "log": {"trace": str(trace), "trace_size": "1MiB"}})
+    trace.write_text("x" * (1 << 20))                          # as it may stand there from an earlier run
+    proxy.start()
+    proxy.wait_serving(1)
+    assert proxy.get("/").status == 200
+    until(lambda: os.path.exists(str(trace) + ".1") and len(lines(trace)) == 1, 10, "a new one has begun")
+    assert os.path.getsize(str(trace) + ".1") == 1 << 20
+    del proxy.config["log"]["trace"], proxy.config["log"]["trace_size"]
+    proxy.configure(proxy.config)
+    assert proxy.admin.post("/v1/config/reload").status == 200
+    until(lambda: proxy.get("/").status == 200 and len(lines(trace)) == 1, 5, "no line more")

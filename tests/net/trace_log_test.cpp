@@ -1,0 +1,147 @@
+// The trace of requests: what stands in it, that it gets to its file, and that it stays within its bound.
+#include "net/trace_log.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "log/log.hpp"
+#include "proxy.hpp"
+
+using namespace plimsoll;
+using namespace plimsoll::net;
+using namespace plimsoll::net::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+TraceEntry an_entry() {
+    TraceEntry entry;
+    entry.at = std::chrono::system_clock::time_point(1'772'331'245'117'342us);
+    entry.pool = "app";
+    entry.route = "/api";
+    entry.priority = "normal";
+    entry.service = 4812us;
+    entry.sent = 512;
+    entry.status = 200;
+    return entry;
+}
+std::string line_of(const TraceEntry& entry) {
+    std::string out;
+    append_trace_line(out, entry);
+    return out;
+}
+
+TEST(TraceLine, tells_when_a_request_came_and_what_it_needed) {
+    EXPECT_EQ(line_of(an_entry()),
+              R"({"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","wait":0,"service":0.004812,)"
+              R"("received":0,"sent":512,"status":200})"
+              "\n");
+}
+
+TEST(TraceLine, one_that_was_refused_has_a_reason_and_no_service) {
+    TraceEntry entry = an_entry();
+    entry.service.reset();
+    entry.status = 503;
+    entry.sent = 0;
+    entry.wait = 20ms;
+    entry.refused = "queue_timeout";
+    EXPECT_EQ(line_of(entry),
+              R"({"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","wait":0.020000,)"
+              R"("received":0,"sent":0,"status":503,"refused":"queue_timeout"})"
+              "\n");
+}
+
+TEST(TraceLine, no_label_can_forge_a_line_and_each_has_a_bound) {
+    TraceEntry entry = an_entry();
+    entry.route = "/a\"},\n{\"at\":1";
+    std::string line = line_of(entry);
+    line.pop_back();
+    EXPECT_EQ(line.find('\n'), line.npos);
+    EXPECT_NE(line.find(R"(/a\"},\n{\"at\":1)"), line.npos);
+    const std::string endless(100'000, 'x');
+    entry.route = endless;
+    EXPECT_LT(line_of(entry).size(), 600u);
+}
+
+class Traced : public ::testing::Test {
+protected:
+    Traced() {
+        char name[] = "/tmp/plimsoll-trace-XXXXXX";
+        directory = ::mkdtemp(name);
+        settings.file = (directory / "log").string();
+        settings.trace = (directory / "trace").string();
+    }
+    ~Traced() override {
+        log::stop();
+        std::filesystem::remove_all(directory);
+    }
+    static std::string content(const std::filesystem::path& path) {
+        std::ifstream stream(path);
+        std::stringstream text;
+        text << stream.rdbuf();
+        return text.str();
+    }
+    std::filesystem::path directory;
+    config::Log settings;
+};
+
+TEST_F(Traced, each_request_that_asked_a_pool_has_its_line) {
+    ASSERT_EQ(log::start(settings), "");
+    {
+        Origin origin([](Peer& peer) {
+            peer.read_request();
+            peer.silent_for(30ms); // its work
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        });
+        Proxy proxy;
+        proxy.config.log = settings;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send(post("/a?secret=1", "abc"));
+        EXPECT_EQ(client.read_response().body, "hello");
+    }
+    log::stop();
+    const std::string text = content(settings.trace);
+    EXPECT_NE(text.find(R"("pool":"app","route":"/","priority":"normal","wait":0,"service":0.0)"), text.npos) << text;
+    EXPECT_NE(text.find(R"("received":3,"sent":5,"status":200})"), text.npos) << text;
+    EXPECT_EQ(text.find("secret"), text.npos) << "what clients ask is no matter of the trace";
+    const auto service = std::stod(text.substr(text.find("\"service\":") + 10));
+    EXPECT_GE(service, 0.03);
+    EXPECT_LT(service, 5);
+}
+
+TEST_F(Traced, the_file_stays_within_its_bound) {
+    settings.trace_size = {1000};
+    ASSERT_EQ(log::start(settings), "");
+    for (int i = 0; i < 100; ++i) {
+        std::string block = std::to_string(i) + std::string(96, '.') + "\n";
+        log::hand_over_trace(block, 1);
+    }
+    log::stop();
+    EXPECT_EQ(log::trace_dropped(), 0u);
+    EXPECT_LE(std::filesystem::file_size(settings.trace), 1000u);
+    EXPECT_LE(std::filesystem::file_size(settings.trace + ".1"), 1000u);
+    EXPECT_TRUE(content(settings.trace).find("99.") != std::string::npos) << "the newest are kept";
+}
+
+TEST_F(Traced, what_the_disk_does_not_take_is_dropped_and_counted) {
+    settings.trace = "/dev/full";
+    ASSERT_EQ(log::start(settings), "");
+    const auto before = log::trace_dropped();
+    std::string block = "one\ntwo\n";
+    log::hand_over_trace(block, 2);
+    log::stop();
+    EXPECT_EQ(log::trace_dropped() - before, 2u);
+}
+
+TEST_F(Traced, a_trace_that_cannot_be_opened_is_told) {
+    settings.trace = (directory / "no" / "such").string();
+    EXPECT_NE(log::start(settings).find("the trace " + settings.trace + " cannot be opened"), std::string::npos);
+}
+
+} // namespace
