@@ -72,6 +72,13 @@ json::value at_or_null(std::chrono::system_clock::time_point at) {
     return at.time_since_epoch().count() == 0 ? json::value(nullptr) : json::value(to_rfc3339(at));
 }
 
+json::object to_json(const fleet::HealthView& health) {
+    return {{"healthy", health.healthy},
+            {"row", health.row},
+            {"last", or_null(health.last)},
+            {"last_at", health.last_at ? at_or_null(*health.last_at) : json::value(nullptr)}};
+}
+
 json::object to_json(const fleet::WorkerView& worker) {
     return {{"id", worker.id},
             {"pool", worker.pool},
@@ -90,6 +97,10 @@ json::object to_json(const fleet::WorkerView& worker) {
             {"breaker", worker.breaker.empty()
                             ? json::value(nullptr)
                             : json::value(json::object{{"state", worker.breaker}, {"trips", worker.breaker_trips}})},
+            {"learned_slots", worker.learned ? json::value(json::object{{"slots", worker.learned->slots},
+                                                                        {"base_seconds", worker.learned->base_seconds}})
+                                             : json::value(nullptr)},
+            {"health", worker.health ? json::value(to_json(*worker.health)) : json::value(nullptr)},
             {"agent", to_json(worker.agent)}};
 }
 
@@ -113,6 +124,9 @@ json::object to_json(const net::GateStats& gate) {
             {"memory_needs", std::move(needs)},
             {"memory_shedding", gate.memory_shedding},
             {"shedding_futile", gate.shedding_futile},
+            {"health_panic", gate.health_panic},
+            {"stall", or_null(gate.stall)},
+            {"stall_shedding", gate.stall_shedding},
             {"queue_target_seconds", gate.target_seconds},
             {"service_seconds", gate.service_seconds},
             {"refused", std::move(refused)},
@@ -152,6 +166,7 @@ json::object to_json(const fleet::PoolView& pool, bool with_workers) {
                         {"source", pool.source},
                         {"serving", pool.serving},
                         {"min_serving", pool.min_serving},
+                        {"ailing", pool.ailing},
                         {"queued", pool.queued},
                         {"in_flight", in_flight},
                         {"slots", slots},
@@ -163,6 +178,10 @@ json::object to_json(const fleet::PoolView& pool, bool with_workers) {
                           {"last_hour", pool.recycles_last_hour},
                           {"max_per_hour", pool.max_per_hour}}},
                         {"captures", {{"ok", pool.captures_ok}, {"failed", pool.captures_failed}}},
+                        {"checks",
+                         {{"passed", pool.checks_passed},
+                          {"failed", pool.checks_failed},
+                          {"skipped", pool.checks_skipped}}},
                         {"trims", {{"count", pool.trims}, {"bytes", pool.trimmed.count}}},
                         {"deaths", pool.deaths},
                         {"experiment", pool.experiment ? json::value(to_json(*pool.experiment)) : json::value(nullptr)}};

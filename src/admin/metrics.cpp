@@ -166,6 +166,14 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
          [](Gate gate) { return gate.shedding_futile ? 1 : 0; });
     each(page.gauge("pool_memory_waiting", "Requests that wait for room, because they need much memory."),
          [](Gate gate) { return gate.memory_waiting; });
+    each(page.gauge("pool_health_panic", "1 while so many workers fail their health checks that all are served."),
+         [](Gate gate) { return gate.health_panic ? 1 : 0; });
+    each(page.gauge("pool_stall_shedding", "1 while requests are shed because tasks stall for memory (PSI)."),
+         [](Gate gate) { return gate.stall_shedding ? 1 : 0; });
+    auto stall =
+        page.gauge("pool_memory_stall_ratio", "Share of the last 10 s in which everybody waited for memory (PSI).");
+    for (const auto& gate : gates)
+        if (gate.stall) stall.add({{"pool", gate.pool}}, *gate.stall);
     each(page.gauge("pool_queue_target_seconds", "The wait that is aimed at under overload."),
          [](Gate gate) { return gate.target_seconds; });
     each(page.gauge("pool_service_seconds", "How long a request holds its slot, on average."),
@@ -201,6 +209,13 @@ void add_pools(Page& page, const std::vector<fleet::PoolView>& pools) {
          [](View pool) { return pool.max_per_hour; });
     each(page.counter("worker_deaths_total", "Workers that ended without being told to."),
          [](View pool) { return pool.deaths; });
+    auto checks = page.counter("health_checks_total", "Health checks, by result; skipped: no slot was free.");
+    for (const auto& pool : pools) {
+        const auto result = [&](const char* result) { return Labels{{"pool", pool.name}, {"result", result}}; };
+        checks.add(result("passed"), pool.checks_passed)
+            .add(result("failed"), pool.checks_failed)
+            .add(result("skipped"), pool.checks_skipped);
+    }
     auto recycles = page.counter("recycles_total", "Recycles, by outcome.");
     auto outcome = [](const fleet::PoolView& pool, const char* outcome) {
         return Labels{{"pool", pool.name}, {"outcome", outcome}};
@@ -234,6 +249,15 @@ void add_workers(Page& page, const Snapshot& snapshot) {
     each(page.gauge("worker_in_flight", "Requests in the worker now."), [](View worker) { return worker.in_flight; });
     each(page.gauge("worker_slots", "Requests that the worker serves at once."),
          [](View worker) { return worker.slots; });
+    auto learned = page.gauge("worker_learned_slots", "The limit that is learned of a worker whose slots nobody says.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            if (worker.learned) learned.add({{"pool", pool.name}, {"worker", worker.id}}, worker.learned->slots);
+    auto base = page.gauge("worker_base_seconds", "What a request takes there without queueing, as learned.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            if (worker.learned && worker.learned->base_seconds > 0)
+                base.add({{"pool", pool.name}, {"worker", worker.id}}, worker.learned->base_seconds);
     each(page.counter("worker_breaker_trips_total", "How often the breaker of this generation tripped."),
          [](View worker) { return worker.breaker_trips; });
     auto breakers = page.gauge("worker_breaker_state", "1 for the state that a worker's breaker is in.");
@@ -241,6 +265,11 @@ void add_workers(Page& page, const Snapshot& snapshot) {
         for (const auto& worker : pool.workers)
             if (!worker.breaker.empty())
                 breakers.add({{"pool", pool.name}, {"worker", worker.id}, {"state", worker.breaker}}, 1);
+    auto healthy = page.gauge("worker_healthy", "0 while the worker's health checks fail. No line: it is not asked.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            if (worker.health)
+                healthy.add({{"pool", pool.name}, {"worker", worker.id}}, worker.health->healthy ? 1 : 0);
     each(page.gauge("worker_agent_connected", "1 while the worker's agent is connected."),
          [](View worker) { return worker.agent.connected ? 1 : 0; });
 
@@ -333,6 +362,8 @@ void add_self(Page& page, const Snapshot& snapshot) {
     page.gauge("process_max_fds", "Descriptors that it may have open.").add({}, snapshot.self.max_files);
     page.gauge("process_threads", "The proxy's own threads.").add({}, snapshot.self.threads);
     page.counter("log_dropped_total", "Lines of the log lost to a full queue.").add({}, snapshot.log_dropped);
+    page.counter("trace_dropped_total", "Lines of the trace of requests lost to a full queue or disk.")
+        .add({}, snapshot.trace_dropped);
     page.gauge("admin_connections", "Connections to the admin API.").add({}, snapshot.admin_connections);
     page.counter("admin_events_missed_total", "Events that a slow subscriber did not get.")
         .add({}, snapshot.events_missed);
@@ -357,5 +388,3 @@ std::string metrics_text(const Snapshot& snapshot) {
 }
 
 } // namespace plimsoll::admin
-    page.counter("trace_dropped_total", "Lines of the trace of requests lost to a full queue or disk.")
-        .add({}, snapshot.trace_dropped);

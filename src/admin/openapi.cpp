@@ -226,6 +226,12 @@ constexpr std::string_view document = R"json({
         "recycling": {"type": "string", "nullable": true, "description": "The worker that is being recycled"},
         "recycles": {"type": "object"},
         "captures": {"type": "object"},
+        "ailing": {"type": "integer", "description": "Of those that serve: their health checks fail"},
+        "checks": {"type": "object", "properties": {
+          "passed": {"type": "integer"},
+          "failed": {"type": "integer"},
+          "skipped": {"type": "integer", "description": "No slot was free"}
+        }},
         "deaths": {"type": "integer"},
         "experiment": {"allOf": [{"$ref": "#/components/schemas/Experiment"}], "nullable": true},
         "workers": {"type": "array", "items": {"$ref": "#/components/schemas/Worker"}}
@@ -297,6 +303,16 @@ constexpr std::string_view document = R"json({
         "breaker": {"type": "object", "nullable": true, "properties": {
           "state": {"type": "string", "enum": ["passing", "tripped", "probing"]},
           "trips": {"type": "integer"}
+        }},
+        "learned_slots": {"type": "object", "nullable": true, "description": "Of a worker whose slots nobody says", "properties": {
+          "slots": {"type": "number"},
+          "base_seconds": {"type": "number", "description": "What a request takes without queueing; 0: not known yet"}
+        }},
+        "health": {"type": "object", "nullable": true, "description": "What active checks say; null: it is not asked", "properties": {
+          "healthy": {"type": "boolean"},
+          "row": {"type": "integer", "description": "Checks in a row that say otherwise"},
+          "last": {"type": "string", "nullable": true, "description": "The last answer in words"},
+          "last_at": {"type": "string", "format": "date-time", "nullable": true}
         }},
         "agent": {"type": "object", "properties": {
           "connected": {"type": "boolean"},

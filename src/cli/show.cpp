@@ -57,6 +57,9 @@ std::string show_status(Facts status, const Style& style) {
                    count_text(recycles["last_hour"]) + "/" + count_text(recycles["max_per_hour"]),
                    count_text(pool["deaths"])});
         if (pool["alert"].known()) alert(pool["name"].text() + ": " + pool["alert"].text());
+        if (pool["ailing"].number().value_or(0) > 0)
+            alert(pool["name"].text() + ": " + pool["ailing"].text() + " of " + count_text(pool["worker_count"]) +
+                  " workers fail their health checks (plimsoll workers tells which)");
     }
     if (const auto redis = status["redis"]; redis["problem"].known())
         alert("shared limits are " + redis["on_failure"].text() + ": " + redis["server"].text() + ": " +
@@ -79,6 +82,11 @@ std::string show_workers(Facts workers, const Style& style) {
                    count_text(worker["pid"]), bytes_text(used), bytes_text(memory["limit_bytes"]),
                    Cell(percent_text(memory["pressure"]), colour_of_pressure(memory["pressure"])),
                    count_text(worker["requests"]), busy, since_text(worker["started_at"], style.now)});
+        if (worker["health"]["healthy"].known() && !worker["health"]["healthy"].truth())
+            advice += painted("! " + worker["id"].text() +
+                                  " fails its health checks: " + or_dash(worker["health"]["last"].text()),
+                              Colour::red, style.colours) +
+                      "\n";
         if (worker["addressable"].known() && !worker["addressable"].truth())
             advice +=
                 painted("! " + worker["id"].text() + " has no address of its own: " + or_dash(worker["advice"].text()),

@@ -151,6 +151,38 @@ void check_capture(const std::string& path, const Capture& capture, Findings& fi
     }
 }
 
+void check_adaptive(const std::string& path, const Adaptive& adaptive, Findings& findings) {
+    for (const auto* key : {".min", ".initial", ".max"})
+        if (!findings.sound(path + key)) return;
+    if (adaptive.min > adaptive.max)
+        findings.problem(path + (findings.stands(path + ".min") ? ".min" : ".max"),
+                         "min (" + std::to_string(adaptive.min) + ") must not be above max (" +
+                             std::to_string(adaptive.max) + ")");
+    else if (adaptive.initial < adaptive.min || adaptive.initial > adaptive.max)
+        findings.problem(path + (findings.stands(path + ".initial") ? ".initial"
+                                 : findings.stands(path + ".max")   ? ".max"
+                                                                    : ".min"),
+                         "initial (" + std::to_string(adaptive.initial) + ") must be from min (" +
+                             std::to_string(adaptive.min) + ") to max (" + std::to_string(adaptive.max) + ")");
+}
+
+void check_health(const std::string& path, const Health& health, Findings& findings) {
+    if (findings.sound(path + ".path") && !health.path.starts_with('/'))
+        findings.problem(path + ".path", "must begin with /");
+    const auto in_a_field = [](unsigned char c) { return c > 0x20 && c < 0x7f; };
+    if (findings.sound(path + ".host") && (health.host.empty() || !std::ranges::all_of(health.host, in_a_field)))
+        findings.problem(path + ".host",
+                         "'" + health.host + "' must be what stands in a Host field: \"app.example.org\"");
+    if (!findings.sound(path + ".expect")) return;
+    for (std::size_t i = 0; i < health.expect.size(); ++i)
+        if (!parse_status_range(health.expect[i]))
+            findings.problem(path + ".expect[" + std::to_string(i) + "]",
+                             "'" + health.expect[i] + "' is neither a status (\"200\") nor a range (\"200-399\")");
+    if (health.interval && health.expect.empty())
+        findings.warning(path + ".interval",
+                         "any answer passes for well, 500 too: say with `expect` which status does");
+}
+
 void check_pool(const std::string& path, const Pool& pool, Findings& findings) {
     if (findings.sound(path + ".source") && !findings.stands(path + ".source"))
         findings.problem(path + ".source", "is missing: [pool.source] says where the workers come from");
@@ -161,8 +193,8 @@ void check_pool(const std::string& path, const Pool& pool, Findings& findings) {
     check_min_serving(path, pool, findings);
     check_capture(path + ".capture", pool.capture, findings);
     check_maintenance(path + ".maintenance", pool.maintenance, findings);
-    if (findings.sound(path + ".health.path") && !pool.health.path.starts_with('/'))
-        findings.problem(path + ".health.path", "must begin with /");
+    check_adaptive(path + ".adaptive", pool.adaptive, findings);
+    check_health(path + ".health", pool.health, findings);
 }
 
 } // namespace

@@ -206,6 +206,7 @@ struct Memory {                 // [pool.memory]
     Duration stale_after = seconds{10}; // an older reading is unknown
     Mode mode = Mode::enforce;
     double load_line = 0.85;
+    double stall_line = 0.2; // share of the time that tasks of the host or the cgroup stall for memory (PSI full avg10)
     std::string cgroup_root = "/sys/fs/cgroup";
     friend bool operator==(const Memory&, const Memory&) = default;
 };
@@ -245,6 +246,11 @@ struct Queue { // [pool.queue]
     Mode mode = Mode::enforce;      // of refusing at once under overload
     friend bool operator==(const Queue&, const Queue&) = default;
 };
+struct Adaptive {              // [pool.adaptive]: workers that nobody knows the slots of
+    Mode mode = Mode::enforce; // shadow: the limit is learned and told, and `max` holds
+    unsigned min = 1, initial = 8, max = 200;
+    friend bool operator==(const Adaptive&, const Adaptive&) = default;
+};
 struct CircuitBreaker {        // [pool.breaker]
     Mode mode = Mode::enforce; // of workers
     Mode routes = Mode::shadow;
@@ -270,8 +276,13 @@ struct Upstream { // [pool.upstream]
     friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 struct Health {             // [pool.health]
-    std::string path = "/"; // the readiness probe of a new worker: any answer counts
+    std::string path = "/"; // what a new worker is asked, and at every interval one that serves
+    std::string method = "GET", host = "localhost";
+    std::vector<std::string> expect; // "200", "200-399"; empty: any answer counts
     Duration timeout = seconds{2};
+    std::optional<Duration> interval; // unset: only new workers are asked
+    unsigned rise = 2, fall = 3;
+    Mode mode = Mode::enforce;        // shadow: who fails goes on taking requests
     Duration slow_start = seconds{5}; // a new worker gets its full share of requests after so long
     friend bool operator==(const Health&, const Health&) = default;
 };
@@ -283,6 +294,7 @@ struct Pool {
     Capture capture;
     Leak leak;
     Queue queue;
+    Adaptive adaptive;
     CircuitBreaker breaker;
     Upstream upstream;
     Health health;

@@ -175,6 +175,7 @@ void describe(Visitor& v, Memory& memory) {
     v("stale_after", memory.stale_after, timeout());
     v("mode", memory.mode);
     v("load_line", memory.load_line, {.min = 1});
+    v("stall_line", memory.stall_line, {.min = 1});
     v("cgroup_root", memory.cgroup_root, {.live = false});
 }
 template <class Visitor>
@@ -214,6 +215,13 @@ void describe(Visitor& v, Queue& queue) {
     v("mode", queue.mode);
 }
 template <class Visitor>
+void describe(Visitor& v, Adaptive& adaptive) {
+    v("mode", adaptive.mode);
+    v("min", adaptive.min, {.min = 1, .max = 65'535});
+    v("initial", adaptive.initial, {.min = 1, .max = 65'535});
+    v("max", adaptive.max, {.min = 1, .max = 65'535});
+}
+template <class Visitor>
 void describe(Visitor& v, CircuitBreaker& breaker) {
     v("mode", breaker.mode);
     v("routes", breaker.routes);
@@ -240,7 +248,14 @@ void describe(Visitor& v, Upstream& upstream) {
 template <class Visitor>
 void describe(Visitor& v, Health& health) {
     v("path", health.path);
+    v("method", health.method, {.choices = {"GET", "HEAD"}});
+    v("host", health.host);
+    v("expect", health.expect, {.single = true});
     v("timeout", health.timeout, timeout());
+    v("interval", health.interval, {.min = in_ns(milliseconds{50}), .max = in_ns(std::chrono::hours{1})});
+    v("rise", health.rise, {.min = 1, .max = 1'000});
+    v("fall", health.fall, {.min = 1, .max = 1'000});
+    v("mode", health.mode);
     v("slow_start", health.slow_start, timeout(Duration::zero()));
 }
 template <class Visitor>
@@ -252,6 +267,7 @@ void describe(Visitor& v, Pool& pool) {
     v.section("capture", pool.capture);
     v.section("leak", pool.leak);
     v.section("queue", pool.queue);
+    v.section("adaptive", pool.adaptive);
     v.section("breaker", pool.breaker);
     v.section("upstream", pool.upstream);
     v.section("health", pool.health);

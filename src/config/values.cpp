@@ -119,6 +119,19 @@ std::optional<Rate> parse_rate(std::string_view text) {
     return {};
 }
 
+std::optional<StatusRange> parse_status_range(std::string_view text) {
+    const auto status = [](std::string_view digits) -> std::optional<int> {
+        if (digits.size() != 3 || digits.find_first_not_of("0123456789") != digits.npos) return {};
+        const int value = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
+        return value >= 100 && value <= 599 ? std::optional(value) : std::nullopt;
+    };
+    const auto dash = text.find('-');
+    const auto first = status(text.substr(0, dash));
+    const auto last = dash == text.npos ? first : status(text.substr(dash + 1));
+    if (!first || !last || *first > *last) return {};
+    return StatusRange{*first, *last};
+}
+
 std::string to_text(Duration duration) {
     if (duration == Duration::zero()) return "0s";
     for (const auto& unit : units)

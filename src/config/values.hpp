@@ -20,6 +20,12 @@ struct Rate {
 };
 std::optional<Rate> parse_rate(std::string_view text); // "100/s", "30/m", "1000/h"
 
+struct StatusRange {
+    int first = 0, last = 0; // both belong to it
+    bool holds(int status) const { return status >= first && status <= last; }
+};
+std::optional<StatusRange> parse_status_range(std::string_view text); // "200", "200-399"; 100 to 599
+
 std::string to_text(Duration duration); // the largest unit that divides it: "1500ms", "30s", "10m"
 std::string to_text(Bytes size);        // as one would write it, exactly: "400MiB", "1536KiB", "1001"
 std::string to_text(double share);      // "85%"

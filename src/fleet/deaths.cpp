@@ -2,9 +2,9 @@
 // request is sent to a socket that nobody serves; the story is told when its cause is known.
 #include "fleet/capture.hpp"
 #include "fleet/death.hpp"
+#include "fleet/health_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
-#include "fleet/probe.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -54,8 +54,9 @@ asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr 
         if (co_await until(settled, silence_step)) co_return;
         bool answered = false;
         if (generation->address) {
-            const ProbeResult result = co_await probe(*generation->address, generation->protocol,
-                                                      self->settings_.health.path, self->settings_.health.timeout);
+            const Question question = question_of(self->settings_.health);
+            const ProbeResult result =
+                co_await probe(*generation->address, generation->protocol, question, self->settings_.health.timeout);
             answered = result.answered;
         }
         unanswered = answered ? 0 : unanswered + 1;
@@ -65,7 +66,9 @@ asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr 
 
 void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
     if (generation->gone()) return;
-    const unsigned lost = in_flight(*generation) + net_->broken_off(generation->key);
+    const unsigned asked = HealthWatch::is_asked(*generation) ? 1 : 0; // a check is nobody's request
+    const unsigned lost =
+        in_flight(*generation) - std::min(asked, in_flight(*generation)) + net_->broken_off(generation->key);
     take_out(*generation);
     dead_.push_back(generation);
     if (dead_.size() > dead_kept) dead_.pop_front();

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "fleet/health_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
-#include "fleet/probe.hpp"
 #include "fleet/recycler.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Where nobody tells how many requests an asynchronous worker can take. Bounded, so that a stalled worker cannot swallow
-// the whole queue; high enough that an event loop is never starved. A limit learned from latency will replace it.
+// Where nobody tells how many requests an asynchronous worker can take, and nobody is to learn it. Bounded, so that a stalled
+// worker cannot swallow the whole queue; high enough that an event loop is never starved.
 constexpr unsigned slots_when_unbounded = 64;
 constexpr Duration first_probe_pause = 20ms, longest_probe_pause = 500ms;
 constexpr Duration idle_when_unknown = 1500ms; // below the shortest keep-alive there is: gunicorn's 2 s
@@ -65,15 +65,17 @@ std::optional<unsigned> slots_by_command(const std::vector<std::string>& argv) {
 
 } // namespace
 
+// 0: nobody says; they are learned.
 unsigned Pool::slots_of(const Generation& generation) const {
+    const unsigned unknown = settings_.adaptive.mode == Mode::off ? slots_when_unbounded : 0;
     if (settings_.source.slots > 0) return settings_.source.slots;
     if (generation.told_slots > 0) return generation.told_slots;
     if (generation.agent) {
         const Hello& hello = generation.agent->hello();
-        if (hello.threads) return *hello.threads > 0 ? *hello.threads : slots_when_unbounded;
+        if (hello.threads) return *hello.threads > 0 ? *hello.threads : unknown;
         if (hello.worker_class == "sync") return 1;
     }
-    return slots_by_command(settings_.source.command).value_or(slots_when_unbounded);
+    return slots_by_command(settings_.source.command).value_or(unknown);
 }
 
 void Pool::move(const Worker& worker, Generation& generation, WorkerState state) {
@@ -109,12 +111,13 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
         const Duration left = deadline - Clock::now();
         if (left <= Duration::zero())
             co_return Readiness{false, "it did not answer a request in " + seconds_text(bound) + " (" + problem + ")"};
-        const ProbeResult result = co_await probe(*generation->address, generation->protocol, settings_.health.path,
+        const Question question = question_of(settings_.health);
+        const ProbeResult result = co_await probe(*generation->address, generation->protocol, question,
                                                   std::min(left, settings_.health.timeout));
-        if (result.answered && !generation->gone())
+        if (as_expected(settings_.health, result) && !generation->gone())
             co_return Readiness{true, "answered " + std::to_string(result.status) + " after " +
                                           seconds_text(Clock::now() - generation->born)};
-        problem = result.problem;
+        problem = why_not_well(settings_.health, result);
         co_await pause(std::min(left, rest));
         rest = std::min(rest * 2, longest_probe_pause);
     }
@@ -164,6 +167,7 @@ void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generati
         move(*worker, *generation, WorkerState::draining); // an operator's drain outlives the process
     else
         accept(*generation, true);
+    health_->watch(worker, generation);
     source_->serves(worker, generation);
 }
 

@@ -7,6 +7,7 @@
 #include "fleet/pool.hpp"
 #include "fleet/process_tree.hpp"
 #include "fleet/recycler.hpp"
+#include "fleet/stall.hpp"
 #include "fleet/wait.hpp"
 
 namespace plimsoll::fleet {
@@ -58,6 +59,7 @@ asio::awaitable<void> Monitor::poll(std::shared_ptr<Pool> pool) {
             if (generation->pid > 0) self.read(*generation, now);
             self.judge(*generation, now);
         }
+        self.look_for_stalls();
         pool->leaks().tick(now);
         pool->recycler().tick(now);
         co_await pause(pool->settings().memory.interval);
@@ -80,6 +82,16 @@ void Monitor::look(Generation& generation) {
     const Instant now = Clock::now();
     if (generation.pid > 0) read(generation, now);
     judge(generation, now);
+}
+
+void Monitor::look_for_stalls() {
+    std::vector<sense::Cgroup> cgroups; // few: mostly all workers live in one
+    for (const GenerationPtr& generation : alive(pool_)) {
+        const auto& cgroup = generation->memory.cgroup;
+        if (cgroup && std::ranges::find(cgroups, cgroup->path, &sense::Cgroup::path) == cgroups.end())
+            cgroups.push_back(*cgroup);
+    }
+    pool_.net().observe_stall(read_stall(*reader_, cgroups).value_or(-1));
 }
 
 void Monitor::read(Generation& generation, Instant now) {

@@ -2,7 +2,8 @@
 //
 //   every memory.interval   /proc/PID/statm of every visible process, on the control thread (17 us each)
 //   as it comes             the agent's sample, where the process is not visible
-//   every 15 s or so        smaps_rollup and cgroup, on the thread pool (20 ms per GiB, and it holds the process's mmap lock)
+//   every memory.interval   memory.pressure of the host and of the cgroups (stall.hpp), where the kernel tells
+//   every 15 s or so smaps_rollup and cgroup, on the thread pool (20 ms per GiB, and it holds the process's mmap lock)
 //
 // and tells net::Pool the pressure of each: anon / limit, or unknown when the reading is too old. The limit of a worker is
 // memory.limit, else its share of the tightest of its cgroup's limit and the host's memory. Under RLIMIT_AS an allocation
@@ -37,6 +38,7 @@ private:
     static boost::asio::awaitable<void> poll(std::shared_ptr<Pool> pool);
     static boost::asio::awaitable<void> poll_slowly(std::shared_ptr<Pool> pool);
     void read(Generation& generation, Instant now);
+    void look_for_stalls();
     void judge(Generation& generation, Instant now);
     std::optional<Bytes> limit_of(const Generation& generation) const;
 

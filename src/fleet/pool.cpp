@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fleet/health_watch.hpp"
 #include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/peaks.hpp"
@@ -22,7 +23,8 @@ constexpr Duration recycle_bound = 1s;
 Pool::Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_ptr<net::Pool> net)
     : context_(std::move(context)), settings_(std::move(settings)), net_(std::move(net)),
       monitor_(std::make_unique<Monitor>(*this)), peaks_(std::make_unique<Peaks>(*this)),
-      leaks_(std::make_unique<LeakWatch>(*this)), recycler_(std::make_unique<Recycler>(*this)) {}
+      health_(std::make_unique<HealthWatch>(*this)), leaks_(std::make_unique<LeakWatch>(*this)),
+      recycler_(std::make_unique<Recycler>(*this)) {}
 
 Pool::~Pool() = default;
 
@@ -47,6 +49,7 @@ void Pool::apply(const config::Pool& settings) {
     settings_.source.slots = settings.source.slots;
     net_->configure(settings_);
     recycler_->configure();
+    health_->configure();
     for (const WorkerPtr& worker : workers_) {
         worker->not_improved.reset(); // other limits, another judgement
         for (const GenerationPtr& generation : {worker->current, worker->next}) {
@@ -105,12 +108,15 @@ PoolView Pool::view() const {
     view.deaths = deaths_;
     for (const WorkerPtr& worker : workers_) {
         view.workers.push_back(view_of(*worker, settings_.name, *net_, now, settings_.memory.stale_after));
-        if (worker->face()) view.workers.back().leak = LeakWatch::view_of(*worker->face());
+        if (!worker->face()) continue;
+        view.workers.back().leak = LeakWatch::view_of(*worker->face());
+        view.workers.back().health = HealthWatch::view_of(*worker->face());
     }
     view.leaks = leaks_->report();
     view.trims = leaks_->trim().count();
     view.trimmed = leaks_->trim().given_back();
     view.experiment = leaks_->experiment();
+    health_->describe(view);
     recycler_->describe(view);
     return view;
 }

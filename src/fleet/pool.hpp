@@ -22,6 +22,7 @@ namespace plimsoll::fleet {
 class Recycler;
 class Monitor;
 class Peaks;
+class HealthWatch;
 class LeakWatch;
 
 using WorkerPtr = std::shared_ptr<Worker>;
@@ -43,6 +44,7 @@ public:
     Recycler& recycler() { return *recycler_; }
     Monitor& monitor() { return *monitor_; }
     Peaks& peaks() { return *peaks_; }
+    HealthWatch& health() { return *health_; }
     LeakWatch& leaks() { return *leaks_; }
     std::vector<WorkerPtr>& workers() { return workers_; }
     WorkerPtr find(const std::string& id) const;
@@ -113,6 +115,7 @@ private:
     std::unique_ptr<Source> source_;
     std::unique_ptr<Monitor> monitor_;
     std::unique_ptr<Peaks> peaks_;
+    std::unique_ptr<HealthWatch> health_;
     std::unique_ptr<LeakWatch> leaks_;
     std::unique_ptr<Recycler> recycler_;
     std::vector<WorkerPtr> workers_;

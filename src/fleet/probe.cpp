@@ -11,7 +11,6 @@
 #include <boost/asio/write.hpp>
 
 #include "fleet/deadline.hpp"
-#include "fleet/probe_answer.hpp"
 #include "fleet/wait.hpp"
 
 namespace plimsoll::fleet {
@@ -128,29 +127,12 @@ asio::awaitable<ProbeResult> ask(net::Address address, std::string request, Dura
 
 } // namespace
 
-asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol, std::string path, Duration bound) {
-    if (!is_target(path)) co_return ProbeResult{.problem = "'" + path + "' is no path to ask for"};
+asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol, Question question, Duration bound) {
+    if (!is_target(question.path)) co_return ProbeResult{.problem = "'" + question.path + "' is no path to ask for"};
     const Instant begun = Clock::now();
     // A local, and no temporary within the co_await: GCC 12 destroys those of a conditional twice.
-    std::string request = protocol == net::Protocol::uwsgi ? uwsgi_probe(path) : http_probe(path);
+    std::string request = protocol == net::Protocol::uwsgi ? uwsgi_probe(question) : http_probe(question);
     auto result = co_await ask(std::move(address), std::move(request), bound);
-    result.took = Clock::now() - begun;
-    co_return result;
-}
-
-asio::awaitable<ProbeResult> probe_until_answered(net::Address address, net::Protocol protocol, std::string path,
-                                                  Duration one, Duration between, Duration bound) {
-    const Instant begun = Clock::now();
-    ProbeResult result;
-    for (;;) {
-        const Duration left = bound - (Clock::now() - begun);
-        if (left <= Duration::zero()) break;
-        result = co_await probe(address, protocol, path, std::min(one, left));
-        if (result.answered) break;
-        const Duration rest = bound - (Clock::now() - begun);
-        if (rest <= Duration::zero()) break;
-        co_await pause(std::min(between, rest));
-    }
     result.took = Clock::now() - begun;
     co_return result;
 }

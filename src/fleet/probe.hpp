@@ -6,6 +6,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "fleet/probe_answer.hpp"
 #include "net/pool.hpp"
 #include "plimsoll/core/time.hpp"
 
@@ -17,11 +18,8 @@ struct ProbeResult {
     std::string problem; // otherwise: "connection refused", "no answer in 2 s", ...
     Duration took{};
 };
-// One GET (HTTP or the uwsgi protocol) on a connection of its own, closed at once afterwards. Never throws.
-boost::asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol, std::string path,
+// One request (HTTP or the uwsgi protocol) on a connection of its own, closed at once afterwards. Never throws.
+boost::asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol, Question question,
                                           Duration bound);
-// Every `pause` until one is answered or the bound is over.
-boost::asio::awaitable<ProbeResult> probe_until_answered(net::Address address, net::Protocol protocol, std::string path,
-                                                         Duration one, Duration pause, Duration bound);
 
 } // namespace plimsoll::fleet

@@ -43,25 +43,26 @@ void put_variable(std::string& packet, std::string_view key, std::string_view va
 
 } // namespace
 
-std::string http_probe(std::string_view path) {
-    std::string request = "GET ";
-    request.append(path).append(" HTTP/1.1\r\nHost: localhost\r\nUser-Agent: ").append(agent);
+std::string http_probe(const Question& question) {
+    std::string request = question.method + ' ' + question.path + " HTTP/1.1\r\nHost: " + question.host;
+    request.append("\r\nUser-Agent: ").append(agent);
     return request + "\r\nAccept: */*\r\nConnection: close\r\n\r\n";
 }
 
-std::string uwsgi_probe(std::string_view path) {
-    const auto question = std::min(path.find('?'), path.size());
+std::string uwsgi_probe(const Question& question) {
+    const std::string_view path = question.path;
+    const auto query = std::min(path.find('?'), path.size());
     std::string variables;
-    put_variable(variables, "REQUEST_METHOD", "GET");
+    put_variable(variables, "REQUEST_METHOD", question.method);
     put_variable(variables, "REQUEST_URI", path);
-    put_variable(variables, "PATH_INFO", path.substr(0, question));
-    put_variable(variables, "QUERY_STRING", path.substr(std::min(question + 1, path.size())));
+    put_variable(variables, "PATH_INFO", path.substr(0, query));
+    put_variable(variables, "QUERY_STRING", path.substr(std::min(query + 1, path.size())));
     put_variable(variables, "SCRIPT_NAME", "");
     put_variable(variables, "SERVER_PROTOCOL", "HTTP/1.1");
     put_variable(variables, "SERVER_NAME", "localhost");
     put_variable(variables, "SERVER_PORT", "80");
     put_variable(variables, "REMOTE_ADDR", "127.0.0.1");
-    put_variable(variables, "HTTP_HOST", "localhost");
+    put_variable(variables, "HTTP_HOST", question.host);
     put_variable(variables, "HTTP_USER_AGENT", agent);
     std::string packet(1, '\0'); // modifier1 0: WSGI
     put_size(packet, variables.size());

@@ -8,8 +8,11 @@
 
 namespace plimsoll::fleet {
 
-std::string http_probe(std::string_view path);
-std::string uwsgi_probe(std::string_view path); // the same request as a uwsgi packet; it is answered in HTTP
+struct Question {
+    std::string path = "/", method = "GET", host = "localhost";
+};
+std::string http_probe(const Question& question);
+std::string uwsgi_probe(const Question& question); // the same request as a uwsgi packet; it is answered in HTTP
 
 // The status of the final response in it (heads of 1xx before it are passed over), once its head is whole.
 struct ProbeAnswer {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fleet/health_watch.hpp"
 #include "fleet/leak_watch.hpp"
 #include "fleet/recycle.hpp"
 #include "fleet/wait.hpp"
@@ -220,7 +221,7 @@ std::shared_ptr<Incident> Recycler::begin(const WorkerPtr& worker, RecycleCause 
 }
 
 std::string Recycler::why_not_drain_first(const Worker& worker) const {
-    if (worker.held) return {}; // it serves nobody as it is
+    if (worker.held || HealthWatch::ailing(worker)) return {}; // it serves nobody as it is
     const unsigned serving = pool_.serving();
     const unsigned wanted = planner_.min_serving(pool_.workers().size());
     if (serving >= wanted + 1) return {};

@@ -69,6 +69,16 @@ struct LeakReport {
     std::optional<WallTime> planned_at; // when it is recycled: in a trough of the traffic; unset: no trough is known
     std::string advice, verdict;        // one sentence each, for a human
 };
+struct HealthView { // what active checks say of one worker
+    bool healthy = true;
+    unsigned row = 0; // checks in a row that say otherwise
+    std::string last; // "answered 200", "no answer in 2 s"; empty: it has not been asked yet
+    std::optional<WallTime> last_at;
+};
+struct LearnedView { // of a worker whose slots nobody says
+    double slots = 0;
+    double base_seconds = 0; // what a request takes without queueing; 0: not known yet
+};
 struct WorkerView {
     std::string id, pool, address; // "app-1"; the id is the place, the same over generations
     std::optional<int> pid;
@@ -80,7 +90,9 @@ struct WorkerView {
     std::uint64_t requests = 0;
     unsigned in_flight = 0, slots = 0;
     MemoryView memory;
-    std::optional<LeakView> leak; // unset: not enough was seen
+    std::optional<LeakView> leak;       // unset: not enough was seen
+    std::optional<HealthView> health;   // unset: it is not asked
+    std::optional<LearnedView> learned; // unset: its slots are known
     AgentView agent;
     std::string breaker; // passing, tripped, probing; empty: it is not in service
     std::uint64_t breaker_trips = 0;
@@ -89,6 +101,7 @@ struct PoolView {
     std::string name, source;
     std::size_t queued = 0;
     unsigned serving = 0, min_serving = 0;
+    unsigned ailing = 0; // of those that serve: their health checks fail
     std::vector<WorkerView> workers;
     std::vector<LeakReport> leaks;
     std::optional<ExperimentView> experiment; // the one that runs, or the last; unset: there was none
@@ -98,6 +111,7 @@ struct PoolView {
     std::uint64_t recycles_ok = 0, recycles_failed = 0, captures_ok = 0, captures_failed = 0, deaths = 0;
     std::uint64_t trims = 0; // of fragmented heaps
     Bytes trimmed;           // what they gave back
+    std::uint64_t checks_passed = 0, checks_failed = 0, checks_skipped = 0; // of health
 };
 
 // What an operator's action came to. status is the HTTP status: 202, 404, 409, 429.

@@ -93,8 +93,10 @@ WorkerView view_of(const Worker& worker, const std::string& pool, const net::Poo
     view.started_at = generation.started_at;
     view.requests = generation.key ? net.requests(generation.key) : generation.served;
     view.in_flight = generation.key ? net.in_flight(generation.key) : 0;
-    view.slots = generation.slots;
+    view.slots = generation.key ? net.slots(generation.key) : generation.slots;
     if (generation.key) {
+        if (const auto learned = net.learned(generation.key))
+            view.learned = {learned->slots, std::chrono::duration<double>(learned->base).count()};
         const auto breaker = net.breaker(generation.key);
         view.breaker = to_string(breaker.state);
         view.breaker_trips = breaker.trips;

@@ -22,7 +22,8 @@
 
 namespace plimsoll::fleet {
 
-struct LeakLife; // what the detector knows of one generation: leak_watch.hpp
+struct LeakLife;   // what the detector knows of one generation: leak_watch.hpp
+struct HealthLife; // what its health checks say: health_watch.hpp
 
 // What is known of a generation's memory. A part that cannot be had is unset; one that is too old is unknown.
 struct MemoryReading {
@@ -69,7 +70,8 @@ struct Generation {
     std::optional<Exit> exit;
     MemoryReading memory;
     OpenReading open;
-    std::shared_ptr<LeakLife> leak; // null until it serves
+    std::shared_ptr<LeakLife> leak;     // null until it serves
+    std::shared_ptr<HealthLife> health; // null until it serves, and where it has no address
 
     bool gone() const { return state == WorkerState::gone || state == WorkerState::failed; }
     bool agent_connected() const { return agent && agent->connected(); }

@@ -21,7 +21,12 @@ Gate::Settings gate_settings(const config::Pool& pool) {
     settings.queue_size = pool.queue.size;
     settings.queue_timeout = pool.queue.timeout;
     settings.load_line.line = pool.memory.load_line;
+    settings.stall_line = pool.memory.stall_line;
     settings.memory_mode = pool.memory.mode;
+    settings.adaptive_mode = pool.adaptive.mode;
+    settings.least_slots = pool.adaptive.min;
+    settings.first_slots = pool.adaptive.initial;
+    settings.most_slots = pool.adaptive.max;
     settings.queue_target = pool.queue.target.value_or(Duration::zero());
     settings.overload_mode = pool.queue.mode;
     const config::CircuitBreaker& breaker = pool.breaker;
@@ -35,6 +40,7 @@ Gate::Settings gate_settings(const config::Pool& pool) {
     settings.breaker_mode = breaker.mode;
     settings.route_mode = breaker.routes;
     settings.breaker_floor = breaker.floor;
+    settings.health_mode = pool.health.mode;
     settings.slow_start = pool.health.slow_start;
     return settings;
 }
@@ -70,19 +76,33 @@ Duration Permit::finish(Outcome outcome) {
     departure.label = label_;
     departure.retry_after = pause_;
     std::exchange(pool_, nullptr)->depart(now, place, departure);
+    return departure.took;
 }
 
 void Permit::broken_off() {
     if (!pool_) return;
     const Instant now = Clock::now();
     const std::lock_guard lock(pool_->mutex_);
-    return departure.took;
     pool_->gate_.broke_off(now, place_->endpoint.key);
     if (now - place_->broken_since > Pool::recent) {
         place_->broken_since = now;
         place_->broken_off = 0;
     }
     ++place_->broken_off;
+}
+
+void CheckSlot::give_back() {
+    Pool* pool = std::exchange(pool_, nullptr);
+    if (!pool) return;
+    Gate::Events events;
+    Pool::Wakes wakes;
+    const Instant now = Clock::now();
+    {
+        const std::lock_guard lock(pool->mutex_);
+        pool->gate_.end_check(worker_, now, events);
+        wakes = pool->take(events, now);
+    }
+    Pool::tell(std::move(wakes));
 }
 
 Pool::Pool(std::string name, const config::Pool& settings) : name_(std::move(name)), gate_(gate_settings(settings)) {
@@ -318,6 +338,21 @@ void Pool::set_homes(std::span<const WorkerKey> homes) {
     gate_.set_homes(homes);
 }
 
+void Pool::observe_stall(double share) {
+    const std::lock_guard lock(mutex_);
+    gate_.observe_stall(share);
+}
+
+unsigned Pool::slots(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.slots(worker);
+}
+
+std::optional<Gate::Learned> Pool::learned(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.learned(worker);
+}
+
 unsigned Pool::in_flight(WorkerKey worker) const {
     const std::lock_guard lock(mutex_);
     return gate_.in_flight(worker);
@@ -326,6 +361,28 @@ unsigned Pool::in_flight(WorkerKey worker) const {
 Gate::BreakerStats Pool::breaker(WorkerKey worker) const {
     const std::lock_guard lock(mutex_);
     return gate_.breaker(worker);
+}
+
+CheckSlot Pool::begin_check(WorkerKey worker) {
+    const std::lock_guard lock(mutex_);
+    return gate_.begin_check(worker, Clock::now()) ? CheckSlot(this, worker) : CheckSlot();
+}
+
+void Pool::set_ailing(WorkerKey worker, bool ailing) {
+    Gate::Events events;
+    Wakes wakes;
+    const Instant now = Clock::now();
+    {
+        const std::lock_guard lock(mutex_);
+        gate_.set_ailing(worker, ailing, now, events);
+        wakes = take(events, now);
+    }
+    tell(std::move(wakes));
+}
+
+std::uint64_t Pool::successes(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.successes(worker);
 }
 
 std::uint64_t Pool::requests(WorkerKey worker) const {

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "config/config.hpp"
@@ -71,6 +72,22 @@ private:
     Duration pause_{};
 };
 
+// A health check's hold on a slot of a worker; move-only, and empty where none was free.
+class CheckSlot {
+public:
+    CheckSlot() = default;
+    CheckSlot(Pool* pool, WorkerKey worker) : pool_(pool), worker_(worker) {}
+    CheckSlot(CheckSlot&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), worker_(other.worker_) {}
+    CheckSlot& operator=(CheckSlot&&) = delete;
+    ~CheckSlot() { give_back(); }
+    explicit operator bool() const { return pool_ != nullptr; }
+    void give_back();
+
+private:
+    Pool* pool_ = nullptr;
+    WorkerKey worker_ = 0;
+};
+
 struct Waiter {
     // Called at most once, on any thread, without the lock: granted (a permit) or refused with a reason and a hint.
     virtual void wake(Permit permit, Reason reason, Duration retry_after) = 0;
@@ -109,7 +126,7 @@ public:
     Steering& steering() { return steering_; }
 
     // The fleet.
-    WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here
+    WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here. slots 0: learned
     void set_slots(WorkerKey worker, unsigned slots);
     void accept(WorkerKey worker, bool accepting);
     void observe(WorkerKey worker, double pressure, const MemorySight& sight = {});
@@ -126,16 +143,23 @@ public:
     };
     std::vector<Need> needs(std::size_t most) const; // the greatest first
     void set_homes(std::span<const WorkerKey> homes); // of an experiment
-    void remove(WorkerKey worker);                   // its Endpoint goes when its last permit has
+    void observe_stall(double share);                // see Gate::observe_stall
+    unsigned slots(WorkerKey worker) const;
+    std::optional<Gate::Learned> learned(WorkerKey worker) const;
+    void remove(WorkerKey worker); // its Endpoint goes when its last permit has
     unsigned in_flight(WorkerKey worker) const;
     std::uint64_t requests(WorkerKey worker) const; // admitted so far
     Gate::BreakerStats breaker(WorkerKey worker) const;
+    CheckSlot begin_check(WorkerKey worker); // empty: no slot is free, or it is asked already
+    void set_ailing(WorkerKey worker, bool ailing);
+    std::uint64_t successes(WorkerKey worker) const; // requests that it answered well
     // Requests in whose middle the worker hung up within the last second: reactors may hear of a death before the fleet does.
     unsigned broken_off(WorkerKey worker) const;
     Gate::Stats stats() const;
 
 private:
     friend class Permit;
+    friend class CheckSlot;
     static constexpr Duration recent = std::chrono::seconds{1};
     struct Woken { // whom a call woke: told after the lock was given back
         Waiter* waiter;

@@ -45,6 +45,9 @@ GateStats gate_stats(const Pool& pool) {
     stats.overloaded = gate.overloaded;
     stats.memory_shedding = gate.memory_shedding;
     stats.shedding_futile = gate.shedding_futile;
+    stats.health_panic = gate.health_panic;
+    if (gate.stall >= 0) stats.stall = gate.stall;
+    stats.stall_shedding = gate.stall_shedding;
     stats.target_seconds = seconds(gate.queue_target);
     stats.service_seconds = seconds(gate.service_time);
     std::copy(std::begin(gate.refused_by_priority), std::end(gate.refused_by_priority), stats.refused.begin());

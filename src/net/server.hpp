@@ -47,6 +47,9 @@ struct LimitStats {                 // one [[route.limit]]
 struct GateStats { // of one pool
     std::string pool;
     bool overloaded = false, memory_shedding = false, shedding_futile = false;
+    bool health_panic = false;   // so many workers fail their checks that all are served
+    std::optional<double> stall; // share of the time that tasks stall for memory; unset: unknown
+    bool stall_shedding = false;
     double target_seconds = 0, service_seconds = 0;  // the wait that is aimed at; how long a slot is held
     std::array<std::uint64_t, priorities> refused{}; // by priority: critical, normal, sheddable
     struct RouteBreaker {

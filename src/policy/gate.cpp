@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "plimsoll/policy/adaptive_limit.hpp"
 #include "plimsoll/policy/picker.hpp"
 
 namespace plimsoll {
@@ -16,19 +17,19 @@ constexpr double never_reached = 1e9; // by any pressure
 
 Gate::Gate(Settings settings) : settings_(settings) {}
 
-void Gate::configure(const Settings& settings) { settings_ = settings; }
+void Gate::configure(const Settings& settings) { settings_ = settings; } // health takes it up with its next word
 
 void Gate::add(WorkerKey worker, unsigned slots, Instant, std::uint64_t place) {
     if (roster_.find(worker)) return;
     Member& added = roster_.add(worker);
-    added.slots = slots;
+    added.slots = slots_for(added, slots);
     added.place = place;
 }
 
 void Gate::set_slots(WorkerKey worker, unsigned slots, Instant now, Events& events) {
     Member* found = roster_.find(worker);
     if (!found) return;
-    roster_.set_slots(*found, slots, now);
+    roster_.set_slots(*found, slots_for(*found, slots), now);
     grant(*found, now, events);
 }
 
@@ -36,9 +37,11 @@ void Gate::accept(WorkerKey worker, bool accepting, Instant now, Events& events)
     Member* found = roster_.find(worker);
     if (!found || found->removed) return;
     found->resting = false;
-    roster_.set_accepting(*found, accepting, now);
-    if (roster_.slots() >= usual_slots_) {
-        usual_slots_ = roster_.slots();
+    set_willing(*found, accepting);
+    judge_health(now, events);
+    roster_.set_accepting(*found, may_accept(*found), now);
+    if (roster_.accepting() >= usual_workers_) {
+        usual_workers_ = roster_.accepting();
         usual_since_ = now;
     }
     grant(*found, now, events);
@@ -84,6 +87,7 @@ bool Gate::worth_reading(Instant now, WorkerKey worker, Instant last_reading, Du
 void Gate::remove(WorkerKey worker) {
     Member* found = roster_.find(worker);
     if (!found) return;
+    set_willing(*found, false);
     roster_.set_accepting(*found, false, {});
     found->removed = true;
     std::erase(sidelined_, found);
@@ -116,17 +120,24 @@ Member* Gate::choose(Instant now, const Facts& facts) {
 }
 
 double Gate::shed_share(const Facts& facts) const {
-    const double share = load_line_.share(settings_.load_line, facts.priority);
+    double share = load_line_.share(settings_.load_line, facts.priority);
     // Who needs much is shed like those of the next lower priority: it relieves more.
     if (facts.priority == Priority::normal && share < 1 && memory_.costs().expected(facts.label) > memory_.light())
-        return load_line_.share(settings_.load_line, Priority::sheddable);
-    return share;
+        share = load_line_.share(settings_.load_line, Priority::sheddable);
+    return std::max(share, stall_line_.share(stall_settings(), facts.priority));
+}
+
+// The last brake is the same mark, on time that is lost instead of bytes that are used: it says what bytes no longer can, that
+// the kernel is busy finding some for anybody.
+LoadLine::Settings Gate::stall_settings() const {
+    return {settings_.stall_line, settings_.stall_line + (1 - settings_.stall_line) / 2, settings_.load_line.patience};
 }
 
 // The load line, for the pool as a whole: while one worker has room, the picker sends everybody there.
 bool Gate::memory_sheds(Instant now, const Facts& facts) {
     if (settings_.memory_mode == Mode::off) return false;
     load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
+    stall_line_.observe(now, stall_settings(), stall_);
     if (facts.draw >= shed_share(facts)) return false;
     if (settings_.memory_mode == Mode::enforce) return true;
     ++shadow_refused_[index(Reason::memory)];
@@ -136,6 +147,7 @@ bool Gate::memory_sheds(Instant now, const Facts& facts) {
 void Gate::admit(Member& member, Priority priority, CostKey label, Instant now) {
     memory_.begin(now, member.memory, label);
     roster_.took(member);
+    if (member.adaptive) member.adaptive->began(now, member.in_flight);
     ++member.admitted;
     ++admitted_;
     admissions_[index(priority)].add(now, rate_memory());
@@ -244,6 +256,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
         service_.record(departure.took);
         if (memory_.costs().expected(departure.label) > memory_.light()) weighty_service_.record(departure.took);
     }
+    if (member->adaptive) learn_slots(now, *member, departure);
     const auto result = result_of(departure);
     judge_route(now, departure.route, result, departure.retry_after);
     if (member->removed) {
@@ -312,6 +325,9 @@ Gate::Stats Gate::stats() const {
     stats.overloaded = overload_.on();
     stats.memory_shedding = load_line_.shedding();
     stats.shedding_futile = load_line_.futile();
+    stats.health_panic = panic_;
+    stats.stall = stall_;
+    stats.stall_shedding = stall_line_.shedding();
     stats.queue_target = target();
     stats.service_time = service_.known() ? service_.mean() : Duration{};
     for (const auto& member : roster_.all()) {
@@ -323,6 +339,7 @@ Gate::Stats Gate::stats() const {
         out.admitted = member->admitted;
         std::ranges::copy(member->finished, out.finished);
         out.breaker = {member->breaker.state(), member->breaker.trips()};
+        out.ailing = member->ailing;
     }
     for (const Breaker& route : routes_) stats.routes.push_back({route.state(), route.trips()});
     return stats;

@@ -39,10 +39,7 @@ bool Gate::worse_than_others(Instant now, const Member& member) const {
     return own.value() >= clearly_worse * others_bad / others;
 }
 
-std::size_t Gate::most_tripped() const {
-    const auto accepting = static_cast<double>(roster_.accepting());
-    return static_cast<std::size_t>(accepting * (1 - settings_.breaker_floor));
-}
+std::size_t Gate::most_tripped() const { return most_out() - std::min(out_by_health(), most_out()); }
 
 void Gate::judge_worker(Instant now, Member& member, Breaker::Result result, Duration retry_after) {
     if (settings_.breaker_mode == Mode::off) return;

@@ -63,8 +63,8 @@ Duration Gate::expected_wait(Instant now, Priority priority) const {
 }
 
 void Gate::look_at_queue(Instant now) {
-    if (roster_.slots() < usual_slots_ && now - usual_since_ > usual_memory) {
-        usual_slots_ = roster_.slots(); // so few for so long: that is what there is now
+    if (roster_.accepting() < usual_workers_ && now - usual_since_ > usual_memory) {
+        usual_workers_ = roster_.accepting(); // so few for so long: that is what there is now
         usual_since_ = now;
     }
     Overload::Sight sight;
@@ -75,7 +75,7 @@ void Gate::look_at_queue(Instant now) {
         sight.expected = span(static_cast<double>(queue_.size()) * seconds(service_.mean()) / roster_.slots());
     }
     sight.target = target();
-    sight.workers_missing = roster_.slots() < usual_slots_;
+    sight.workers_missing = roster_.accepting() < usual_workers_;
     overload_.look(now, sight);
 }
 

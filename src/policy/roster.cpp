@@ -2,7 +2,12 @@
 
 #include <algorithm>
 
+#include "plimsoll/policy/adaptive_limit.hpp"
+
 namespace plimsoll {
+
+Member::Member() = default;
+Member::~Member() = default;
 
 Member* Roster::find(WorkerKey key) const {
     const auto found = places_.find(key);

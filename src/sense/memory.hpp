@@ -95,7 +95,8 @@ public:
     // Out-of-memory kills in it by now: the process that was seen there may be one of them.
     std::optional<std::uint64_t> oom_kills(const Cgroup& cgroup) const;
     std::optional<Host> host() const;
-    std::optional<Pressure> pressure() const;
+    std::optional<Pressure> pressure() const;                     // of the host; not every kernel tells
+    std::optional<Pressure> pressure(const Cgroup& cgroup) const; // v2 alone
 
 private:
     std::string proc_, cgroup_;

@@ -114,4 +114,10 @@ std::optional<Pressure> Reader::pressure() const {
     return text ? parse_pressure(*text) : std::nullopt;
 }
 
+std::optional<Pressure> Reader::pressure(const Cgroup& cgroup) const {
+    if (cgroup.version != Cgroup::Version::v2) return std::nullopt;
+    const auto text = read_small_file(cgroup.path + "/memory.pressure");
+    return text ? parse_pressure(*text) : std::nullopt;
+}
+
 } // namespace plimsoll::sense

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "fleet/fd.hpp"
-#include "fleet/probe_answer.hpp"
 #include "fleet/wait.hpp"
 #include "tests/fleet/turn.hpp"
 
@@ -18,6 +17,12 @@ namespace plimsoll::fleet {
 namespace {
 
 using namespace std::chrono_literals;
+
+Question to(std::string path) {
+    Question question;
+    question.path = std::move(path);
+    return question;
+}
 
 // A worker of one connection, on the test's thread: it answers in the given pieces, each after the io_context was
 // turned.
@@ -69,7 +74,7 @@ protected:
     // Asks, and has the worker answer with these pieces and then hang up or stay.
     ProbeResult ask(const std::vector<std::string>& pieces, bool hang_up, Duration bound = 5s,
                     net::Protocol protocol = net::Protocol::http) {
-        const auto place = start(probe(address, protocol, "/health?x=1", bound));
+        const auto place = start(probe(address, protocol, to("/health?x=1"), bound));
         EXPECT_TRUE(accept());
         asked = request();
         for (const auto& piece : pieces) {
@@ -152,19 +157,20 @@ TEST_F(ProbeTest, silence_ends_with_the_bound) {
     EXPECT_LT(result.took, 5s);
     result = ask({"HTTP/1.1 200"}, false, 30ms);
     EXPECT_EQ(result.problem, "no complete answer in 30 ms");
-    EXPECT_EQ(result_of(io, probe(address, net::Protocol::http, "/", 0s)).answered, false);
+    EXPECT_EQ(result_of(io, probe(address, net::Protocol::http, to("/"), 0s)).answered, false);
 }
 
 TEST_F(ProbeTest, nobody_there_is_told_in_words) {
     listener.reset();
-    EXPECT_EQ(result_of(io, probe(address, net::Protocol::http, "/", 1s)).problem, "connection refused");
+    EXPECT_EQ(result_of(io, probe(address, net::Protocol::http, to("/"), 1s)).problem, "connection refused");
     address.path += "x";
-    EXPECT_EQ(result_of(io, probe(address, net::Protocol::http, "/", 1s)).problem, address.path + " does not exist");
+    EXPECT_EQ(result_of(io, probe(address, net::Protocol::http, to("/"), 1s)).problem,
+              address.path + " does not exist");
     listen({.host = "127.0.0.1"});
     listener.reset();
-    EXPECT_EQ(result_of(io, probe(address, net::Protocol::http, "/", 1s)).problem, "connection refused");
+    EXPECT_EQ(result_of(io, probe(address, net::Protocol::http, to("/"), 1s)).problem, "connection refused");
     const auto result =
-        result_of(io, probe({.host = "no-such-host.invalid", .port = 80}, net::Protocol::http, "/", 2s));
+        result_of(io, probe({.host = "no-such-host.invalid", .port = 80}, net::Protocol::http, to("/"), 2s));
     EXPECT_FALSE(result.answered);
     EXPECT_TRUE(result.problem.starts_with("no-such-host.invalid")) << result.problem;
 }
@@ -179,7 +185,7 @@ TEST_F(ProbeTest, a_path_cannot_smuggle_a_second_request) {
     for (const char* path : {"", "x", "/ x", "/\r\nX: y", "/\x80"}) {
         SCOPED_TRACE(path);
         EXPECT_TRUE(
-            result_of(io, probe(address, net::Protocol::http, path, 1s)).problem.ends_with("no path to ask for"));
+            result_of(io, probe(address, net::Protocol::http, to(path), 1s)).problem.ends_with("no path to ask for"));
     }
 }
 
@@ -207,32 +213,6 @@ TEST_F(ProbeTest, the_uwsgi_packet_is_well_formed_and_its_answer_http) {
     EXPECT_EQ(variables["QUERY_STRING"], "x=1");
     EXPECT_EQ(variables["REQUEST_URI"], "/health?x=1");
     EXPECT_EQ(variables["HTTP_HOST"], "localhost");
-}
-
-TEST_F(ProbeTest, probing_goes_on_until_somebody_answers) {
-    listener.reset();
-    std::filesystem::remove(address.path);
-    const auto place = start(probe_until_answered(address, net::Protocol::http, "/", 1s, 1ms, 10s));
-    io.restart();
-    io.run_for(20ms);
-    EXPECT_FALSE(place->has_value());
-    listen(address);
-    ASSERT_TRUE(accept());
-    worker.reset(); // the first one is let down
-    ASSERT_TRUE(accept());
-    request();
-    (void)!::send(worker.get(), "HTTP/1.1 200 OK\r\n\r\n", 19, MSG_NOSIGNAL);
-    ASSERT_TRUE(run_until(io, [&] { return place->has_value(); }));
-    EXPECT_TRUE((*place)->answered);
-}
-
-TEST_F(ProbeTest, probing_ends_with_its_bound_and_the_last_problem) {
-    listener.reset();
-    const auto result = result_of(io, probe_until_answered(address, net::Protocol::http, "/", 1s, 5ms, 40ms));
-    EXPECT_FALSE(result.answered);
-    EXPECT_EQ(result.problem, "connection refused");
-    EXPECT_GE(result.took, 40ms);
-    EXPECT_LT(result.took, 5s);
 }
 
 } // namespace

@@ -15,6 +15,11 @@
 // Late binding: a request is given to a worker only when that worker has a free slot, so nothing piles up in a worker's
 // own backlog where nobody can see it, move it or give it up. A worker that refused a connection is passed over for a
 // moment: its process has died, it is the least loaded of all, and whoever watches processes hears of it a little later.
+//
+// A worker whose health checks fail (health.hpp) accepts nothing, as long as a floor of healthy ones is left. Below it the
+// checks are believed no longer, and everybody is served by everybody (panic): what fails at all workers is the check,
+// or something that no choice among them mends.
+//
 // Plain object: no clock, no lock, no thread; the shell holds one lock around it (src/net/pool.hpp) and wakes those whom a
 // call granted or dropped.
 #pragma once
@@ -51,11 +56,15 @@ public:
         Duration rest = std::chrono::milliseconds{100}; // of a worker that refused a connection
         Duration pause = std::chrono::milliseconds{20}; // of a worker that broke one off
         LoadLine::Settings load_line;
+        double stall_line = 0.2; // share of the time that tasks stall for memory, from which the last brake is on
         Mode memory_mode = Mode::enforce;
+        Mode adaptive_mode = Mode::enforce; // of workers with unknown slots; shadow: learned, but `most_slots` hold
+        unsigned least_slots = 1, first_slots = 8, most_slots = 200; // of those
         Breaker::Settings breaker;
         Mode breaker_mode = Mode::enforce; // of workers
         Mode route_mode = Mode::shadow;    // of routes
-        double breaker_floor = 0.5;        // share of the accepting workers that always pass
+        double breaker_floor = 0.5; // share of the accepting workers that always pass, breakers and health checks alike
+        Mode health_mode = Mode::enforce; // shadow: who is ailing goes on accepting
         Duration slow_start{};
         friend bool operator==(const Settings&, const Settings&) = default;
     };
@@ -97,12 +106,17 @@ public:
         Breaker::State state = Breaker::State::passing;
         std::uint64_t trips = 0;
     };
+    struct Learned { // of a worker whose slots nobody says
+        double slots = 0;
+        Duration base{}; // what a request takes there without queueing; 0: not known yet
+    };
     struct WorkerStats {
         WorkerKey worker = 0;
         unsigned slots = 0, in_flight = 0;
         bool accepting = false;
         std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
         BreakerStats breaker;
+        bool ailing = false;
     };
     struct Stats {
         std::size_t queued[priorities] = {};
@@ -111,6 +125,9 @@ public:
         std::size_t memory_waiting = 0; // of the queued, those who need much memory
         Bytes memory_light;             // who needs less is not asked; 0: no limit is known
         bool overloaded = false, memory_shedding = false, shedding_futile = false;
+        bool health_panic = false; // too many are ailing: all of them accept
+        double stall = -1;         // as it was last observed; negative: unknown
+        bool stall_shedding = false;
         Duration queue_target{}, service_time{}; // now; service_time: the mean
         std::vector<WorkerStats> workers;
         std::vector<BreakerStats> routes; // by RouteKey
@@ -121,6 +138,7 @@ public:
 
     // The fleet's side. A worker is added not accepting; `accept(true)` may grant slots to those who wait.
     // `place` is the hash of its place's name, which its successor will have too.
+    // slots 0: nobody says; they are learned (adaptive_limit.hpp).
     void add(WorkerKey worker, unsigned slots, Instant now, std::uint64_t place = 0);
     void set_slots(WorkerKey worker, unsigned slots, Instant now, Events& events);
     void accept(WorkerKey worker, bool accepting, Instant now, Events& events);
@@ -135,10 +153,21 @@ public:
     bool waits_for_memory() const { return memory_line_.size() > 0; }
     MemoryCosts& costs() { return memory_.costs(); }
     const MemoryAdmission& memory() const { return memory_; }
-    void remove(WorkerKey worker);              // permits in flight may still depart afterwards
     void set_homes(std::span<const WorkerKey> homes); // the others, and who comes later, are away
-    unsigned in_flight(WorkerKey worker) const; // 0 for an unknown one
+    // Share of the last while in which everybody on its host, or in its cgroup, waited for memory; negative: unknown.
+    void observe_stall(double share) { stall_ = share; }
+    void remove(WorkerKey worker);                          // permits in flight may still depart afterwards
+    unsigned in_flight(WorkerKey worker) const;             // 0 for an unknown one
+    unsigned slots(WorkerKey worker) const;                 // now
+    std::optional<Learned> learned(WorkerKey worker) const; // nothing: its slots are known
     BreakerStats breaker(WorkerKey worker) const;
+
+    // Health checks (gate_health.cpp). A check holds a slot like a request, and is none: no permit, no time, no breaker.
+    // False: none is free, or nobody may be asked there now.
+    bool begin_check(WorkerKey worker, Instant now);
+    void end_check(WorkerKey worker, Instant now, Events& events);
+    void set_ailing(WorkerKey worker, bool ailing, Instant now, Events& events);
+    std::uint64_t successes(WorkerKey worker) const; // requests that it answered well, so far
 
     // The request's side.
     // A full queue gives its youngest waiter of a lower priority up for one of a higher: hence the events.
@@ -163,7 +192,8 @@ private:
     void rest(Member& member, Instant now, Duration how_long);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
     bool memory_sheds(Instant now, const Facts& facts);
-    double shed_share(const Facts& facts) const; // of requests like it, for memory
+    double shed_share(const Facts& facts) const;
+    LoadLine::Settings stall_settings() const; // of requests like it, for memory
 
     // Those who need much memory (gate_memory.cpp).
     bool weighs(Instant now, const Facts& facts);
@@ -203,19 +233,34 @@ private:
     void keep_floor(Instant now, Events& events);
     Breaker::Result result_of(const Departure& departure) const;
 
+    // Workers with unknown slots (gate_adaptive.cpp).
+    unsigned slots_for(Member& member, unsigned told); // as the fleet tells; 0: learned
+    unsigned usual_limit() const;
+    void learn_slots(Instant now, Member& member, const Departure& departure);
+
+    // Health.
+    std::size_t most_out() const; // of the willing, by checks and breakers together
+    std::size_t out_by_health() const { return panic_ || settings_.health_mode != Mode::enforce ? 0 : ailing_; }
+    bool may_accept(const Member& member) const;
+    void set_willing(Member& member, bool willing);
+    void judge_health(Instant now, Events& events);
+
     Settings settings_;
     Roster roster_;
     Homes homes_;
-    std::vector<Member*> sidelined_; // resting or tripped: looked at as time passes
-    std::vector<Breaker> routes_;    // by RouteKey
-    Window<3> everybody_;            // results of the whole pool, as breakers count them
-    LoadLine load_line_;
+    std::size_t willing_ = 0, ailing_ = 0; // ailing: of the willing
+    bool panic_ = false;
+    std::vector<Member*> sidelined_;        // resting or tripped: looked at as time passes
+    std::vector<Breaker> routes_;           // by RouteKey
+    Window<3> everybody_;                   // results of the whole pool, as breakers count them
     Queue queue_{1, 2}, memory_line_{2, 2}; // one sequence of tickets: odd and even
+    LoadLine load_line_, stall_line_;
+    double stall_ = -1;
     Overload overload_;
     ServiceTime service_, weighty_service_;
     MemoryAdmission memory_;
     std::array<DecayedCount, priorities> admissions_, offers_;
-    unsigned usual_slots_ = 0; // the most of late: fewer accept while one is recycled
+    std::size_t usual_workers_ = 0; // the most of late: fewer accept while one is recycled
     Instant usual_since_{};
     std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {}, refused_by_priority_[priorities] = {};
 };

@@ -121,14 +121,20 @@ void AnnouncedSource::serves(const WorkerPtr& worker, const GenerationPtr& gener
     mind_the_door();
 }
 
-// All workers without an address of their own share the public one: as one endpoint with the slots of all of them.
+// All workers without an address of their own share the public one: as one endpoint with the slots of all of them, which are
+// learned where nobody says how many one of them has.
 void AnnouncedSource::mind_the_door() {
     if (!public_address_) return;
-    unsigned slots = 0;
-    for (const WorkerPtr& worker : pool_.workers())
-        if (worker->current && !worker->current->address && takes_requests(worker->current->state))
-            slots += std::max(1U, worker->current->slots);
-    if (slots == 0) {
+    unsigned slots = 0, workers = 0;
+    bool known = true;
+    for (const WorkerPtr& worker : pool_.workers()) {
+        if (!worker->current || worker->current->address || !takes_requests(worker->current->state)) continue;
+        ++workers;
+        slots += worker->current->slots;
+        known = known && worker->current->slots > 0;
+    }
+    if (!known) slots = 0;
+    if (workers == 0) {
         if (door_ != 0) pool_.net().remove(door_);
         door_ = 0;
         return;

@@ -95,7 +95,7 @@ TEST(Status, tells_pools_and_what_is_wrong) {
       "store":{"incidents":3,"problem":"no space left"},
       "redis":{"server":"redis://db:6379","state":"tripped","problem":"no answer within 5ms","on_failure":"local"},
       "pools":[{"name":"app","source":"gunicorn","serving":4,"min_serving":3,"worker_count":4,"in_flight":2,"slots":4,"queued":0,
-                "recycling":null,"alert":null,"recycles":{"last_hour":2,"max_per_hour":60},"deaths":1},
+                "recycling":null,"alert":null,"recycles":{"last_hour":2,"max_per_hour":60},"deaths":1,"ailing":1},
                {"name":"b","source":"command","serving":0,"min_serving":1,"worker_count":2,"in_flight":0,"slots":2,"queued":7,
                 "recycling":"b-1","alert":"the successor did not start","recycles":{"last_hour":0,"max_per_hour":60},"deaths":0}]})");
     EXPECT_EQ(show_status(Facts(&value), plain),
@@ -107,6 +107,7 @@ TEST(Status, tells_pools_and_what_is_wrong) {
               "b     command         0        2     0      2       7  b-1              0/60       0\n"
               "\n"
               "! pool b: no worker serves\n"
+              "! app: 1 of 4 workers fail their health checks (plimsoll workers tells which)\n"
               "! b: the successor did not start\n"
               "! shared limits are local: redis://db:6379: no answer within 5ms\n"
               "! incidents: no space left\n");
