@@ -136,12 +136,8 @@ json::object to_json(const net::GateStats& gate) {
 json::object to_json(const net::RedisStats& redis) {
     json::object requests;
     for (std::size_t i = 0; i < redis.results.size(); ++i) requests[net::redis_results[i]] = redis.results[i];
-    return {{"server", redis.server},
-            {"state", redis.breaker},
-            {"problem", or_null(redis.problem)},
-            {"on_failure", redis.on_failure},
-            {"connections", redis.connections},
-            {"trips", redis.trips},
+    return {{"server", redis.server},         {"state", redis.breaker},           {"problem", or_null(redis.problem)},
+            {"on_failure", redis.on_failure}, {"connections", redis.connections}, {"trips", redis.trips},
             {"requests", std::move(requests)}};
 }
 
@@ -162,29 +158,27 @@ json::object to_json(const fleet::ExperimentView& experiment) {
 json::object to_json(const fleet::PoolView& pool, bool with_workers) {
     unsigned in_flight = 0, slots = 0;
     for (const auto& worker : pool.workers) in_flight += worker.in_flight, slots += worker.slots;
-    json::object object{{"name", pool.name},
-                        {"source", pool.source},
-                        {"serving", pool.serving},
-                        {"min_serving", pool.min_serving},
-                        {"ailing", pool.ailing},
-                        {"queued", pool.queued},
-                        {"in_flight", in_flight},
-                        {"slots", slots},
-                        {"alert", or_null(pool.alert)},
-                        {"recycling", or_null(pool.recycling)},
-                        {"recycles",
-                         {{"ok", pool.recycles_ok},
-                          {"failed", pool.recycles_failed},
-                          {"last_hour", pool.recycles_last_hour},
-                          {"max_per_hour", pool.max_per_hour}}},
-                        {"captures", {{"ok", pool.captures_ok}, {"failed", pool.captures_failed}}},
-                        {"checks",
-                         {{"passed", pool.checks_passed},
-                          {"failed", pool.checks_failed},
-                          {"skipped", pool.checks_skipped}}},
-                        {"trims", {{"count", pool.trims}, {"bytes", pool.trimmed.count}}},
-                        {"deaths", pool.deaths},
-                        {"experiment", pool.experiment ? json::value(to_json(*pool.experiment)) : json::value(nullptr)}};
+    json::object object{
+        {"name", pool.name},
+        {"source", pool.source},
+        {"serving", pool.serving},
+        {"min_serving", pool.min_serving},
+        {"ailing", pool.ailing},
+        {"queued", pool.queued},
+        {"in_flight", in_flight},
+        {"slots", slots},
+        {"alert", or_null(pool.alert)},
+        {"recycling", or_null(pool.recycling)},
+        {"recycles",
+         {{"ok", pool.recycles_ok},
+          {"failed", pool.recycles_failed},
+          {"last_hour", pool.recycles_last_hour},
+          {"max_per_hour", pool.max_per_hour}}},
+        {"captures", {{"ok", pool.captures_ok}, {"failed", pool.captures_failed}}},
+        {"checks", {{"passed", pool.checks_passed}, {"failed", pool.checks_failed}, {"skipped", pool.checks_skipped}}},
+        {"trims", {{"count", pool.trims}, {"bytes", pool.trimmed.count}}},
+        {"deaths", pool.deaths},
+        {"experiment", pool.experiment ? json::value(to_json(*pool.experiment)) : json::value(nullptr)}};
     if (with_workers)
         object["workers"] = to_json_array(pool.workers);
     else

@@ -324,7 +324,8 @@ void add_leaks(Page& page, const Snapshot& snapshot) {
 
 void add_experiments(Page& page, const std::vector<fleet::PoolView>& pools) {
     auto running = page.gauge("leak_experiment_running", "1 while it is varied which workers get which routes.");
-    auto requests = page.gauge("leak_experiment_requests", "Of the pool, in the experiment that runs, or the last one.");
+    auto requests =
+        page.gauge("leak_experiment_requests", "Of the pool, in the experiment that runs, or the last one.");
     auto p99 = page.gauge("leak_experiment_p99_seconds", "Of requests while traffic was varied, and in between.");
     auto ended = page.counter("leak_experiments_total", "Experiments by how they ended.");
     for (const auto& pool : pools) {
@@ -335,8 +336,7 @@ void add_experiments(Page& page, const std::vector<fleet::PoolView>& pools) {
         const auto seconds = [](Duration span) { return std::chrono::duration<double>(span).count(); };
         p99.add({{"pool", pool.name}, {"traffic", "varied"}}, seconds(experiment.varied_p99));
         p99.add({{"pool", pool.name}, {"traffic", "control"}}, seconds(experiment.control_p99));
-        for (const auto& [how, count] : experiment.ended)
-            ended.add({{"pool", pool.name}, {"outcome", how}}, count);
+        for (const auto& [how, count] : experiment.ended) ended.add({{"pool", pool.name}, {"outcome", how}}, count);
     }
 }
 

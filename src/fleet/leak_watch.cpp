@@ -231,9 +231,7 @@ void LeakWatch::tell_experiment(const std::string& news) {
     if (const auto& incident = of(Watched::memory).incident()) incident->note(news);
 }
 
-std::optional<ExperimentView> LeakWatch::experiment() const {
-    return routes_.experiment_view(pool_.settings().leak);
-}
+std::optional<ExperimentView> LeakWatch::experiment() const { return routes_.experiment_view(pool_.settings().leak); }
 
 void LeakWatch::tell(Watched what) {
     if (const auto found = report_of(what)) of(what).verdict(found->verdict);

@@ -59,12 +59,12 @@ struct LeakReport {
     std::string id, pool, what; // what: memory, descriptors, threads, children
     LeakView view;
     std::vector<std::string> workers, incidents;
-    std::vector<RouteShare> routes; // of memory; the heaviest first; empty: not known (yet)
+    std::vector<RouteShare> routes;           // of memory; the heaviest first; empty: not known (yet)
     std::optional<ExperimentView> experiment; // of memory, as of its pool
-    std::vector<LeakLine> lines;    // of memory; the one that explains most in front; empty: not known, or C code
-    std::string kept_by;            // "shop.orders._seen (dict, 40213 items)"; empty: not known
-    std::string mostly;             // of descriptors, threads, children: "socket, tcp close-wait (412 of 460)"
-    unsigned recycles = 0;          // for it, so far
+    std::vector<LeakLine> lines; // of memory; the one that explains most in front; empty: not known, or C code
+    std::string kept_by;         // "shop.orders._seen (dict, 40213 items)"; empty: not known
+    std::string mostly;          // of descriptors, threads, children: "socket, tcp close-wait (412 of 460)"
+    unsigned recycles = 0;       // for it, so far
     std::string since_release, release_before; // that brought it, and the one before, which did not have it; or empty
     std::optional<WallTime> planned_at; // when it is recycled: in a trough of the traffic; unset: no trough is known
     std::string advice, verdict;        // one sentence each, for a human
@@ -109,8 +109,8 @@ struct PoolView {
     std::string recycling;                    // id of the worker being recycled, or empty
     unsigned recycles_last_hour = 0, max_per_hour = 0;
     std::uint64_t recycles_ok = 0, recycles_failed = 0, captures_ok = 0, captures_failed = 0, deaths = 0;
-    std::uint64_t trims = 0; // of fragmented heaps
-    Bytes trimmed;           // what they gave back
+    std::uint64_t trims = 0;                                                // of fragmented heaps
+    Bytes trimmed;                                                          // what they gave back
     std::uint64_t checks_passed = 0, checks_failed = 0, checks_skipped = 0; // of health
 };
 

@@ -69,7 +69,7 @@ struct Exchange : Texts {
     std::string own_fields; // what we add to the answer (limits, the cookie of an affinity): whole lines
     std::string path;       // where the route changed it: what the worker gets, or where a redirect leads
     std::optional<std::uint64_t> affinity;
-    CostKey label = 0; // by which the memory is learned that it needs
+    CostKey label = 0;                                  // by which the memory is learned that it needs
     Steering::Phase experiment = Steering::Phase::none; // when it asked for a slot
 
     // The worker.

@@ -141,9 +141,9 @@ public:
         Bytes expected;
         unsigned readings = 0;
     };
-    std::vector<Need> needs(std::size_t most) const; // the greatest first
+    std::vector<Need> needs(std::size_t most) const;  // the greatest first
     void set_homes(std::span<const WorkerKey> homes); // of an experiment
-    void observe_stall(double share);                // see Gate::observe_stall
+    void observe_stall(double share);                 // see Gate::observe_stall
     unsigned slots(WorkerKey worker) const;
     std::optional<Gate::Learned> learned(WorkerKey worker) const;
     void remove(WorkerKey worker); // its Endpoint goes when its last permit has

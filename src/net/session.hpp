@@ -62,7 +62,7 @@ private:
     io::Task<> wait_for_slot(Exchange& x);
     void refuse_admission(Exchange& x, Reason reason, Duration retry_after);
     io::Task<> ask_redis(Exchange& x); // shared_limits.cpp
-    Side wanted_side(Exchange& x); // by an experiment
+    Side wanted_side(Exchange& x);     // by an experiment
     void account(Exchange& x);
     void name_for_memory(Exchange& x);
     void count_route(const Exchange& x); // by worker; before its permit is given back

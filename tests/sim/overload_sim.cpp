@@ -30,6 +30,10 @@ public:
         }
         for (const Step& step : settings_.steps) length_ += step.length;
         if (!settings_.trace.empty()) length_ = settings_.trace.back().at;
+        for (const Disturbance& each : settings_.disturbances) {
+            at(Instant{} + each.from, [this, each] { disturb(each, true); });
+            at(Instant{} + each.to, [this, each] { disturb(each, false); });
+        }
         schedule_arrival();
         at(now_ + tick, [this] { on_tick(); });
         while (!events_.empty() && report_.broken.empty()) {
@@ -64,6 +68,19 @@ private:
     double draw() { return std::uniform_real_distribution<>(0, 1)(random_); }
     double capacity() const { return settings_.workers * settings_.slots / seconds(settings_.service); }
     bool over() const { return now_ - Instant{} >= length_; }
+
+    bool calm(Instant arrived) const { return settings_.calm_from && arrived >= Instant{} + *settings_.calm_from; }
+
+    void disturb(const Disturbance& what, bool begins) {
+        Gate::Events events;
+        switch (what.kind) {
+        case Disturbance::Kind::away: gate_.accept(what.worker, !begins, now_, events); break;
+        case Disturbance::Kind::ailing: gate_.set_ailing(what.worker, begins, now_, events); break;
+        case Disturbance::Kind::failing: failing_[what.worker] = begins; break;
+        case Disturbance::Kind::stall: gate_.observe_stall(begins ? 0.2 + 0.8 * draw() : 0); break;
+        }
+        deliver(events);
+    }
 
     double load_now() const {
         Duration passed{};
@@ -108,7 +125,10 @@ private:
         const Gate::Facts facts{.priority = request.priority, .draw = draw(), .route = request.route};
         const bool turned_away = gate_.turns_away(now_, facts);
         const auto arrival = gate_.arrive(now_, facts, events);
+        // Who is granted a slot that had come free before is told with the newcomer: it did not wait then.
+        if (arrival.kind == Gate::Arrival::Kind::queued) newcomer_ = request.priority;
         deliver(events);
+        newcomer_.reset();
         const bool refused = arrival.kind == Gate::Arrival::Kind::refused;
         report_.refused_at_once += refused;
         report_.foretold += refused && turned_away;
@@ -130,17 +150,25 @@ private:
     void refuse(const Request& request, Reason reason, Duration retry_after) {
         if (reason == Reason::none) report_.broken = "a refusal without a reason";
         if (retry_after <= Duration::zero()) report_.broken = "a refusal without a hint when to come again";
+        if (calm(request.arrived))
+            report_.broken = "somebody was refused though all was calm: " + std::string(to_string(reason));
         Fate& fate = report_.of[index(request.priority)];
         ++fate.refused;
+        ++report_.reasons[std::string(to_string(reason))];
         fate.refusal_latency.push_back(milliseconds(now_ - request.arrived));
     }
 
     void serve(const Request& request, WorkerKey worker) {
         for (std::size_t higher = 0; higher < index(request.priority); ++higher)
-            if (gate_.waiting(static_cast<Priority>(higher)) > 0 && settings_.client_aborts == 0)
+            if (gate_.waiting(static_cast<Priority>(higher)) > (newcomer_ && index(*newcomer_) == higher ? 1U : 0U) &&
+                settings_.client_aborts == 0)
                 report_.broken = "a lower priority was served while a higher one waited";
+        if (calm(request.arrived) && now_ - request.arrived > settings_.calm_wait)
+            report_.broken = "somebody waited long though all was calm";
         at(now_ + request.service, [this, request, worker, began = now_] {
-            const bool fails = worker == settings_.failing_worker || draw() < settings_.failures;
+            const auto failing = failing_.find(worker);
+            const bool fails = worker == settings_.failing_worker || (failing != failing_.end() && failing->second) ||
+                               draw() < settings_.failures;
             Fate& fate = report_.of[index(request.priority)];
             ++fate.served;
             fate.failed += fails;
@@ -154,7 +182,6 @@ private:
             deliver(events);
         });
     }
-        ++report_.reasons[std::string(to_string(reason))];
 
     void deliver(const Gate::Events& events) {
         for (const auto& event : events) {
@@ -203,10 +230,12 @@ private:
     Gate gate_;
     std::priority_queue<Event> events_;
     std::unordered_map<Ticket, Request> waiting_;
+    std::unordered_map<WorkerKey, bool> failing_;
     std::uint64_t sequence_ = 0;
     std::size_t next_traced_ = 0;
     Duration length_{};
     Instant now_{}, last_slow_{};
+    std::optional<Priority> newcomer_; // it has joined the queue in the call whose events are being told
     OverloadReport report_;
 };
 

@@ -26,14 +26,14 @@ struct Traced { // one request of a trace
     Duration service{};
 };
 
-struct OverloadSettings {
-    std::uint64_t seed = 1;
 struct Disturbance { // of the fleet, for a while
     enum class Kind : std::uint8_t { away, ailing, failing, stall } kind = Kind::away;
     Duration from{}, to{};
     WorkerKey worker = 1; // not of a stall
 };
 
+struct OverloadSettings {
+    std::uint64_t seed = 1;
     unsigned workers = 4, slots = 1;
     Duration service = std::chrono::milliseconds{5};
     double spread = 0.2; // of service times: log-normal sigma; 0: constant
@@ -43,6 +43,10 @@ struct Disturbance { // of the fleet, for a while
     double client_aborts = 0;     // share of waiting clients that leave
     double failures = 0;          // share of requests that fail
     WorkerKey failing_worker = 0; // all of its requests fail; 0: nobody
+    std::vector<Disturbance> disturbances;
+    // From then on nobody may be refused, and nobody may wait for longer than that: what disturbed is over.
+    std::optional<Duration> calm_from;
+    Duration calm_wait = std::chrono::milliseconds{200};
     Gate::Settings gate;
 };
 
