@@ -24,6 +24,7 @@ NOUNS = ("order invoice basket customer ticket voucher parcel refund coupon acco
          "sample season segment shift shop signal site slot stock student supplier survey tax team tenant term theme thread token topic "
          "track trip unit user vendor venue visit vote wallet ward window worker zone").split()
 VERBS = "remember record collect track attach enlist note_down register enrich load prepare resolve observe follow store keep".split()
+WARM = 3000                                 # requests, after which what is bounded is full: before, it grows like a leak
 USUAL_HIT = 40000                           # bytes: leaks of a hit go up to 64 KB
 MARK = re.compile(r"\s*#~\s*$")
 
@@ -112,7 +113,7 @@ def draw_app(seed, leaks=None, innocents=None, framework=None, total=None, only=
     for (habit, leaks_memory), place, cost in zip(chosen, places, costs):
         share = routes[place][2]
         size = max(128, min(int(cost / share) if cost else int(2 ** draw.uniform(6, 16)), 1 << 20))
-        entries = draw.randint(200, 1500)
+        entries = min(max(16, int(draw.uniform(0.1, 0.4) * share * WARM)), 1500)
         if not leaks_memory:
             size = max(256, min(size, (24 << 20) // entries))
         file, text, lines = _module(draw, package, habit, words.pop(), draw.choice(VERBS), size, entries)
