@@ -132,7 +132,10 @@ asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests,
 void Capture::tell_growth(boost::json::object& args) const {
     args["requests"] = traced_;
     const std::optional<LeakView> leak = LeakWatch::view_of(*generation_);
-    if (!leak || leak->kind != leak::to_string(leak::Class::leaking)) return;
+    // An accused worker's class may be uncertain for a moment; what it grew by stands until it is acquitted.
+    const bool grows =
+        leak && (leak->kind == leak::to_string(leak::Class::leaking) || pool_->leaks().accused(*generation_));
+    if (!grows || leak->low <= 0) return;
     args["growth"] = boost::json::object{{"low", leak->low}, {"high", leak->high}};
 }
 

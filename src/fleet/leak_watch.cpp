@@ -262,6 +262,10 @@ void LeakWatch::opened(const Generation& generation, const boost::json::object& 
     }
 }
 
+bool LeakWatch::accused(const Generation& generation) const {
+    return generation.leak && of(Watched::memory).is_accused(*generation.leak);
+}
+
 bool LeakWatch::suspects(const Generation& generation) { return generation.leak && generation.leak->suspected(); }
 
 std::optional<LeakView> LeakWatch::view_of(const Generation& generation) {

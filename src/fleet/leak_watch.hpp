@@ -38,6 +38,7 @@ public:
     void captured(const Generation& generation, Incident& incident);
     void opened(const Generation& generation, const boost::json::object& what); // what its agent tells of it
 
+    bool accused(const Generation& generation) const; // of leaking memory, and not acquitted yet
     static bool suspects(const Generation& generation);
     static std::optional<LeakView> view_of(const Generation& generation);
     // Not empty: it should be recycled now, for this reason.
