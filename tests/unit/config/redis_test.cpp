@@ -57,26 +57,10 @@ TEST(RedisUrl, a_unix_socket_is_a_path) {
 }
 
 TEST(RedisUrl, what_is_none_is_told_and_never_shown) {
-    for (const auto* text : {"",
-                             "redis",
-                             "redis:",
-                             "redis://",
-                             "redis:///1",
-                             "redis://host:0",
-                             "redis://host:99999",
-                             "redis://host:x",
-                             "redis://host/x",
-                             "redis://host/-1",
-                             "redis://secret@host",
-                             "redis://:secret%@host",
-                             "redis://:secret%4@host",
-                             "redis://ho st",
-                             "redis://::1",
-                             "http://host",
-                             "unix://",
-                             "unix:relative",
-                             "unix:/a?x=1",
-                             "unix:/a?db=x"}) {
+    for (const auto* text :
+         {"", "redis", "redis:", "redis://", "redis:///1", "redis://host:0", "redis://host:99999", "redis://host:x",
+          "redis://host/x", "redis://host/-1", "redis://:secret%@host", "redis://:secret%4@host", "redis://ho st",
+          "redis://::1", "http://host", "unix://", "unix:relative", "unix:/a?x=1", "unix:/a?db=x"}) {
         std::string why_not;
         EXPECT_FALSE(parse_redis_url(text, why_not)) << text;
         EXPECT_NE(why_not, "") << text;
