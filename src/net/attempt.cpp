@@ -1,7 +1,6 @@
 // One attempt at one worker: lease a connection, send the request, converse (converse.cpp), and decide what comes of a failure.
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -163,9 +162,6 @@ Ending Session::send_request(Exchange& x) {
             x.refusal = {411, "length_required", "a streamed body for this application needs a Content-Length"};
             return Ending::no_room;
         }
-        // The protocol has no interim answers: nobody but us will tell the client to go on.
-        if (std::exchange(x.expects_continue, false) && client_.write(http::continue_head).kind != io::Io::done)
-            return Ending::client_gone;
         http::UwsgiRequest how;
         how.content_length = framing.length;
         how.path = x.path;
