@@ -232,6 +232,10 @@ constexpr std::string_view document = R"json({
           "failed": {"type": "integer"},
           "skipped": {"type": "integer", "description": "No slot was free"}
         }},
+        "trims": {"type": "object", "properties": {
+          "count": {"type": "integer"},
+          "bytes": {"type": "integer", "description": "Given back to the kernel"}
+        }},
         "deaths": {"type": "integer"},
         "experiment": {"allOf": [{"$ref": "#/components/schemas/Experiment"}], "nullable": true},
         "workers": {"type": "array", "items": {"$ref": "#/components/schemas/Worker"}}
