@@ -319,6 +319,7 @@ Attribution attribute(std::span<const Interval> intervals, const AttributionSett
     found.intervals = old.size();
     if (old.size() < std::max<std::size_t>(settings.least, 1)) return found;
     std::vector<Life> lives;
+    lives.reserve(by_worker.size());
     for (auto& [worker, life] : by_worker) lives.push_back(std::move(life));
 
     const Columns columns = columns_of(old, settings);

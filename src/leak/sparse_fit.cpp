@@ -49,6 +49,7 @@ private:
 SparseFit solve(const NormalEquations& equations, std::vector<std::size_t> chosen) {
     while (true) {
         std::vector<double> target;
+        target.reserve(chosen.size());
         for (const std::size_t column : chosen) target.push_back(equations.target[column]);
         SparseFit fit{chosen, Cholesky(equations, chosen).solve(std::move(target))};
         const auto lowest = std::ranges::min_element(fit.slopes);

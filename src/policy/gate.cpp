@@ -201,10 +201,10 @@ bool Gate::turns_away(Instant now, const Facts& facts) const {
     if (settings_.route_mode == Mode::enforce && facts.route < routes_.size() && !routes_[facts.route].admits(now))
         return true;
     if (!roster_.free().empty()) return false;
+    if (full_for(facts.priority)) return true;
     if (settings_.memory_mode == Mode::enforce && memory_.weighs(now, facts.label)) return false; // a line of its own
     if (settings_.overload_mode == Mode::enforce && beyond_patience(now, facts.priority)) return true;
-    if (service_.known() && facts.deadline < now + expected_wait(now, facts.priority)) return true;
-    return full_for(facts.priority);
+    return service_.known() && facts.deadline < now + expected_wait(now, facts.priority);
 }
 
 void Gate::grant(Member& member, Instant now, Events& events) {

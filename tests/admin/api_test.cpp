@@ -79,6 +79,7 @@ TEST_F(api, a_worker_has_every_promised_field_and_unknown_numbers_are_null) {
         R"("advice":"pip install plimsoll-agent","started_at":null,"requests":0,"in_flight":0,"slots":0,)"
         R"("memory":{"anon_bytes":null,"rss_bytes":null,"pss_bytes":null,"uss_bytes":null,"limit_bytes":null,)"
         R"("pressure":null,"taken_at":null,"source":"none"},"leak":null,"breaker":null,)"
+        R"("learned_slots":null,"health":null,)"
         R"("agent":{"connected":false,"server":null,"python":null,"version":null,"release":null}})");
     EXPECT_EQ(text_at(get("/v1/pools/app/workers/app-1").json(), "/id"), R"("app-1")");
     EXPECT_EQ(text_at(get("/v1/pools").json(), "/pools/0/workers/0/id"), R"("app-1")");
