@@ -42,6 +42,7 @@ test-conformance: build asan
 	@python3 tests/conformance/run.py
 	@PLIMSOLL_BINARY=build/asan/plimsoll python3 tests/conformance/run.py
 test-e2e: build venvs
+	@cmake --build --preset release --target plimsoll_sim
 	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e
 test-e2e-asan: asan venvs
 	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest tests/e2e -m asan

@@ -1,0 +1,74 @@
+// The pool's part of memory: readings for the gate, names for what it learns (cost_labels.hpp), and what was learned.
+#include <algorithm>
+#include <utility>
+
+#include "net/pool.hpp"
+
+namespace plimsoll::net {
+
+CostKey Pool::cost_label(std::string_view method, std::string_view target) {
+    if (!cost_labels_.on()) return 0;
+    const auto found = cost_labels_.find(method, target);
+    if (found.is_new) {
+        const std::lock_guard lock(mutex_);
+        gate_.costs().take_over(found.key, found.part_of);
+    }
+    return found.key;
+}
+
+void Pool::observe(WorkerKey worker, double pressure, const MemorySight& sight) {
+    const bool limited = sight.limit || std::ranges::any_of(sight.domains, [](DomainKey key) { return key != 0; });
+    const std::lock_guard lock(mutex_);
+    gate_.observe(worker, pressure, sight);
+    if (limited) cost_labels_.turn_on();
+}
+
+void Pool::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit) {
+    const std::lock_guard lock(mutex_);
+    gate_.observe_domain(domain, use, limit);
+}
+
+void Pool::rose(WorkerKey worker, Bytes rise) {
+    const std::lock_guard lock(mutex_);
+    for (const CostKey uneven : gate_.rose(worker, rise)) cost_labels_.split(uneven);
+}
+
+void Pool::shows(WorkerKey worker, Bytes rise) {
+    const std::lock_guard lock(mutex_);
+    gate_.shows(Clock::now(), worker, rise);
+}
+
+bool Pool::strangers_run(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.strangers_run(Clock::now(), worker);
+}
+
+bool Pool::worth_reading(WorkerKey worker, Instant last_reading, Duration usual) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.worth_reading(Clock::now(), worker, last_reading, usual);
+}
+
+bool Pool::waits_for_memory() const {
+    const std::lock_guard lock(mutex_);
+    return gate_.waits_for_memory();
+}
+
+std::vector<Pool::Need> Pool::needs(std::size_t most) const {
+    std::vector<std::pair<CostKey, Need>> all;
+    {
+        const std::lock_guard lock(mutex_);
+        const MemoryCosts& costs = gate_.memory().costs();
+        for (CostKey key = 1; key <= MemoryCosts::most; ++key)
+            if (costs.readings(key) > 0) all.push_back({key, {{}, costs.expected(key), costs.readings(key)}});
+    }
+    std::ranges::sort(all, std::ranges::greater{}, [](const auto& each) { return each.second.expected; });
+    std::vector<Need> needs;
+    for (auto& [key, need] : all) {
+        if (needs.size() >= most) break;
+        need.label = cost_labels_.name(key);
+        needs.push_back(std::move(need));
+    }
+    return needs;
+}
+
+} // namespace plimsoll::net
