@@ -127,7 +127,13 @@ def test_serve_with_a_command_that_is_not_there_says_so(plimsoll):
     proxy = plimsoll({"pool": [{"name": "app", "source": {"kind": "gunicorn", "command": ["gunicorn-that-nobody-has", "app:app"]}}]})
     proxy.start(ready=0)
     until(lambda: "gunicorn-that-nobody-has" in proxy.log_text(), 10, "the log names it")
-    until(lambda: proxy.process.poll() is not None or proxy.admin.get("/healthz").status == 200, 10, "it ends or goes on trying")
+
+    def ended_or_serves():
+        try:
+            return proxy.process.poll() is not None or proxy.admin.get("/healthz").status == 200
+        except OSError:                                            # between the line in the log and its end
+            return False
+    until(ended_or_serves, 10, "it ends or goes on trying")
     if proxy.process.poll() is not None:
         assert proxy.process.returncode > 0
         proxy.process = None
