@@ -57,12 +57,12 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
     settle(x);
     const auto since = reactor_.loop.now;
     const auto granted = [this] { return (wakeup_.signals() & io::Wakeup::granted) != 0; };
-    const std::uint8_t gone = x.half_closed ? 0 : Stream::hangup;
     reactor_.waits_in_queue();
-    while (!granted() && !client_left(x) && !overdue()) co_await until(wakeup_, client_, gone, io::Wakeup::granted);
+    while (!granted() && !client_left(x) && !overdue())
+        co_await until(wakeup_, client_, client_end(x), io::Wakeup::granted);
     if (!granted()) {
         if (client_left(x))
-            x.gone = true;
+            x.gone = !x.refusal;
         else
             x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
         // Too late to leave: the news is on its way and holds a pointer to us.

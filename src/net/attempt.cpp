@@ -1,6 +1,7 @@
 // One attempt at one worker: lease a connection, send the request, converse (converse.cpp), and decide what comes of a failure.
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -109,13 +110,12 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
     settle(x);
     if (x.refusal) co_return Ending::no_room;
     const auto until_when = reactor_.loop.now + x.route->target->upstream.connect_timeout;
-    const std::uint8_t gone = x.half_closed ? 0 : Stream::hangup;
     while (state == Lease::busy) {
         // The backlog of a unix socket is full (the kernel would not tell when it no longer is), or the worker's name is
         // being looked up.
         if (reactor_.loop.now >= until_when) co_return Ending::connect_timeout;
         client_.expect_within(busy_pause);
-        co_await until(wakeup_, client_, static_cast<std::uint8_t>(gone | Stream::late));
+        co_await until(wakeup_, client_, static_cast<std::uint8_t>(client_end(x) | Stream::late));
         client_.no_deadline();
         if (client_left(x)) co_return Ending::client_gone;
         if (overdue()) co_return Ending::overdue;
@@ -127,7 +127,9 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
     auto& worker = *x.worker;
     worker.attach(wakeup_);
     worker.expect_within(x.route->target->upstream.connect_timeout);
-    co_await until(wakeup_, client_, gone, worker, Stream::writable | Stream::hangup | Stream::late);
+    constexpr std::uint8_t news = Stream::writable | Stream::hangup | Stream::late;
+    while (!worker.is(news) && !client_left(x) && !overdue())
+        co_await until(wakeup_, client_, client_end(x), worker, news);
     const bool late = worker.is(Stream::late);
     worker.no_deadline();
     if (client_left(x)) co_return Ending::client_gone;
@@ -161,6 +163,9 @@ Ending Session::send_request(Exchange& x) {
             x.refusal = {411, "length_required", "a streamed body for this application needs a Content-Length"};
             return Ending::no_room;
         }
+        // The protocol has no interim answers: nobody but us will tell the client to go on.
+        if (std::exchange(x.expects_continue, false) && client_.write(http::continue_head).kind != io::Io::done)
+            return Ending::client_gone;
         http::UwsgiRequest how;
         how.content_length = framing.length;
         how.path = x.path;

@@ -49,7 +49,7 @@ std::uint8_t Session::await_client(Exchange& x, const Download& download) {
     x.owes_client = !download.all_sent();
     x.wants_body = x.worker && !x.upload.complete() && !x.sending_failed && x.upload.spool().unread() < stream_window;
     // Once the worker is free only the client's own reading matters.
-    std::uint8_t marks = x.half_closed || !x.worker ? 0 : Stream::hangup;
+    std::uint8_t marks = x.worker ? client_end(x) : std::uint8_t{0};
     if (x.owes_client || x.wants_body) {
         marks |= Stream::late;
         if (x.owes_client) marks |= Stream::writable;
@@ -90,6 +90,7 @@ std::optional<Ending> Session::judge_lateness(Exchange& x, Download& download) {
     if (overdue() && !cut_short()) return overtaken(x, download);
     if (client_.is(Stream::late) && x.client_unwatched) {
         client_.no_deadline();
+        x.half_closed |= client_.has_ended();
         client_.watch();
     } else if (client_.is(Stream::late)) {
         x.client_moved = x.owes_client && took_something(x);

@@ -55,6 +55,7 @@ struct Exchange : Texts {
     std::uint8_t minor = 1;
     bool upgrade = false, json = false, keep_alive = false, expects_continue = false;
     bool half_closed = false; // the client finished writing with this request, and waits
+    Instant whole_at{};       // when its last byte was read
     const Route* route = nullptr;
     Series* series = nullptr;
     Instant began{};

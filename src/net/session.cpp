@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t first_read = 8 << 10;
 constexpr std::size_t largest_head = 60 << 10; // it must fit the buffers that it is read into and written to
 constexpr unsigned requests_a_turn = 16;       // of one client that never makes us wait
+constexpr auto second_thoughts = std::chrono::milliseconds{50}; // nobody hangs up on his own request sooner
 constexpr auto linger_time = std::chrono::seconds{2};
 constexpr std::size_t linger_bytes = 1 << 20;
 
@@ -255,8 +256,22 @@ void Session::heed(Exchange& x, const LimitVerdict& verdict, std::size_t told) {
     x.retry_after = verdict.retry_after;
 }
 
-bool Session::client_left(const Exchange& x) const {
-    return cut_short() || (client_.is(Stream::hangup) && !x.half_closed);
+// What the end of a client's bytes means. In the middle of the request: that it will never be whole. So close behind it that
+// nobody can have changed his mind: that the client only finished writing. Later: that it left.
+bool Session::client_left(Exchange& x) {
+    if (cut_short()) return true;
+    if (x.half_closed || !client_.is(Stream::hangup)) return false;
+    if (x.upload.complete()) {
+        x.half_closed = reactor_.loop.now - x.whole_at <= second_thoughts;
+        return !x.half_closed;
+    }
+    if (!x.upload.lacks_more_than(client_.unread())) return false; // reading will tell
+    x.refusal = request_incomplete;
+    return true;
+}
+
+std::uint8_t Session::client_end(const Exchange& x) const {
+    return x.half_closed || client_.is(Stream::hangup) ? std::uint8_t{0} : std::uint8_t{Stream::hangup};
 }
 
 void Session::break_off(const Exchange& x) {

@@ -102,7 +102,8 @@ private:
     http::Limits limits() const;
     const config::Listener& listener() const;
     void settle(Exchange& x); // before a wait: nothing of this request in the scratch buffer
-    bool client_left(const Exchange& x) const;
+    bool client_left(Exchange& x);
+    std::uint8_t client_end(const Exchange& x) const; // the mark that tells of it, while that would be news
     bool too_slow_a_sender(Exchange& x, Duration waited);
     bool too_slow_a_taker(Exchange& x, Duration waited);
     bool took_something(Exchange& x);

@@ -30,11 +30,10 @@ io::Task<> Session::ask_redis(Exchange& x) {
     if (link) link->ask(question, shared_rate_arguments(spends_of(*under_way, settings.prefix)));
     if (link && !question.over()) {
         settle(x);
-        const std::uint8_t gone = x.half_closed ? 0 : Stream::hangup;
         while (!question.over() && !client_left(x) && !overdue())
-            co_await until(wakeup_, client_, gone, io::Wakeup::told);
+            co_await until(wakeup_, client_, client_end(x), io::Wakeup::told);
         if (client_left(x))
-            x.gone = true;
+            x.gone = !x.refusal;
         else if (overdue())
             x.refusal = {504, "deadline", "the request was not answered within its deadline"};
         if (x.gone || x.refusal) co_return;

@@ -37,6 +37,7 @@ void Session::check_body(Exchange& x) {
     case Upload::State::more: return;
     case Upload::State::complete:
         x.half_closed = client_.is(Stream::hangup);
+        x.whole_at = reactor_.loop.now;
         x.expects_continue = false; // it did not wait for it, or has been told
         return;
     case Upload::State::broken: x.refusal = x.upload.fault(); return;

@@ -110,6 +110,11 @@ void Upload::read(io::Stream& client, std::string& beyond) {
     beyond.append(take({scratch, io.bytes}));
 }
 
+bool Upload::lacks_more_than(std::size_t unread) const {
+    if (state_ != State::more) return false;
+    return framing_.kind == Kind::length ? unread < left_ : unread == 0;
+}
+
 void Upload::io_ended(const io::Io& io) {
     if (io.kind == io::Io::closed) state_ = State::cut_short; // it may still read what we say to that
     if (io.kind == io::Io::failed) state_ = State::gone;

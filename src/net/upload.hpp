@@ -36,6 +36,7 @@ public:
     http::Framing framing_to_worker(bool takes_chunks) const; // valid when complete, or streamed
     // Behind the head, where framing_to_worker() told chunks for a buffered body: the size of the only chunk. False: no room.
     bool frame_as_one_chunk(std::span<char> out, std::size_t& used);
+    bool lacks_more_than(std::size_t unread) const; // is what is still to come more than these bytes, for certain?
     std::uint64_t received() const { return received_; }
     bool streamed() const { return streamed_; }
     io::Spool& spool() { return spool_; }

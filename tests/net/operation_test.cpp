@@ -65,9 +65,12 @@ TEST(Queue, a_request_that_waits_too_long_is_refused_with_503_and_retry_after) {
 }
 
 TEST(Queue, a_full_queue_refuses_at_once) {
-    Origin origin([](Peer& peer) {
-        peer.read_request();
-        peer.read_some();
+    std::atomic<bool> release = false;
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete) {
+            eventually([&] { return release.load(); });
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
     });
     Proxy proxy;
     proxy.config.pools[0].queue.size = 1;
@@ -82,8 +85,9 @@ TEST(Queue, a_full_queue_refuses_at_once) {
     EXPECT_EQ(third.read_response().field("x-plimsoll-reason"), "queue_full");
     third.send(get()); // its connection stays
     EXPECT_EQ(third.read_response().status(), 503);
-    second.close();
-    first.close();
+    release = true;
+    EXPECT_EQ(first.read_response().status(), 200);
+    EXPECT_EQ(second.read_response().status(), 200);
 }
 
 TEST(Queue, a_worker_that_begins_to_accept_takes_those_who_wait) {

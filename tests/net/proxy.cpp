@@ -76,6 +76,11 @@ bool Proxy::stop(Duration bound) {
     return eventually([&done] { return done.load(); });
 }
 
+void hang_up(Peer& client) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    client.close();
+}
+
 std::string get(const std::string& path, const std::string& more) {
     return "GET " + path + " HTTP/1.1\r\nHost: test\r\n" + more + "\r\n";
 }

@@ -37,6 +37,9 @@ private:
     std::unique_ptr<Server> server_;
 };
 
+// Later than an end of the client's bytes that could still belong to its request.
+void hang_up(Peer& client);
+
 std::string get(const std::string& path = "/", const std::string& more = "");
 std::string post(const std::string& path, const std::string& body, const std::string& more = "");
 

@@ -192,7 +192,7 @@ TEST_F(RedisTest, a_client_that_leaves_does_not_hold_its_request) {
     auto client = proxy.client();
     client.send(get());
     ASSERT_TRUE(eventually([&] { return asked == 1; }));
-    client.close();
+    hang_up(client);
     EXPECT_TRUE(eventually([this] { return proxy.server().stats().client_aborts == 1; }));
     EXPECT_EQ(count(RedisResult::timeout), 0U);
     EXPECT_EQ(ask().status(), 200) << "the late answer is not taken for another one's";

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -135,6 +136,16 @@ Io Stream::splice_from(int pipe, std::size_t count, bool more) {
 std::size_t Stream::untaken() const {
     int bytes = 0;
     return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+std::size_t Stream::unread() const {
+    int bytes = 0;
+    return ::ioctl(fd_, FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+bool Stream::has_ended() const {
+    pollfd ask{fd_, POLLRDHUP, 0};
+    return ::poll(&ask, 1, 0) > 0;
 }
 
 void Stream::wake_for(std::size_t bytes) {
