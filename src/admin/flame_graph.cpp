@@ -42,12 +42,6 @@ struct Tree {
     }
 };
 
-std::string px(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f", value);
-    return text;
-}
-
 // Of a path the end says most: "app/orders.py:41" of "/srv/shop/app/orders.py:41".
 std::string fitting(std::string_view name, double space) {
     const auto room = static_cast<std::size_t>(std::max(space / letter, 0.0));

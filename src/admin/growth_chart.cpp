@@ -12,7 +12,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr double width = 860, height = 300, left = 84, right = 16, top = 16, bottom = 42; // pixels
+constexpr double chart_width = 860, height = 300, left = 84, right = 16, top = 16, bottom = 42; // pixels
 constexpr std::size_t most_lives = 6, most_marks = 200; // six colours can be told apart
 constexpr int steps = 4;
 
@@ -28,7 +28,7 @@ struct Picture {
     double limit = 0, most_x = 1, most_y = 1;
     bool memory = true;
 
-    double x(double value) const { return left + (width - left - right) * value / most_x; }
+    double x(double value) const { return left + (chart_width - left - right) * value / most_x; }
     double y(double value) const { return height - bottom - (height - top - bottom) * value / most_y; }
 };
 
@@ -61,12 +61,6 @@ Picture picture_of(const json::array& lives) {
     return picture;
 }
 
-std::string px(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f", value);
-    return text;
-}
-
 std::string label(double x, double y, const char* anchor, const std::string& text) {
     return "<text x=\"" + px(x) + "\" y=\"" + px(y) + "\" text-anchor=\"" + anchor + "\">" + escaped(text) +
            "</text>\n";
@@ -81,7 +75,7 @@ std::string axes(const Picture& picture) {
     std::string svg;
     for (int step = 0; step <= steps; ++step) {
         const double y = picture.most_y * step / steps, x = picture.most_x * step / steps;
-        svg += line(left, picture.y(y), width - right, picture.y(y), "grid");
+        svg += line(left, picture.y(y), chart_width - right, picture.y(y), "grid");
         svg += label(left - 8, picture.y(y) + 4, "end", picture.memory ? bytes_text(y) : count_text(std::round(y)));
         svg += label(picture.x(x), height - bottom + 18,
                      step == 0       ? "start"
@@ -89,7 +83,7 @@ std::string axes(const Picture& picture) {
                                      : "middle",
                      count_text(std::round(x)));
     }
-    return svg + label(left + (width - left - right) / 2, height - 6, "middle", "requests served by the process");
+    return svg + label(left + (chart_width - left - right) / 2, height - 6, "middle", "requests served by the process");
 }
 
 } // namespace
@@ -97,11 +91,11 @@ std::string axes(const Picture& picture) {
 std::string growth_chart(const json::array& lives) {
     const Picture picture = picture_of(lives);
     if (picture.lives.empty()) return {};
-    std::string svg = "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 " + px(width) + " " + px(height) +
+    std::string svg = "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 " + px(chart_width) + " " + px(height) +
                       "\" aria-label=\"Low-water marks by requests served\">\n" + axes(picture);
     if (picture.limit > 0) {
-        svg += line(left, picture.y(picture.limit), width - right, picture.y(picture.limit), "limit");
-        svg += label(width - right, picture.y(picture.limit) - 5, "end", "limit " + bytes_text(picture.limit));
+        svg += line(left, picture.y(picture.limit), chart_width - right, picture.y(picture.limit), "limit");
+        svg += label(chart_width - right, picture.y(picture.limit) - 5, "end", "limit " + bytes_text(picture.limit));
     }
     for (std::size_t i = 0; i < picture.lives.size(); ++i) {
         svg += "<polyline class=\"life life" + std::to_string(i) + "\" points=\"";

@@ -90,6 +90,12 @@ const json::object& object_of(const json::object& object, std::string_view key) 
     return value != nullptr ? object_of(*value) : none;
 }
 
+std::string px(double length) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f", length);
+    return text;
+}
+
 std::string bytes_text(double bytes) {
     constexpr double largest = 1e18;
     return to_string(Bytes{std::llround(std::clamp(bytes, -largest, largest))});

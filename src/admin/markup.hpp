@@ -21,6 +21,8 @@ const boost::json::array& list_of(const boost::json::object& object, std::string
 const boost::json::object& object_of(const boost::json::object& object, std::string_view key);
 const boost::json::object& object_of(const boost::json::value& value);
 
+std::string px(double length); // of a picture, to a tenth
+
 std::string bytes_text(double bytes);
 std::string count_text(double count); // "40,213"; a fraction where it is small
 

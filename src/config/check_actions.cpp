@@ -9,31 +9,31 @@
 namespace plimsoll::config {
 namespace {
 
-using Names = std::vector<std::string_view>;
+using FieldNames = std::vector<std::string_view>;
 
 // Whoever changes these changes where a message ends, or for whom it is (RFC 9110, 7.6.1).
-const Names of_the_connection = {"connection",
-                                 "keep-alive",
-                                 "proxy-connection",
-                                 "te",
-                                 "trailer",
-                                 "transfer-encoding",
-                                 "upgrade",
-                                 "content-length",
-                                 "http2-settings",
-                                 "proxy-authenticate",
-                                 "proxy-authorization",
-                                 "proxy-authentication-info"};
-const Names only_in_requests = {"host", "expect", "max-forwards"};
-const Names told_by_proxy = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix",
-                             "forwarded",       "x-request-id",      "traceparent",      "via"};
+const FieldNames of_the_connection = {"connection",
+                                      "keep-alive",
+                                      "proxy-connection",
+                                      "te",
+                                      "trailer",
+                                      "transfer-encoding",
+                                      "upgrade",
+                                      "content-length",
+                                      "http2-settings",
+                                      "proxy-authenticate",
+                                      "proxy-authorization",
+                                      "proxy-authentication-info"};
+const FieldNames only_in_requests = {"host", "expect", "max-forwards"};
+const FieldNames told_by_proxy = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix",
+                                  "forwarded",       "x-request-id",      "traceparent",      "via"};
 
 std::string lower(std::string text) {
     for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return text;
 }
 
-bool holds(const Names& names, std::string_view name) {
+bool holds(const FieldNames& names, std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fleet/environment.hpp"
+#include "fleet/json_fields.hpp"
 #include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/wait.hpp"
@@ -22,11 +23,6 @@ constexpr Duration trace_start_deadline = 3s;
 constexpr Duration ping_deadline = 1s;
 constexpr int top_lines = 50;
 constexpr std::size_t largest_stacks_file = 1 << 20;
-
-boost::json::value number(std::optional<Bytes> amount) {
-    if (!amount) return nullptr;
-    return amount->count;
-}
 
 } // namespace
 
@@ -94,8 +90,8 @@ asio::awaitable<void> Capture::own_numbers(std::string name) {
     co_await pool_->monitor().look_closely(generation_);
     const MemoryReading& memory = generation_->memory;
     boost::json::object numbers{
-        {"anon_bytes", number(memory.anon)},         {"rss_bytes", number(memory.rss)},
-        {"limit_bytes", number(memory.limit)},       {"source", memory.source},
+        {"anon_bytes", json_of(memory.anon)},        {"rss_bytes", json_of(memory.rss)},
+        {"limit_bytes", json_of(memory.limit)},      {"source", memory.source},
         {"requests", pool_->requests(*generation_)}, {"in_flight", pool_->in_flight(*generation_)}};
     if (memory.rollup) {
         numbers["pss_bytes"] = memory.rollup->pss.count;
@@ -104,8 +100,8 @@ asio::awaitable<void> Capture::own_numbers(std::string name) {
     }
     if (memory.cgroup) {
         numbers["cgroup"] = memory.cgroup->path;
-        numbers["cgroup_usage_bytes"] = number(memory.cgroup->usage);
-        numbers["cgroup_limit_bytes"] = number(memory.cgroup->limit);
+        numbers["cgroup_usage_bytes"] = json_of(memory.cgroup->usage);
+        numbers["cgroup_limit_bytes"] = json_of(memory.cgroup->limit);
     }
     if (co_await keep(name, boost::json::serialize(numbers))) ++taken_;
 }

@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Bytes last_words = 4_KiB;
+constexpr Bytes kept_output = 4_KiB;
 // How long an ended child stays a zombie: as long its number cannot be given away, so what is left of its group can
 // still be signalled without hitting a stranger.
 constexpr Duration reaped_after = 1s;
@@ -94,7 +94,7 @@ std::shared_ptr<Child> Child::start(asio::io_context& control, const Command& co
         output =
             command.capture_output
                 ? std::make_shared<Output>(control, Fd(ends[0]), std::string(), Output::Keep::first, command.max_output)
-                : std::make_shared<Output>(control, Fd(ends[0]), command.log_name, Output::Keep::last, last_words);
+                : std::make_shared<Output>(control, Fd(ends[0]), command.log_name, Output::Keep::last, kept_output);
     }
     const int pid = launch(command, write_end.get(), why_not);
     if (pid == 0) return nullptr;

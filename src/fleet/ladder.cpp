@@ -2,16 +2,13 @@
 #include <csignal>
 
 #include "fleet/process.hpp"
+#include "fleet/rung.hpp"
 #include "fleet/wait.hpp"
 #include "sense/memory.hpp"
 
 namespace plimsoll::fleet {
 namespace {
 
-struct Rung {
-    int signal;
-    const char* name;
-};
 constexpr std::array ladder = {Rung{SIGTERM, "TERM"}, Rung{SIGABRT, "ABRT"}, Rung{SIGKILL, "KILL"}};
 
 bool is_stopped(const Process& process) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fleet/json_fields.hpp"
 #include "fleet/leak_evidence.hpp"
 #include "fleet/leak_text.hpp"
 
@@ -197,10 +198,6 @@ void LeakCase::describe(LeakReport& report, leak::Class kind) const {
     report.incidents.push_back(incident_->id());
     report.lines = claimed_lines(incident_->details);
     report.mostly = mostly_in(incident_->details, to_string(what_));
-    const auto word = [](const json::object& object, std::string_view key) {
-        const auto* value = object.if_contains(key);
-        return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
-    };
     report.kept_by = word(incident_->details, "kept_by");
     if (const auto* release = incident_->details.if_contains("release"); release != nullptr && release->is_object()) {
         report.since_release = word(release->get_object(), "since");

@@ -4,6 +4,7 @@
 
 #include <boost/json/array.hpp>
 
+#include "fleet/json_fields.hpp"
 #include "fleet/leak_text.hpp"
 
 namespace plimsoll::fleet {
@@ -15,24 +16,6 @@ namespace {
 constexpr double least = 0.1, most = 1.5; // of the growth a request
 constexpr std::size_t most_lines = 5, most_kept = 50, most_types = 3;
 constexpr double half = 0.5, good_part = 0.2;
-
-const json::array& list(const json::object& object, std::string_view key) {
-    static const json::array none;
-    const auto* value = object.if_contains(key);
-    return value != nullptr && value->is_array() ? value->get_array() : none;
-}
-
-double number(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(key);
-    boost::system::error_code bad;
-    const double found = value != nullptr && value->is_number() ? value->to_number<double>(bad) : 0;
-    return bad ? 0 : found;
-}
-
-std::string word(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
-}
 
 bool is_claimed(const json::value& line) {
     const auto* claimed = line.is_object() ? line.get_object().if_contains("claimed") : nullptr;

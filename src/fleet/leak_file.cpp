@@ -7,6 +7,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/json.hpp>
 
+#include "fleet/json_fields.hpp"
 #include "fleet/state_file.hpp"
 #include "log/log.hpp"
 
@@ -20,27 +21,11 @@ constexpr int version = 1;
 constexpr std::size_t most_marks = 128;
 constexpr double rate_grain = 1000; // thousandths of a request a second are kept
 
-double number(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains({key.data(), key.size()});
-    boost::system::error_code bad;
-    const double found = value && value->is_number() ? value->to_number<double>(bad) : 0;
-    return bad || found < 0 ? 0 : found;
-}
-
-std::string word(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains({key.data(), key.size()});
-    return value && value->is_string() ? std::string(value->get_string()) : std::string{};
-}
-
-const json::array& list(const json::object& object, std::string_view key) {
-    static const json::array none;
-    const auto* value = object.if_contains({key.data(), key.size()});
-    return value && value->is_array() ? value->get_array() : none;
-}
+double amount(const json::object& object, std::string_view key) { return std::max(number(object, key), 0.0); }
 
 leak::AgeCurve curve_of(const json::object& object) {
     leak::AgeCurve curve;
-    curve.life = static_cast<std::uint64_t>(number(object, "life"));
+    curve.life = static_cast<std::uint64_t>(amount(object, "life"));
     curve.ended = true;
     for (const json::value& mark : list(object, "marks")) {
         if (!mark.is_array() || mark.get_array().size() != 2 || curve.marks.size() >= most_marks) return {};
@@ -55,7 +40,7 @@ leak::AgeCurve curve_of(const json::object& object) {
 }
 
 unsigned count(const json::object& object, std::string_view key) {
-    return static_cast<unsigned>(std::min(number(object, key), 1e9));
+    return static_cast<unsigned>(std::min(amount(object, key), 1e9));
 }
 
 json::array json_of(const std::vector<leak::ReleaseRecord>& releases) {
@@ -69,8 +54,8 @@ std::vector<leak::ReleaseRecord> releases_of(const json::array& array) {
     std::vector<leak::ReleaseRecord> releases;
     for (const json::value& each : array)
         if (each.is_object())
-            releases.push_back({word(each.get_object(), "name"), number(each.get_object(), "clean"),
-                                number(each.get_object(), "leaked")});
+            releases.push_back({word(each.get_object(), "name"), amount(each.get_object(), "clean"),
+                                amount(each.get_object(), "leaked")});
     return releases;
 }
 
@@ -103,7 +88,7 @@ std::vector<leak::PastLeak> past_of(const json::array& array) {
                         {words(leak, "routes"), words(leak, "lines"), words(leak, "types")},
                         word(leak, "release"),
                         count(leak, "recycles"),
-                        number(leak, "accused_age")});
+                        amount(leak, "accused_age")});
     }
     return past;
 }
@@ -140,7 +125,7 @@ LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprin
     const json::value parsed = json::parse(text, bad);
     if (bad || !parsed.is_object()) return memory;
     const json::object& object = parsed.get_object();
-    if (number(object, "version") != version || word(object, "application") != fingerprint) return memory;
+    if (amount(object, "version") != version || word(object, "application") != fingerprint) return memory;
     const auto* watched = object.if_contains("watched");
     if (!watched || !watched->is_object()) return memory;
     for (const Watched what : all_watched) {
@@ -151,7 +136,7 @@ LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprin
             if (curve.is_object() && entry.curves.size() < leak::History::most)
                 entry.curves.push_back(curve_of(curve.get_object()));
         entry.incident = word(found->get_object(), "incident");
-        entry.accused_age = number(found->get_object(), "accused_age");
+        entry.accused_age = amount(found->get_object(), "accused_age");
         entry.recycles = count(found->get_object(), "recycles");
         entry.release = word(found->get_object(), "release");
         entry.releases = releases_of(list(found->get_object(), "releases"));

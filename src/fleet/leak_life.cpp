@@ -13,8 +13,6 @@ constexpr double long_run = 3600, short_run = 60; // seconds over which rates ar
 constexpr double largest_block = 512;
 constexpr double least_descriptors = 64, least_threads = 16, least_children = 16; // growth that matters
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 leak::Thresholds thresholds_of(Watched what) {
     leak::Thresholds thresholds;
     if (what == Watched::descriptors) thresholds.least_growth = least_descriptors;
@@ -77,12 +75,12 @@ bool LeakLife::suspected() const {
 
 void LeakLife::follow_rate(std::uint64_t requests_so_far, Instant now) {
     if (last_read != Instant{}) {
-        const double dt = seconds(now - last_read);
+        const double dt = to_seconds(now - last_read);
         const double pace =
             dt > 0 ? static_cast<double>(requests_so_far - std::min(requests_so_far, requests)) / dt : 0;
         // At first the mean of what was seen, then one that forgets.
         const auto mix = [&](double& mean, double length) {
-            const double share = 1 - std::exp(-dt / std::min(length, std::max(seconds(now - began), dt)));
+            const double share = 1 - std::exp(-dt / std::min(length, std::max(to_seconds(now - began), dt)));
             mean += (pace - mean) * share;
         };
         mix(rate, long_run);
@@ -98,7 +96,7 @@ std::optional<double> LeakLife::read(const Generation& from, std::uint64_t reque
     release = from.release();
     if (requests == 0) return std::nullopt; // no address of its own, or nothing has come yet: growth has no measure
     const bool fresh = from.sample && from.sample->taken != sampled;
-    const leak::Reading reading{.requests = static_cast<double>(requests), .seconds = seconds(now - began)};
+    const leak::Reading reading{.requests = static_cast<double>(requests), .seconds = to_seconds(now - began)};
     std::optional<double> memory;
     if (from.memory.taken == now || (fresh && from.pid <= 0)) memory = read_memory(from, fresh, reading, stale_after);
     read_counts(from, fresh, reading);

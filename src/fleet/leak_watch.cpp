@@ -22,8 +22,6 @@ constexpr double most_descriptors =
 constexpr double most_children = 500;
 constexpr double quiet = 0.6; // of the hour's traffic: below it is a chance
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 // Since midnight, in UTC.
 double second_of_day() {
     const auto now = std::chrono::system_clock::now();
@@ -96,7 +94,7 @@ void LeakWatch::tick(Instant now) {
 void LeakWatch::note_load(Instant now) {
     double rate = 0;
     for (const auto& life : lives_) rate += life->rate_now;
-    if (load_noted_ != Instant{}) load_.note(second_of_day(), seconds(now - load_noted_), rate);
+    if (load_noted_ != Instant{}) load_.note(second_of_day(), to_seconds(now - load_noted_), rate);
     load_noted_ = now;
 }
 
@@ -276,9 +274,9 @@ std::optional<LeakView> LeakWatch::view_of(const Generation& generation) {
 leak::RecycleOutlook LeakWatch::outlook_of(Watched what, const LeakLife& life) const {
     const config::Recycle& recycle = pool_.settings().recycle;
     leak::RecycleOutlook outlook;
-    outlook.lived = seconds(life.last_read - life.began);
+    outlook.lived = to_seconds(life.last_read - life.began);
     outlook.early = life.verdict(what).forecast->seconds_early.value_or(0);
-    outlook.lead = seconds(recycle.ready_timeout + recycle.drain_timeout + recycle.capture_timeout);
+    outlook.lead = to_seconds(recycle.ready_timeout + recycle.drain_timeout + recycle.capture_timeout);
     outlook.quiet = life.rate_now < quiet * life.rate;
     outlook.has_soft_limit = what == Watched::memory && recycle.soft_limit.has_value();
     outlook.trough = load_.plan(second_of_day(), outlook.early - outlook.lead);

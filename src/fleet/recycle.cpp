@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "fleet/json_fields.hpp"
 #include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/wait.hpp"
@@ -32,11 +33,6 @@ std::string text_of(std::optional<Bytes> amount) { return amount ? to_string(*am
 std::string requests_text(unsigned n) { return n == 1 ? "1 request" : std::to_string(n) + " requests"; }
 
 std::optional<Bytes> latest(const MemoryReading& memory) { return memory.anon ? memory.anon : memory.rss; }
-
-boost::json::value number(std::optional<Bytes> amount) {
-    if (!amount) return nullptr;
-    return amount->count;
-}
 
 } // namespace
 
@@ -286,7 +282,7 @@ asio::awaitable<void> Recycle::conclude() {
                           text_of(Clock::now() - begun_) + "; memory " + text_of(before_) + " before, " +
                           text_of(after) + " after";
     incident_->details["recycle"] = {
-        {"memory_after", number(after)},
+        {"memory_after", json_of(after)},
         {"successor", {{"generation", successor_->number}, {"process", successor_->name_of_process()}}}};
     over(Recycler::End::done, "done", verdict);
 }
@@ -298,7 +294,7 @@ void Recycle::over(Recycler::End end, const std::string& outcome, const std::str
     told["outcome"] = outcome;
     told["drained_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(drained_).count();
     told["lost"] = lost_;
-    told["memory_before"] = number(before_);
+    told["memory_before"] = json_of(before_);
     if (!told.contains("memory_after")) told["memory_after"] = nullptr;
     if (!told.contains("successor")) told["successor"] = nullptr;
     if (end != Recycler::End::done) incident_->note(verdict);

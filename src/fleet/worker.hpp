@@ -96,6 +96,7 @@ struct Worker {
     bool in_capture = false;                  // on an operator's request
     bool in_recycle = false;                  // the recycler decides what follows its generation
 
+    bool empty() const { return !current || current->gone(); }
     bool serves() const; // any generation of it takes requests
     // The generation that stands for the place: the successor as soon as the old one is gone. May be null.
     const std::shared_ptr<Generation>& face() const { return current && current->gone() && next ? next : current; }

@@ -7,6 +7,7 @@
 #include <random>
 #include <utility>
 
+#include "plimsoll/core/median.hpp"
 #include "plimsoll/leak/sparse_fit.hpp"
 
 namespace plimsoll::leak {
@@ -20,7 +21,7 @@ constexpr double jump = 5;            // spreads: from here on an interval is no
 constexpr double most_theta = 0.95;   // of noise that alternates: ten intervals of memory
 constexpr std::size_t finalists = 24; // columns that a bootstrap chooses from
 constexpr double open_from = 0.05;    // part of the bootstraps that choose a label which may leak, then
-constexpr std::size_t least_blocks = 24, longest_block = 10; // of a bootstrap; intervals
+constexpr std::size_t fewest_resampled = 24, longest_block = 10; // of a bootstrap; intervals
 
 using Life = std::vector<const Interval*>;
 
@@ -41,12 +42,6 @@ struct Rows {
     std::size_t count() const { return growth.size(); }
     std::span<const double> row(std::size_t i) const { return {&cells[i * columns], columns}; }
 };
-
-double median(std::vector<double> values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
 
 double correlation(const std::vector<double>& a, const std::vector<double>& b) { // both centred
     const double aa = std::inner_product(a.begin(), a.end(), a.begin(), 0.0);
@@ -230,7 +225,7 @@ std::vector<std::size_t> finalists_of(const RobustFit& robust) {
 
 std::vector<NormalEquations> blocks_of(const Rows& rows, const RobustFit& robust,
                                        const std::vector<std::size_t>& columns) {
-    const std::size_t length = std::clamp<std::size_t>(rows.count() / least_blocks, 1, longest_block);
+    const std::size_t length = std::clamp<std::size_t>(rows.count() / fewest_resampled, 1, longest_block);
     std::vector<NormalEquations> blocks;
     std::vector<double> row(columns.size());
     std::size_t held = 0;

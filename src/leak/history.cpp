@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plimsoll/core/median.hpp"
+
 namespace plimsoll::leak {
 
 namespace {
@@ -10,12 +12,6 @@ namespace {
 constexpr double older_by = 1.5;
 constexpr double comparable = 0.25;     // of the age: what ended earlier has not seen what comes here
 constexpr std::size_t most_marks = 128; // 2^38 requests
-
-double median(std::vector<double>& values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
 
 } // namespace
 
@@ -49,8 +45,8 @@ std::optional<History::Precedent> History::precedent(double age, double least, s
     }
     if (then.empty()) return std::nullopt;
     found.curves = static_cast<unsigned>(then.size());
-    found.then = median(then);
-    found.later = median(later);
+    found.then = median(std::move(then));
+    found.later = median(std::move(later));
     return found;
 }
 

@@ -22,7 +22,6 @@ namespace {
 
 constexpr unsigned most_attempts = 3;
 constexpr unsigned most_deaths = 2; // a request that two workers died of is not shown to a third
-constexpr std::size_t worth_joining = 4 << 10;
 constexpr auto busy_pause = std::chrono::milliseconds{5};
 
 Outcome outcome_of(Ending ending) {

@@ -19,9 +19,8 @@ namespace {
 constexpr std::uint64_t longest_pause = 3600; // of a worker's Retry-After; the breaker has its own bound
 constexpr std::size_t worth_splicing = 64 << 10;
 // Holds a head and most bodies. Of a large body the rest can then go from socket to socket without ever being copied.
-constexpr std::size_t first_read = 16 << 10;
+constexpr std::size_t first_of_answer = 16 << 10;
 constexpr std::size_t worth_waiting = 256 << 10; // fewer wakeups, a third less CPU on 1 MB
-constexpr std::size_t worth_joining = 4 << 10;   // up to here a copy is cheaper than a second iovec
 constexpr http::Limits limits_of_answer{60 << 10, http::max_fields_ever, 0};
 
 iovec part_of(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
@@ -47,7 +46,7 @@ void Download::receive_copying() {
     char* scratch = client_.loop().scratch();
     const auto before = held_.size();
     if (before) std::memcpy(scratch, held_.data(), before);
-    const auto room = state_ == State::head && before < first_read ? first_read : io::Loop::scratch_size;
+    const auto room = state_ == State::head && before < first_of_answer ? first_of_answer : io::Loop::scratch_size;
     const auto io = exchange_.worker->read(scratch + before, room - before);
     if (io.kind == io::Io::blocked) return;
     if (io.kind != io::Io::done) return worker_closed(io.kind == io::Io::failed);

@@ -30,8 +30,6 @@ void tell_if_clients_are_bounded_by_descriptors(const config::Config& config) {
                {"hint", "raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower max_connections"}});
 }
 
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-
 constexpr std::size_t most_needs = 20;
 
 GateStats gate_stats(const Pool& pool) {
@@ -48,8 +46,8 @@ GateStats gate_stats(const Pool& pool) {
     stats.health_panic = gate.health_panic;
     if (gate.stall >= 0) stats.stall = gate.stall;
     stats.stall_shedding = gate.stall_shedding;
-    stats.target_seconds = seconds(gate.queue_target);
-    stats.service_seconds = seconds(gate.service_time);
+    stats.target_seconds = to_seconds(gate.queue_target);
+    stats.service_seconds = to_seconds(gate.service_time);
     std::copy(std::begin(gate.refused_by_priority), std::end(gate.refused_by_priority), stats.refused.begin());
     for (const auto& [key, label] : labels)
         if (key < gate.routes.size())

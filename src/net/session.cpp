@@ -17,7 +17,7 @@ namespace {
 
 // Enough for nearly every head. What follows a head is copied with each request before it, so more is read at once only from
 // a client that sends bodies.
-constexpr std::size_t first_read = 8 << 10;
+constexpr std::size_t first_of_request = 8 << 10;
 constexpr std::size_t largest_head = 60 << 10; // it must fit the buffers that it is read into and written to
 constexpr unsigned requests_a_turn = 16;       // of one client that never makes us wait
 constexpr auto second_thoughts = std::chrono::milliseconds{50}; // nobody hangs up on his own request sooner
@@ -135,7 +135,7 @@ io::Task<> Session::read_head(Exchange& x) {
     const auto first_byte = reactor_.loop.now; // serve() waits for it; of a new client it is when it was accepted
     auto held = std::exchange(held_, {});
     bool parse_held = !held.empty(); // bytes that came with the request before
-    const auto most = sends_bodies_ ? io::Loop::scratch_size : first_read;
+    const auto most = sends_bodies_ ? io::Loop::scratch_size : first_of_request;
     while (true) {
         if (!parse_held && !client_.is(Stream::readable)) {
             if (!io::Deadlines::armed(client_)) client_.expect_within(listener().header_timeout);

@@ -8,14 +8,14 @@ namespace plimsoll::net {
 
 namespace {
 
-constexpr std::size_t longest_text = 256; // of a label: a line has a bound
+constexpr std::size_t longest_label = 256; // of a label: a line has a bound
 
 }
 
 void append_trace_line(std::string& out, const TraceEntry& entry) {
     const auto text = [&](std::string_view key, std::string_view value) {
         out.append(key);
-        log::append_json_string(out, value.substr(0, longest_text));
+        log::append_json_string(out, value.substr(0, longest_label));
     };
     out.append(R"({"at":)");
     append_seconds(out, std::chrono::duration_cast<Duration>(entry.at.time_since_epoch()));

@@ -13,6 +13,8 @@
 
 namespace plimsoll::net {
 
+inline constexpr std::size_t worth_joining = 4 << 10; // bytes: up to here a copy is cheaper than a second iovec
+
 // What an exchange writes down in words. It goes from one exchange to the next, so that a request allocates nothing.
 struct Texts {
     std::string head;         // the request's bytes, copied: what a retry or a wait needs

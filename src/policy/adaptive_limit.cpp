@@ -15,12 +15,10 @@ constexpr double shrink = 0.9, start_growth = 1.25;
 constexpr double used_enough = 0.5; // share of the limit, from which it may grow
 constexpr double alone = 1.2;       // mean concurrency at which a request has the worker to itself
 constexpr unsigned fewest = 20;     // requests in a window
-constexpr Duration shortest = 100ms, longest = 5s, longest_settling = 3s;
+constexpr Duration shortest_window = 100ms, longest_window = 5s, longest_settling = 3s;
 constexpr double memory = 0.85;   // of the elasticity, from one pair of windows to the next
 constexpr double least_pairs = 3; // weight
 constexpr double sure = 1.5;      // standard errors
-
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
 
 } // namespace
 
@@ -38,7 +36,7 @@ Duration AdaptiveLimit::base() const {
 }
 
 void AdaptiveLimit::occupy(Instant now, unsigned in_flight) {
-    occupied_ += in_flight_ * seconds(std::max(now - occupied_since_, Duration::zero()));
+    occupied_ += in_flight_ * to_seconds(std::max(now - occupied_since_, Duration::zero()));
     occupied_since_ = now;
     in_flight_ = in_flight;
     most_in_flight_ = std::max(most_in_flight_, in_flight);
@@ -55,8 +53,8 @@ void AdaptiveLimit::begin_window(Instant now) {
 bool AdaptiveLimit::window_is_over(Instant now) const {
     const Duration length = now - began_;
     const double enough = std::max<double>(fewest, 2 * limit_);
-    return (done_ >= enough && length >= std::max<Duration>(shortest, settle_)) ||
-           (length >= longest && done_ >= fewest / 2);
+    return (done_ >= enough && length >= std::max<Duration>(shortest_window, settle_)) ||
+           (length >= longest_window && done_ >= fewest / 2);
 }
 
 bool AdaptiveLimit::ended(Instant now, const Settings& settings, unsigned in_flight, Duration took, Seen seen) {
@@ -66,7 +64,7 @@ bool AdaptiveLimit::ended(Instant now, const Settings& settings, unsigned in_fli
     if (seen == Seen::timeout)
         ++timeouts_;
     else
-        latency_sum_ += seconds(took);
+        latency_sum_ += to_seconds(took);
     longest_took_ = std::max(longest_took_, took);
     ++done_;
     if (settling_) {
@@ -118,7 +116,7 @@ void AdaptiveLimit::settle_base(double latency, double concurrency, bool scales)
 }
 
 void AdaptiveLimit::learn(Instant now, const Settings& settings) {
-    const double length = seconds(now - began_);
+    const double length = to_seconds(now - began_);
     if (timeouts_ * 2 > done_) { // it answers nobody: what a latency would be is unknown
         limit_ = std::max<double>(limit_ * shrink, settings.min);
         return;

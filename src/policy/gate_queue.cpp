@@ -21,10 +21,8 @@ constexpr int stale_after = 2, given_up_after = 4;
 constexpr double least_share = 0.02; // of the slots, for a priority whose betters take them all
 constexpr Duration usual_memory = 30s;
 
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-Duration span(double seconds) {
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(seconds, 1e6)));
-}
+// A wait that may be computed as very long, or infinite, and is bounded here.
+Duration wait_of(double seconds) { return from_seconds(std::min(seconds, 1e6)); }
 
 } // namespace
 
@@ -40,7 +38,7 @@ Duration Gate::target() const {
 // queue costs little, and keeps the slots busy (and lower priorities out) through the gaps between arrivals.
 Duration Gate::patience(Instant now, Priority priority) const {
     const double stretch = 1 + mild_stretch * mildness(now, priority);
-    return span(seconds(target()) * stretch * (priority == Priority::critical ? critical_patience : 1));
+    return wait_of(to_seconds(target()) * stretch * (priority == Priority::critical ? critical_patience : 1));
 }
 
 // 1: as much is asked by him and his betters as can be done; 0: twice as much.
@@ -54,12 +52,12 @@ Duration Gate::rate_memory() const { return std::max<Duration>(500ms, service_.k
 Duration Gate::expected_wait(Instant now, Priority priority) const {
     const unsigned slots = roster_.slots();
     if (!service_.known() || slots == 0) return Duration::zero();
-    const double each = seconds(service_.mean()) / slots;
+    const double each = to_seconds(service_.mean()) / slots;
     double share = 1;
     for (std::size_t higher = 0; higher < index(priority); ++higher)
         share -= admissions_[higher].per_second(now, rate_memory()) * each;
     share = std::min(share * (1 + gap_filling * mildness(now, priority)), 1.0);
-    return span(static_cast<double>(queue_.ahead_of(priority) + 1) * each / std::max(share, least_share));
+    return wait_of(static_cast<double>(queue_.ahead_of(priority) + 1) * each / std::max(share, least_share));
 }
 
 void Gate::look_at_queue(Instant now) {
@@ -72,7 +70,7 @@ void Gate::look_at_queue(Instant now) {
     sight.waiting = oldest != never && roster_.slots() > 0 && service_.known();
     if (sight.waiting) {
         sight.oldest = now - oldest;
-        sight.expected = span(static_cast<double>(queue_.size()) * seconds(service_.mean()) / roster_.slots());
+        sight.expected = wait_of(static_cast<double>(queue_.size()) * to_seconds(service_.mean()) / roster_.slots());
     }
     sight.target = target();
     sight.workers_missing = roster_.accepting() < usual_workers_;
@@ -139,7 +137,7 @@ void Gate::tell_dropped(const Queue::Waiting& waiting, Reason reason, Instant no
 // served; spread by half to both sides, so that they don't come back together.
 Duration Gate::retry_hint(Instant now, double draw) const {
     return std::chrono::ceil<std::chrono::seconds>(
-        span(std::min(offered_times(now, Priority::sheddable), 30.0) * (0.5 + draw)));
+        wait_of(std::min(offered_times(now, Priority::sheddable), 30.0) * (0.5 + draw)));
 }
 
 double Gate::offered_times(Instant now, Priority priority) const {

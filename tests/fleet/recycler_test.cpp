@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-void copies(Stage& stage, unsigned workers, std::vector<std::string> more = {}) {
+void copies_with_agents(Stage& stage, unsigned workers, std::vector<std::string> more = {}) {
     stage.pool().source.kind = config::SourceKind::command;
     std::vector<std::string> arguments = {"--socket", "{socket}", "--agent"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -28,7 +28,7 @@ bool agents(Stage& stage) {
 
 TEST(Recycler, a_worker_over_its_soft_limit_is_captured_and_replaced) {
     Stage stage;
-    copies(stage, 2);
+    copies_with_agents(stage, 2);
     stage.pool().recycle.soft_limit = config::Level{100_MiB};
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(2) && agents(stage));
@@ -50,7 +50,7 @@ TEST(Recycler, a_worker_over_its_soft_limit_is_captured_and_replaced) {
 
 TEST(Recycler, a_hard_limit_as_a_share_of_the_workers_limit_is_reached_too) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().recycle.hard_limit = config::Level{0.5};
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(1));
@@ -61,7 +61,7 @@ TEST(Recycler, a_hard_limit_as_a_share_of_the_workers_limit_is_reached_too) {
 
 TEST(Recycler, a_worker_that_its_recycle_did_not_help_is_not_recycled_again) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().recycle.soft_limit = config::Level{1_MiB}; // below what any process needs
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.until([&] { return stage.view().alert.has_value(); }));
@@ -80,7 +80,7 @@ TEST(Recycler, a_worker_that_its_recycle_did_not_help_is_not_recycled_again) {
 
 TEST(Recycler, beyond_max_per_hour_an_operator_is_refused_with_a_time_to_ask_again) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().recycle.max_per_hour = 1;
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(1));
@@ -94,7 +94,7 @@ TEST(Recycler, beyond_max_per_hour_an_operator_is_refused_with_a_time_to_ask_aga
 
 TEST(Recycler, requests_that_outlast_the_drain_are_cut_and_counted) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().recycle.drain_timeout = 300ms;
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(1));
@@ -110,7 +110,7 @@ TEST(Recycler, requests_that_outlast_the_drain_are_cut_and_counted) {
 
 TEST(Recycler, a_capture_that_hangs_does_not_keep_the_worker_from_its_recycle) {
     Stage stage;
-    copies(stage, 1, {"--hang-capture"});
+    copies_with_agents(stage, 1, {"--hang-capture"});
     stage.pool().recycle.capture_timeout = 500ms;
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(1) && agents(stage));
@@ -124,7 +124,7 @@ TEST(Recycler, a_capture_that_hangs_does_not_keep_the_worker_from_its_recycle) {
 
 TEST(Recycler, a_stopped_worker_is_recycled_all_the_same) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().recycle.capture_timeout = 300ms;
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(1) && agents(stage));
@@ -139,7 +139,7 @@ TEST(Recycler, a_stopped_worker_is_recycled_all_the_same) {
 
 TEST(Recycler, an_operators_own_command_runs_while_the_worker_is_drained_and_its_output_is_kept) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().capture.command = {"sh", "-c",
                                     "echo {worker} of {pool}: $(cat /proc/{pid}/comm); touch {directory}/more.txt"};
     ASSERT_EQ(stage.start(), "");
@@ -154,7 +154,7 @@ TEST(Recycler, an_operators_own_command_runs_while_the_worker_is_drained_and_its
 
 TEST(Recycler, an_operators_command_that_hangs_is_ended_and_told) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().capture.command = {"sh", "-c", "echo begun; sleep 60"};
     stage.pool().capture.command_timeout = 300ms;
     ASSERT_EQ(stage.start(), "");
@@ -169,7 +169,7 @@ TEST(Recycler, an_operators_command_that_hangs_is_ended_and_told) {
 
 TEST(Recycler, a_drained_worker_stays_drained_over_generations_until_it_is_undrained) {
     Stage stage;
-    copies(stage, 2);
+    copies_with_agents(stage, 2);
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(2));
     ASSERT_EQ(stage.fleet->drain("app", "app-1").status, 202);
@@ -188,7 +188,7 @@ TEST(Recycler, a_drained_worker_stays_drained_over_generations_until_it_is_undra
 
 TEST(Recycler, a_serving_worker_is_captured_lightly_and_a_drained_one_in_full) {
     Stage stage;
-    copies(stage, 2);
+    copies_with_agents(stage, 2);
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(2) && agents(stage));
     const ActionResult light = stage.fleet->capture("app", "app-1");
@@ -207,7 +207,7 @@ TEST(Recycler, a_serving_worker_is_captured_lightly_and_a_drained_one_in_full) {
 
 TEST(Recycler, on_suspicion_allocations_are_traced_before_the_drain) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().recycle.soft_limit = config::Level{100_MiB};
     stage.pool().capture.trace = true;
     stage.pool().capture.trace_requests = 5;
@@ -224,7 +224,7 @@ TEST(Recycler, on_suspicion_allocations_are_traced_before_the_drain) {
 
 TEST(Recycler, a_trace_of_a_serving_worker_is_bounded_and_leaves_it_serving) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     stage.pool().capture.trace_time = 200ms;
     ASSERT_EQ(stage.start(), "");
     EXPECT_EQ(stage.fleet->trace("app", "app-1").status, 409) << "no agent yet";
@@ -240,7 +240,7 @@ TEST(Recycler, a_trace_of_a_serving_worker_is_bounded_and_leaves_it_serving) {
 
 TEST(Recycler, actions_on_what_does_not_exist_are_not_found) {
     Stage stage;
-    copies(stage, 1);
+    copies_with_agents(stage, 1);
     ASSERT_EQ(stage.start(), "");
     EXPECT_EQ(stage.fleet->recycle("app", "app-9", "").status, 404);
     EXPECT_EQ(stage.fleet->drain("nowhere", "app-1").status, 404);

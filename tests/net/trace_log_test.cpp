@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-TraceEntry an_entry() {
+TraceEntry a_traced_entry() {
     TraceEntry entry;
     entry.at = std::chrono::system_clock::time_point(1'772'331'245'117'342us);
     entry.pool = "app";
@@ -36,14 +36,14 @@ std::string line_of(const TraceEntry& entry) {
 }
 
 TEST(TraceLine, tells_when_a_request_came_and_what_it_needed) {
-    EXPECT_EQ(line_of(an_entry()),
+    EXPECT_EQ(line_of(a_traced_entry()),
               R"({"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","wait":0,"service":0.004812,)"
               R"("received":0,"sent":512,"status":200})"
               "\n");
 }
 
 TEST(TraceLine, one_that_was_refused_has_a_reason_and_no_service) {
-    TraceEntry entry = an_entry();
+    TraceEntry entry = a_traced_entry();
     entry.service.reset();
     entry.status = 503;
     entry.sent = 0;
@@ -56,7 +56,7 @@ TEST(TraceLine, one_that_was_refused_has_a_reason_and_no_service) {
 }
 
 TEST(TraceLine, no_label_can_forge_a_line_and_each_has_a_bound) {
-    TraceEntry entry = an_entry();
+    TraceEntry entry = a_traced_entry();
     entry.route = "/a\"},\n{\"at\":1";
     std::string line = line_of(entry);
     line.pop_back();

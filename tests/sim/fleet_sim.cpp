@@ -51,10 +51,9 @@ private:
         return std::chrono::duration_cast<Duration>(
             std::chrono::duration<double>(-std::log(1 - draw()) * mean_seconds));
     }
-    double seconds(Duration d) const { return std::chrono::duration<double>(d).count(); }
     bool over() const { return now_ >= Instant{} + settings_.length; }
     Instant next_arrival() {
-        const double capacity = settings_.workers * settings_.slots / seconds(settings_.service_time);
+        const double capacity = settings_.workers * settings_.slots / to_seconds(settings_.service_time);
         return now_ + exponential(1 / (capacity * settings_.load));
     }
 
@@ -96,7 +95,7 @@ private:
             report_.broken = "a request was given to a worker that does not serve";
             return;
         }
-        at(now_ + exponential(seconds(settings_.service_time)), [this, worker] {
+        at(now_ + exponential(to_seconds(settings_.service_time)), [this, worker] {
             ++report_.answered;
             if (const auto it = std::ranges::find(places_, worker, &ModelWorker::key); it != places_.end()) {
                 it->pressure += settings_.leak_a_request;

@@ -10,7 +10,6 @@ namespace plimsoll::sim {
 namespace {
 
 constexpr double day = 24 * 3600, pi = 3.14159265358979;
-constexpr double mib = 1 << 20;
 constexpr double z = 1.96;
 
 using Random = std::mt19937_64;

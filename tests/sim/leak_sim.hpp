@@ -18,6 +18,8 @@
 
 namespace plimsoll::sim {
 
+inline constexpr double mib = 1 << 20; // bytes
+
 enum class Family : std::uint8_t {
     steady,
     warm_up,       // imports, templates, connections: saturates with requests

@@ -14,9 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 
 double milliseconds(Duration span) { return std::chrono::duration<double, std::milli>(span).count(); }
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-Duration span(double seconds) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)); }
-
 class Door {
 public:
     explicit Door(const OverloadSettings& settings)
@@ -66,7 +63,7 @@ private:
 
     void at(Instant when, std::function<void()> what) { events_.push({when, ++sequence_, std::move(what)}); }
     double draw() { return std::uniform_real_distribution<>(0, 1)(random_); }
-    double capacity() const { return settings_.workers * settings_.slots / seconds(settings_.service); }
+    double capacity() const { return settings_.workers * settings_.slots / to_seconds(settings_.service); }
     bool over() const { return now_ - Instant{} >= length_; }
 
     bool calm(Instant arrived) const { return settings_.calm_from && arrived >= Instant{} + *settings_.calm_from; }
@@ -101,7 +98,7 @@ private:
             });
             return;
         }
-        at(now_ + span(-std::log(1 - draw()) / (capacity() * load_now())), [this] {
+        at(now_ + from_seconds(-std::log(1 - draw()) / (capacity() * load_now())), [this] {
             if (over()) return;
             schedule_arrival();
             const double kind = draw() * (settings_.mix[0] + settings_.mix[1] + settings_.mix[2]);
@@ -115,7 +112,7 @@ private:
     Duration service_time() {
         if (settings_.spread == 0) return settings_.service;
         std::normal_distribution<> normal(-settings_.spread * settings_.spread / 2, settings_.spread); // mean 1
-        return span(seconds(settings_.service) * std::exp(normal(random_)));
+        return from_seconds(to_seconds(settings_.service) * std::exp(normal(random_)));
     }
 
     void arrive(const Request& request) {
@@ -212,12 +209,12 @@ private:
     }
 
     void finish() {
-        report_.seconds = seconds(length_);
+        report_.seconds = to_seconds(length_);
         report_.capacity = capacity();
         for (WorkerKey key = 1; key <= settings_.workers; ++key) report_.permits_at_end += gate_.in_flight(key);
         if (!settings_.steps.empty()) {
             const Instant last_step = Instant{} + length_ - settings_.steps.back().length;
-            report_.recovered_after = std::max(0.0, seconds(last_slow_ - last_step));
+            report_.recovered_after = std::max(0.0, to_seconds(last_slow_ - last_step));
         }
         if (report_.broken.empty() && report_.permits_at_end > 0) report_.broken = "a permit leaked";
         for (const Fate& fate : report_.of)

@@ -17,7 +17,7 @@ namespace plimsoll::sim {
 
 namespace {
 
-constexpr double kib = 1024, mib = kib * kib;
+constexpr double kib = 1024;
 constexpr std::uint64_t suspicion = 3000; // requests of a worker
 constexpr std::size_t ring = 800;
 constexpr double least_growth = 300; // bytes a request, over all: less is no leak that anybody would suspect
@@ -158,18 +158,16 @@ private:
             worker.held -= hold;
             keep(worker, request.route);
             if (suspected()) {
-                if (experiment_.running()) latency_.record(request.side != Side::any, span(clock_ - request.arrived));
+                if (experiment_.running())
+                    latency_.record(request.side != Side::any, from_seconds(clock_ - request.arrived));
                 times_.push_back(clock_ - request.arrived);
             }
             Gate::Events events;
             Gate::Departure departure(Outcome::success);
-            departure.took = span(0.01);
+            departure.took = from_seconds(0.01);
             gate_.depart(now(), key, departure, events);
             deliver(events);
         });
-    }
-    static Duration span(double seconds) {
-        return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
     }
 
     void keep(Worker& worker, std::size_t index) {

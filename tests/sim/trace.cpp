@@ -40,9 +40,7 @@ bool refused_before_the_gate(std::string_view reason) {
     return reason == "rate" || reason == "inflight" || reason == "maintenance" || reason == "draining";
 }
 
-Duration span(double seconds) {
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::max(seconds, 0.0)));
-}
+Duration not_negative(double seconds) { return from_seconds(std::max(seconds, 0.0)); }
 
 struct Line {
     double arrived = 0;
@@ -88,10 +86,10 @@ Trace read_trace(std::istream& input, std::string pool) {
     std::ranges::stable_sort(lines, {}, &Line::arrived);
     for (const Line& line : lines) {
         const Mean& mean = means[line.route].count > 0 ? means[line.route] : all;
-        trace.requests.push_back({span(line.arrived - lines.front().arrived), line.priority, line.route,
-                                  span(line.service.value_or(mean.value()))});
+        trace.requests.push_back({not_negative(line.arrived - lines.front().arrived), line.priority, line.route,
+                                  not_negative(line.service.value_or(mean.value()))});
     }
-    trace.mean_service = span(all.value());
+    trace.mean_service = not_negative(all.value());
     return trace;
 }
 

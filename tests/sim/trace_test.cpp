@@ -9,8 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-
 TEST(Trace, a_line_is_a_request_that_came_when_it_says_and_needs_what_it_took) {
     std::istringstream lines(
         R"({"at":1772367245.599,"pool":"app","route":"/a","priority":"normal","wait":0,"service":0.4,"received":0,"sent":9,"status":200})"
@@ -31,10 +29,10 @@ TEST(Trace, a_line_is_a_request_that_came_when_it_says_and_needs_what_it_took) {
     ASSERT_EQ(trace.requests.size(), 3U);
     EXPECT_EQ(trace.requests[0].at, 0ms);
     EXPECT_EQ(trace.requests[0].priority, Priority::critical);
-    EXPECT_NEAR(seconds(trace.requests[0].service), 0.25, 1e-6);
-    EXPECT_NEAR(seconds(trace.requests[1].at), 0.099, 1e-6);
-    EXPECT_NEAR(seconds(trace.requests[2].service), 0.4, 1e-6) << "it was refused: it gets what its route needs";
-    EXPECT_NEAR(seconds(trace.mean_service), 0.325, 1e-6);
+    EXPECT_NEAR(to_seconds(trace.requests[0].service), 0.25, 1e-6);
+    EXPECT_NEAR(to_seconds(trace.requests[1].at), 0.099, 1e-6);
+    EXPECT_NEAR(to_seconds(trace.requests[2].service), 0.4, 1e-6) << "it was refused: it gets what its route needs";
+    EXPECT_NEAR(to_seconds(trace.mean_service), 0.325, 1e-6);
 
     OverloadSettings settings;
     settings.workers = 1;

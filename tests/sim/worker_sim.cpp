@@ -8,9 +8,6 @@ namespace plimsoll::sim {
 
 namespace {
 
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-Duration span(double seconds) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)); }
-
 class Model {
 public:
     explicit Model(const WorkerSettings& settings)
@@ -32,11 +29,11 @@ private:
         PhaseReport report;
         report.lowest = 1e9;
         const Instant end = now_ + phase.length, half = now_ + phase.length / 2;
-        const double base = seconds(phase.base), rate = phase.load * phase.width / base;
+        const double base = to_seconds(phase.base), rate = phase.load * phase.width / base;
         const double step = std::clamp(base / 50, 2e-4, 2e-3);
         double done = 0, latencies = 0, limits = 0, steps = 0;
         while (now_ < end) {
-            now_ += span(step);
+            now_ += from_seconds(step);
             waiting_ += std::poisson_distribution<>(rate * step)(random_);
             waiting_ = std::min(waiting_, 1'000.0);
             const double speed = std::min(1.0, phase.width / std::max<double>(1, static_cast<double>(active_.size())));
@@ -52,7 +49,7 @@ private:
                 limit_.ended(now_, settings_.limit, in_flight(), now_ - request.began, AdaptiveLimit::Seen::success);
                 if (now_ < half) continue;
                 ++done;
-                latencies += seconds(now_ - request.began);
+                latencies += to_seconds(now_ - request.began);
             }
             while (waiting_ >= 1 && in_flight() < limit_.limit(settings_.limit)) {
                 --waiting_;
@@ -65,7 +62,7 @@ private:
             if (now_ >= half) limits += in_force, ++steps;
         }
         const double mean_work = base * (1 + settings_.slow_share * (settings_.slow_factor - 1));
-        report.throughput = done / seconds(phase.length / 2) / (phase.width / mean_work);
+        report.throughput = done / to_seconds(phase.length / 2) / (phase.width / mean_work);
         report.latency = done == 0 ? 0 : latencies / done / mean_work;
         report.limit = limits / steps;
         return report;

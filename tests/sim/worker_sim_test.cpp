@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::uint64_t seeds() {
+std::uint64_t seeds_of_a_claim() {
     const char* wanted = std::getenv("PLIMSOLL_SEEDS");
     return wanted ? std::strtoull(wanted, nullptr, 10) / 30 + 1 : 3;
 }
@@ -24,7 +24,7 @@ double mean(const std::vector<std::vector<PhaseReport>>& runs, std::size_t phase
 
 std::vector<std::vector<PhaseReport>> runs(WorkerSettings settings) {
     std::vector<std::vector<PhaseReport>> all;
-    for (settings.seed = 1; settings.seed <= seeds(); ++settings.seed) all.push_back(run(settings));
+    for (settings.seed = 1; settings.seed <= seeds_of_a_claim(); ++settings.seed) all.push_back(run(settings));
     return all;
 }
 

@@ -14,4 +14,10 @@ using Duration = Clock::duration;
 // The instant that never comes: "no deadline".
 inline constexpr Instant never = Instant::max();
 
+// For arithmetic that is done in seconds.
+constexpr double to_seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+constexpr Duration from_seconds(double seconds) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
 } // namespace plimsoll

@@ -14,22 +14,19 @@ namespace plimsoll {
 class ServiceTime {
 public:
     void record(Duration took) {
-        const double value = std::max(std::chrono::duration<double>(took).count(), 1e-6);
+        const double value = std::max(to_seconds(took), 1e-6);
         if (count_ == 0) mean_ = median_ = value;
         if (count_ < smoothing) ++count_;
         mean_ += (value - mean_) / count_;
         median_ *= value > median_ ? 1 + step : 1 - step;
     }
     bool known() const { return count_ > 0; }
-    Duration mean() const { return span(mean_); }
-    Duration median() const { return span(median_); }
+    Duration mean() const { return from_seconds(mean_); }
+    Duration median() const { return from_seconds(median_); }
 
 private:
     static constexpr unsigned smoothing = 64;
     static constexpr double step = 0.05;
-    static Duration span(double seconds) {
-        return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-    }
     double mean_ = 0, median_ = 0; // seconds
     unsigned count_ = 0;
 };

@@ -22,8 +22,6 @@ constexpr Duration agents_wait = 5s; // a server's workers whose agents have not
 constexpr Duration children_interval = 1s;
 constexpr const char* no_agent = "no agent dials from its workers: install plimsoll-agent in the Python that runs them";
 
-bool empty(const WorkerPtr& worker) { return !worker->current || worker->current->gone(); }
-
 void give_address(Generation& generation, const Hello& hello) {
     generation.address = net::parse_address(hello.address);
     if (!generation.address)
@@ -77,7 +75,7 @@ std::string AnnouncedSource::refuse(const Hello& hello) {
 // its server would not have forked this one if that one lived.
 WorkerPtr AnnouncedSource::place_for(const Hello* hello) {
     auto& workers = pool_.workers();
-    const auto place = std::ranges::find_if(workers, [](const WorkerPtr& worker) { return empty(worker); });
+    const auto place = std::ranges::find_if(workers, &Worker::empty);
     if (place != workers.end()) return *place;
     const auto silent = std::ranges::find_if(workers, [hello](const WorkerPtr& worker) {
         const GenerationPtr& generation = worker->current;

@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "fleet/rung.hpp"
 #include "fleet/wait.hpp"
 #include "sense/memory.hpp"
 
@@ -13,11 +14,7 @@ namespace {
 
 constexpr Duration signal_deadline = 2s; // for an agent to pass a signal on
 
-struct Rung {
-    int signal;
-    const char* name;
-};
-constexpr Rung ladder[] = {{SIGTERM, "SIGTERM"}, {SIGABRT, "SIGABRT"}, {SIGKILL, "SIGKILL"}};
+constexpr Rung foreign_ladder[] = {{SIGTERM, "SIGTERM"}, {SIGABRT, "SIGABRT"}, {SIGKILL, "SIGKILL"}};
 
 } // namespace
 
@@ -65,7 +62,7 @@ asio::awaitable<bool> end_by_signals(std::shared_ptr<Pool> pool, GenerationPtr g
         said("it was stopped: SIGCONT, so that it can end in an orderly way");
         co_await send_signal(pool, generation, SIGCONT);
     }
-    for (const Rung& rung : ladder) {
+    for (const Rung& rung : foreign_ladder) {
         if (generation->gone()) co_return true;
         if (rung.signal != SIGTERM) said("it did not end in time: " + std::string(rung.name));
         if (rung.signal != SIGTERM || !told) {

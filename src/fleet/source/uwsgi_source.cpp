@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "fleet/process_tree.hpp"
+#include "fleet/rung.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -19,14 +20,8 @@ constexpr Duration busy_interval = 100ms,
                    calm_interval = 1s; // of asking the stats server: while a place is empty, else
 constexpr Duration stats_bound = 1s;
 
-struct Rung {
-    int signal;
-    const char* name;
-};
 // The worker is drained: TERM cuts nothing any more.
-constexpr Rung ladder[] = {{SIGHUP, "SIGHUP"}, {SIGTERM, "SIGTERM"}, {SIGKILL, "SIGKILL"}};
-
-bool empty(const WorkerPtr& worker) { return !worker->current || worker->current->gone(); }
+constexpr Rung uwsgi_ladder[] = {{SIGHUP, "SIGHUP"}, {SIGTERM, "SIGTERM"}, {SIGKILL, "SIGKILL"}};
 
 } // namespace
 
@@ -89,7 +84,7 @@ asio::awaitable<void> UwsgiSource::follow(std::shared_ptr<Pool> pool, UwsgiSourc
         if (pool->context().stopping) co_return;
         if (told && self->server_->runs())
             for (const UwsgiWorker& each : *told) self->meet(each);
-        const bool busy = std::ranges::any_of(pool->workers(), empty);
+        const bool busy = std::ranges::any_of(pool->workers(), &Worker::empty);
         co_await pause(busy ? busy_interval : calm_interval);
     }
 }
@@ -98,7 +93,7 @@ void UwsgiSource::meet(const UwsgiWorker& told) {
     const auto& workers = pool_.workers();
     const auto place = std::ranges::find(workers, told.id, [](const WorkerPtr& worker) { return worker->number; });
     // A place whose process we still hold is told of by its pidfd first.
-    if (told.pid <= 0 || !told.accepting || place == workers.end() || !empty(*place)) return;
+    if (told.pid <= 0 || !told.accepting || place == workers.end() || !(*place)->empty()) return;
     if ((*place)->current && (*place)->current->pid == told.pid) return; // the document is older than its death
     std::string why_not;
     auto process = Process::attach(pool_.context().control, told.pid, server_->pid(), why_not);
@@ -130,7 +125,7 @@ asio::awaitable<std::string> UwsgiSource::cancel_successor(WorkerPtr, Generation
 asio::awaitable<bool> UwsgiSource::retire(WorkerPtr, GenerationPtr generation, Said said) {
     const auto gone = [generation] { return generation->gone(); };
     const Duration bound = pool_.settings().recycle.end_timeout;
-    for (const Rung& rung : ladder) {
+    for (const Rung& rung : uwsgi_ladder) {
         std::string why_not;
         if (!generation->process->send(rung.signal, why_not) && !generation->gone())
             said(std::string(rung.name) + " could not be sent: " + why_not);
@@ -143,7 +138,7 @@ asio::awaitable<bool> UwsgiSource::retire(WorkerPtr, GenerationPtr generation, S
 
 std::pair<WorkerPtr, GenerationPtr> UwsgiSource::owner(int pid) const {
     for (const WorkerPtr& worker : pool_.workers())
-        if (!empty(worker) && worker->current->pid == pid) return {worker, worker->current};
+        if (!worker->empty() && worker->current->pid == pid) return {worker, worker->current};
     return {};
 }
 

@@ -20,9 +20,6 @@ constexpr Refusal malformed = {400, "malformed_field",
 constexpr Refusal folded = {400, "line_folding",
                             "a header field is folded over several lines, which is obsolete and refused"};
 constexpr Refusal too_many = {431, "too_many_fields", "the message has more header fields than this proxy accepts"};
-constexpr Refusal bad_length = {400, "content_length", "Content-Length must be one number that fits into 63 bits"};
-constexpr Refusal bad_framing = {400, "framing",
-                                 "Content-Length and Transfer-Encoding must not be given both or repeated"};
 
 class FieldParser final : public bh::basic_parser<true> {
 public:

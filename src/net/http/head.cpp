@@ -15,9 +15,6 @@ namespace {
 constexpr Refusal bad_line_end = {400, "bad_line_end", "lines of a head must end with CR LF"};
 constexpr Refusal too_large = {431, "head_too_large", "the message head is larger than this proxy accepts"};
 constexpr Refusal bad_host = {400, "bad_host", "HTTP/1.1 asks for exactly one Host field, with a valid host in it"};
-constexpr Refusal bad_length = {400, "content_length", "Content-Length must be one number that fits into 63 bits"};
-constexpr Refusal bad_framing = {400, "framing",
-                                 "Content-Length and Transfer-Encoding must not be given both or repeated"};
 constexpr Refusal bad_coding = {400, "transfer_encoding",
                                 "chunked must be the last transfer coding, once, and in HTTP/1.1"};
 constexpr Refusal unknown_coding = {501, "transfer_encoding", "chunked is the only transfer coding that is served"};

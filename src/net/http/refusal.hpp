@@ -16,6 +16,12 @@ struct Refusal {
     explicit operator bool() const { return status != 0; }
 };
 
+// What both the parser of fields and the reader of a head may find.
+inline constexpr Refusal bad_length = {400, "content_length",
+                                       "Content-Length must be one number that fits into 63 bits"};
+inline constexpr Refusal bad_framing = {400, "framing",
+                                        "Content-Length and Transfer-Encoding must not be given both or repeated"};
+
 std::string_view standard_reason(unsigned status); // "Not Found"; empty for an unknown status
 
 } // namespace plimsoll::http

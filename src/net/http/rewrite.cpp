@@ -6,10 +6,6 @@
 namespace plimsoll::http {
 namespace {
 
-bool is_under(std::string_view path, std::string_view prefix) {
-    return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
-}
-
 // Whether an application, or a browser that it sends there, reads the same path in it as we do.
 bool is_harmless(std::string_view rest) {
     std::string decoded(rest.size(), '\0');

@@ -20,7 +20,7 @@ constexpr std::size_t max_method = 32;
 constexpr std::size_t max_reason = 512;
 
 constexpr StartLine need_more = {Parsed::State::need_more, 0, {}};
-StartLine error(const Refusal& refusal) { return {Parsed::State::error, 0, refusal}; }
+StartLine refused(const Refusal& refusal) { return {Parsed::State::error, 0, refusal}; }
 
 struct KnownMethod {
     std::string_view text;
@@ -71,32 +71,32 @@ StartLine scan_request_line(std::string_view bytes, std::size_t max_target, Requ
     for (;; ++at) {
         if (at == bytes.size()) return need_more;
         if (!is(token_char, bytes[at])) break;
-        if (at == max_method) return error(long_method);
+        if (at == max_method) return refused(long_method);
     }
-    if (bytes[at] != ' ' || at == 0) return error(bad_line);
+    if (bytes[at] != ' ' || at == 0) return refused(bad_line);
     head.method_text = bytes.substr(0, at);
     head.method = method_of(head.method_text);
-    if (head.method_text == "CONNECT") return error(no_tunnels);
+    if (head.method_text == "CONNECT") return refused(no_tunnels);
 
     const std::size_t target = ++at;
     at = target + target_size(bytes.substr(target, max_target));
     if (at == bytes.size()) return need_more;
-    if (at - target == max_target && is(target_char, bytes[at])) return error(long_target);
-    if (at == target) return error(bad_line);
-    if (bytes[at] != ' ') return error(bytes[at] == '\r' || bytes[at] == '\n' ? bad_line : bad_target_char);
+    if (at - target == max_target && is(target_char, bytes[at])) return refused(long_target);
+    if (at == target) return refused(bad_line);
+    if (bytes[at] != ' ') return refused(bytes[at] == '\r' || bytes[at] == '\n' ? bad_line : bad_target_char);
     head.target = bytes.substr(target, at - target);
 
     const std::string_view rest = bytes.substr(at + 1);
     switch (scan_version(rest, head.minor)) {
     case Version::need_more: return need_more;
-    case Version::malformed: return error(bad_line);
-    case Version::unsupported: return error(bad_version);
+    case Version::malformed: return refused(bad_line);
+    case Version::unsupported: return refused(bad_version);
     case Version::ok: break;
     }
     constexpr std::string_view line_end = "\r\n";
     for (std::size_t i = 0; i < line_end.size(); ++i) {
         if (version_size + i == rest.size()) return need_more;
-        if (rest[version_size + i] != line_end[i]) return error(bad_line);
+        if (rest[version_size + i] != line_end[i]) return refused(bad_line);
     }
     return {Parsed::State::complete, at + 1 + version_size + line_end.size(), {}};
 }
@@ -105,7 +105,7 @@ StartLine scan_status_line(std::string_view bytes, ResponseHead& head) {
     switch (scan_version(bytes, head.minor)) {
     case Version::need_more: return need_more;
     case Version::malformed:
-    case Version::unsupported: return error(bad_status_line);
+    case Version::unsupported: return refused(bad_status_line);
     case Version::ok: break;
     }
     std::size_t at = version_size;
@@ -113,10 +113,10 @@ StartLine scan_status_line(std::string_view bytes, ResponseHead& head) {
     for (; at < version_size + 4; ++at) { // SP and three digits
         if (at == bytes.size()) return need_more;
         const char c = bytes[at];
-        if (at == version_size ? c != ' ' : !is(digit_char, c)) return error(bad_status_line);
+        if (at == version_size ? c != ' ' : !is(digit_char, c)) return refused(bad_status_line);
         if (at > version_size) status = status * 10 + static_cast<unsigned>(c - '0');
     }
-    if (status < 100 || status > 599) return error(bad_status_line);
+    if (status < 100 || status > 599) return refused(bad_status_line);
     head.status = static_cast<unsigned short>(status);
 
     // The space after the status is asked for even without a reason, but servers are known to forget it.
@@ -124,17 +124,17 @@ StartLine scan_status_line(std::string_view bytes, ResponseHead& head) {
     if (bytes[at] == ' ')
         ++at;
     else if (bytes[at] != '\r')
-        return error(bad_status_line);
+        return refused(bad_status_line);
     const std::size_t reason = at;
     for (;; ++at) {
         if (at == bytes.size()) return need_more;
         const auto c = static_cast<unsigned char>(bytes[at]);
         if ((c < ' ' && c != '\t') || c == 0x7f || at - reason > max_reason) break;
     }
-    if (bytes[at] != '\r') return error(bad_status_line);
+    if (bytes[at] != '\r') return refused(bad_status_line);
     head.reason = bytes.substr(reason, at - reason);
     if (++at == bytes.size()) return need_more;
-    if (bytes[at] != '\n') return error(bad_status_line);
+    if (bytes[at] != '\n') return refused(bad_status_line);
     return {Parsed::State::complete, at + 1, {}};
 }
 

@@ -51,7 +51,7 @@ bool is_ipv6(std::string_view text) {
     return inet_pton(AF_INET6, terminated, &ignored) == 1;
 }
 
-bool is_port(std::string_view text) {
+bool is_uri_port(std::string_view text) { // may be empty (RFC 3986, 3.2.3)
     unsigned port = 0;
     if (text.size() > 5 || !all_are(digit_char, text)) return false;
     for (char c : text) port = port * 10 + static_cast<unsigned>(c - '0');
@@ -85,7 +85,7 @@ std::string_view host_of(std::string_view authority) {
         if (host.ends_with('.')) host.remove_suffix(1);
         if (host.starts_with('.') || host.ends_with('.')) return {};
     }
-    if (!rest.empty() && (rest.front() != ':' || !is_port(rest.substr(1)))) return {};
+    if (!rest.empty() && (rest.front() != ':' || !is_uri_port(rest.substr(1)))) return {};
     return host;
 }
 

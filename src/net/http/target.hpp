@@ -26,6 +26,11 @@ std::string_view host_of(std::string_view authority);
 // else it is written into `scratch`, which must be as long as the path. Empty: it climbs above the root.
 std::string_view routing_path(std::string_view path, std::span<char> scratch);
 
+// "/app" holds "/app" and "/app/x", not "/apple".
+inline bool is_under(std::string_view path, std::string_view prefix) {
+    return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
 // %XX decoded into `out`, which must be as long as `text`; returns the number of bytes. `text` has no broken escapes.
 std::size_t decode_escapes(std::string_view text, char* out);
 

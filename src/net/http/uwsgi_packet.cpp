@@ -138,11 +138,6 @@ void add_about_client(VariableWriter& out, const RequestHead& head, const Forwar
     if (const std::string_view trace = traceparent(head, about); !trace.empty()) out.add("HTTP_TRACEPARENT", trace);
 }
 
-// "/app" holds "/app" and "/app/x", not "/apple".
-bool is_under(std::string_view path, std::string_view prefix) {
-    return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
-}
-
 } // namespace
 
 std::size_t write_uwsgi_packet(const RequestHead& head, const Forwarding& about, const UwsgiRequest& how,

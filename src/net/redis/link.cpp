@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "config/values.hpp"
 #include "log/log.hpp"
@@ -16,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr Duration open_bound = 1s;      // connect, TLS and the greeting
 constexpr Duration longest_silence = 1s; // with a question out; then the connection is taken for dead
 constexpr Duration shortest_pause = 50ms, longest_pause = 1s;

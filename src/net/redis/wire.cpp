@@ -3,10 +3,8 @@
 #include <tuple>
 #include <vector>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -16,8 +14,6 @@
 namespace plimsoll::net::redis {
 
 namespace {
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 using Endpoints = std::vector<asio::generic::stream_protocol::endpoint>;
 

@@ -6,17 +6,20 @@
 #include <memory>
 #include <string>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "net/redis/settings.hpp"
 
 namespace plimsoll::net::redis {
 
 namespace asio = boost::asio;
+inline constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 class Wire : public std::enable_shared_from_this<Wire> {
 public:

@@ -6,15 +6,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "unit/config/least.hpp"
+
 using namespace plimsoll;
 using namespace plimsoll::config;
 using namespace std::chrono_literals;
 
 namespace {
-
-// The least that is complete.
-const std::string least =
-    "[[pool]]\nname = \"app\"\n[pool.source]\nkind = \"static\"\naddresses = [\"127.0.0.1:8001\"]\n";
 
 std::string all_of(const Parsed& parsed) {
     std::string text;

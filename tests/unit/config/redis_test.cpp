@@ -3,14 +3,12 @@
 
 #include "config/parse.hpp"
 #include "config/redis_url.hpp"
+#include "unit/config/least.hpp"
 
 using namespace plimsoll;
 using namespace plimsoll::config;
 
 namespace {
-
-const std::string least =
-    "[[pool]]\nname = \"app\"\n[pool.source]\nkind = \"static\"\naddresses = [\"127.0.0.1:8001\"]\n";
 
 std::string problems(const std::string& redis, const std::string& limit = "rate = \"1/s\"\nshared = true\n") {
     std::string text;

@@ -7,8 +7,6 @@
 namespace plimsoll::http {
 namespace {
 
-using State = ChunkScanner::State;
-
 TEST(ChunkScanner, a_piece_is_framing_and_then_data) {
     ChunkScanner scanner;
     const auto piece = scanner.next("5\r\nhello\r\n0\r\n\r\n");
@@ -17,7 +15,7 @@ TEST(ChunkScanner, a_piece_is_framing_and_then_data) {
     const auto rest = scanner.next("\r\n0\r\n\r\nGET");
     EXPECT_EQ(rest.framing, 7U);
     EXPECT_EQ(rest.data, 0U);
-    EXPECT_EQ(scanner.state(), State::done);
+    EXPECT_EQ(scanner.state(), ChunkScanner::State::done);
     EXPECT_EQ(scanner.data_bytes(), 5U);
 }
 
@@ -28,7 +26,7 @@ TEST(ChunkScanner, data_may_go_another_way) {
     scanner.took(0xfffd);
     EXPECT_EQ(scanner.left_in_chunk(), 0U);
     EXPECT_EQ(scanner.next("\r\n0\r\n\r\n").framing, 7U);
-    EXPECT_EQ(scanner.state(), State::done);
+    EXPECT_EQ(scanner.state(), ChunkScanner::State::done);
     EXPECT_EQ(scanner.data_bytes(), 0xffffU);
 }
 
@@ -52,7 +50,7 @@ TEST(ChunkScanner, verify_stops_at_the_end_of_the_body) {
     EXPECT_EQ(verified.size, 18U);
     EXPECT_EQ(verified.data, 3U);
     EXPECT_TRUE(verified.plain);
-    EXPECT_EQ(scanner.state(), State::done);
+    EXPECT_EQ(scanner.state(), ChunkScanner::State::done);
 }
 
 TEST(ChunkScanner, nothing_is_taken_after_the_end_or_a_fault) {
@@ -69,13 +67,13 @@ TEST(ChunkScanner, extensions_are_bounded_over_the_whole_body) {
     std::string body;
     for (int i = 0; i < 100; ++i) body += "1;" + std::string(50, 'a') + "\r\nx\r\n";
     EXPECT_FALSE(scanner.verify(body).plain);
-    EXPECT_EQ(scanner.state(), State::broken);
+    EXPECT_EQ(scanner.state(), ChunkScanner::State::broken);
 }
 
 TEST(ChunkScanner, trailers_are_kept_with_their_blank_line) {
     ChunkScanner scanner;
     scanner.next("0\r\nA: 1\r\nB: 2\r\n\r\nrest");
-    ASSERT_EQ(scanner.state(), State::done);
+    ASSERT_EQ(scanner.state(), ChunkScanner::State::done);
     EXPECT_EQ(scanner.trailers(), "A: 1\r\nB: 2\r\n\r\n");
     FieldTable fields;
     EXPECT_FALSE(parse_trailers(scanner.trailers(), ChunkScanner::Of::request, fields));
@@ -116,7 +114,7 @@ TEST(ChunkScanner, forbidden_trailers_are_an_error_of_clients_and_left_out_of_an
         of_request.next("0\r\n" + trailers);
         of_response.next("0\r\n" + trailers);
         EXPECT_EQ(of_request.fault().reason, "trailer") << name;
-        EXPECT_EQ(of_response.state(), State::done) << name;
+        EXPECT_EQ(of_response.state(), ChunkScanner::State::done) << name;
     }
 }
 

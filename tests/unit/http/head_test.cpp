@@ -8,8 +8,6 @@
 namespace plimsoll::http {
 namespace {
 
-using State = Parsed::State;
-
 struct Request {
     std::string bytes; // outlives the views in the head
     RequestHead head;
@@ -21,14 +19,14 @@ struct Request {
 
 TEST(RequestHead, a_head_ends_where_its_body_begins) {
     const Request request("POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
-    ASSERT_EQ(request.parsed.state, State::complete);
+    ASSERT_EQ(request.parsed.state, Parsed::State::complete);
     EXPECT_EQ(request.bytes.substr(request.parsed.size), "body");
     EXPECT_EQ(request.head.bytes, request.bytes.substr(0, request.parsed.size));
 }
 
 TEST(RequestHead, an_empty_line_in_front_counts_as_taken_but_not_as_head) {
     const Request request("\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nnext");
-    ASSERT_EQ(request.parsed.state, State::complete);
+    ASSERT_EQ(request.parsed.state, Parsed::State::complete);
     EXPECT_EQ(request.bytes.substr(request.parsed.size), "next");
     EXPECT_TRUE(request.head.bytes.starts_with("GET"));
 }
@@ -48,8 +46,8 @@ TEST(RequestHead, a_table_that_is_used_again_holds_nothing_of_the_last_request) 
                                 "chunked\r\n\r\n";
     const std::string plain = "GET / HTTP/1.0\r\n\r\n";
     for (const std::string& first : {upgrade, chunked}) {
-        ASSERT_EQ(parse_request(first, 0, {}, head).state, State::complete);
-        ASSERT_EQ(parse_request(plain, 0, {}, head).state, State::complete);
+        ASSERT_EQ(parse_request(first, 0, {}, head).state, Parsed::State::complete);
+        ASSERT_EQ(parse_request(plain, 0, {}, head).state, Parsed::State::complete);
         EXPECT_EQ(head.fields.size(), 0U);
         EXPECT_EQ(head.framing, Framing{});
         EXPECT_FALSE(head.content_length);
@@ -60,11 +58,11 @@ TEST(RequestHead, a_table_that_is_used_again_holds_nothing_of_the_last_request) 
 
 TEST(RequestHead, limits_are_the_callers) {
     const std::string text = "GET /abc HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n";
-    EXPECT_EQ(Request(text, {.max_head = text.size()}).parsed.state, State::complete);
+    EXPECT_EQ(Request(text, {.max_head = text.size()}).parsed.state, Parsed::State::complete);
     EXPECT_EQ(Request(text, {.max_head = text.size() - 1}).parsed.refusal.status, 431);
-    EXPECT_EQ(Request(text, {.max_fields = 2}).parsed.state, State::complete);
+    EXPECT_EQ(Request(text, {.max_fields = 2}).parsed.state, Parsed::State::complete);
     EXPECT_EQ(Request(text, {.max_fields = 1}).parsed.refusal.status, 431);
-    EXPECT_EQ(Request(text, {.max_target = 4}).parsed.state, State::complete);
+    EXPECT_EQ(Request(text, {.max_target = 4}).parsed.state, Parsed::State::complete);
     EXPECT_EQ(Request(text, {.max_target = 3}).parsed.refusal.status, 414);
 }
 
@@ -92,7 +90,7 @@ TEST(RequestHead, every_refusal_has_a_word_and_a_sentence) {
     for (const char* text : {"GET\r\n", "GET / HTTP/2.0\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nA\r\n\r\n",
                              "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"}) {
         const Request request(text);
-        ASSERT_EQ(request.parsed.state, State::error);
+        ASSERT_EQ(request.parsed.state, Parsed::State::error);
         EXPECT_FALSE(request.parsed.refusal.reason.empty());
         EXPECT_EQ(request.parsed.refusal.reason.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_"),
                   std::string_view::npos);
@@ -117,7 +115,7 @@ TEST(RequestHead, a_head_that_comes_byte_by_byte_is_not_scanned_from_its_start_e
         text.copy(copy.get(), size);
         const std::size_t seen = size - 1;
         for (std::size_t i = 100; i + 4 < seen; ++i) copy[i] = '\n'; // would be refused, were it looked at
-        ASSERT_EQ(parse_request({copy.get(), size}, seen, {}, head).state, State::need_more) << size;
+        ASSERT_EQ(parse_request({copy.get(), size}, seen, {}, head).state, Parsed::State::need_more) << size;
     }
 }
 
@@ -134,8 +132,8 @@ TEST(ResponseHead, a_table_that_is_used_again_holds_nothing_of_the_last_response
     ResponseHead head;
     const std::string_view first = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Accel-Buffering: no\r\n"
                                    "X-Plimsoll-Route: r\r\nConnection: x\r\nContent-Length: 7\r\n\r\n";
-    ASSERT_EQ(parse_response(first, 0, {}, {}, head).state, State::complete);
-    ASSERT_EQ(parse_response("HTTP/1.1 204 No Content\r\n\r\n", 0, {}, {}, head).state, State::complete);
+    ASSERT_EQ(parse_response(first, 0, {}, {}, head).state, Parsed::State::complete);
+    ASSERT_EQ(parse_response("HTTP/1.1 204 No Content\r\n\r\n", 0, {}, {}, head).state, Parsed::State::complete);
     EXPECT_FALSE(head.event_stream || head.unbuffered || head.connection_names_fields || head.content_length);
     EXPECT_TRUE(head.route.empty());
     EXPECT_EQ(head.framing, Framing{});

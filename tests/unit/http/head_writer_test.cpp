@@ -5,17 +5,15 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/http/received.hpp"
+
 namespace plimsoll::http {
 namespace {
 
 const Identity identity({0x0123456789abcdef, 0xfedcba9876543210, 7});
 
-struct Sent {
-    std::string bytes; // what the client sent
-    RequestHead head;
-    explicit Sent(std::string text) : bytes(std::move(text)) {
-        EXPECT_EQ(parse_request(bytes, 0, {}, head).state, Parsed::State::complete) << bytes;
-    }
+struct Sent : Received {
+    using Received::Received;
     std::string to_worker(Forwarding about = {}, ToWorker how = {}) const {
         if (about.request_id.empty()) about.request_id = "id";
         std::array<char, 4096> buffer;

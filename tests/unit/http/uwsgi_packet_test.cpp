@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/http/received.hpp"
+
 namespace plimsoll::http {
 namespace {
 
@@ -32,12 +34,8 @@ Variables read(std::string_view packet) {
     return variables;
 }
 
-struct Sent {
-    std::string bytes;
-    RequestHead head;
-    explicit Sent(std::string text) : bytes(std::move(text)) {
-        EXPECT_EQ(parse_request(bytes, 0, {}, head).state, Parsed::State::complete) << bytes;
-    }
+struct Packed : Received {
+    using Received::Received;
     Variables packet(Forwarding about = {}, UwsgiRequest how = {}) const {
         std::vector<char> buffer(max_uwsgi_packet);
         return read({buffer.data(), write_uwsgi_packet(head, about, how, buffer)});
@@ -45,7 +43,7 @@ struct Sent {
 };
 
 TEST(UwsgiPacket, holds_what_wsgi_asks_for) {
-    const Sent sent(
+    const Packed sent(
         "POST /a%20b/c?x=%20&y HTTP/1.1\r\nHost: a.example:8080\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
         "Accept: */*\r\nX-One-Two: 12\r\n\r\n");
     const Variables got =
@@ -78,21 +76,21 @@ TEST(UwsgiPacket, holds_what_wsgi_asks_for) {
 }
 
 TEST(UwsgiPacket, https_of_the_listener_or_of_a_trusted_proxy) {
-    const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n");
+    const Packed sent("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n");
     EXPECT_EQ(sent.packet({.tls = true}).at("HTTPS"), "on");
     EXPECT_EQ(sent.packet({.trusted = true}).at("HTTPS"), "on");
     EXPECT_EQ(sent.packet().count("HTTPS"), 0U);
 }
 
 TEST(UwsgiPacket, repeated_fields_are_joined) {
-    const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nCookie: a=1\r\nx-a: 2\r\nCookie: b=2\r\nX-A: 3\r\n\r\n");
+    const Packed sent("GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nCookie: a=1\r\nx-a: 2\r\nCookie: b=2\r\nX-A: 3\r\n\r\n");
     const Variables got = sent.packet();
     EXPECT_EQ(got.at("HTTP_X_A"), "1, 2, 3");
     EXPECT_EQ(got.at("HTTP_COOKIE"), "a=1; b=2");
 }
 
 TEST(UwsgiPacket, no_client_can_forge_a_variable) {
-    const Sent sent(
+    const Packed sent(
         "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 9.9.9.9\r\nX-Forwarded-For: 9.9.9.9\r\nX-Real_IP: 9.9.9.9\r\n"
         "REMOTE_ADDR: 9.9.9.9\r\nRemote-Addr: 7.7.7.7\r\nHTTPS: on\r\nContent-Length: 0\r\nContent_Length: 9\r\n"
         "Connection: content-type\r\nContent-Type: a/b\r\nProxy: evil\r\nX-Plimsoll-A: 1\r\n\r\n");
@@ -109,25 +107,25 @@ TEST(UwsgiPacket, no_client_can_forge_a_variable) {
 
 TEST(UwsgiPacket, an_application_may_be_mounted) {
     const UwsgiRequest how{.script_name = "/app"};
-    const Variables inside = Sent("GET /app/x%2fy HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, how);
+    const Variables inside = Packed("GET /app/x%2fy HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, how);
     EXPECT_EQ(inside.at("SCRIPT_NAME"), "/app");
     EXPECT_EQ(inside.at("PATH_INFO"), "/x/y");
-    const Variables beside = Sent("GET /apple HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, how);
+    const Variables beside = Packed("GET /apple HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, how);
     EXPECT_EQ(beside.at("SCRIPT_NAME"), "");
     EXPECT_EQ(beside.at("PATH_INFO"), "/apple");
 }
 
 TEST(UwsgiPacket, http_10_without_host_gets_names_of_ours) {
     const Variables got =
-        Sent("GET / HTTP/1.0\r\n\r\n").packet({.fallback_host = "fallback"}, {.server_name = "listener"});
+        Packed("GET / HTTP/1.0\r\n\r\n").packet({.fallback_host = "fallback"}, {.server_name = "listener"});
     EXPECT_EQ(got.at("HTTP_HOST"), "fallback");
     EXPECT_EQ(got.at("SERVER_NAME"), "listener");
     EXPECT_EQ(got.at("SERVER_PROTOCOL"), "HTTP/1.0");
 }
 
 TEST(UwsgiPacket, what_does_not_fit_gives_nothing) {
-    const Sent sent("GET /" + std::string(100, 'a') + " HTTP/1.1\r\nHost: a\r\nX-A: " + std::string(500, 'b') +
-                    "\r\n\r\n");
+    const Packed sent("GET /" + std::string(100, 'a') + " HTTP/1.1\r\nHost: a\r\nX-A: " + std::string(500, 'b') +
+                      "\r\n\r\n");
     std::vector<char> buffer(4096);
     const std::size_t whole = write_uwsgi_packet(sent.head, {.peer = "1.1.1.1"}, {}, buffer);
     ASSERT_GT(whole, 600U);

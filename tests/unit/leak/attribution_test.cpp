@@ -7,10 +7,10 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/leak/units.hpp"
+
 namespace plimsoll::leak {
 namespace {
-
-constexpr double mib = 1 << 20;
 
 // Workers that answer 200 requests an interval; memory is noisy by a quarter of a mebibyte, and one interval in twenty jumps.
 struct Traffic {

@@ -2,11 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/leak/units.hpp"
+
 namespace plimsoll::leak {
 namespace {
 
 // 4 KiB a request over 20,000 requests of a worker with 400 MiB of headroom, at ten requests a second.
-constexpr double mib = 1 << 20;
 Evidence growing() {
     Evidence evidence;
     evidence.age = 20'000;

@@ -6,10 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/leak/units.hpp"
+
 namespace plimsoll::leak {
 namespace {
 
-constexpr double mib = 1 << 20;
 constexpr double limit = 512 * mib, base = 100 * mib;
 
 // Ten requests a second, a reading each second; every third reading shows what a request holds for a moment.

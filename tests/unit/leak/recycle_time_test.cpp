@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/leak/units.hpp"
+
 namespace plimsoll::leak {
 namespace {
-
-constexpr double hour = 3600;
 
 RecycleOutlook old_one(double early) { return {.lived = 20 * hour, .early = early, .lead = 100}; }
 

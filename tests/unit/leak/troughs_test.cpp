@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/leak/units.hpp"
+
 namespace plimsoll::leak {
 namespace {
-
-constexpr double hour = 3600;
 
 // 100 requests a second by day, 10 from 02:00 to 05:00.
 double usual(double at) {

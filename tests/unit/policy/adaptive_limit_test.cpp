@@ -3,20 +3,20 @@
 #include <gtest/gtest.h>
 
 #include "plimsoll/policy/gate.hpp"
+#include "unit/policy/start.hpp"
 
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
-using Seen = AdaptiveLimit::Seen;
 using Kind = Gate::Arrival::Kind;
 
-constexpr Instant start{1h};
 const AdaptiveLimit::Settings bounds{};
 
 // `seconds` of a worker that is full all the time and answers after latency(in flight).
 template <class Latency>
-void full(AdaptiveLimit& limit, Instant& now, double seconds, Latency latency, Seen seen = Seen::success) {
+void full(AdaptiveLimit& limit, Instant& now, double seconds, Latency latency,
+          AdaptiveLimit::Seen seen = AdaptiveLimit::Seen::success) {
     const Instant end = now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
     while (now < end) {
         const unsigned in_flight = limit.limit(bounds);
@@ -47,7 +47,7 @@ TEST(AdaptiveLimit, timeouts_shrink_it_to_the_minimum_and_not_below) {
     AdaptiveLimit limit(8);
     Instant now = start;
     full(
-        limit, now, 600, [](unsigned) { return 100ms; }, Seen::timeout);
+        limit, now, 600, [](unsigned) { return 100ms; }, AdaptiveLimit::Seen::timeout);
     EXPECT_EQ(limit.limit(bounds), 1U);
 }
 
@@ -55,7 +55,7 @@ TEST(AdaptiveLimit, what_tells_nothing_changes_nothing) {
     AdaptiveLimit limit(8);
     Instant now = start;
     full(
-        limit, now, 10, [](unsigned) { return 1ms; }, Seen::nothing);
+        limit, now, 10, [](unsigned) { return 1ms; }, AdaptiveLimit::Seen::nothing);
     EXPECT_EQ(limit.learned(), 8);
     EXPECT_EQ(limit.base(), 0ms);
 }
@@ -68,7 +68,7 @@ TEST(AdaptiveLimit, the_limit_in_force_stays_within_its_bounds_while_it_alternat
         for (int i = 0; i < 20'000; ++i) {
             now += 1ms;
             limit.began(now, limit.limit(narrow));
-            limit.ended(now, narrow, limit.limit(narrow) - 1, 5ms, Seen::success);
+            limit.ended(now, narrow, limit.limit(narrow) - 1, 5ms, AdaptiveLimit::Seen::success);
             ASSERT_GE(limit.limit(narrow), 1U);
             ASSERT_LE(limit.limit(narrow), most);
         }
@@ -77,7 +77,7 @@ TEST(AdaptiveLimit, the_limit_in_force_stays_within_its_bounds_while_it_alternat
 
 TEST(AdaptiveLimit, time_that_stands_still_is_no_trouble) {
     AdaptiveLimit limit(8);
-    for (int i = 0; i < 1000; ++i) limit.ended(start, bounds, 1, 0ms, Seen::success);
+    for (int i = 0; i < 1000; ++i) limit.ended(start, bounds, 1, 0ms, AdaptiveLimit::Seen::success);
     EXPECT_EQ(limit.learned(), 8);
 }
 

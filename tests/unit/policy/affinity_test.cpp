@@ -7,13 +7,12 @@
 #include <gtest/gtest.h>
 
 #include "plimsoll/policy/gate.hpp"
+#include "unit/policy/start.hpp"
 
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr Instant start{1h};
 
 struct AffinityTest : testing::Test {
     Gate gate{Gate::Settings{}};

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "plimsoll/policy/gate.hpp"
+#include "unit/policy/start.hpp"
 
 namespace plimsoll {
 namespace {
@@ -11,8 +12,6 @@ using namespace std::chrono_literals;
 using Result = Breaker::Result;
 using State = Breaker::State;
 using Kind = Gate::Arrival::Kind;
-
-constexpr Instant start{1h};
 
 // Records and trips as the gate does where nothing speaks against it.
 void record(Breaker& breaker, Instant now, Result result, const Breaker::Settings& settings = {}, Duration pause = {}) {

@@ -5,12 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/policy/labels.hpp"
+
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr CostKey light = 1, heavy = 2, huge = 3, strange = 4;
+constexpr CostKey huge = 3, strange = 4;
 constexpr DomainKey cgroup = 1;
 
 // Four workers of one slot in a cgroup of 600 MiB, of which 100 are held by the workers themselves.

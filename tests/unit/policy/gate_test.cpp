@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/policy/start.hpp"
+
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
 using Kind = Gate::Arrival::Kind;
-
-constexpr Instant start{1h};
 
 struct Fixture : testing::Test {
     Gate gate{Gate::Settings{.queue_size = 2, .queue_timeout = 5s}};

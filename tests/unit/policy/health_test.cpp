@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "plimsoll/policy/gate.hpp"
+#include "unit/policy/start.hpp"
 
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
-using Seen = Health::Seen;
 using Kind = Gate::Arrival::Kind;
 
 // p passed, r refused, u unanswered, s served; after each '+' healthy, '-' ailing.
@@ -16,10 +16,10 @@ void expect_story(std::string_view story, Health::Settings settings = {.rise = 2
     SCOPED_TRACE(story);
     Health health;
     for (std::size_t i = 0; i + 1 < story.size(); i += 2) {
-        const Seen seen = story[i] == 'p'   ? Seen::passed
-                          : story[i] == 'r' ? Seen::refused
-                          : story[i] == 'u' ? Seen::unanswered
-                                            : Seen::served;
+        const Health::Seen seen = story[i] == 'p'   ? Health::Seen::passed
+                                  : story[i] == 'r' ? Health::Seen::refused
+                                  : story[i] == 'u' ? Health::Seen::unanswered
+                                                    : Health::Seen::served;
         const bool before = health.healthy();
         EXPECT_EQ(health.record(settings, seen), before != (story[i + 1] == '+')) << "at " << i;
         EXPECT_EQ(health.healthy(), story[i + 1] == '+') << "at " << i;
@@ -47,8 +47,6 @@ TEST(Health, a_request_that_was_served_is_no_answer_to_an_application_that_says_
 }
 
 TEST(Health, requests_alone_are_no_news_of_a_healthy_worker) { expect_story("s+s+p+s+"); }
-
-constexpr Instant start{1h};
 
 struct HealthGate : testing::Test {
     Gate gate{Gate::Settings{}};

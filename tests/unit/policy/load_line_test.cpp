@@ -3,13 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "plimsoll/policy/gate.hpp"
+#include "unit/policy/start.hpp"
 
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Instant start{1h};
 const LoadLine::Settings settings;
 
 double shed(const LoadLine& line, Priority priority) { return line.share(settings, priority); }

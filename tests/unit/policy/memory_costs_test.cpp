@@ -5,10 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/policy/labels.hpp"
+
 namespace plimsoll {
 namespace {
 
-constexpr CostKey light = 1, heavy = 2, other = 3;
+constexpr CostKey other = 3;
 constexpr Bytes nothing_much = 8_MiB;
 
 double mebibytes(Bytes amount) { return static_cast<double>(amount.count) / (1 << 20); }

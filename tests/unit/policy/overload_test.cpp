@@ -4,14 +4,13 @@
 
 #include "plimsoll/policy/gate.hpp"
 #include "plimsoll/policy/queue.hpp"
+#include "unit/policy/start.hpp"
 
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
 using Kind = Gate::Arrival::Kind;
-
-constexpr Instant start{1h};
 
 // A queue that stands with `waiting` requests of 5 ms each on 4 workers, for `length`.
 bool overloaded_after(Overload& overload, Duration length, double arrivals_a_ms, double departures_a_ms, int waiting,

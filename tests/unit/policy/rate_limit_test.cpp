@@ -4,13 +4,13 @@
 
 #include "plimsoll/core/keyed_hash.hpp"
 #include "plimsoll/policy/inflight_limit.hpp"
+#include "unit/policy/start.hpp"
 
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Instant start{1h};
 constexpr std::uint64_t alice = 7, bob = 8;
 
 unsigned passed(RateTable& table, std::uint64_t key, const RateRule& rule, Instant from, Duration span, Duration step) {

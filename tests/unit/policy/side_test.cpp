@@ -5,14 +5,13 @@
 
 #include "plimsoll/policy/affinity.hpp"
 #include "plimsoll/policy/gate.hpp"
+#include "unit/policy/start.hpp"
 
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
 using Kind = Gate::Arrival::Kind;
-
-constexpr Instant start{1h};
 
 struct SideTest : testing::Test {
     Gate gate{Gate::Settings{}};

@@ -2,14 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/policy/start.hpp"
+
 namespace plimsoll {
 namespace {
 
 using namespace std::chrono_literals;
 using Change = StoreGuard::Change;
 using Result = Breaker::Result;
-
-constexpr Instant start{1h};
 
 StoreGuard lost_at(Instant when) {
     StoreGuard guard(5ms);

@@ -1,10 +1,12 @@
-// A directory of the test's own, gone with it.
+// A directory of the test's own, gone with it, and a store in it that does not wait.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
 #include <stdlib.h>
+
+#include "store/incident_store.hpp"
 
 namespace plimsoll::store {
 
@@ -25,5 +27,13 @@ public:
 private:
     std::string path_;
 };
+
+inline IncidentStore::Settings in(const std::string& path) {
+    IncidentStore::Settings settings;
+    settings.path = path;
+    settings.min_free = {};
+    settings.retry_pause = {};
+    return settings;
+}
 
 } // namespace plimsoll::store

@@ -15,14 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-IncidentStore::Settings in(const std::string& path) {
-    IncidentStore::Settings settings;
-    settings.path = path;
-    settings.min_free = {};
-    settings.retry_pause = {};
-    return settings;
-}
-
 unsigned mode(const std::string& path) {
     struct stat status {};
     return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 0777U : 0U;

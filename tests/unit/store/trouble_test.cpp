@@ -22,14 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-IncidentStore::Settings in(const std::string& path) {
-    IncidentStore::Settings settings;
-    settings.path = path;
-    settings.min_free = {};
-    settings.retry_pause = {};
-    return settings;
-}
-
 void execute(const std::string& path, const char* sql) {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
