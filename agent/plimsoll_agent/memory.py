@@ -126,10 +126,11 @@ def _chain(root, path):
 
 class Seldom:
     """A reading whose cost grows with the process: None while it is not due."""
-    SHARE = 0.001
+    SHARE = 0.001                           # of the time, that it takes at most
 
-    def __init__(self, measure):
+    def __init__(self, measure, share=SHARE):
         self._measure = measure
+        self._share = share
         self._due = 0.0
 
     def read(self):
@@ -141,7 +142,7 @@ class Seldom:
         except (OSError, AttributeError):
             value = None
         ended = native.monotonic()
-        self._due = ended + (ended - began) / self.SHARE - 0.1     # a wake comes a little early at times
+        self._due = ended + (ended - began) / self._share - 0.1     # a wake comes a little early at times
         return value
 
 
@@ -150,7 +151,7 @@ class Memory:
         self.cgroup = Cgroup()
         self.peaks = False                  # the proxy cannot read them by itself
         self._blocks = Seldom(sys.getallocatedblocks) if hasattr(sys, "getallocatedblocks") else Seldom(lambda: None)
-        self._malloc = Seldom(malloc_in_use)
+        self._malloc = Seldom(malloc_in_use, 2 * Seldom.SHARE)      # tells holes from leaks: of a heap full of them it takes milliseconds
         self._children = Seldom(child_count)
         self._fds = Seldom(lambda: len(os.listdir("/proc/self/fd")) - 1)
 

@@ -95,6 +95,7 @@ asio::awaitable<void> HeapTrim::run(std::shared_ptr<Pool> pool, WorkerPtr worker
     } else {
         const Bytes back{std::max<std::int64_t>(before->count - after->count, 0)};
         ++state->count;
+        if (generation->leak) generation->leak->trimmed();
         state->given_back = state->given_back + back;
         known->left = *after;
         known->in_vain = static_cast<double>(back.count) < worthwhile * grown;

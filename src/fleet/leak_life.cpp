@@ -68,6 +68,12 @@ LeakLife::LeakLife(const Worker& of, const Generation& from)
                 leak::Detector(identity_of(of, from), thresholds_of(Watched::children))},
       worker(of.id), key(from.key), generation(from.number), began(from.serving_since) {}
 
+void LeakLife::trimmed() {
+    const leak::AgeCurve curve = of(Watched::memory).curve();
+    of(Watched::memory) = leak::Detector(curve.life, thresholds_of(Watched::memory));
+    memory_from = requests;
+}
+
 bool LeakLife::suspected() const {
     return std::ranges::any_of(
         detectors, [](const leak::Detector& detector) { return detector.verdict().kind == leak::Class::leaking; });
@@ -110,9 +116,12 @@ std::optional<double> LeakLife::read_memory(const Generation& from, bool fresh, 
     if (!used) return std::nullopt;
     reading.used = static_cast<double>(used->count);
     if (from.memory.rollup) reading.private_pages = static_cast<double>(from.memory.rollup->uss.count);
-    if (fresh && from.sample->allocated_blocks && from.sample->malloc_in_use)
-        reading.live = static_cast<double>(*from.sample->allocated_blocks) * largest_block +
-                       static_cast<double>(from.sample->malloc_in_use->count);
+    if (fresh && from.sample->allocated_blocks)
+        blocks = static_cast<double>(*from.sample->allocated_blocks) * largest_block;
+    // Of a heap full of holes malloc's numbers come seldom, and not with the blocks': theirs of a moment ago will do.
+    if (fresh && from.sample->malloc_in_use && blocks)
+        reading.live = *blocks + static_cast<double>(from.sample->malloc_in_use->count);
+    reading.requests -= static_cast<double>(memory_from);
     of(Watched::memory).observe(reading);
     return reading.used;
 }

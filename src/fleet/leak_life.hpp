@@ -29,6 +29,8 @@ struct LeakLife {
     // Takes what is new of the generation's readings. Returns the memory it uses, where that was read anew.
     std::optional<double> read(const Generation& from, std::uint64_t requests_so_far, Instant now,
                                Duration stale_after);
+    // Its heap was trimmed: what memory does from here on has nothing to do with the line that it followed before.
+    void trimmed();
     bool suspected() const; // something of it is called leaking, with whatever confidence
 
     std::array<leak::Detector, all_watched.size()> detectors; // of(what)
@@ -39,8 +41,10 @@ struct LeakLife {
     double rate = 0, rate_now = 0; // requests a second: over an hour or so, and over the last minute
     std::uint64_t requests = 0;
     Instant began{}, last_read{};
-    Instant sampled{}, looked{}; // the agent's last sample that was fed; our own last count
-    double limit = 0;            // of its memory, when it was judged last
+    std::uint64_t memory_from = 0; // requests, at which the memory's detector began anew
+    std::optional<double> blocks;  // bytes at most in Python's own blocks, as told last
+    Instant sampled{}, looked{};   // the agent's last sample that was fed; our own last count
+    double limit = 0;              // of its memory, when it was judged last
     bool over = false;
 
 private:

@@ -4,14 +4,13 @@
 
 namespace plimsoll::leak {
 
-namespace {
-constexpr std::size_t least_readings = 2;
+BlockMinima::BlockMinima(double width, std::size_t most, std::size_t least_readings)
+    : width_(width), most_(most), least_readings_(least_readings) {
+    points_.reserve(most);
 }
 
-BlockMinima::BlockMinima(double width, std::size_t most) : width_(width), most_(most) { points_.reserve(most); }
-
 void BlockMinima::add(double x, double y) {
-    if (readings_ >= least_readings && x >= start_ + width_) close();
+    if (readings_ >= least_readings_ && x >= start_ + width_) close();
     if (readings_++ == 0) {
         start_ = x;
         lowest_ = {x, y};

@@ -9,7 +9,9 @@ namespace {
 
 constexpr double first_width = 4;       // requests: who leaks by the mebibyte has not many
 constexpr std::size_t least_blocks = 6; // in the window: fewer draw no line
-constexpr double next_look = 1.0 / 32;  // growth of the age between two looks
+constexpr std::size_t most_blocks = 64;
+constexpr std::size_t least_live = 4; // readings of live bytes: of a heap full of holes they take long, and come seldom
+constexpr double next_look = 1.0 / 32; // growth of the age between two looks
 constexpr double persistence = 1.2;
 constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since age / persistence
 constexpr double hurry = 0.43;                          // of the headroom is gone: one answer is enough
@@ -42,7 +44,8 @@ double load_rise(std::span<const Point> clock) {
 } // namespace
 
 Detector::Detector(std::uint64_t life, Thresholds thresholds)
-    : thresholds_(thresholds), used_(first_width), live_(first_width), private_(first_width), clock_(first_width) {
+    : thresholds_(thresholds), used_(first_width), live_(first_width, most_blocks, 1), private_(first_width),
+      clock_(first_width) {
     curve_.life = life;
 }
 
@@ -76,7 +79,7 @@ std::optional<Evidence> Detector::evidence() const {
     // Not beyond what was seen: through a sawtooth the trend's end lies above all of its teeth.
     found.level = std::max(found.floor, std::min(trend->at(age_), highest_));
     found.load_rise = load_rise(clock_.since(age_ / 3));
-    if (const auto live = live_.since(age_ / 3); live.size() >= least_blocks) found.live = theil_sen(live, wide);
+    if (const auto live = live_.since(age_ / 3); live.size() >= least_live) found.live = theil_sen(live, wide);
     if (const auto own = private_.since(age_ / 3); own.size() >= least_blocks)
         found.private_pages = theil_sen(own, wide);
     return found;
@@ -109,6 +112,9 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     const bool leaking = was_leaking ? accusing_share() >= acquit_below
                                      : finding.kind == Class::leaking &&
                                            (gone >= hurry || (whole_window && accusing_share() >= accuse_from));
+    // What was answered while it was too young to tell is no doubt of what can be told now.
+    if (leaking && !was_leaking && !(whole_window && accusing_share() >= accuse_from))
+        answers_.erase(answers_.begin(), std::prev(answers_.end()));
     Class kind = finding.kind;
     double confidence = finding.confidence;
     if (leaking && kind != Class::leaking) {

@@ -17,7 +17,8 @@ namespace plimsoll::leak {
 
 class BlockMinima {
 public:
-    explicit BlockMinima(double width = 16, std::size_t most = 64);
+    // A block has at least so many readings: two where single ones are of a moment, one where they come seldom.
+    explicit BlockMinima(double width = 16, std::size_t most = 64, std::size_t least_readings = 2);
 
     void add(double x, double y); // x never falls
     // Of the blocks that are complete; x is where the lowest reading was taken.
@@ -30,7 +31,7 @@ private:
     void close();
 
     double width_, start_ = 0;
-    std::size_t most_;
+    std::size_t most_, least_readings_;
     std::size_t readings_ = 0; // of the open block
     Point lowest_;
     std::vector<Point> points_;

@@ -55,6 +55,32 @@ TEST(Detector, of_a_first_process_it_is_not_sure_until_much_is_gone) {
     EXPECT_GE(live(detector, {}, 50'000, leak_of_4k).confidence, Thresholds{}.sure);
 }
 
+TEST(Detector, a_young_process_that_is_accused_in_a_hurry_stays_accused_while_it_leaks) {
+    for (const double kib : {64.0, 128.0, 256.0}) {
+        Detector detector;
+        bool accused = false; // half of it is gone before it is old enough to tell
+        for (double n = 3, used = 0; used < 250 * mib; n += 3) {
+            used = 17 * mib + kib * 1024 * n;
+            detector.observe({.requests = n, .seconds = n / 80, .used = used});
+            detector.judge(260 * mib, 80, {});
+            accused = accused || detector.verdict().kind == Class::leaking;
+            ASSERT_TRUE(!accused || detector.verdict().kind == Class::leaking) << kib << " KiB a request, at " << n;
+        }
+        EXPECT_TRUE(accused) << kib << " KiB a request";
+    }
+}
+
+TEST(Detector, live_bytes_that_are_told_seldom_still_tell_holes_from_a_leak) {
+    Detector detector;
+    const auto seldom = [](Reading& reading) { // each 40 s, as of a heap with very many holes
+        if (static_cast<long>(reading.requests) % 400 == 0) reading.live = 50 * mib + 300 * reading.requests;
+    };
+    for (double n = 3200; n < 40'000; n *= 1.05) {
+        live(detector, {}, n, leak_of_4k, seldom);
+        EXPECT_EQ(detector.verdict().kind, Class::fragmentation) << "at " << n;
+    }
+}
+
 TEST(Detector, warm_up_accuses_nobody_at_any_age) {
     Detector detector;
     for (double n = 200; n < 40'000; n *= 1.1) {
