@@ -85,6 +85,13 @@ def test_the_bytes_of_a_shared_helper_go_to_who_keeps_them(file):
     assert (row["file"], row["line"]) == (file, 14) and row["traceback"][0] == "%s:8" % file
 
 
+def test_what_a_helper_gave_is_told_where_it_is_stored_and_what_was_made_here_where_it_was_made(file):
+    row, = lines.fold([[((file, 8), (file, 16)), 1000, 10]], 5)
+    assert row["line"] == 17
+    row, = lines.fold([[((file, 36), ("/srv/app/views.py", 3)), 1000, 10]], 5)
+    assert row["line"] == 36
+
+
 def test_what_is_dropped_further_out_was_kept_on_the_way(file):
     row, = lines.fold([[((file, 8), (file, 52)), 1000, 10]], 5)
     assert row["line"] == 8

@@ -39,6 +39,13 @@ def test_no_line_is_claimed_where_the_lines_do_not_explain_the_growth():
     assert told(100, 3800, 4200, 50000, 100) == [("/srv/app/0.py", False), ("/srv/app/1.py", False)]
 
 
+def test_a_line_that_a_container_was_seen_to_grow_by_is_told_beside_a_larger_leak_of_c_code():
+    frames = (APP, ("/srv/app/main.py", 9))
+    for held, claimed in (({frames: True}, True), ({}, False), ({frames: False}, False)):
+        row, = lines.reconcile(lines.fold([stack(150000, *frames)], 5, held), 100, 3800, 4200)
+        assert row["claimed"] == claimed, held
+
+
 def test_no_line_is_claimed_of_a_worker_that_does_not_grow():
     assert not any(claimed for _, claimed in told(100, 0, 0, 900000) + told(100, None, None, 900000) + told(0, 4000, 4000, 900000))
 

@@ -27,6 +27,7 @@ CHUNK = 2000                                # objects between two looks at the c
 LARGEST_PARENT = 5000                       # of a dict, in whose values dicts of atoms are looked for
 MOST_NEW = 4000                             # members that are looked at
 DEPTH, MOST_BELOW = 4, 40                   # what hangs on a new member
+CHAIN = 5                                   # links, from which they are a list that grows
 SAMPLED = 40                                # new members of a container whose contents are looked at
 ADDED = 0.8                                 # growth by new members, from which they were added
 CACHE = type(functools.lru_cache(maxsize=1)(lambda: None))
@@ -141,6 +142,10 @@ def _look(thing, now, before, found):
     added = grown >= ADDED * min(new, MOST_NEW)
     for frames in _below(sampled):
         found[frames] = found.get(frames, False) or added
+    if not added:                           # one new member, but a chain hangs on it that may be longer by many
+        for frames in [where(member) for member in sampled if is_chain(member)]:
+            if found.get(frames) is False:
+                del found[frames]
 
 
 def _is_new(thing, instances={}):
@@ -159,6 +164,19 @@ def _is_new(thing, instances={}):
         if where(below) is not None and not isinstance(below, STOP_AT):
             return True
     return False
+
+
+def is_chain(member):
+    """A link that hangs on a link that hangs on ... all made at one place: `head = Link(value, head)`."""
+    frames, links = where(member), 1
+    while frames is not None and links < CHAIN:
+        if not gc.is_tracked(member):
+            return False
+        member = next((below for below in gc.get_referents(member) if type(below) is type(member) and where(below) == frames), None)
+        if member is None:
+            return False
+        links += 1
+    return links >= CHAIN
 
 
 def _below(sampled):

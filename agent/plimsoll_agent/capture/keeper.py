@@ -32,6 +32,17 @@ class Sources:
             self._answers[key] = self._judge(file, line)
         return self._answers[key]
 
+    def storing(self, file, line):
+        """The line that stores away what this one got from a callee and gave a local name; else this one."""
+        tree = self._trees.get(file)
+        function, statement = locate(tree, line) if tree is not None else (None, None)
+        if function is None or not isinstance(statement, (_ast.Assign, _ast.AnnAssign)) or not isinstance(statement.value, (_ast.Call, _ast.Await)):
+            return line
+        targets = statement.targets if isinstance(statement, _ast.Assign) else [statement.target]
+        names = {target.id for target in targets if isinstance(target, _ast.Name)} - outside(function)
+        later = [found for found in storing_nodes(function, names, statement) if found.lineno > line] if len(names) == len(targets) else []
+        return min((found.lineno for found in later), default=line)
+
     def _judge(self, file, line):
         if file not in self._trees:
             self._trees[file] = parse(file) if len(self._trees) < MOST_FILES else None
@@ -177,14 +188,17 @@ def is_returned(function, names):
 
 def is_stored(function, names, besides):
     """Into an attribute, an item, or by a method that stores: of something that is not one of the names themselves."""
+    return any(True for _ in storing_nodes(function, names, besides))
+
+
+def storing_nodes(function, names, besides):
     for node in within_body(function):
         if isinstance(node, _ast.Assign) and node is not besides:
             elsewhere = any(isinstance(target, (_ast.Attribute, _ast.Subscript)) and not names & set(roots(target)) for target in node.targets)
             if elsewhere and names & result_names(node.value):
-                return True
+                yield node
         if is_storing(node) and not names & set(roots(node.func.value)) and any(names & result_names(each) for each in node.args):
-            return True
-    return False
+            yield node
 
 
 def roots(target):

@@ -9,7 +9,7 @@ is neither the standard library's nor an installed package's gets the bytes, or,
 That bytes survive a window is no proof: a cache that churns has survivors too. Where most of a line's bytes only took the place of
 others (holders.py) it is never claimed. And the proxy knows by how much the worker grows a
 request. A line is `claimed` where it explains its part of that growth, from a tenth to one and a half times; and only where the claimed
-lines together explain half of it. So a leak of C code, of which tracemalloc sees nothing, gets no line, and neither does an innocent.
+lines together explain half of it, or three tenths if containers were seen to grow by them. So a leak of C code, of which tracemalloc sees nothing, gets no line, and neither does an innocent.
 """
 import os
 import sys
@@ -17,7 +17,8 @@ import sysconfig
 
 from . import keeper
 
-LEAST, MOST, TOGETHER = 0.1, 1.5, 0.5       # of the growth a request
+LEAST, MOST = 0.1, 1.5                      # of the growth a request
+TOGETHER, TOGETHER_SEEN = 0.5, 0.3          # the second where containers were seen to grow by what the lines allocate
 MOST_STACKS = 5000                          # the largest: to find whose line it is takes longer than to add up
 INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 STANDARD = tuple(os.path.join(os.path.realpath(path), "") for path in
@@ -63,6 +64,8 @@ class Places:
             if not self.is_own(frame[0]):
                 continue
             verdict = self._sources.verdict(*frame)
+            if verdict == keeper.KEEPS and passed is not None:
+                return frame[0], self._sources.storing(*frame)
             if verdict == keeper.KEEPS or verdict == keeper.DROPS and passed is None:
                 return frame
             if verdict == keeper.DROPS:     # what was handed on to here is not kept here: somebody on the way has kept it
@@ -98,7 +101,10 @@ def reconcile(lines, requests, low, high):
         return lines
     claimed = [line for line in lines if line["replaced"] <= line["added"]
                and LEAST * low <= line["bytes_per_request"] <= MOST * high * (1 + 2 / max(1, line["count"]) ** 0.5)]
-    if sum(line["bytes_per_request"] for line in claimed) >= TOGETHER * low:
+    seen = [line for line in claimed if 2 * line["added"] >= line["bytes"]]
+    if sum(line["bytes_per_request"] for line in claimed) < TOGETHER * low:
+        claimed = seen                      # the rest of the growth may be C code's
+    if sum(line["bytes_per_request"] for line in claimed) >= (TOGETHER_SEEN if claimed is seen else TOGETHER) * low:
         for line in claimed:
             line["claimed"] = True
     lines.sort(key=lambda line: (not line["claimed"], -line["bytes"]))
