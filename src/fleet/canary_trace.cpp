@@ -25,29 +25,28 @@ struct CanaryTrace::Window {
     Instant begun;
     Pool& pool;
     Worker& worker;
+    Incident& incident;
     State& state;
+    Duration cost{}; // CPU, where the agent told it
     ~Window() {
         const Instant ended = Clock::now();
-        state.not_before = ended + pause(ended - begun, pool.workers().size(), state.fruitless);
+        const Duration length = ended - begun;
+        state.budget.spend(ended, pool.workers().size(), cost > Duration{} ? std::min(cost, length) : length,
+                           !has_lines(incident));
         state.running = worker.in_capture = false;
     }
 };
 
-Duration CanaryTrace::pause(Duration window, std::size_t workers, unsigned fruitless) {
-    const double others = static_cast<double>(std::max<std::size_t>(workers, 1));
-    const auto budget = std::chrono::duration_cast<Duration>(window / (share * others));
-    return std::max(budget, shortest_pause) * doubled(fruitless, longest_pause);
-}
-
 bool CanaryTrace::look(Pool& pool, const std::string& name, const std::shared_ptr<Incident>& incident, Instant now) {
     if (state_->running) return true;
     const config::Capture& settings = pool.settings().capture;
-    if (!settings.enabled || !settings.trace || now < state_->not_before || has_lines(*incident)) return false;
+    if (!settings.enabled || !settings.trace || has_lines(*incident)) return false;
+    if (!state_->budget.may_begin(now, pool.workers().size(), settings.trace_time)) return false;
     const WorkerPtr worker = pool.find(name);
     if (!worker || worker->in_capture || worker->held || pool.recycler().recycles(*worker)) return false;
     const GenerationPtr generation = worker->current;
     if (!generation || generation->gone() || !generation->agent_connected()) return false;
-    if (std::exchange(state_->incident, incident->id()) != incident->id()) state_->fruitless = 0;
+    if (std::exchange(state_->incident, incident->id()) != incident->id()) state_->budget.forget_failures();
     state_->running = worker->in_capture = true;
     spawn(pool.context().control, "trace " + name, run(pool.shared_from_this(), worker, generation, incident, state_));
     return true;
@@ -55,21 +54,23 @@ bool CanaryTrace::look(Pool& pool, const std::string& name, const std::shared_pt
 
 asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
                                        std::shared_ptr<Incident> incident, std::shared_ptr<State> state) {
-    const Window window{Clock::now(), *pool, *worker, *state};
+    Window window{Clock::now(), *pool, *worker, *incident, *state};
     const auto capture = std::make_shared<Capture>(pool, worker, generation, incident);
     // A recycle must not wait for us: it traces and captures by itself.
     const auto urgent = [pool, worker] { return pool->recycler().recycles(*worker) || worker->held; };
     const std::function<bool()> cut_short = urgent;
-    const unsigned longer = doubled(state->fruitless++, most_requests);
+    const unsigned in_vain = state->budget.fruitless();
     const bool allowed = co_await capture->begin();
     if (!allowed) co_return;
-    const Duration longest = pool->settings().capture.trace_time * longest_window;
-    co_await capture->trace_window(longest, pool->settings().capture.trace_requests * longer, cut_short);
+    const Duration longest = std::min(pool->settings().capture.trace_time * longest_window,
+                                      state->budget.left(window.begun, pool->workers().size()));
+    const unsigned requests = pool->settings().capture.trace_requests * doubled(in_vain, most_requests);
+    co_await capture->trace_window(longest, requests, cut_short);
     if (!pool->recycler().recycles(*worker)) co_await capture->trace_stop();
+    window.cost = capture->trace_cpu();
     capture->finish();
-    if (has_lines(*incident)) state->fruitless = 0;
     // Told once: the windows that follow it would say the same.
-    if (capture->succeeded() && state->fruitless == 1)
+    if (capture->succeeded() && in_vain == 0 && !has_lines(*incident) && capture->traced_what_leaks())
         incident->note("no line of Python code explains the growth of " + worker->id +
                        " yet: if it is real, C code has it, or it is asked seldom");
     pool->leaks().captured(*generation, *incident);

@@ -113,6 +113,9 @@ asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests,
     boost::json::object args{{"frames", settings.trace_frames}};
     tracing_ = co_await ask("trace_start", std::move(args), trace_start_deadline, "a trace");
     if (!tracing_) co_return;
+    incident_->details.erase("cpu_seconds"); // an earlier window's
+    note_growth();
+    asked_before_ = pool_->leaks().asked(*generation_);
     const std::uint64_t begun = pool_->requests(*generation_);
     const auto enough = [self, begun, requests, urgent] {
         return self->generation_->gone() || self->pool_->context().stopping || (urgent && urgent()) ||
@@ -123,16 +126,36 @@ asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests,
     incident_->note("allocations were traced during " + std::to_string(traced_) + " requests");
 }
 
+void Capture::note_growth() {
+    const std::optional<Growth> now = pool_->leaks().growth(*generation_);
+    if (!now) return;
+    if (growth_)
+        growth_ = Growth{std::min(growth_->low, now->low), std::max(growth_->high, now->high), now->requests};
+    else
+        growth_ = now;
+}
+
 // Bytes that survive a window are no leak yet, a churning cache has them too: the agent claims a line only where its
 // bytes a request agree with what the detector saw. Of a worker that is not known to grow it tells what there is.
-void Capture::tell_growth(boost::json::object& args) const {
+// The worker's growth is that of thousands of requests: those of the window may have been others.
+void Capture::tell_growth(boost::json::object& args) {
     args["requests"] = traced_;
-    const std::optional<LeakView> leak = LeakWatch::view_of(*generation_);
-    // An accused worker's class may be uncertain for a moment; what it grew by stands until it is acquitted.
-    const bool grows =
-        leak && (leak->kind == leak::to_string(leak::Class::leaking) || pool_->leaks().accused(*generation_));
-    if (!grows || leak->low <= 0) return;
-    args["growth"] = boost::json::object{{"low", leak->low}, {"high", leak->high}};
+    note_growth();
+    if (!growth_) return;
+    const auto by_routes = pool_->leaks().growth(*generation_, asked_before_, static_cast<double>(traced_));
+    leaks_were_asked_ = !by_routes || by_routes->high > 0;
+    Growth growth = *growth_;
+    if (by_routes && by_routes->low > 0) {
+        growth.low = std::min(growth.low, by_routes->low);
+        growth.high = std::max(growth.high, by_routes->high);
+    }
+    args["growth"] = boost::json::object{{"low", growth.low}, {"high", growth.high}};
+}
+
+Duration Capture::trace_cpu() const {
+    const auto* told = incident_->details.if_contains("cpu_seconds");
+    if (told == nullptr || !told->is_number()) return {};
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(told->to_number<double>()));
 }
 
 asio::awaitable<void> Capture::phase_a() {

@@ -8,11 +8,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
 #include "fleet/journal.hpp"
+#include "fleet/leak_evidence.hpp"
 #include "fleet/pool.hpp"
 
 namespace plimsoll::fleet {
@@ -31,6 +34,9 @@ public:
     boost::asio::awaitable<void> stacks_of_the_dead(); // what a faulthandler wrote before the end
     void finish();                                     // the incident's capture status: done, partial, failed, none
     bool succeeded() const { return taken_ > 0 && missed_ == 0; }
+    Duration trace_cpu() const; // of the worker while it was traced, where its agent told it
+    // False: the routes that are known to leak were not asked in the window.
+    bool traced_what_leaks() const { return leaks_were_asked_; }
     const std::string& refusal() const { return refusal_; } // why begin() said no
 
 private:
@@ -41,7 +47,8 @@ private:
     static boost::asio::awaitable<void> run_command(std::shared_ptr<Capture> self, Duration bound);
     boost::asio::awaitable<void> own_numbers(std::string name);
     void missed(const std::string& what, const std::string& why);
-    void tell_growth(boost::json::object& args) const; // what the trace's lines must agree with
+    void note_growth();
+    void tell_growth(boost::json::object& args); // what the trace's lines must agree with
 
     std::shared_ptr<Pool> pool_;
     WorkerPtr worker_;
@@ -49,9 +56,11 @@ private:
     std::shared_ptr<Incident> incident_;
     std::int64_t room_ = 0; // bytes left of capture.max_size
     unsigned taken_ = 0, missed_ = 0;
-    std::uint64_t traced_ = 0; // requests in the trace's window
+    std::uint64_t traced_ = 0;                // requests in the trace's window
+    std::optional<Growth> growth_;            // that the lines of the window are to explain
+    std::vector<std::uint64_t> asked_before_; // by label, when the window began
     std::string refusal_;
-    bool allowed_ = false, tracing_ = false, silent_ = false, command_done_ = false;
+    bool allowed_ = false, leaks_were_asked_ = true, tracing_ = false, silent_ = false, command_done_ = false;
 };
 
 // The file that the agent's faulthandler writes to; read once, then removed. Empty where there is none.

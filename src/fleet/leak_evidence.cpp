@@ -133,6 +133,28 @@ std::string mostly_in(const json::object& details, std::string_view what) {
            std::to_string(static_cast<long long>(most.all)) + ")";
 }
 
+std::optional<Growth> growth_of_routes(const std::vector<RouteShare>& routes, const std::vector<std::string>& names,
+                                       const std::vector<std::uint64_t>& before,
+                                       const std::vector<std::uint64_t>& after, double requests) {
+    if (routes.empty() || requests <= 0) return std::nullopt;
+    Growth growth{0, 0, requests};
+    for (const RouteShare& route : routes) {
+        const auto labels = labels_of(route.route);
+        double asked = 0;
+        bool known = false;
+        for (std::size_t label = 0; label < std::min(names.size(), after.size()); ++label) {
+            if (std::ranges::find(labels, names[label]) == labels.end()) continue;
+            const std::uint64_t earlier = label < before.size() ? before[label] : 0;
+            asked += after[label] > earlier ? static_cast<double>(after[label] - earlier) : 0;
+            known = true;
+        }
+        const double times = known ? asked : requests; // "every route"
+        growth.low += route.low * times / requests;
+        growth.high += route.high * times / requests;
+    }
+    return growth;
+}
+
 leak::Fingerprint fingerprint_of(const json::object& details) {
     leak::Fingerprint mark;
     const auto add = [](std::vector<std::string>& to, std::string text) {

@@ -7,6 +7,8 @@
 //   types       bytes gained / requests served   likewise, where no container is: the chain that keeps its objects
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,11 @@ struct Growth {               // of the worker that was captured
 // The details of a leak's incident that follow from a capture's: lines, kept_by, types, retainers, cycles and the like.
 // Only the keys that it has something to say of.
 boost::json::object evidence_of(const boost::json::object& capture, const Growth& growth);
+// What the requests of a window leave behind by what is known of their routes, a request of it. `before` and `after`: asked so
+// far, by label. Nothing where no route is known, or none can be counted.
+std::optional<Growth> growth_of_routes(const std::vector<RouteShare>& routes, const std::vector<std::string>& names,
+                                       const std::vector<std::uint64_t>& before,
+                                       const std::vector<std::uint64_t>& after, double requests);
 // Those that agree with the growth; the one that explains most in front.
 std::vector<LeakLine> claimed_lines(const boost::json::object& details);
 

@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint64_t stretch = 50; // requests: fewer are all noise of pages
 constexpr std::uint64_t patience = 4; // stretches that a busy worker is waited for
 constexpr std::size_t most_intervals = 800;
-constexpr Duration look_interval = 20s, experiment_look_interval = 5s;
+constexpr Duration look_interval = 20s, first_look_interval = 5s, experiment_look_interval = 5s;
 constexpr unsigned looks_in_a_row = 2;    // that are sure: one may be luck
 constexpr std::size_t least_news = 8;     // intervals, before it is worth another look
 constexpr double young_part = 4;          // of the longest life: where workers do not get old, warm-up is shorter
@@ -99,7 +99,12 @@ void LeakRoutes::ended(WorkerKey worker) {
 
 void LeakRoutes::look(Instant now) {
     const bool enough = seen_ >= leak::AttributionSettings{}.least && seen_ - looked_ >= least_news;
-    const Duration interval = experiment_.running() ? experiment_look_interval : look_interval;
+    // Soon again while nothing is known, and then as seldom as for what is.
+    const Duration patient =
+        outcome_->routes.empty()
+            ? std::min<Duration>(first_look_interval * (1U << std::min(outcome_->in_vain, 8U)), look_interval)
+            : look_interval;
+    const Duration interval = experiment_.running() ? experiment_look_interval : patient;
     if (!enough || outcome_->busy || (looked_at_ && now - *looked_at_ < interval)) return;
     looked_at_ = now;
     looked_ = seen_;
@@ -115,14 +120,17 @@ void LeakRoutes::look(Instant now) {
                 outcome->open = std::move(found.open);
                 outcome->open_share = found.open_share;
                 outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
-                if (routes.empty()) return; // what was known still holds
+                if (routes.empty()) {
+                    ++outcome->in_vain;
+                    return; // what was known still holds
+                }
                 outcome->routes = std::move(routes);
                 outcome->fresh = true;
             });
         });
 }
 
-std::string LeakRoutes::experiment(Instant now, bool suspected, const config::Leak& settings) {
+std::string LeakRoutes::experiment(Instant now, bool suspected, bool observed, const config::Leak& settings) {
     using Change = leak::Experiment::Change;
     net::Steering& steering = pool_.steering();
     const leak::Experiment::Settings how{.on = settings.experiments && settings.policy != "observe",
@@ -137,6 +145,8 @@ std::string LeakRoutes::experiment(Instant now, bool suspected, const config::Le
     sight.intervals = seen_;
     if (experiment_.running()) sight.p99_risen = steering.stats(how.slower).risen;
     const Change change = experiment_.look(now, how, sight, random_());
+    const bool turned = std::exchange(observed_, observed) != observed;
+    if (change == Change::none && experiment_.running() && turned) steer();
     if (change == Change::none) return {};
     if (change == Change::began) steering.begin();
     if (change == Change::ended) {
@@ -145,11 +155,17 @@ std::string LeakRoutes::experiment(Instant now, bool suspected, const config::Le
         return "the experiment ended after " + std::to_string(experiment_.requests()) +
                " requests: " + std::string(to_string(experiment_.ended()));
     }
-    if (experiment_.salt() == 0)
-        steering.control();
+    steer();
+    return change == Change::began ? "an experiment began: which workers get which routes is varied" : std::string{};
+}
+
+void LeakRoutes::steer() {
+    if (observed_)
+        pool_.steering().pause();
+    else if (experiment_.salt() == 0)
+        pool_.steering().control();
     else
         vary();
-    return change == Change::began ? "an experiment began: which workers get which routes is varied" : std::string{};
 }
 
 void LeakRoutes::vary() {

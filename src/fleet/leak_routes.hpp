@@ -44,7 +44,8 @@ public:
     bool news(); // found() has changed since this was asked last
 
     // Begins, turns over or ends the experiment, as it is time to. Not empty: what the leak's story should say of it.
-    std::string experiment(Instant now, bool suspected, const config::Leak& settings);
+    // `observed`: a capture measures what a worker is asked as ever; until it is over nothing is varied.
+    std::string experiment(Instant now, bool suspected, bool observed, const config::Leak& settings);
     std::optional<ExperimentView> experiment_view(const config::Leak& settings) const; // unset: there never was one
 
 private:
@@ -58,10 +59,12 @@ private:
         std::vector<RouteShare> routes;
         std::vector<std::size_t> open; // labels
         double open_share = 1;
-        unsigned sure = 0; // looks in a row
+        unsigned sure = 0;    // looks in a row
+        unsigned in_vain = 0; // looks so far, while nothing was found
         bool busy = false, fresh = false;
     };
     void hand_over(const std::vector<std::uint32_t>& serials);
+    void steer(); // as the experiment is now
     void vary();
 
     Context& context_;
@@ -75,6 +78,7 @@ private:
     std::optional<Instant> looked_at_;
     std::shared_ptr<Outcome> outcome_ = std::make_shared<Outcome>(); // outlives us while a thread works for it
     leak::Experiment experiment_;
+    bool observed_ = false;
     std::mt19937_64 random_{std::random_device{}()};
     std::map<leak::Experiment::End, std::uint64_t> ended_; // how many experiments, so
 };

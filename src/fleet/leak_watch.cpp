@@ -5,6 +5,7 @@
 #include "fleet/leak_evidence.hpp"
 #include "fleet/leak_file.hpp"
 #include "fleet/leak_text.hpp"
+#include "fleet/recycler.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -211,13 +212,21 @@ void LeakWatch::explain(Instant now) {
     const bool suspected = std::ranges::any_of(
         lives_, [](const auto& life) { return life->verdict(Watched::memory).kind == leak::Class::leaking; });
     if (suspected) routes_.look(now);
-    if (const std::string news = routes_.experiment(now, suspected, pool_.settings().leak); !news.empty())
-        tell_experiment(news);
     LeakCase& memory = of(Watched::memory);
     if (routes_.news() && !routes_.found().empty()) {
         memory.found_routes(pool_.context().journal, routes_.found());
         tell(Watched::memory);
     }
+    trace(now); // before an experiment begins: a window wants the mix that the worker grew by
+    const bool observed = std::ranges::any_of(pool_.workers(), [this](const WorkerPtr& worker) {
+        return worker->in_capture || pool_.recycler().recycles(*worker);
+    });
+    const std::string news = routes_.experiment(now, suspected, observed, pool_.settings().leak);
+    if (!news.empty()) tell_experiment(news);
+}
+
+void LeakWatch::trace(Instant now) {
+    const LeakCase& memory = of(Watched::memory);
     if (!memory.incident() || memory.has_lines()) return;
     for (const auto& life : lives_)
         if (memory.is_accused(*life) && canary_.look(pool_, life->worker, memory.incident(), now)) return;
@@ -260,8 +269,22 @@ void LeakWatch::opened(const Generation& generation, const boost::json::object& 
     }
 }
 
-bool LeakWatch::accused(const Generation& generation) const {
-    return generation.leak && of(Watched::memory).is_accused(*generation.leak);
+// An accused worker's class may be uncertain for a moment; what it grows by stands until it is acquitted.
+std::optional<Growth> LeakWatch::growth(const Generation& generation) const {
+    if (!generation.leak) return std::nullopt;
+    const leak::Verdict& verdict = generation.leak->verdict(Watched::memory);
+    const bool grows = verdict.kind == leak::Class::leaking || of(Watched::memory).is_accused(*generation.leak);
+    if (!grows || verdict.low <= 0) return std::nullopt;
+    return Growth{verdict.low, verdict.high, static_cast<double>(generation.leak->requests)};
+}
+
+std::vector<std::uint64_t> LeakWatch::asked(const Generation& generation) const {
+    return pool_.net().route_counts().of(generation.key).requests;
+}
+
+std::optional<Growth> LeakWatch::growth(const Generation& generation, const std::vector<std::uint64_t>& before,
+                                        double requests) const {
+    return growth_of_routes(routes_.found(), pool_.net().route_counts().names(), before, asked(generation), requests);
 }
 
 bool LeakWatch::suspects(const Generation& generation) { return generation.leak && generation.leak->suspected(); }

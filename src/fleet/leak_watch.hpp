@@ -18,6 +18,7 @@
 #include "fleet/canary_trace.hpp"
 #include "fleet/heap_trim.hpp"
 #include "fleet/leak_case.hpp"
+#include "fleet/leak_evidence.hpp"
 #include "fleet/leak_life.hpp"
 #include "fleet/leak_routes.hpp"
 #include "fleet/pool.hpp"
@@ -38,7 +39,12 @@ public:
     void captured(const Generation& generation, Incident& incident);
     void opened(const Generation& generation, const boost::json::object& what); // what its agent tells of it
 
-    bool accused(const Generation& generation) const; // of leaking memory, and not acquitted yet
+    // By what an accused worker's memory grows a request, or one's that is called leaking.
+    std::optional<Growth> growth(const Generation& generation) const;
+    std::vector<std::uint64_t> asked(const Generation& generation) const; // requests by label
+    // The same of a window that began when `before` had been asked, by what is known of its routes.
+    std::optional<Growth> growth(const Generation& generation, const std::vector<std::uint64_t>& before,
+                                 double requests) const;
     static bool suspects(const Generation& generation);
     static std::optional<LeakView> view_of(const Generation& generation);
     // Not empty: it should be recycled now, for this reason.
@@ -55,6 +61,7 @@ private:
     void forget_ended();
     void judge(Watched what, LeakLife& life, const Generation& generation);
     void explain(Instant now); // what leaks already: routes, lines
+    void trace(Instant now);
     void note_load(Instant now);
     void act_on_holes(const GenerationPtr& generation, Instant now);
     void ask_what_is_open(const LeakLife& life);

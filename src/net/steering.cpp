@@ -60,6 +60,8 @@ void Steering::vary(std::vector<bool> home) {
 
 void Steering::control() { phase_.store(Phase::control, std::memory_order_relaxed); }
 
+void Steering::pause() { phase_.store(Phase::none, std::memory_order_relaxed); }
+
 void Steering::end() {
     const std::lock_guard lock(mutex_);
     phase_.store(Phase::none, std::memory_order_relaxed);

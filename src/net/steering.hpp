@@ -34,6 +34,7 @@ public:
     void begin();
     void vary(std::vector<bool> home); // by label
     void control();
+    void pause(); // varies nothing and measures nothing, until it is told again what to do
     void end();
     struct Stats {
         std::uint64_t varied = 0, control = 0; // requests

@@ -3,7 +3,7 @@
     /orders/N       keeps LEFT_BEHIND bytes (256 KiB) for ever in a dict of the module
     /files/N        opens a file and keeps it
     /children/N     starts a process, and never waits for it
-    /holes/N        frees ever larger blocks, and keeps a small one between each two: the heap is all holes
+    /holes/N        keeps the beginnings of blocks whose rest is freed: no hole between two has room for another block
     anything else   keeps nothing
 """
 import os
@@ -31,11 +31,10 @@ def children(number):
 
 
 def holes(number):
-    size = 8000 + 64 * len(_pins) // 32                        # the holes of earlier requests are too small for it
-    blocks = []
-    for _ in range(32):
-        blocks.append(bytearray(size))
-        _pins.append(bytearray(600))                           # above what Python's own allocator takes
+    blocks = [bytearray(20000) for _ in range(4)]              # above what Python's own allocator takes
+    for block in blocks:
+        del block[600:]                                        # gives the rest back where it lies: a hole too small for the next
+    _pins.extend(blocks)
 
 
 VIEWS = {"orders": orders, "files": files, "children": children, "holes": holes}

@@ -19,7 +19,7 @@ def incidents(proxy):
 
 
 def serve(proxy, so, claim, bound=60):
-    with traffic(proxy, {"/orders/%d": 3, "/articles/%d": 1}):
+    with traffic(proxy, {"/orders/%d": 3, "/articles/%d": 1}, pause=0.002):
         return until(so, bound, claim, pause=0.1)
 
 
@@ -40,6 +40,7 @@ def test_a_leak_is_one_story_from_the_release_that_brought_it_to_the_one_that_me
     assert (leak["since_release"], leak["release_before"]) == ("42", "41"), leak
     assert "since release 42, 41 did not have it" in leak["verdict"], leak["verdict"]
     identity = leak["incidents"][0]
+    serve(proxy, lambda: proxy.admin.incident(identity)["routes"], "what it will be known again by")
 
     proxy.stop()
     proxy.start()                                              # the same release again: the same story
@@ -53,3 +54,11 @@ def test_a_leak_is_one_story_from_the_release_that_brought_it_to_the_one_that_me
     incident = proxy.admin.incident(identity)
     assert incident["verdict"].startswith("mended in release 43: "), story(incident)
     assert [each["id"] for each in incidents(proxy)] == [identity]
+
+    proxy.stop()
+    proxy.configure(release("44", "orders")).start()
+    proxy.wait_serving(1)
+    serve(proxy, lambda: proxy.admin.incident(identity)["state"] == "open", "it is back with release 44")
+    assert any(entry["event"].startswith("it is back") for entry in proxy.admin.incident(identity)["timeline"])
+    others = [incident for incident in incidents(proxy) if incident["id"] != identity]
+    assert all("the same leak as incident " + identity in incident["verdict"] for incident in others), others

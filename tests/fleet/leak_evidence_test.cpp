@@ -68,6 +68,20 @@ TEST(LeakEvidence, a_leak_is_known_again_by_its_routes_its_function_and_the_appl
     EXPECT_TRUE(fingerprint_of({}).empty());
 }
 
+TEST(LeakEvidence, what_a_window_left_behind_follows_from_what_was_asked_in_it) {
+    const std::vector<RouteShare> routes{{"GET /a", 4000, 3900, 4100, 0.8}, {"GET /b + GET /c", 1000, 900, 1100, 0.2}};
+    const std::vector<std::string> names{"other", "GET /a", "GET /b", "GET /c", "GET /d"};
+    const auto found = growth_of_routes(routes, names, {7, 100, 50}, {7, 150, 60, 10, 30}, 100);
+    ASSERT_TRUE(found);
+    EXPECT_DOUBLE_EQ(found->low, 3900 * 0.5 + 900 * 0.2);
+    EXPECT_DOUBLE_EQ(found->high, 4100 * 0.5 + 1100 * 0.2);
+    const auto none = growth_of_routes(routes, names, {7, 100, 50, 0, 0}, {7, 100, 50, 0, 100}, 100);
+    ASSERT_TRUE(none);
+    EXPECT_EQ(none->high, 0); // nothing that leaks was asked
+    EXPECT_EQ(growth_of_routes({{"every route", 64, 60, 68, 1}}, names, {}, {}, 100)->low, 60);
+    EXPECT_FALSE(growth_of_routes({}, names, {}, {}, 100));
+}
+
 TEST(LeakEvidence, what_most_descriptors_are_is_told_where_it_is_most_of_them) {
     const auto details = parsed(R"json({"leak": {"what": "descriptors"},
         "open": {"descriptors": {"socket, tcp close-wait": 412, "file": 48}, "threads": {"a": 1, "b": 1, "c": 1}}})json");

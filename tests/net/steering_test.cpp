@@ -37,6 +37,16 @@ TEST(Steering, what_nobody_has_seen_goes_with_the_rest) {
     EXPECT_EQ(steering.side_of("GET", "/never"), Side::away);
 }
 
+TEST(Steering, a_pause_wants_nothing_anywhere_and_forgets_nothing) {
+    Steering steering;
+    steering.learn("GET", "/a", 1);
+    steering.vary({false, true});
+    steering.pause();
+    EXPECT_EQ(steering.phase(), Steering::Phase::none);
+    steering.vary({false, true});
+    EXPECT_EQ(steering.side_of("GET", "/a"), Side::home);
+}
+
 TEST(Steering, an_end_forgets_what_was_wanted_but_not_what_was_measured) {
     Steering steering;
     steering.begin();

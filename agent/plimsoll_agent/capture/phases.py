@@ -45,7 +45,7 @@ def trace_stop(task):
 
 
 def send_trace(task, taken):
-    traces, limit, seconds, held = taken
+    traces, limit, seconds, held, cpu = taken
     ranked, merged = trace.analyse(traces, int(task.args.get("top") or 20), held)
     growth = task.args.get("growth") or {}
     lines.reconcile(ranked, int(task.args.get("requests") or 0), growth.get("low"), growth.get("high"))
@@ -56,7 +56,7 @@ def send_trace(task, taken):
     task.file("trace.folded", trace.folded(merged))
     task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % seconds))
     task.file("trace.snapshot", trace.snapshot(traces, limit))
-    return {"lines": ranked, "seconds": seconds, "traces": len(traces), "libraries": native_code.loaded()}
+    return {"lines": ranked, "seconds": seconds, "cpu_seconds": cpu, "traces": len(traces), "libraries": native_code.loaded()}
 
 
 def trim(task):

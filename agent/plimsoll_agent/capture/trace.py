@@ -8,6 +8,8 @@ import gc
 import io
 import os
 import pickle
+import sys
+import time
 import tracemalloc
 
 import _tracemalloc
@@ -18,12 +20,15 @@ from . import holders, lines
 FRAMES, SECONDS, OWN_MEMORY = 10, 300.0, 256 << 20     # defaults of trace_start
 LONE = 30.0                                             # seconds without a proxy
 MOST_TRACES = 1500000                                   # in the snapshot: the largest are kept
+# The table of a small dict is no object of its own, and CPython keeps freed ones for the next dict, whoever makes that: so the trace of a
+# table names the line that had it first, and is wrong as soon as another one keeps it.
+TABLE = sys.getsizeof({"": None}) - sys.getsizeof({})
 
 
 class Window:
     def __init__(self, seconds, own_memory, lengths):
         self.lengths = lengths              # of the application's containers
-        self.began = native.monotonic()
+        self.began, self.cpu = native.monotonic(), time.process_time()
         self.ends = self.began + seconds
         self.own_memory = own_memory
         self.alone_since = None
@@ -63,11 +68,12 @@ def watch(connected):
 
 
 def stop():
-    """The raw traces, their frames' limit, the window's length and which of them were added (holders.py); None where none is open."""
+    """The raw traces, their frames' limit, the window's length, which of them were added (holders.py), and the window's CPU; None
+    where none is open."""
     global _window
     if not on():
         return None
-    seconds = native.monotonic() - _window.began
+    seconds, cpu = native.monotonic() - _window.began, _window.cpu
     if gc.isenabled():                      # else nobody collects them, and cycles are what leaks
         gc.collect()
     traces = _tracemalloc._get_traces()
@@ -77,22 +83,24 @@ def stop():
     finally:
         tracemalloc.stop()
         _window = None
-    return traces, limit, seconds, held
+    return traces, limit, seconds, held, time.process_time() - cpu
 
 
 def analyse(traces, top, held=None):
     """The application's lines by surviving bytes, and whole stacks. A trace is (domain, size, frames, ...), frames innermost first; equal
     tracebacks are one tuple, so they are added up by identity before anything else is looked at."""
-    stacks = {}
+    stacks, held = {}, held or {}
     for trace in traces:
         frames = trace[2]
         entry = stacks.get(id(frames))
         if entry is None:
-            stacks[id(frames)] = [frames, trace[1], 1]
+            stacks[id(frames)] = [frames, trace[1], 1, trace[1] == TABLE]
         else:
             entry[1] += trace[1]
             entry[2] += 1
-    stacks = [entry for entry in stacks.values() if not lines.is_agents(entry[0])]
+            entry[3] = entry[3] and trace[1] == TABLE
+    # Tables alone, and none of a container that was seen to grow: their dicts, and whoever keeps them, are another line's.
+    stacks = [entry[:3] for entry in stacks.values() if not lines.is_agents(entry[0]) and not (entry[3] and entry[0] not in held)]
     return lines.fold(stacks, top, held), stacks
 
 
