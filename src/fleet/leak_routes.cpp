@@ -102,7 +102,7 @@ void LeakRoutes::look(Instant now) {
     // Soon again while nothing is known, and then as seldom as for what is.
     const Duration patient =
         outcome_->routes.empty()
-            ? std::min<Duration>(first_look_interval * (1U << std::min(outcome_->in_vain, 8U)), look_interval)
+            ? std::min<Duration>(first_look_interval * std::max(outcome_->in_vain, 1U), look_interval)
             : look_interval;
     const Duration interval = experiment_.running() ? experiment_look_interval : patient;
     if (!enough || outcome_->busy || (looked_at_ && now - *looked_at_ < interval)) return;

@@ -20,7 +20,7 @@ constexpr double the_same = 0.5;       // their growth at the same age by the pr
 constexpr double beyond_peak = 1.25;   // more than they ever grew: it is not what they had
 constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
 constexpr double busier = 1.2;         // load that rises by so much may explain what grows
-constexpr double urgent = 0.45;        // of the headroom is gone: the benefit of the doubt ends
+constexpr double urgent = 0.42;        // of the headroom is gone: the benefit of the doubt ends
 
 double share_between(double value, double none, double full) {
     return std::clamp((value - none) / (full - none), 0.0, 1.0);

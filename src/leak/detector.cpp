@@ -14,7 +14,7 @@ constexpr std::size_t least_live = 4; // readings of live bytes: of a heap full 
 constexpr double next_look = 1.0 / 32; // growth of the age between two looks
 constexpr double persistence = 1.2;
 constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since age / persistence
-constexpr double hurry = 0.43;                          // of the headroom is gone: one answer is enough
+constexpr double hurry = 0.40;                          // of the headroom is gone: one answer is enough
 constexpr double doubt = 0.98;                          // of the confidence, with each answer that does not support it
 constexpr double wide = 2.5;                            // Sen's interval for neighbours that resemble each other
 

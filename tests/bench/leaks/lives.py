@@ -13,6 +13,7 @@ import time
 
 LIMIT = 160 << 20
 PIECE, LINES_WITHIN = 100, 45.0             # requests between two looks; seconds after the accusation
+BEYOND = 4                                  # times the limit: nobody enforces it here, and at a thousand requests a second it is soon passed
 
 Life = collections.namedtuple("Life", "suspected_at suspected_gone accused_at kind slope confidence routes lines no_line requests failed seconds")
 
@@ -20,7 +21,7 @@ Life = collections.namedtuple("Life", "suspected_at suspected_gone accused_at ki
 def pool_of(app):
     from harness import fleets
     kind = "uvicorn_worker" if app.asgi else "sync"
-    return fleets.fleet(kind, 1, "main:app", memory={"limit": "%dMiB" % (LIMIT >> 20), "interval": "100ms"}, leak={"policy": "advise"})
+    return fleets.fleet(kind, 1, "main:app", memory={"limit": "%dMiB" % (LIMIT >> 20), "interval": "100ms", "mode": "off"}, leak={"policy": "advise"})
 
 
 class Client:
@@ -99,7 +100,7 @@ def watch(app, proxy, most, connections):
             incident = proxy.admin.incident(opened[0]["id"])
             if told(incident) and incident.get("routes"):
                 break
-        if used > 0.95 * LIMIT:
+        if used > (BEYOND if accused else 0.95) * LIMIT:
             break
     leak = proxy.admin.workers()[0]["leak"] or {"class": "unknown", "bytes_per_request": 0.0, "confidence": 0.0}
     said = [(os.path.basename(line["file"]), line["line"]) for line in incident.get("lines") or []]
