@@ -30,7 +30,7 @@ class Rate:
         low, high = self.interval()
         if self.at_most:
             return "no" if low > self.goal else "yes" if high <= self.goal else "open"
-        return "no" if high < self.goal else "yes" if low >= self.goal else "open"
+        return "no" if high < self.goal - 1e-9 else "yes" if low >= self.goal else "open"
 
     def text(self):
         if not self.count:
