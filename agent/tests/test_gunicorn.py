@@ -123,6 +123,23 @@ if __name__ == "__main__":
     assert all(answers(agent) for agent in recycles(proxy, 2))
 
 
+def test_how_a_worker_ended_is_said_of_one_that_dies_while_another_is_reaped(serve, proxy, folder):
+    config = write(folder, "conf.py", """
+import os, signal
+killed = []
+def child_exit(server, worker):
+    if not killed:
+        killed.append(next(iter(server.WORKERS)))
+        os.kill(killed[0], signal.SIGKILL)
+        os.waitid(os.P_PID, killed[0], os.WEXITED | os.WNOWAIT)
+""")
+    serve(PY, gunicorn("-w", "2", "-c", config), proxy=proxy)
+    first, second = (agent.pid for agent in proxy.ready(2))
+    os.kill(first, signal.SIGTERM)
+    words = wait_for(lambda: len(proxy.exited) >= 2 and proxy.exited, "the arbiter's words")
+    assert {word["pid"]: word["status"] for word in words[:2]} == {first: 0, second: signal.SIGKILL}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user")
 @pytest.mark.parametrize("kind", ["sync", "gevent"])
 def test_workers_of_another_user_are_addressed_and_succeeded(kind, serve, proxy):

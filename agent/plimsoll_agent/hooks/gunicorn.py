@@ -36,14 +36,14 @@ class Server:
         self.settings = settings.read()
         self.run_dir = listener.run_dir(self.settings)
         self.succession = Succession(arbiter)
-        self.statuses = {}                  # of workers that are dead but not reaped yet
         abort.sweep(self.run_dir)
         listener.sweep(self.run_dir)
 
 
 def patch(module):
     arbiter = module.Arbiter
-    plain_setup, plain_manage, plain_reap = arbiter.setup, arbiter.manage_workers, arbiter.reap_workers
+    plain_setup, plain_manage = arbiter.setup, arbiter.manage_workers
+    module.os = Reaper()
 
     def setup(self, app):
         install(app.cfg)
@@ -54,11 +54,25 @@ def patch(module):
         if may_boot(self) is not False:
             plain_manage(self)
 
-    def reap_workers(self):
-        peek(self)
-        plain_reap(self)
+    arbiter.setup, arbiter.manage_workers = setup, manage_workers
 
-    arbiter.setup, arbiter.manage_workers, arbiter.reap_workers = setup, manage_workers, reap_workers
+
+class Reaper:
+    """The arbiter's `os`, which notes how its children ended: child_exit is not told. (A look before the arbiter reaps would miss
+    those who die between the two.)"""
+    MOST = 1000                             # children of others, too: none of them asks for its status
+    statuses = {}                           # pid: as waitpid() gave it
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def waitpid(self, pid, options):
+        pid, status = os.waitpid(pid, options)
+        if pid:
+            while len(self.statuses) >= self.MOST:
+                self.statuses.popitem()
+            self.statuses[pid] = status
+        return pid, status
 
 
 @quiet.guarded
@@ -99,21 +113,6 @@ def prepare(arbiter):
 def may_boot(arbiter):
     state = getattr(arbiter, "plimsoll", None)
     return state is None or state.succession.before_managing()
-
-
-@quiet.guarded
-def peek(arbiter):
-    """child_exit is not told how a worker died, so it is looked up before the arbiter reaps it."""
-    state = getattr(arbiter, "plimsoll", None)
-    if state is None:
-        return
-    for pid in list(arbiter.WORKERS):
-        try:
-            info = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            continue
-        if info is not None:
-            state.statuses[pid] = info.si_status << 8 if info.si_code == os.CLD_EXITED else info.si_status
 
 
 # The hooks
@@ -191,7 +190,7 @@ def leaving(server, worker):
 
 def reaped(server, worker):
     state = server.plimsoll
-    status = state.statuses.pop(worker.pid, None)
+    status = Reaper.statuses.pop(worker.pid, None)
     boot_failed = state.succession.reaped(worker, status)
     remove(getattr(worker, "plimsoll_path", None))
     abort.remove_if_empty(state.run_dir, worker.pid)
