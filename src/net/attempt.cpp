@@ -67,7 +67,7 @@ io::Task<> Session::attempt(Exchange& x) {
     }
     if (ending == Ending::done) ending = send_request(x);
     // From here on the end of the client's bytes is no reason to stop.
-    if (x.route->target->upstream.finish_abandoned && x.upload.complete()) x.half_closed = true;
+    if (x.route->target->upstream.finish_abandoned && x.upload.complete()) x.half_closed = x.unheard_to_the_end = true;
     if (ending == Ending::done) ending = co_await converse(x, download);
     if (ending == Ending::done && download.tunnel()) ending = co_await tunnel(x);
     conclude(x, ending, download);
@@ -100,6 +100,7 @@ Session::Lease Session::open(Exchange& x) {
     case Upstreams::Opening::State::connected: reactor_.counters.upstream_connects.add(); return Lease::ready;
     case Upstreams::Opening::State::connecting: reactor_.counters.upstream_connects.add(); return Lease::connecting;
     case Upstreams::Opening::State::busy: return Lease::busy;
+    case Upstreams::Opening::State::no_room: return Lease::no_room;
     case Upstreams::Opening::State::failed: break;
     }
     return Lease::failed;
@@ -121,6 +122,7 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
         state = open(x);
     }
     if (state == Lease::failed) co_return Ending::connect_refused;
+    if (state == Lease::no_room) co_return Ending::no_room; // nothing that another worker could mend
     if (state == Lease::ready) co_return Ending::done;
 
     auto& worker = *x.worker;

@@ -59,11 +59,12 @@ std::uint8_t Session::await_client(Exchange& x, const Download& download) {
             if (x.owes_client) took_something(x);
         }
     } else if (!client_.watched()) {
-        x.client_unwatched = true;
+        x.client_unwatched = x.client_moved = true;
         marks = Stream::late;
         client_.expect_within(unwatched_time);
     } else {
         client_.no_deadline();
+        x.client_moved = true; // a wait that begins later has its time before it
     }
     return marks;
 }

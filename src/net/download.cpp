@@ -97,6 +97,7 @@ std::string_view Download::take_heads(std::string_view bytes) {
         const auto size = http::write_response_head(head, how, workspace_.out);
         auto part = part_of({workspace_.out.data(), size});
         send({&part, 1});
+        if (state_ != State::head) return {};               // half of it may have gone: nothing can follow
         exchange_.answer_began = !exchange_.outbox.empty(); // it promises nothing: a refusal may still follow
     }
     return {};
@@ -105,9 +106,11 @@ std::string_view Download::take_heads(std::string_view bytes) {
 void Download::begin(const http::ResponseHead& head) {
     framing_ = head.framing;
     left_ = framing_.length;
-    // An application that sends a body even to HEAD may be late with it: that must not become the next answer.
-    keep_worker_ = head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel &&
-                   exchange_.method != http::Method::head;
+    // An application that sends a body even to HEAD, or behind a 304, may be late with it: that must not become the next answer.
+    const bool body_may_follow =
+        exchange_.method == http::Method::head || (framing_.kind == Kind::none && head.content_length.value_or(0) > 0);
+    keep_worker_ =
+        head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel && !body_may_follow;
     buffered_ = !(exchange_.route->rule.stream || head.unbuffered || head.event_stream || tunnel());
     exchange_.outbox.limit({exchange_.snapshot.body_memory, buffered_ ? exchange_.snapshot.response_file : 0});
     exchange_.status = head.status;

@@ -54,8 +54,9 @@ struct Exchange : Texts {
     http::Framing framing;
     std::uint8_t minor = 1;
     bool upgrade = false, json = false, keep_alive = false, expects_continue = false;
-    bool half_closed = false; // the client finished writing with this request, and waits
-    Instant whole_at{};       // when its last byte was read
+    bool half_closed = false;        // the client finished writing with this request, and waits
+    bool unheard_to_the_end = false; // finish_abandoned: whether the client is there no longer matters
+    Instant whole_at{};              // when its last byte was read
     const Route* route = nullptr;
     Series* series = nullptr;
     Instant began{};

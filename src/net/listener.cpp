@@ -24,6 +24,7 @@ namespace plimsoll::net {
 namespace {
 
 constexpr int accepts_a_batch = 64;
+constexpr int most_refused_reads = 16; // of a client that is refused: it may send for ever
 constexpr auto pause_without_descriptors = std::chrono::milliseconds{100};
 // Seconds that the kernel keeps a silent client to itself: a request costs one wakeup less, and a SYN flood none.
 constexpr int defer_seconds = 1;
@@ -228,7 +229,7 @@ void Listener::refuse(int fd, std::string_view answer) {
     [[maybe_unused]] const auto went = ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     // Read what has come: closing over unread bytes would reset the connection and take the answer away with it.
     char bytes[4096];
-    while (::recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    for (int i = 0; i<most_refused_reads&& ::recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)> 0; ++i) {
     }
     ::close(fd);
 }

@@ -138,8 +138,11 @@ io::Task<> Session::read_head(Exchange& x) {
     const auto most = sends_bodies_ ? io::Loop::scratch_size : first_of_request;
     while (true) {
         if (!parse_held && !client_.is(Stream::readable)) {
-            if (!io::Deadlines::armed(client_)) client_.expect_within(listener().header_timeout);
+            idle_ = held.empty(); // it has not begun
+            if (!io::Deadlines::armed(client_))
+                client_.expect_within(idle_ && reactor_.stopping() ? Reactor::last_chance : listener().header_timeout);
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
+            idle_ = false;
             if (cut_short()) x.gone = true;
             if (!x.gone && client_.is(Stream::late)) {
                 if (held.empty()) x.gone = true; // it never said a word: there is nothing to answer
@@ -178,7 +181,7 @@ bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t& seen)
         x.refusal = parsed.refusal;
         return true;
     }
-    x.head.assign(bytes.substr(0, parsed.size));
+    x.head.assign(head.bytes); // without the empty lines that a client may send before it
     x.parsed_at = reactor_.loop.scratch_age();
     x.method = head.method;
     x.framing = head.framing;
@@ -260,6 +263,7 @@ void Session::heed(Exchange& x, const LimitVerdict& verdict, std::size_t told) {
 // nobody can have changed his mind: that the client only finished writing. Later: that it left.
 bool Session::client_left(Exchange& x) {
     if (cut_short()) return true;
+    if (client_.is(Stream::gone) && !x.unheard_to_the_end) return true;
     if (x.half_closed || !client_.is(Stream::hangup)) return false;
     if (x.upload.complete()) {
         x.half_closed = reactor_.loop.now - x.whole_at <= second_thoughts;
@@ -271,7 +275,8 @@ bool Session::client_left(Exchange& x) {
 }
 
 std::uint8_t Session::client_end(const Exchange& x) const {
-    return x.half_closed || client_.is(Stream::hangup) ? std::uint8_t{0} : std::uint8_t{Stream::hangup};
+    if (!x.half_closed && !client_.is(Stream::hangup)) return Stream::hangup;
+    return x.unheard_to_the_end || client_.is(Stream::gone) ? std::uint8_t{0} : std::uint8_t{Stream::gone};
 }
 
 void Session::break_off(const Exchange& x) {

@@ -77,7 +77,7 @@ private:
     io::Task<> send_own(Exchange& x, std::size_t head_size, std::string_view body = {});
 
     // One attempt at one worker (attempt.cpp) ...
-    enum class Lease : std::uint8_t { ready, connecting, busy, failed };
+    enum class Lease : std::uint8_t { ready, connecting, busy, failed, no_room };
     io::Task<> attempt(Exchange& x);
     Lease lease(Exchange& x);
     Lease open(Exchange& x);

@@ -71,7 +71,7 @@ void Upstreams::close_idle() {
 
 Upstreams::Opening Upstreams::open(WorkerKey worker, const sockaddr_storage& address, socklen_t length) {
     const int fd = io::spare_the_reserve(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (fd < 0) return {};
+    if (fd < 0) return {nullptr, Opening::State::no_room};
     auto connection = std::make_unique<UpstreamConnection>(*this, loop_, fd, worker);
     const bool tcp = address.ss_family != AF_UNIX;
     if (tcp) {
@@ -81,14 +81,15 @@ Upstreams::Opening Upstreams::open(WorkerKey worker, const sockaddr_storage& add
     const int result = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), length);
     const int error = result == 0 ? 0 : errno;
     if (error == EAGAIN) return {nullptr, Opening::State::busy};
+    if (error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM) return {nullptr, Opening::State::no_room};
     if (error != 0 && error != EINPROGRESS && error != EINTR) return {nullptr, Opening::State::failed};
     if (error == 0) {
         connection->assume(io::Stream::writable);
-        if (!connection->watch()) return {};
+        if (!connection->watch()) return {nullptr, Opening::State::no_room};
         return {std::move(connection), Opening::State::connected};
     }
     connection->assume(0);
-    if (!connection->watch(true)) return {};
+    if (!connection->watch(true)) return {nullptr, Opening::State::no_room};
     return {std::move(connection), Opening::State::connecting};
 }
 

@@ -45,13 +45,14 @@ public:
     void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
 
     struct Opening {
-        Connection connection; // null: refused at once, or no descriptors
+        Connection connection;
         enum class State : std::uint8_t {
             connected,
             connecting,
-            busy,
-            failed
-        } state = State::failed; // busy: unix backlog is full
+            busy, // unix backlog is full
+            failed,
+            no_room // our own: descriptors, ports, memory
+        } state = State::failed;
     };
     Opening open(WorkerKey worker, const sockaddr_storage& address, socklen_t length);
     static bool established(const UpstreamConnection& connection); // writable after `connecting`: did it work?

@@ -17,6 +17,7 @@ FORGED = [
     "Fastly-Client-IP: evil", "X-Cluster-Client-IP: evil", "X-Original-Forwarded-For: evil", "X-Envoy-External-Address: evil",
     "X-Original-URL: /evil", "X-Rewrite-URL: /evil", "X-Original-Host: evil",
     "Remote-User: evil", "X-Remote-User: evil", "REMOTE_USER: evil", "Remote_Addr: evil", "X-Authenticated-User: evil",
+    "X-Script-Name: /evil", "X-Originating-IP: evil", "X-Remote-Groups: evil", "X-Auth-Request-Email: evil", "SSL-Client-Verify: evil",
     "Remote-Groups: evil", "Client-Cert: :evil:", "X-SSL-Client-Verify: evil", "X_SSL_Client_S_DN: evil",
     "X-Request-Id: evil", "X_Request_Id: evil", "traceparent: evil", "tracestate: evil",
     "X-Plimsoll-Route: evil", "X_Plimsoll_Route: evil", "x-PLIMSOLL-anything: evil",

@@ -90,6 +90,31 @@ TEST(Queue, a_full_queue_refuses_at_once) {
     EXPECT_EQ(second.read_response().status(), 200);
 }
 
+TEST(Queue, a_client_that_resets_its_connection_leaves_at_once_however_soon) {
+    std::atomic<bool> release = false;
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete) {
+            eventually([&] { return release.load(); });
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto first = proxy.client();
+    first.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    for (int i = 0; i < 20; ++i) {
+        auto other = proxy.client();
+        other.send(get());
+        ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+        other.reset();
+        ASSERT_TRUE(eventually([&] { return proxy.queued() == 0; })) << i;
+    }
+    release = true;
+    EXPECT_EQ(first.read_response().status(), 200);
+}
+
 TEST(Queue, a_worker_that_begins_to_accept_takes_those_who_wait) {
     Origin origin(echo);
     Proxy proxy;
@@ -202,6 +227,21 @@ TEST(Stop, clients_at_rest_are_closed_and_running_requests_finish_with_connectio
     EXPECT_TRUE(running.ended());
     EXPECT_TRUE(eventually([&] { return done.load(); }));
     EXPECT_LT(Peer::connect(proxy.address()).fd(), 0);
+}
+
+TEST(Stop, does_not_wait_for_a_client_that_has_said_nothing_yet) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto silent = proxy.client(); // deferred by the kernel for a second before we hear of it
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().connections_open >= 1; }));
+    std::atomic<bool> done = false;
+    const auto since = std::chrono::steady_clock::now();
+    proxy.server().stop(seconds{30}, [&] { done = true; });
+    EXPECT_TRUE(silent.ended());
+    EXPECT_TRUE(eventually([&] { return done.load(); }));
+    EXPECT_LT(std::chrono::steady_clock::now() - since, seconds{5}) << "its header_timeout is 10 s";
 }
 
 // A client that never rests is never hung up on without having been told.

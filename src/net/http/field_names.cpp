@@ -58,7 +58,13 @@ constexpr Known known[] = {
     {"x-original-host", FieldName::claims_of_a_proxy},
     {"x-original-url", FieldName::claims_of_a_proxy},
     {"x-rewrite-url", FieldName::claims_of_a_proxy},
-    {"x-remote-user", FieldName::claims_of_a_proxy},
+    {"x-script-name", FieldName::claims_of_a_proxy},
+    {"x-originating-ip", FieldName::claims_of_a_proxy},
+    {"x-client-cert", FieldName::claims_of_a_proxy},
+    {"x-client-verify", FieldName::claims_of_a_proxy},
+    {"ssl-client-cert", FieldName::claims_of_a_proxy},
+    {"ssl-client-verify", FieldName::claims_of_a_proxy},
+    {"ssl-client-s-dn", FieldName::claims_of_a_proxy},
     {"x-authenticated-user", FieldName::claims_of_a_proxy},
     {"x-envoy-external-address", FieldName::claims_of_a_proxy},
     {"x-forwarded", FieldName::claims_of_a_proxy},
@@ -133,7 +139,9 @@ bool starts_with(std::string_view name, std::string_view prefix) {
 }
 
 FieldName by_prefix(std::string_view name) {
-    if (starts_with(name, "x-forwarded-") || starts_with(name, "x-ssl-")) return FieldName::claims_of_a_proxy;
+    if (starts_with(name, "x-forwarded-") || starts_with(name, "x-ssl-") || starts_with(name, "x-remote-") ||
+        starts_with(name, "x-auth-request-"))
+        return FieldName::claims_of_a_proxy;
     if (starts_with(name, "x-plimsoll-")) return FieldName::plimsoll;
     return FieldName::other;
 }

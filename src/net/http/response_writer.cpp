@@ -19,7 +19,7 @@ bool reaches_client(const ResponseHead& head, const Field& field, const ToClient
     case FieldName::http2_settings:
     case FieldName::plimsoll_route:
     case FieldName::plimsoll: return false;
-    case FieldName::upgrade: return head.status == 101;
+    case FieldName::upgrade: return head.status == 101 || head.status == 426; // which says what to upgrade to
     case FieldName::trailer:
         if (how.framing.kind != Framing::Kind::chunked) return false;
         break;
@@ -71,6 +71,7 @@ std::size_t write_response_head(const ResponseHead& head, const ToClient& how, s
     } else if (!head.interim()) {
         write_framing(out, head, how.framing);
         write_connection(out, how.keep_alive, how.minor);
+        if (head.status == 426) out << "Connection: upgrade\r\n";
     }
     if (!head.interim()) {
         if (how.edits) {

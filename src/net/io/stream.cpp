@@ -189,6 +189,7 @@ void Stream::ready(std::uint32_t events) {
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) marks |= readable;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) marks |= writable;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) marks |= hangup;
+    if (events & (EPOLLHUP | EPOLLERR)) marks |= gone;
     marked(marks);
 }
 

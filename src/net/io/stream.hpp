@@ -34,7 +34,8 @@ struct Io {
 
 class Stream : public Source {
 public:
-    enum Mark : std::uint8_t { readable = 1, writable = 2, hangup = 4, late = 8 }; // late: its deadline passed
+    // hangup: the peer sends no more. gone: nor does it take anything. late: its deadline passed
+    enum Mark : std::uint8_t { readable = 1, writable = 2, hangup = 4, late = 8, gone = 16 };
 
     Stream(Loop& loop, int fd) : loop_(loop), fd_(fd) {}
     ~Stream();

@@ -300,6 +300,15 @@ TEST(ResponseWriter, switching_protocols_keeps_its_upgrade) {
     EXPECT_FALSE(names(head, "Content-Length"));
 }
 
+TEST(ResponseWriter, upgrade_required_says_to_what) {
+    const Got got("HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Content-Length: 0\r\n\r\n");
+    const std::string head = got.to_client({.framing = got.head.framing});
+    EXPECT_TRUE(holds(head, "Upgrade: websocket"));
+    EXPECT_TRUE(holds(head, "Connection: upgrade"));
+    EXPECT_TRUE(holds(head, "Content-Length: 0"));
+}
+
 TEST(Refusal, says_why_in_the_head_and_in_the_body) {
     std::array<char, 2048> buffer;
     const Answer answer{.refusal = {503, "queue_full", "too many requests wait already"},
