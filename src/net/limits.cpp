@@ -44,17 +44,29 @@ std::string joined(const std::vector<std::string>& parts) {
     return text;
 }
 
-// The value of `name` in "name=value<separator>..."; empty where there is none.
+// The value of `name` in "name=value<separator>..."; empty where there is none. Empty, too, where there are several: which of them
+// counts differs from application to application, and a client must not choose what it is counted by.
 std::string_view value_in(std::string_view pairs, char separator, std::string_view name) {
+    std::optional<std::string_view> only;
+    std::string decoded;
     while (!pairs.empty()) {
         const auto end = pairs.find(separator);
         auto pair = pairs.substr(0, end);
         pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
         while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
-        if (pair.starts_with(name) && pair.size() > name.size() && pair[name.size()] == '=')
-            return pair.substr(name.size() + 1);
+        const auto sign = pair.find('=');
+        if (sign == std::string_view::npos) continue;
+        auto found = pair.substr(0, sign);
+        if (separator == '&') { // "k%65y" is "key" to the application
+            decoded.resize(sign);
+            decoded.resize(http::decode_escapes(found, decoded.data()));
+            found = decoded;
+        }
+        if (found != name) continue;
+        if (only) return {};
+        only = pair.substr(sign + 1);
     }
-    return {};
+    return only.value_or(std::string_view{});
 }
 
 // IPv4 whole, IPv6 cut to its network; what is no address (a unix socket's peer) as it is.
@@ -90,7 +102,13 @@ void each_value(const RouteLimit& limit, const LimitedRequest& request, Add add)
         case Part::client: add(client_key(request.client, limit.ipv6_prefix)); break;
         case Part::path: add(request.path); break;
         case Part::header: add(request.fields.value(name)); break;
-        case Part::cookie: add(value_in(request.fields.value("cookie"), ';', name)); break;
+        case Part::cookie: {
+            std::string cookies; // a client may spread them over several fields
+            for (const http::Field& field : request.fields)
+                if (field.id == http::FieldName::cookie) cookies.append(field.value) += ';';
+            add(value_in(cookies, ';', name));
+            break;
+        }
         case Part::query: {
             const auto raw = value_in(request.query.substr(request.query.empty() ? 0 : 1), '&', name);
             std::string decoded(raw.size(), '\0'); // "%31" and "1" are one value to the application
@@ -137,6 +155,8 @@ std::vector<RouteLimit> Limits::compile(const config::Route& route, const std::s
     std::map<std::string, unsigned> seen;
     std::string methods;
     for (const auto& method : route.methods) methods += method + ' ';
+    std::string headers; // routes may differ in nothing else
+    for (const auto& header : route.headers) headers += '\n' + header;
     for (const auto& limit : route.limits) {
         const auto what = joined(limit.key);
         const auto ordinal = ++seen[what]; // "client" twice, a rate each: they count apart
@@ -145,7 +165,7 @@ std::vector<RouteLimit> Limits::compile(const config::Route& route, const std::s
         made.name = limit.name.empty() ? what : limit.name;
         // What clients have used up outlives a change of the rate, so the rate is no part of the identity.
         made.scope = limit.name.empty()
-                         ? methods + route.host + route.path + '\n' + what + '\n' + std::to_string(ordinal)
+                         ? methods + route.host + route.path + headers + '\n' + what + '\n' + std::to_string(ordinal)
                          : '\n' + limit.name;
         made.identity = keyed_hash(seed_, made.scope);
         for (const auto& key : limit.key) made.parts.push_back(part_of(key));

@@ -48,6 +48,7 @@ io::Task<> Session::ask_redis(Exchange& x) {
               : limits.conclude_without(now, *under_way, settings.on_failure, settings.proxies),
          told);
     if (x.refusal) x.page = nullptr;
+    if (!x.open()) x.permit = {}; // nobody waits for the refusal to be read
 }
 
 } // namespace plimsoll::net

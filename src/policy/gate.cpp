@@ -17,7 +17,11 @@ constexpr double never_reached = 1e9; // by any pressure
 
 Gate::Gate(Settings settings) : settings_(settings) {}
 
-void Gate::configure(const Settings& settings) { settings_ = settings; } // health takes it up with its next word
+// Health takes it up with its next word.
+void Gate::configure(const Settings& settings) {
+    forget_breakers_without_judge(settings);
+    settings_ = settings;
+}
 
 void Gate::add(WorkerKey worker, unsigned slots, Instant, std::uint64_t place) {
     if (roster_.find(worker)) return;
@@ -37,6 +41,10 @@ void Gate::accept(WorkerKey worker, bool accepting, Instant now, Events& events)
     Member* found = roster_.find(worker);
     if (!found || found->removed) return;
     found->resting = false;
+    if (roster_.accepting() >= usual_workers_) usual_since_ = now;
+    // One that leaves its place to a successor is no worker less than usual.
+    if (!accepting && found->accepting && has_successor(*found) && usual_workers_ == roster_.accepting())
+        --usual_workers_;
     set_willing(*found, accepting);
     judge_health(now, events);
     roster_.set_accepting(*found, may_accept(*found), now);
@@ -46,6 +54,12 @@ void Gate::accept(WorkerKey worker, bool accepting, Instant now, Events& events)
     }
     grant(*found, now, events);
     keep_floor(now, events);
+}
+
+bool Gate::has_successor(const Member& member) const {
+    return std::ranges::any_of(roster_.all(), [&](const auto& each) {
+        return each.get() != &member && each->accepting && each->place == member.place && member.place != 0;
+    });
 }
 
 void Gate::observe(WorkerKey worker, double pressure, const MemorySight& sight) {
@@ -162,9 +176,10 @@ void Gate::refused(Priority priority, Reason reason) {
 
 Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     Arrival arrival;
+    RouteKey probed = 0; // the route, where this request is its probe
     const auto refuse = [&](Reason reason, Duration retry_after) {
         refused(facts.priority, reason);
-        if (reason != Reason::breaker) return_probe(facts.route);
+        return_probe(probed);
         arrival.reason = reason;
         arrival.retry_after = retry_after;
         return arrival;
@@ -174,8 +189,10 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     if (facts.deadline <= now) return refuse(Reason::deadline, retry_hint(now, facts.draw));
     wake_sidelined(now, events);
     if (memory_sheds(now, facts)) return refuse(Reason::memory, retry_hint(now, facts.draw));
+    const bool probed_before = is_probed(facts.route);
     if (const auto pause = route_refuses(now, facts.route)) return refuse(Reason::breaker, *pause);
-    if (weighs(now, facts)) return arrive_weighty(now, facts, events);
+    if (!probed_before && is_probed(facts.route)) probed = facts.route;
+    if (weighs(now, facts)) return arrive_weighty(now, facts, probed, events);
     if (Member* member = choose(now, facts)) {
         admit(*member, facts.priority, facts.label, now);
         arrival.kind = Arrival::Kind::admitted;
@@ -190,7 +207,7 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
         return refuse(Reason::queue_full, retry_hint(now, facts.draw));
     arrival.kind = Arrival::Kind::queued;
-    arrival.ticket = queue_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route, facts.label,
+    arrival.ticket = queue_.add({0, facts.priority, now, facts.deadline, facts.avoid, probed, facts.label,
                                  facts.affinity ? Side::any : facts.side});
     return arrival;
 }
@@ -252,7 +269,9 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     memory_.end(member->memory, departure.label);
     ++member->finished[static_cast<std::size_t>(departure.outcome)];
     overload_.departed();
-    if (departure.took > Duration::zero()) {
+    // Who was refused or left tells nothing of how long a request takes.
+    const bool served = departure.outcome != Outcome::refused_upstream && departure.outcome != Outcome::abandoned;
+    if (served && departure.took > Duration::zero()) {
         service_.record(departure.took);
         if (memory_.costs().expected(departure.label) > memory_.light()) weighty_service_.record(departure.took);
     }
@@ -287,7 +306,7 @@ void Gate::broke_off(Instant now, WorkerKey worker) {
 bool Gate::leave(Ticket ticket) {
     auto left = queue_.remove(ticket);
     if (!left) left = memory_line_.remove(ticket);
-    if (left) return_probe(left->route);
+    if (left) return_probe(left->probed);
     return left.has_value();
 }
 

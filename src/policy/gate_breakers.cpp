@@ -96,8 +96,20 @@ std::optional<Duration> Gate::route_refuses(Instant now, RouteKey route) {
     return std::max<Duration>(breaker.until() - now, std::chrono::seconds{1});
 }
 
+bool Gate::is_probed(RouteKey route) const {
+    return route < routes_.size() && routes_[route].state() == Breaker::State::probing;
+}
+
+// A breaker that is not judged any more would stay as it is: a probe that ended unjudged would be the last request of its worker.
+void Gate::forget_breakers_without_judge(const Settings& next) {
+    if (settings_.breaker_mode == Mode::enforce && next.breaker_mode != Mode::enforce)
+        for (const auto& member : roster_.all()) member->breaker.release();
+    if (next.route_mode == Mode::off)
+        for (Breaker& route : routes_) route.release();
+}
+
 void Gate::return_probe(RouteKey route) {
-    if (route < routes_.size()) routes_[route].record({}, settings_.breaker, Breaker::Result::nothing);
+    if (is_probed(route)) routes_[route].record({}, settings_.breaker, Breaker::Result::nothing);
 }
 
 Gate::BreakerStats Gate::breaker(WorkerKey worker) const {

@@ -7,7 +7,7 @@ bool Gate::begin_check(WorkerKey worker, Instant now) {
     Member* member = roster_.find(worker);
     if (!member || !member->willing || member->checked || member->in_flight >= member->slots) return false;
     member->checked = true;
-    ++member->in_flight;
+    roster_.took(*member);
     roster_.judge(*member, now);
     return true;
 }
@@ -16,7 +16,7 @@ void Gate::end_check(WorkerKey worker, Instant now, Events& events) {
     Member* member = roster_.find(worker);
     if (!member || !member->checked) return;
     member->checked = false;
-    --member->in_flight;
+    roster_.gave_back(*member);
     if (member->removed) {
         if (member->in_flight == 0) roster_.erase(worker);
         return;

@@ -42,7 +42,7 @@ Member* Gate::choose_with_room(Instant now, const Facts& facts, Instant arrived)
     return pick(roomy, wish, now);
 }
 
-Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, Events& events) {
+Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, RouteKey probed, Events& events) {
     // Nobody overtakes those who wait already, of his own priority or a higher one. Strangers that have shown no need yet are in
     // nobody's way but their own label's, nor is anybody in theirs: their turn comes when one of them has ended.
     const auto a_stranger = [&](CostKey label) { return memory_.costs().expected(label) <= memory_.light(); };
@@ -56,7 +56,7 @@ Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, Events& even
             return first;
         });
     Member* member = first ? choose_with_room(now, facts, now) : nullptr;
-    if (!member) return wait_for_memory(now, facts, events);
+    if (!member) return wait_for_memory(now, facts, probed, events);
     admit(*member, facts.priority, facts.label, now);
     Arrival arrival;
     arrival.kind = Arrival::Kind::admitted;
@@ -71,11 +71,11 @@ Duration Gate::memory_patience() const {
     return std::min(std::max<Duration>(usual, 500ms), settings_.queue_timeout);
 }
 
-Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, Events& events) {
+Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, RouteKey probed, Events& events) {
     Arrival arrival;
     const auto refuse = [&](Reason reason, Duration retry_after) {
         refused(facts.priority, reason);
-        return_probe(facts.route);
+        return_probe(probed);
         arrival.reason = reason;
         arrival.retry_after = retry_after;
         return arrival;
@@ -90,12 +90,13 @@ Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, Events& eve
             oldest = std::min(oldest, waiting.arrived);
             return false;
         });
-    if (oldest != never && now - oldest > memory_patience())
+    // While workers are missing it is not memory that one waits for.
+    if (oldest != never && now - std::max(oldest, missed_at_) > memory_patience())
         return refuse(Reason::memory, std::max<Duration>(retry_hint(now, facts.draw), now - oldest));
     if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
         return refuse(Reason::queue_full, retry_hint(now, facts.draw));
     arrival.kind = Arrival::Kind::queued;
-    arrival.ticket = memory_line_.add({0, facts.priority, now, facts.deadline, facts.avoid, facts.route, facts.label});
+    arrival.ticket = memory_line_.add({0, facts.priority, now, facts.deadline, facts.avoid, probed, facts.label});
     return arrival;
 }
 

@@ -61,7 +61,8 @@ Duration Gate::expected_wait(Instant now, Priority priority) const {
 }
 
 void Gate::look_at_queue(Instant now) {
-    if (roster_.accepting() < usual_workers_ && now - usual_since_ > usual_memory) {
+    if (roster_.accepting() >= usual_workers_) usual_since_ = now;
+    if (now - usual_since_ > usual_memory) {
         usual_workers_ = roster_.accepting(); // so few for so long: that is what there is now
         usual_since_ = now;
     }
@@ -74,6 +75,7 @@ void Gate::look_at_queue(Instant now) {
     }
     sight.target = target();
     sight.workers_missing = roster_.accepting() < usual_workers_;
+    if (sight.workers_missing) missed_at_ = now;
     overload_.look(now, sight);
 }
 
@@ -126,7 +128,7 @@ bool Gate::give_up_a_lower(Priority priority, Instant now, Events& events) {
 
 void Gate::tell_dropped(const Queue::Waiting& waiting, Reason reason, Instant now, Events& events) {
     refused(waiting.priority, reason);
-    return_probe(waiting.route);
+    return_probe(waiting.probed);
     // Tickets are numbered in a row: multiplied by the golden ratio their fractions spread evenly, which is all a jitter needs.
     double whole;
     const double draw = std::modf(static_cast<double>(waiting.ticket) * 0.6180339887498949, &whole);

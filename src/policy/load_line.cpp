@@ -6,14 +6,14 @@ namespace plimsoll {
 
 namespace {
 
-constexpr double hysteresis = 0.05;
+double hysteresis(double line) { return std::min(0.05, line / 4); }
 constexpr double improvement = 0.01, worsening = 0.02;
 
 } // namespace
 
 void LoadLine::observe(Instant now, const Settings& settings, double pressure) {
     pressure_ = pressure;
-    if (pressure < settings.line - hysteresis) { // unknown, too
+    if (pressure < settings.line - hysteresis(settings.line)) { // unknown, too
         state_ = State::clear;
         return;
     }

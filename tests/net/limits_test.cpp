@@ -100,12 +100,16 @@ TEST_F(LimitsTest, a_key_may_be_a_field_a_cookie_a_query_parameter_or_the_path) 
     EXPECT_EQ(status("/", "Cookie: other=1; sid=a\r\n"), 200);
     EXPECT_EQ(status("/", "Cookie: sid=a; more=2\r\n"), 429);
     EXPECT_EQ(status("/", "Cookie: sid=b\r\n"), 200);
+    EXPECT_EQ(status("/", "Cookie: sid=c; sid=x\r\n"), 200);
+    EXPECT_EQ(status("/", "Cookie: sid=d\r\nCookie: sid=x\r\n"), 429) << "who names two has none of his own";
 
     limits = {per_hour({"query:user"})};
     proxy.server().apply(proxy.config, {{"app", proxy.pool}});
     EXPECT_EQ(status("/?user=1"), 200);
     EXPECT_EQ(status("/?x=2&user=%31"), 429) << "written in another way, but the same to the application";
     EXPECT_EQ(status("/?user=2"), 200);
+    EXPECT_EQ(status("/?user=3&user=x"), 200);
+    EXPECT_EQ(status("/?user=4&us%65r=x"), 429) << "who names two has none of his own";
 
     limits = {per_hour({"client", "path"})};
     proxy.server().apply(proxy.config, {{"app", proxy.pool}});

@@ -197,8 +197,8 @@ private:
 
     // Those who need much memory (gate_memory.cpp).
     bool weighs(Instant now, const Facts& facts);
-    Arrival arrive_weighty(Instant now, const Facts& facts, Events& events);
-    Arrival wait_for_memory(Instant now, const Facts& facts, Events& events);
+    Arrival arrive_weighty(Instant now, const Facts& facts, RouteKey probed, Events& events);
+    Arrival wait_for_memory(Instant now, const Facts& facts, RouteKey probed, Events& events);
     Member* choose_with_room(Instant now, const Facts& facts, Instant arrived);
     const Queue::Waiting* next_weighty(Instant now, Priority priority, const Member& member);
     void serve_memory_line(Instant now, Events& events);
@@ -227,7 +227,10 @@ private:
     void judge_worker(Instant now, Member& member, Breaker::Result result, Duration retry_after);
     void judge_route(Instant now, RouteKey route, Breaker::Result result, Duration retry_after);
     std::optional<Duration> route_refuses(Instant now, RouteKey route); // for how long
-    void return_probe(RouteKey route);                                  // it never reached a worker
+    bool is_probed(RouteKey route) const;
+    void return_probe(RouteKey route); // it never reached a worker; nothing where none is under way
+    void forget_breakers_without_judge(const Settings& next);
+    bool has_successor(const Member& member) const; // in its place, that accepts already
     bool worse_than_others(Instant now, const Member& member) const;
     std::size_t most_tripped() const;
     void keep_floor(Instant now, Events& events);
@@ -261,7 +264,8 @@ private:
     MemoryAdmission memory_;
     std::array<DecayedCount, priorities> admissions_, offers_;
     std::size_t usual_workers_ = 0; // the most of late: fewer accept while one is recycled
-    Instant usual_since_{};
+    Instant usual_since_{}; // when so many accepted last
+    Instant missed_at_{};   // when fewer did last
     std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {}, refused_by_priority_[priorities] = {};
 };
 

@@ -22,7 +22,7 @@ public:
         Priority priority = Priority::normal;
         Instant arrived{}, deadline = never;
         std::optional<WorkerKey> avoid;
-        RouteKey route = 0;
+        RouteKey probed = 0; // the route whose probe it is
         CostKey label = 0;
         Side side = Side::any;
     };

@@ -182,6 +182,46 @@ TEST_F(GateBreakerTest, when_workers_go_away_tripped_ones_come_back_before_the_f
     EXPECT_EQ(round(start, {}), (std::vector<WorkerKey>{2}));
 }
 
+TEST_F(GateBreakerTest, switched_off_while_a_worker_is_tripped_it_serves_for_good) {
+    for (const auto mode : {Mode::off, Mode::shadow}) {
+        Gate fresh{Gate::Settings{}};
+        std::swap(gate, fresh);
+        workers(4);
+        for (int i = 0; i < 5; ++i) round(start, {2});
+        ASSERT_EQ(state(2), State::tripped);
+        gate.configure({.breaker_mode = mode});
+        for (int i = 0; i < 3; ++i) EXPECT_EQ(round(start + 100ms * i, {}), (std::vector<WorkerKey>{1, 2, 3, 4})) << i;
+        gate.configure({});
+        EXPECT_EQ(round(start + 1s, {}), (std::vector<WorkerKey>{1, 2, 3, 4}));
+    }
+}
+
+TEST_F(GateBreakerTest, a_route_is_probed_by_one_at_a_time_whoever_else_is_refused_or_leaves) {
+    gate.configure({.route_mode = Mode::enforce});
+    workers(4);
+    for (int i = 0; i < 20; ++i) round(start, {1, 2, 3, 4}, 1);
+    ASSERT_EQ(gate.stats().routes[1].state, State::tripped);
+    const Instant later = start + 1h;
+    ASSERT_EQ(gate.arrive(later, {.route = 1}, events).kind, Kind::admitted) << "the probe, which hangs";
+    EXPECT_EQ(gate.arrive(later, {.deadline = later, .route = 1}, events).reason, Reason::deadline);
+    EXPECT_EQ(gate.arrive(later, {.route = 1}, events).reason, Reason::breaker);
+}
+
+TEST_F(GateBreakerTest, refusals_of_a_worker_are_no_service_times) {
+    workers(1);
+    const auto ask = [&](Outcome outcome, Duration took) {
+        Gate::Departure departure(outcome);
+        departure.took = took;
+        gate.arrive(start, {}, events);
+        gate.depart(start, 1, departure, events);
+    };
+    for (int i = 0; i < 20; ++i) ask(Outcome::success, 2s);
+    gate.configure({.rest = 0ms});
+    for (int i = 0; i < 200; ++i) ask(Outcome::refused_upstream, 1ms);
+    for (int i = 0; i < 200; ++i) ask(Outcome::abandoned, 1ms);
+    EXPECT_GE(gate.stats().service_time, 1900ms);
+}
+
 TEST_F(GateBreakerTest, shadow_counts_what_it_would_have_done) {
     gate.configure({.breaker_mode = Mode::shadow});
     workers(4);

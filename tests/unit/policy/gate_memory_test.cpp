@@ -67,6 +67,19 @@ protected:
     Gate::Events events;
 };
 
+TEST_F(Room, nobody_is_refused_for_memory_while_it_is_workers_that_are_missing) {
+    for (WorkerKey key = 1; key <= 4; ++key) gate.accept(key, false, now, events); // drained, all of them
+    EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued);
+    for (int i = 0; i < 20; ++i, now += 100ms) EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued) << i;
+    gate.accept(1, true, now, events);
+    gate.accept(2, true, now, events);
+    gate.accept(3, true, now, events);
+    gate.accept(4, true, now, events);
+    EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued) << "they are only beginning to be served";
+    now += 3s;
+    EXPECT_EQ(ask(heavy).reason, Reason::memory) << "now the line stands";
+}
+
 TEST_F(Room, two_heavy_ones_begin_the_third_waits_and_light_ones_pass_it_by) {
     const WorkerKey first = begin(heavy);
     begin(heavy);
