@@ -90,8 +90,8 @@ Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, RouteKey pr
             oldest = std::min(oldest, waiting.arrived);
             return false;
         });
-    // While workers are missing it is not memory that one waits for.
-    if (oldest != never && now - std::max(oldest, missed_at_) > memory_patience())
+    // While no slot is free, or workers are missing, it is not memory that one waits for.
+    if (!roster_.free().empty() && oldest != never && now - std::max(oldest, missed_at_) > memory_patience())
         return refuse(Reason::memory, std::max<Duration>(retry_hint(now, facts.draw), now - oldest));
     if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
         return refuse(Reason::queue_full, retry_hint(now, facts.draw));

@@ -80,6 +80,12 @@ TEST_F(Room, nobody_is_refused_for_memory_while_it_is_workers_that_are_missing) 
     EXPECT_EQ(ask(heavy).reason, Reason::memory) << "now the line stands";
 }
 
+TEST_F(Room, who_waits_for_a_slot_is_not_refused_for_memory) {
+    for (int i = 0; i < 4; ++i) begin(light); // and they take their time
+    for (CostKey stranger = 100; stranger < 120; ++stranger, now += 100ms)
+        EXPECT_NE(ask(stranger).reason, Reason::memory) << stranger;
+}
+
 TEST_F(Room, two_heavy_ones_begin_the_third_waits_and_light_ones_pass_it_by) {
     const WorkerKey first = begin(heavy);
     begin(heavy);
