@@ -35,10 +35,6 @@ async def asgi(scope, receive, send):
     path = scope["path"]
     if path.startswith("/sleep/"):
         await asyncio.sleep(float(path.rpartition("/")[2]))
-    elif path.startswith("/work/"):                            # holds the loop, as a handler that computes
-        end = time.perf_counter() + float(path.rpartition("/")[2])
-        while time.perf_counter() < end:
-            pass
     status, text = answer(path)
     await send({"type": "http.response.start", "status": status,
                 "headers": [(b"content-type", b"text/plain"), (b"content-length", str(len(text)).encode())]})

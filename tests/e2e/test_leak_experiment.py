@@ -1,9 +1,7 @@
 """Routes that come together are told apart by the proxy's experiment: it varies which worker gets which of them."""
 import http.client
-import os
 import threading
 
-import pytest
 from harness.fleets import fleet
 from harness.waiting import until
 
@@ -67,7 +65,6 @@ def experiment(proxy):
     return proxy.admin.read("/v1/status")["pools"][0]["experiment"]
 
 
-@pytest.mark.skipif(os.environ.get("PLIMSOLL_SOAK") != "1", reason="takes a minute: make soak")
 def test_of_two_routes_that_come_together_the_experiment_tells_which_one_leaks(plimsoll):
     proxy = shop(plimsoll)
     with Visit(proxy.address) as visit:

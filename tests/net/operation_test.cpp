@@ -66,12 +66,7 @@ TEST(Queue, a_request_that_waits_too_long_is_refused_with_503_and_retry_after) {
 
 TEST(Queue, a_full_queue_refuses_at_once) {
     std::atomic<bool> release = false;
-    Origin origin([&](Peer& peer) {
-        while (peer.read_request().complete) {
-            eventually([&] { return release.load(); });
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        }
-    });
+    Origin origin(answers_once(release));
     Proxy proxy;
     proxy.config.pools[0].queue.size = 1;
     proxy.add_worker(origin.address(), 1);
@@ -92,12 +87,7 @@ TEST(Queue, a_full_queue_refuses_at_once) {
 
 TEST(Queue, a_client_that_resets_its_connection_leaves_at_once_however_soon) {
     std::atomic<bool> release = false;
-    Origin origin([&](Peer& peer) {
-        while (peer.read_request().complete) {
-            eventually([&] { return release.load(); });
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        }
-    });
+    Origin origin(answers_once(release));
     Proxy proxy;
     proxy.add_worker(origin.address(), 1);
     proxy.start();

@@ -254,4 +254,13 @@ void echo(Peer& peer) {
     }
 }
 
+Origin::Script answers_once(const std::atomic<bool>& released) {
+    return [&released](Peer& peer) {
+        while (peer.read_request().complete) {
+            eventually([&] { return released.load(); });
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    };
+}
+
 } // namespace plimsoll::net::testing

@@ -81,6 +81,8 @@ private:
 
 // Answers every request on a connection with 200 and "METHOD PATH BODY".
 void echo(Peer& peer);
+// Answers with an empty 200, each time when `released` is true.
+Origin::Script answers_once(const std::atomic<bool>& released);
 
 template <class Condition>
 bool eventually(Condition condition, std::chrono::milliseconds within = patience) {

@@ -70,7 +70,7 @@ class Reaper:
         pid, status = os.waitpid(pid, options)
         if pid:
             while len(self.statuses) >= self.MOST:
-                self.statuses.popitem()
+                del self.statuses[next(iter(self.statuses))]        # the oldest
             self.statuses[pid] = status
         return pid, status
 
