@@ -16,6 +16,7 @@ import gc
 import sys
 
 from .. import native
+from . import bare
 
 CHUNK = 5000                                # objects between two looks at the clock
 BIG = 4096                                  # bytes of a container itself: some 500 items
@@ -73,7 +74,7 @@ def name_of(kind):
 
 def is_library(kind):
     module = getattr(kind, "__module__", None)
-    if not isinstance(module, str):
+    if type(module) is not str:
         return True
     root = module.partition(".")[0]
     return root in LIBRARY or root.startswith("_") and root != "__main__"
@@ -145,7 +146,7 @@ def _count(chunk, kinds, big):
             entry = kinds[kind] = [0, 0]
         entry[0] += 1
         entry[1] += size
-        if size >= BIG and (kind in CONTAINERS or not is_library(kind) and not isinstance(thing, type)):
+        if size >= BIG and (kind in CONTAINERS or not is_library(kind) and not issubclass(kind, type)):
             big.append((size, thing))
 
 
@@ -165,11 +166,8 @@ def _look_into(thing, atoms, hidden):
             _add(atoms, held, step * share)
             if entry[1] is not None:
                 entry[1] += int(size_of(held) * step * share)
-    try:
-        length = len(thing)
-    except Exception:                       # a __len__ of the application's
-        length = len(referents)
-    return Container(thing, length, contents)
+    length = bare.length(thing)
+    return Container(thing, len(referents) if length is None else length, contents)
 
 
 def _share(references):
@@ -198,7 +196,7 @@ def _hide(held, hidden):
 def _contents(thing, owned, atoms, hidden):
     kind = type(thing)
     charged = kind not in CONTAINERS
-    if charged and (is_library(kind) or isinstance(thing, type)):
+    if charged and (is_library(kind) or issubclass(kind, type)):
         return
     for held in gc.get_referents(thing):
         references = sys.getrefcount(held) - OWN_REFERENCES

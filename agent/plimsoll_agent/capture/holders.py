@@ -59,7 +59,7 @@ class Lengths:
                     self._note(thing)
                 if kind is dict and len(thing) < LARGEST_PARENT:
                     below = list(thing.values())
-                elif kind.__flags__ & HEAP_TYPE and not isinstance(thing, type):
+                elif kind.__flags__ & HEAP_TYPE and not issubclass(kind, type):
                     below = gc.get_referents(thing)
                 else:
                     continue
@@ -161,7 +161,7 @@ def _is_new(thing, instances={}):
     if not instance:
         return False
     for below in gc.get_referents(thing)[:8]:
-        if where(below) is not None and not isinstance(below, STOP_AT):
+        if where(below) is not None and not issubclass(type(below), STOP_AT):
             return True
     return False
 
@@ -196,7 +196,7 @@ def _below(sampled):
                 elif not _is_new(each):
                     continue                # older than the window
                 if gc.is_tracked(each) or type(each) in (tuple, dict):
-                    following.extend(below for below in gc.get_referents(each)[:MOST_BELOW] if not isinstance(below, STOP_AT))
+                    following.extend(below for below in gc.get_referents(each)[:MOST_BELOW] if not issubclass(type(below), STOP_AT))
             budget -= len(level)
             if budget <= 0:
                 break

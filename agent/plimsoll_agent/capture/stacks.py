@@ -10,6 +10,8 @@ import sys
 
 import _thread
 
+from . import bare
+
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MOST_FRAMES = 200
 MOST_TASKS = 2000
@@ -129,10 +131,12 @@ def _walk_awaits(awaitable):
     """A suspended task has no stack: its coroutine tells what it awaits, and so on inwards."""
     frames, request = [], None
     while awaitable is not None and len(frames) < MOST_FRAMES:
-        names = next((names for names in AWAITS if getattr(awaitable, names[0], None) is not None), None)
+        names = next((names for names in AWAITS if bare.defined(type(awaitable), names[0]) is not None), None)
         if names is None:
             break
         frame = getattr(awaitable, names[0])
+        if frame is None:                   # it has ended
+            break
         frames.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
         request = _request(frame) or request
         awaitable = getattr(awaitable, names[1])
@@ -148,6 +152,6 @@ def _greenlets():
     noted = []
     for generation in generations:
         for found in gc.get_objects(generation=generation):
-            if isinstance(found, greenlet.greenlet) and found.gr_frame is not None and len(noted) < MOST_TASKS:
+            if issubclass(type(found), greenlet.greenlet) and found.gr_frame is not None and len(noted) < MOST_TASKS:
                 noted.append(("Greenlet %#x" % id(found), _walk(found.gr_frame)))
     return noted
