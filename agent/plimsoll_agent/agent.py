@@ -124,6 +124,7 @@ class Agent:
         connection, self._connection, self._ended = self._connection, None, True
         if connection is not None:
             connection.close()
+        quiet.guarded(trace.forget)()
 
     def _run(self):
         failures = 0

@@ -8,7 +8,7 @@ import types
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from plimsoll_agent import native, release                              # noqa: E402
-from plimsoll_agent.capture import bare, census, cycles, functions, holders, native_code, retainers, stacks, trace     # noqa: E402
+from plimsoll_agent.capture import bare, census, cycles, functions, native_code, retainers, stacks, trace     # noqa: E402
 
 evaluated = []
 
@@ -59,10 +59,10 @@ def test_no_walk_of_the_heap_evaluates_a_lazy_object():
         now, objects, containers = census.take(5.0)
         search = retainers.Search([objects, now, containers], native.monotonic() + 5)
         chains = search.chains([kept[7].user, kept[0].rows])
-        assert trace.start() == ""
+        trace.start()
         kept.extend(Holder() for _ in range(50))
-        traces, _, _, held, _ = trace.stop()
-        ranked = trace.analyse(traces, 20, held)[0]
+        taken = trace.stop()
+        ranked = trace.analyse(taken.traces, 20, taken.held)[0]
         functions.name_lines(ranked + [{"file": __file__, "line": 5}])
         cycle = Holder()
         cycle.me = cycle

@@ -30,33 +30,39 @@ def gc_numbers():
 
 def trace_start(task):
     args = task.args
-    problem = trace.start(int(args.get("frames") or trace.FRAMES), float(args.get("seconds") or trace.SECONDS),
-                          int(args.get("own_memory") or trace.OWN_MEMORY))
-    if problem:
-        raise CommandError(problem)
+    try:
+        window = trace.start(int(args.get("frames") or trace.FRAMES), float(args.get("seconds") or trace.SECONDS),
+                             int(args.get("own_memory") or trace.OWN_MEMORY), lambda: not task.answered)
+    except trace.Refused as refusal:
+        raise CommandError(str(refusal))
+    if window is None:
+        raise Abandoned()
+    task.if_unheard = lambda: trace.cancel(window)
     return {}
 
 
 def trace_stop(task):
-    taken = trace.stop()
+    taken = trace.stop(serves=True)
     if taken is None:
         raise CommandError("no trace is on: it was never started, or it ended by itself")
     return send_trace(task, taken)
 
 
 def send_trace(task, taken):
-    traces, limit, seconds, held, cpu = taken
-    ranked, merged = trace.analyse(traces, int(task.args.get("top") or 20), held)
+    ranked, merged = trace.analyse(taken.traces, int(task.args.get("top") or 20), taken.held)
     growth = task.args.get("growth") or {}
-    lines.reconcile(ranked, int(task.args.get("requests") or 0), growth.get("low"), growth.get("high"))
+    requests = int(task.args.get("requests") or 0) * taken.share        # they come evenly, as far as we know
+    lines.reconcile(ranked, requests, growth.get("low"), growth.get("high"), taken.collected)
     functions.name_lines(ranked)
     task.file("lines.json", json.dumps(ranked, indent=1))
     if growth:                              # what the worker grows by is known: only what agrees with it is told as a line
         ranked = [line for line in ranked if line["claimed"]]
     task.file("trace.folded", trace.folded(merged))
-    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % seconds))
-    task.file("trace.snapshot", trace.snapshot(traces, limit))
-    return {"lines": ranked, "seconds": seconds, "cpu_seconds": cpu, "traces": len(traces), "libraries": native_code.loaded()}
+    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % (taken.seconds * taken.share)))
+    task.file("trace.snapshot", trace.snapshot(taken.traces, taken.limit))
+    return {"lines": ranked, "seconds": taken.seconds, "cpu_seconds": taken.cpu, "traces": len(taken.traces),
+            "window": {"collected": taken.collected, "share": taken.share, "frozen": gc.get_freeze_count()},
+            "libraries": native_code.loaded()}
 
 
 def trim(task):
