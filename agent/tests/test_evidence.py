@@ -8,10 +8,12 @@ import sys
 import threading
 import xml.etree.ElementTree as ElementTree
 
+import pytest
+
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from plimsoll_agent import memory, release    # noqa: E402
-from plimsoll_agent.capture import census, cycles, graph, opened     # noqa: E402
+from plimsoll_agent.capture import census, cycles, graph, opened, stacks, tasks     # noqa: E402
 
 
 class Loop:
@@ -81,6 +83,43 @@ def test_threads_and_tasks_go_by_the_code_that_they_run():
         [task.cancel() for task in kept]
         return found
     assert [count for name, count in asyncio.run(main()).items() if name.endswith("sleeper")] == [4]
+
+
+class Restless:
+    """A set to which another thread adds, as often as it may be listed in vain."""
+
+    def __init__(self, failures, *contents):
+        self.failures, self.contents = failures, contents
+
+    def __iter__(self):
+        self.failures -= 1
+        if self.failures >= 0:
+            raise RuntimeError("Set changed size during iteration")
+        return iter(self.contents)
+
+
+@pytest.mark.parametrize("failures", [3, 10**9])
+def test_stacks_are_told_while_a_loop_makes_tasks(failures, monkeypatch):
+    restless = Restless(failures)
+    monkeypatch.setattr("asyncio.tasks._all_tasks", restless, raising=False)
+    go = threading.Event()
+    thread = threading.Thread(target=lambda: go.wait(20), name="in the middle of it")
+    thread.start()
+    try:
+        assert "in the middle of it" in stacks.collect()[0] and restless.failures < failures
+        assert opened.tasks() == {}
+    finally:
+        go.set()
+        thread.join()
+
+
+def test_a_set_that_changes_is_listed_once_it_holds_still():
+    assert tasks.listed(Restless(3, "task")) == ["task"]
+
+
+def test_what_a_library_makes_of_its_greenlets_costs_only_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "greenlet", object())
+    assert isinstance(stacks.collect()[0], str)
 
 
 CHAINS = ["shop._seen (dict, 40213 items) -> shop.Order -> bytes", "shop._seen (dict, 40213 items) -> str", None, 'class a.B."<x>" & co -> C']

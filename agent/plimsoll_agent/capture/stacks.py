@@ -10,7 +10,8 @@ import sys
 
 import _thread
 
-from . import bare
+from .. import quiet
+from . import bare, tasks
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MOST_FRAMES = 200
@@ -28,7 +29,8 @@ def collect():
     for ident, frame in sys._current_frames().items():
         if ident != _thread.get_ident() and not ours(_outermost(frame)):
             noted.append(("Thread %d%s" % (ident, _thread_name(ident)), _walk(frame)))
-    noted += _tasks() + _greenlets()
+    for look in (_tasks, _greenlets):       # whatever a library has made of them, the threads' stacks are told
+        noted += quiet.guarded(look)() or []
     requests, text = [], []
     source = _source(place for _, (frames, _) in noted for place in frames)
     for title, (frames, request) in noted:
@@ -100,28 +102,7 @@ def _thread_name(ident):
 
 
 def _tasks():
-    """Up to 3.13 asyncio keeps its tasks in weak sets, and so for every loop, uvloop's too; 3.14 keeps them by thread and tells them of a
-    loop, which is found on the stacks."""
-    asyncio = sys.modules.get("asyncio.tasks")
-    if asyncio is None:
-        return []
-    tasks = {}
-    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):
-        for task in list(getattr(asyncio, name, ())):
-            tasks[id(task)] = task
-    for loop in _loops():
-        for task in asyncio.all_tasks(loop):
-            tasks[id(task)] = task
-    running = [task for task in tasks.values() if not task.done()]
-    return [("Task %s" % task.get_name(), _walk_awaits(task.get_coro())) for task in running[:MOST_TASKS]]
-
-
-def _loops():
-    for frame in sys._current_frames().values():
-        while frame is not None:
-            if frame.f_code.co_name == "run_forever" and "self" in frame.f_code.co_varnames:
-                yield frame.f_locals["self"]
-            frame = frame.f_back
+    return [("Task %s" % task.get_name(), _walk_awaits(task.get_coro())) for task in tasks.pending()[:MOST_TASKS]]
 
 
 AWAITS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
