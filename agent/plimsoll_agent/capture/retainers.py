@@ -36,11 +36,15 @@ class Search:
         """For each target its chain as text, outermost first, or None where none was found in time."""
         self._hidden.add(id(targets))
         self._things.update((id(target), target) for target in targets)
-        level = list(targets)
+        level, dearest = list(targets), 0.0
         for _ in range(DEPTH):
             if not level or native.monotonic() > self._ends or all(self._path(id(target)) for target in targets):
                 break
-            level = self._above(level)
+            began = native.monotonic()
+            following = self._above(level)
+            # A walk compares each reference of the heap with each thing that is asked for, and can't be interrupted.
+            dearest = max(dearest, (native.monotonic() - began) / len(level))
+            level = following[:max(1, int((self._ends - native.monotonic()) / dearest))] if dearest else following
         return [self._text(path) if path else None for path in (self._path(id(target)) for target in targets)]
 
     def _above(self, level):
