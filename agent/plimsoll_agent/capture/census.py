@@ -46,7 +46,7 @@ class Census:
         self.lengths = {}                   # id of a big container -> its length
         self.objects = 0
         self.looked_into = 0.0              # share of the objects whose contents were seen
-
+        self.frozen = 0                     # objects that were not counted
 
     def prune(self, least):
         """What is kept for a worker's life should be small: most types have a handful of objects."""
@@ -80,11 +80,25 @@ def is_library(kind):
     return root in LIBRARY or root.startswith("_") and root != "__main__"
 
 
-def take(budget, polite=False):
-    """The census, the objects that it saw (oldest first) and the big containers. `polite` leaves the others a turn after each chunk."""
+def everything():
+    """The collector's objects with those that gc.freeze() took from it: it knows nothing of them, nor that they refer to others. They are frozen
+    again, and what was made since with them: asked when a server or a worker is just ready, which is when applications freeze."""
+    if not gc.get_freeze_count():
+        return gc.get_objects()
+    gc.unfreeze()
+    try:
+        return gc.get_objects()
+    finally:
+        gc.freeze()
+
+
+def take(budget, polite=False, frozen=False):
+    """The census, the objects that it saw (oldest first) and the big containers. `polite` leaves the others a turn after each chunk; `frozen`
+    counts frozen objects too."""
     ends = native.monotonic() + budget
     census, kinds = Census(), {}
-    objects = gc.get_objects()
+    objects = everything() if frozen else gc.get_objects()
+    census.frozen = 0 if frozen else gc.get_freeze_count()
     census.objects = len(objects)
     big = []
     for start in range(0, len(objects), CHUNK):

@@ -68,10 +68,10 @@ class Lengths:
                         known.add(id(each))
                         self.atoms.append(each)
                         self._note(each)
-        self.whole = True
+        self.whole = not gc.get_freeze_count()          # frozen ones are not listed
 
     def grown(self, thing, now):
-        """By how many members; None where the look ended before it came to this one. What was made within the window had none before (and
+        """By how many members; None where the look did not come to this one. What was made within the window had none before (and
         its id may have been another's)."""
         if where(thing) is not None:
             return now

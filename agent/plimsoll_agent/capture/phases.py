@@ -97,9 +97,13 @@ class Steps:
 
 
 def capture_b(task):
-    """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds."""
+    """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds. The worker ends soon: what
+    gc.freeze() was to keep shared need be so no longer."""
     steps = Steps(task)
     data = steps.data
+    frozen, at_boot = gc.get_freeze_count(), boot.census()
+    if at_boot is None or not at_boot.frozen:           # else what it didn't count would be taken for growth
+        gc.unfreeze()
     data["memory"] = {"before": memory.numbers()}
     data["lines"], data["types"], data["containers"], data["retainers"] = [], [], [], []
 
@@ -131,7 +135,7 @@ def capture_b(task):
     for name, step in (("trace", traced), ("stacks", drained_stacks), ("open", look_at_what_is_open), ("collect", collect), ("census", count),
                        ("allocator", allocator)):
         steps.run(name, step)
-    data["gc"] = gc_numbers()
+    data["gc"] = dict(gc_numbers(), frozen=frozen)
     data["libraries"] = native_code.loaded()
     return data
 
@@ -140,6 +144,7 @@ def look_at_heap(task, data):
     top = int(task.args.get("top") or 20)
     now, objects, containers = census.take(min(CENSUS_BUDGET, task.left() / 2))
     before = boot.census()
+    gc.unfreeze()                           # the collector must know who holds what
     data["types"] = census.growth(now, before, top)
     grown = census.grown_containers(containers, before, 10)
     everything = {name: {"count": count, "bytes": now.bytes.get(name, 0)} for name, count in now.counts.items()}

@@ -3,11 +3,12 @@
 uWSGI makes its module after the interpreter's start, calls one hook after each fork, and none with lazy-apps, where the application is
 imported in the worker itself. `uwsgidecorators` takes that one hook for its own chain: whichever comes later calls the former.
 """
+import gc
 import os
 import sys
 
 from .. import listener, quiet, settings, worker as workers
-from ..capture import abort
+from ..capture import abort, boot
 
 
 def patch(module):
@@ -28,6 +29,7 @@ def patch(module):
 def begin(uwsgi):
     if workers.current() is not None or uwsgi.worker_id() == 0:
         return
+    boot.shared = gc.get_freeze_count() > 0
     config = settings.read()
     stacks = abort.open_file(listener.run_dir(config), os.getuid())
     abort.listen()
