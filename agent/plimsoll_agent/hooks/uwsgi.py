@@ -27,13 +27,13 @@ def patch(module):
 
 @quiet.guarded
 def begin(uwsgi):
-    if workers.current() is not None or uwsgi.worker_id() == 0:
+    if workers.taken() or uwsgi.worker_id() == 0:
         return
     boot.shared = gc.get_freeze_count() > 0
     config = settings.read()
     stacks = abort.open_file(listener.run_dir(config), os.getuid())
     abort.listen()
-    version = uwsgi.version
+    version, control = uwsgi.version, os.environ["PLIMSOLL_CONTROL"]
     ours = workers.begin(config, {
         "server": "uwsgi",
         "server_version": version.decode() if isinstance(version, bytes) else str(version),
@@ -44,6 +44,8 @@ def begin(uwsgi):
         "max_requests": 0,
         "stacks": stacks,
     })
+    if not uwsgi.masterpid():
+        os.environ["PLIMSOLL_CONTROL"] = control        # a reload executes this very process anew
     ours.agent.ready()                      # mapped sockets answer once the application is there
 
 
