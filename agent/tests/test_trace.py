@@ -119,6 +119,18 @@ def test_a_window_that_holds_too_much_is_closed_and_what_it_saw_is_told():
     del kept, later
 
 
+def test_a_trace_of_the_applications_own_is_not_ended_with_a_window_that_was_closed_early():
+    trace.start(own_memory=1)
+    trace.watch(connected=True)
+    tracemalloc.start()
+    try:
+        with pytest.raises(trace.Refused):
+            trace.start()
+        assert trace.stop() is not None and tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_window_that_was_closed_early_is_dropped_when_its_time_is_over():
     trace.start(own_memory=1, seconds=0.05)
     trace.watch(connected=True)

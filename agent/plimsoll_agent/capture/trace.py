@@ -64,7 +64,7 @@ def start(frames=FRAMES, seconds=SECONDS, own_memory=OWN_MEMORY, wanted=lambda: 
     that is open already is closed: who asks for one counts its requests from now on. Raises Refused."""
     global _window
     with _lock:
-        if tracemalloc.is_tracing() and _window is None:
+        if tracemalloc.is_tracing() and (_window is None or _window.taken is not None):
             raise Refused("the application traces by itself")
         _close()
         lengths = quiet.guarded(holders.Lengths)()
@@ -93,8 +93,9 @@ def forget():
 def _close():
     global _window
     if _window is not None:
-        _window = None
-        tracemalloc.stop()
+        window, _window = _window, None
+        if window.taken is None:            # else it was stopped then, and what is traced now is the application's own
+            tracemalloc.stop()
 
 
 def watch(connected):
