@@ -178,7 +178,7 @@ def test_a_large_heap_is_not_collected_while_it_serves_and_cycles_are_then_held_
         ranked, _ = trace.analyse(taken.traces, 20, taken.held)
         lines.reconcile(ranked, 100, 9000, 11000, taken.collected)
         claimed = [line["line"] for line in ranked if line["claimed"]]
-        assert claimed == [test_line("leak.extend(bytearray")], ranked
+        assert claimed == [line_of("leak.extend(bytearray")], ranked
         taken = window_of(lambda: make_cycles(100))
         assert taken.collected and 2 in passes
     finally:
@@ -189,12 +189,9 @@ def test_a_large_heap_is_not_collected_while_it_serves_and_cycles_are_then_held_
 ROWS = []
 
 
-def test_line(text):
+def line_of(text):
     with open(__file__) as source:
         return next(number for number, line in enumerate(source, 1) if text in line)
-
-
-test_line.__test__ = False
 
 
 def test_containers_that_there_was_no_time_to_note_are_unknown_and_not_grown(monkeypatch):
