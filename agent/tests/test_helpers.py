@@ -1,6 +1,4 @@
 """Servers that an application runs beside the one that serves it (metrics, an internal API) are none of the pool's."""
-import os
-
 import pytest
 
 from fake_proxy import wait_for
