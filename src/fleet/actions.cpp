@@ -62,7 +62,7 @@ ActionResult Pool::drain(const std::string& id) {
     if (const std::string why_not = recycler_->why_not_drain_first(*worker); !why_not.empty()) return not_now(why_not);
     worker->held = true;
     move(*worker, *worker->current, WorkerState::draining);
-    accept(*worker->current, false);
+    update_acceptance(*worker, *worker->current);
     log::info("worker_drained_by_operator", {{"pool", settings_.name}, {"worker", id}});
     return {};
 }
@@ -75,7 +75,7 @@ ActionResult Pool::undrain(const std::string& id) {
     worker->held = false;
     if (worker->current && worker->current->state == WorkerState::draining) {
         move(*worker, *worker->current, WorkerState::serving);
-        accept(*worker->current, true);
+        update_acceptance(*worker, *worker->current);
     }
     log::info("worker_undrained_by_operator", {{"pool", settings_.name}, {"worker", id}});
     return {};

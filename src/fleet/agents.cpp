@@ -8,11 +8,20 @@
 namespace plimsoll::fleet {
 
 void Pool::bind(const WorkerPtr& worker, const GenerationPtr& generation, const std::shared_ptr<Agent>& agent) {
-    if (generation->agent) seats_.erase(generation->agent.get());
     const Hello& hello = agent->hello();
+    std::erase_if(generation->siblings, [](const std::weak_ptr<Agent>& each) {
+        const auto sibling = each.lock();
+        return !sibling || !sibling->connected();
+    });
+    if (generation->agent && generation->agent != agent) {
+        seats_.erase(generation->agent.get());
+        if (generation->agent_connected() && generation->agent_pid() != hello.pid)
+            generation->siblings.push_back(generation->agent);
+    }
     generation->agent = agent;
     generation->ready = generation->ready || hello.ready;
-    generation->said_bye = false;
+    // Where there is an address an answer from there tells, and not before the application is loaded.
+    if (!generation->address) generation->said_bye = false;
     if (hello.started_at)
         generation->started_at =
             WallTime(std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(*hello.started_at)));
@@ -88,11 +97,17 @@ void Pool::disconnected(Agent& agent, bool said_bye) {
     const auto generation = seat->second.generation.lock();
     seats_.erase(seat);
     if (!worker || !generation || generation->agent.get() != &agent) return;
-    generation->said_bye = said_bye;
     if (generation->gone() || context_->stopping) return;
-    if (said_bye) accept(*generation, false); // it takes no more connections: its server was reloaded or scaled down
-    if (generation->process) return;          // held by pidfd: it tells its end by itself
-    if (generation->ending)
+    // Several processes behind one address: one of them left, the others serve on.
+    while (!generation->siblings.empty()) {
+        const auto sibling = generation->siblings.back().lock();
+        generation->siblings.pop_back();
+        if (sibling && sibling->connected()) return bind(worker, generation, sibling);
+    }
+    generation->said_bye = said_bye;
+    update_acceptance(*worker, *generation); // after a bye none: its server was reloaded, scaled down, or replaces it
+    if (generation->process && !said_bye) return; // held by pidfd: it tells its end by itself
+    if (generation->ending && !generation->process)
         died(worker, generation); // it was told to end, and this is all that can be seen of it
     else
         look_after(worker, generation);
@@ -107,15 +122,26 @@ Exit exit_of(const Exited& word) {
     return exit;
 }
 
+// A child of ours is awaited as such: a worker that ended below it is its own to replace.
+bool is_meant(const Generation& generation, const Exited& word) {
+    if (!generation.agent || (generation.child && generation.child->pid() != word.pid)) return false;
+    return generation.agent_pid() == word.pid;
+}
+
 } // namespace
 
 void Pool::exited(const Exited& word) {
     std::vector<std::pair<WorkerPtr, GenerationPtr>> meant;
     for (const WorkerPtr& worker : workers_)
         for (const GenerationPtr& generation : {worker->current, worker->next})
-            if (generation && generation->agent_pid() == word.pid) meant.emplace_back(worker, generation);
+            if (generation && is_meant(*generation, word)) meant.emplace_back(worker, generation);
     for (const GenerationPtr& generation : dead_)
-        if (generation->agent_pid() == word.pid && !generation->exit) meant.emplace_back(nullptr, generation);
+        if (!generation->exit && is_meant(*generation, word)) meant.emplace_back(nullptr, generation);
+    for (const WorkerPtr& worker : workers_)
+        if (const auto& server = worker->current; server && !server->gone() && server->child &&
+                                                  server->agent_pid() == word.pid && !is_meant(*server, word))
+            log::warn("servers_worker_ended",
+                      {{"worker", worker->id}, {"pid", word.pid}, {"how", exit_of(word).text()}});
     // Containers may count their pids alike: then only the silence that follows tells who it was.
     if (meant.size() > 1 && !meant.front().second->agent->hello().same_pids) return;
     for (const auto& [worker, generation] : meant) {

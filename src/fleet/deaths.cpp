@@ -1,5 +1,7 @@
 // How the pool learns that a worker died, and what it does then: the worker leaves net::Pool at once, so that no further
 // request is sent to a socket that nobody serves; the story is told when its cause is known.
+#include <utility>
+
 #include "fleet/capture.hpp"
 #include "fleet/death.hpp"
 #include "fleet/health_watch.hpp"
@@ -15,6 +17,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration cause_wait = 1500ms;  // an arbiter reaps and speaks within its loop of one second
+constexpr Duration first_look = 100ms;   // after a goodbye: most end at once
 constexpr Duration silence_step = 500ms; // between two looks at a worker whose agent hung up
 constexpr int silent_looks = 3;          // unanswered in a row: dead
 constexpr std::size_t dead_kept = 64;
@@ -40,18 +43,28 @@ asio::awaitable<void> Pool::watch_process(std::shared_ptr<Pool> self, WorkerPtr 
 }
 
 void Pool::look_after(const WorkerPtr& worker, const GenerationPtr& generation) {
+    if (std::exchange(generation->looked_after, true)) return;
     spawn(context_->control, "silence of " + worker->id, judge_silence(shared_from_this(), worker, generation));
 }
 
-// The connection of an agent whose process we cannot see is gone: the process died, or only the connection did. Its
-// address knows: an answer is alive, and the agent will dial again. Without an address only the agent's return tells.
+// The agent of a generation said goodbye, or its connection is gone and its process cannot be seen:
+//
+//   goodbye --no requests--> somebody answers at the address --requests again--> done, where a process is held
+//   silence ---------------> an answer: alive, its agent will dial again         done when it does
+//                            three looks without one: dead                       never of a process that is held
+//
+// A server below our child replaces its workers behind one address (max_requests, a reload): the answer is the next one's.
+// Without an address only the agent's return tells.
 asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
-    const std::shared_ptr<Agent> silent = generation->agent;
-    const auto settled = [self, generation, silent] {
-        return generation->gone() || generation->agent != silent || self->context_->stopping;
+    const auto settled = [self, generation] {
+        const bool told = generation->process || generation->agent_connected(); // its end will be seen
+        return generation->gone() || self->context_->stopping || (told && (!generation->said_bye || generation->ending));
     };
-    for (int unanswered = 0; unanswered < silent_looks;) {
-        if (co_await until(settled, silence_step)) co_return;
+    int unanswered = 0;
+    Duration rest = generation->said_bye ? first_look : silence_step;
+    while (unanswered < silent_looks || generation->process || generation->agent_connected()) {
+        if (co_await until(settled, rest)) break;
+        rest = silence_step;
         bool answered = false;
         if (generation->address) {
             const Question question = question_of(self->settings_.health);
@@ -59,8 +72,12 @@ asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr 
                 co_await probe(*generation->address, generation->protocol, question, self->settings_.health.timeout);
             answered = result.answered;
         }
-        unanswered = answered ? 0 : unanswered + 1;
+        unanswered = answered || generation->agent_connected() ? 0 : unanswered + 1;
+        if (!answered || !generation->said_bye || generation->gone()) continue;
+        generation->said_bye = false;
+        self->update_acceptance(*worker, *generation);
     }
+    generation->looked_after = false;
     if (!settled()) self->died(worker, generation);
 }
 

@@ -32,8 +32,8 @@ struct Turn {
     Generation& generation;
     bool& running;
     ~Turn() {
-        running = worker.in_capture = false;
-        if (!generation.gone() && takes_requests(generation.state) && !worker.held) pool.accept(generation, true);
+        running = worker.in_capture = generation.aside = false;
+        pool.update_acceptance(worker, generation);
     }
 };
 
@@ -78,7 +78,8 @@ asio::awaitable<void> HeapTrim::run(std::shared_ptr<Pool> pool, WorkerPtr worker
     const Turn turn{*pool, *worker, *generation, state->running};
     const bool aside = generation->address && pool->recycler().why_not_drain_first(*worker).empty();
     if (aside) {
-        pool->accept(*generation, false);
+        generation->aside = true;
+        pool->update_acceptance(*worker, *generation);
         const auto idle = [pool, generation] { return generation->gone() || pool->in_flight(*generation) == 0; };
         co_await until(idle, drain_bound);
     }

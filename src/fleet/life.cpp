@@ -163,16 +163,17 @@ void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generati
     move(*worker, *generation, WorkerState::serving);
     ++times_served_;
     worker->boot_failures = 0;
-    if (worker->held)
-        move(*worker, *generation, WorkerState::draining); // an operator's drain outlives the process
-    else
-        accept(*generation, true);
+    if (worker->held) move(*worker, *generation, WorkerState::draining); // an operator's drain outlives the process
+    update_acceptance(*worker, *generation);
     health_->watch(worker, generation);
     source_->serves(worker, generation);
 }
 
-void Pool::accept(Generation& generation, bool accepting) {
-    if (generation.key != 0) net_->accept(generation.key, accepting);
+void Pool::update_acceptance(const Worker& worker, const Generation& generation) {
+    if (generation.key == 0) return;
+    const bool accepts = takes_requests(generation.state) && !worker.held && !generation.said_bye &&
+                         !generation.aside && !context_->stopping;
+    net_->accept(generation.key, accepts);
 }
 
 void Pool::take_out(Generation& generation) {

@@ -64,7 +64,7 @@ asio::awaitable<void> Pool::stop() {
     const auto self = shared_from_this();
     for (const WorkerPtr& worker : workers_)
         for (const GenerationPtr& generation : {worker->current, worker->next})
-            if (generation) accept(*generation, false);
+            if (generation) update_acceptance(*worker, *generation);
     leaks_->save(); // the lives that end now taught something
     if (source_) co_await source_->stop();
     // A recycle in flight tells its incident that it was abandoned.

@@ -78,7 +78,8 @@ public:
     };
     boost::asio::awaitable<Readiness> make_ready(WorkerPtr worker, GenerationPtr generation, Duration bound);
     void put_in_service(const WorkerPtr& worker, const GenerationPtr& generation);
-    void accept(Generation& generation, bool accepting);
+    // Whether net::Pool gives it requests follows from what is known of it: to be told after each change of that.
+    void update_acceptance(const Worker& worker, const Generation& generation);
     void take_out(Generation& generation); // out of net::Pool; permits in flight may still end
     void move(const Worker& worker, Generation& generation, WorkerState state);
     unsigned in_flight(const Generation& generation) const;
@@ -104,8 +105,7 @@ private:
                                                       GenerationPtr generation);
     static boost::asio::awaitable<void> tell_death(std::shared_ptr<Pool> self, WorkerPtr worker,
                                                    GenerationPtr generation, unsigned in_flight);
-    void look_after(const WorkerPtr& worker,
-                    const GenerationPtr& generation); // its agent is silent, its process not visible
+    void look_after(const WorkerPtr& worker, const GenerationPtr& generation); // its agent said goodbye, or is silent
     unsigned slots_of(const Generation& generation) const;
     void warn_of_max_requests(const Hello& hello);
 

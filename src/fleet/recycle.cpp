@@ -176,7 +176,7 @@ asio::awaitable<bool> Recycle::drain() {
     const Instant begun = Clock::now();
     before_ = latest(old_->memory);
     pool_->move(*worker_, *old_, WorkerState::draining);
-    pool_->accept(*old_, false);
+    pool_->update_acceptance(*worker_, *old_);
     const unsigned waiting = pool_->in_flight(*old_);
     const auto idle = [self] { return self->old_->gone() || self->pool_->in_flight(*self->old_) == 0; };
     const bool drained = co_await until(idle, patience());

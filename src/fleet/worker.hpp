@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fleet/agent_server.hpp"
 #include "fleet/process.hpp"
@@ -65,7 +66,12 @@ struct Generation {
     std::shared_ptr<Agent> agent;       // the last one; it may have hung up
     std::optional<Sample> sample;       // the agent's last word on memory
     bool ready = false;                 // the agent says: the application is loaded
-    bool said_bye = false, boot_failed = false;
+    // It takes no more connections; until somebody answers at its address again (deaths.cpp).
+    bool said_bye = false;
+    bool aside = false;        // for a moment, while its heap is trimmed
+    bool looked_after = false; // by judge_silence
+    bool boot_failed = false;
+    std::vector<std::weak_ptr<Agent>> siblings; // agents of other processes behind its address, oldest first
     bool ending = false; // we are ending it: its end is no death
     std::optional<Exit> exit;
     MemoryReading memory;

@@ -70,6 +70,20 @@ def test_a_users_own_hooks_and_configuration_stay(plimsoll):
     assert {worker["pid"] for worker in proxy.admin.workers()} <= {int(line) for line in own.read_text().split()}
 
 
+def test_a_gunicorn_in_a_place_of_its_own_may_replace_its_worker_and_loses_no_request(plimsoll):
+    """kind "command": the server stays, its worker comes and goes below it."""
+    command = [sys.executable, "-m", "gunicorn", "-w", "1", "-b", "unix:{socket}", "--max-requests", "20", "--log-level", "warning",
+               "echo:wsgi"]
+    proxy = plimsoll({"pool": [{"name": "app", "source": {"kind": "command", "workers": 2, "command": command}}]}).start()
+    before = {worker["id"]: worker["pid"] for worker in proxy.wait_serving(2)}
+    with Load(proxy.address, connections=4, timeout=30 * PATIENCE) as load:
+        load.run_until(200, bound=120 * PATIENCE)
+    verdict(load, proxy.ledger).check()
+    after = {worker["id"]: worker for worker in proxy.admin.workers()}
+    assert {worker["generation"] for worker in after.values()} == {1}, "the servers are the same"
+    assert all(after[place]["pid"] != pid for place, pid in before.items()), "both replaced their worker"
+
+
 @pytest.mark.parametrize("arguments", [["--preload"], ["--max-requests", "0", "--reuse-port"]], ids=["preload", "reuse-port"])
 def test_a_fleet_with_other_ways_of_forking_recycles_too(plimsoll, arguments):
     proxy = plimsoll(fleet("sync", workers=3, arguments=arguments)).start()

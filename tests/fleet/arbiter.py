@@ -1,9 +1,9 @@
 """A server of several workers for the fleet's tests, shaped like gunicorn with the agent's hooks: an arbiter that forks workers, each
 with a private listener that it announces; `successor`, `retire` and `cancel` as docs/agent-protocol.md has them.
 
-    arbiter.py --workers N [--broken FILE] [--late FILE] [--order uvicorn] [--bind ADDRESS [--no-agent]]
+    arbiter.py --workers N [--broken FILE] [--late FILE] [--order uvicorn] [--bind ADDRESS [--no-agent | --shared]]
 
-While FILE exists no worker can boot. With --bind the workers share a listener as well; with --no-agent they have no other. Orders reach the arbiter through a pipe that its workers inherit.
+While FILE exists no worker can boot. With --bind the workers share a listener as well; with --no-agent or --shared they have no other. Orders reach the arbiter through a pipe that its workers inherit.
 """
 import argparse
 import json
@@ -111,7 +111,7 @@ class Arbiter:
             app.serve(self.public)
             return 0
         path = os.path.join(os.environ["PLIMSOLL_RUN_DIR"], "w%d.sock" % os.getpid())
-        listener = app.listen(path)
+        listener = self.public if self.options.shared else app.listen(path)
         server = {"order": "gunicorn"}.get(self.options.order, self.options.order)
 
         def order(verb):
@@ -122,13 +122,14 @@ class Arbiter:
             return pass_on
         orders = {verb: order(verb) for verb in ("successor", "retire", "cancel")}
         elsewhere = {"pid_namespace": 1} if self.options.elsewhere else {}
-        agent = app.Agent(app.hello(server=server, address="unix:" + path, **elsewhere), orders)
+        agent = app.Agent(app.hello(server=server, address=None if self.options.shared else "unix:" + path, **elsewhere), orders)
         threading.Thread(target=agent.run, daemon=True).start()
         if self.options.broken and os.path.exists(self.options.broken):
             time.sleep(0.05)
             return BOOT_FAILED
         app.serve(listener)
-        os.unlink(path)
+        if not self.options.shared:
+            os.unlink(path)
         agent.bye()
         return 0
 
@@ -142,6 +143,7 @@ def main():
     parser.add_argument("--bind")
     parser.add_argument("--elsewhere", action="store_true", help="agents say that they live in another pid namespace")
     parser.add_argument("--no-agent", action="store_true")
+    parser.add_argument("--shared", action="store_true")
     Arbiter(parser.parse_args()).run()
 
 

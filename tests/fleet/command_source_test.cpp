@@ -185,6 +185,48 @@ TEST(CommandSource, a_successor_that_does_not_start_is_given_up_and_the_old_work
     ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").generation == 3; }));
 }
 
+// A server that has workers of its own behind the one address of its place.
+void servers(Stage& stage, unsigned workers_each) {
+    stage.pool().source.kind = config::SourceKind::command;
+    stage.pool().source.command = Stage::python(
+        "arbiter.py", {"--workers", std::to_string(workers_each), "--bind", "unix:{socket}", "--shared"});
+    stage.pool().source.workers = 1;
+}
+
+TEST(CommandSource, a_server_that_replaces_its_worker_keeps_its_place_and_gets_requests_again) {
+    Stage stage;
+    servers(stage, 1);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1) && stage.until([&] { return stage.worker("app-1").agent.connected; }));
+    Clients clients(stage.net, 2);
+    for (int i = 0; i < 5; ++i) {
+        const int before = *stage.worker("app-1").pid;
+        ::kill(before, SIGTERM);
+        ASSERT_TRUE(stage.until(
+            [&] { return stage.worker("app-1").pid != before && stage.worker("app-1").agent.connected; }));
+        const auto answered = clients.answered();
+        ASSERT_TRUE(stage.until([&] { return clients.answered() > answered + 10; }, 3s)) << "closed for good";
+    }
+    clients.stop();
+    EXPECT_EQ(clients.failed(), 0U);
+    EXPECT_EQ(stage.worker("app-1").generation, 1U) << "the server is the same: its worker's end is not its death";
+}
+
+TEST(CommandSource, of_several_workers_behind_one_address_the_others_serve_on_when_one_leaves) {
+    Stage stage;
+    servers(stage, 3);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1) && stage.until([&] { return stage.worker("app-1").agent.connected; }));
+    for (int i = 0; i < 4; ++i) {
+        const int bound = *stage.worker("app-1").pid;
+        ::kill(bound, SIGTERM);
+        ASSERT_TRUE(stage.until([&] { return !alive(bound) && stage.worker("app-1").pid != bound; }));
+        ASSERT_NE(stage.ask("/"), "");
+        EXPECT_TRUE(stage.worker("app-1").agent.connected);
+    }
+    EXPECT_EQ(stage.worker("app-1").generation, 1U);
+}
+
 TEST(CommandSource, stopping_ends_every_process_that_was_started) {
     Stage stage;
     copies(stage, 2, {"--ignore-term"});

@@ -111,7 +111,7 @@ asio::awaitable<std::string> GunicornSource::settle(LeftOver left) {
             : "abandoned: " + problem;
     }
     pool_.move(*victim, *old, WorkerState::draining);
-    pool_.accept(*old, false);
+    pool_.update_acceptance(*victim, *old);
     const auto idle = [this, old] { return old->gone() || pool_.in_flight(*old) == 0; };
     const bool drained = co_await until(idle, pool_.settings().recycle.drain_timeout);
     old->ending = true;
