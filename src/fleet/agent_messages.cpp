@@ -160,6 +160,8 @@ std::string read_exited(const json::object& object, Exited& exited, std::string&
     keys.need("pid");
     keys.take("pid", exited.pid, 1);
     keys.take("status", exited.status, std::numeric_limits<int>::min());
+    keys.take("host", exited.host);
+    keys.take("pid_namespace", exited.pid_namespace);
     keys.take("pool", exited.pool);
     keys.take("token", token);
     keys.take("boot_failed", exited.boot_failed);

@@ -48,6 +48,8 @@ struct Sample { // unset: unknown
 struct Exited { // an arbiter's word about a worker that it reaped
     std::string pool;
     int pid = 0, status = 0; // status as of wait(2)
+    std::string host;        // as in hello; empty, 0: an older agent does not say
+    std::uint64_t pid_namespace = 0;
     bool boot_failed = false;
 };
 struct AgentFile {

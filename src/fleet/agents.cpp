@@ -7,6 +7,13 @@
 
 namespace plimsoll::fleet {
 
+namespace {
+
+// A container's worker that dials a unix socket of ours is seen in our /proc under another number: the kernel tells it.
+int pid_here(const Hello& hello) { return hello.same_pids ? hello.pid : hello.peer_pid; }
+
+} // namespace
+
 void Pool::bind(const WorkerPtr& worker, const GenerationPtr& generation, const std::shared_ptr<Agent>& agent) {
     const Hello& hello = agent->hello();
     std::erase_if(generation->siblings, [](const std::weak_ptr<Agent>& each) {
@@ -26,8 +33,7 @@ void Pool::bind(const WorkerPtr& worker, const GenerationPtr& generation, const 
         generation->started_at =
             WallTime(std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(*hello.started_at)));
     seats_[agent.get()] = {worker, generation};
-    // A container's worker that dials a unix socket of ours is seen in our /proc under another number: the kernel tells it.
-    const int pid = hello.same_pids ? hello.pid : hello.peer_pid;
+    const int pid = pid_here(hello);
     if (pid > 0 && generation->pid != pid) {
         std::string why_not;
         const auto parent = hello.same_pids ? std::optional(hello.ppid) : std::nullopt;
@@ -122,10 +128,18 @@ Exit exit_of(const Exited& word) {
     return exit;
 }
 
+// Containers may count their pids alike.
+bool is_agents(const Generation& generation, const Exited& word) {
+    if (!generation.agent || generation.agent_pid() != word.pid) return false;
+    const Hello& hello = generation.agent->hello();
+    return (word.host.empty() || word.host == hello.host) &&
+           (word.pid_namespace == 0 || word.pid_namespace == hello.pid_namespace);
+}
+
 // A child of ours is awaited as such: a worker that ended below it is its own to replace.
 bool is_meant(const Generation& generation, const Exited& word) {
-    if (!generation.agent || (generation.child && generation.child->pid() != word.pid)) return false;
-    return generation.agent_pid() == word.pid;
+    if (!is_agents(generation, word)) return false;
+    return !generation.child || generation.child->pid() == word.pid;
 }
 
 } // namespace
@@ -139,10 +153,10 @@ void Pool::exited(const Exited& word) {
         if (!generation->exit && is_meant(*generation, word)) meant.emplace_back(nullptr, generation);
     for (const WorkerPtr& worker : workers_)
         if (const auto& server = worker->current; server && !server->gone() && server->child &&
-                                                  server->agent_pid() == word.pid && !is_meant(*server, word))
+                                                  is_agents(*server, word) && !is_meant(*server, word))
             log::warn("servers_worker_ended",
                       {{"worker", worker->id}, {"pid", word.pid}, {"how", exit_of(word).text()}});
-    // Containers may count their pids alike: then only the silence that follows tells who it was.
+    // Several are meant where an older agent does not say its host: only the silence that follows tells who it was.
     if (meant.size() > 1 && !meant.front().second->agent->hello().same_pids) return;
     for (const auto& [worker, generation] : meant) {
         generation->boot_failed = word.boot_failed;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "sense/memory.hpp"
+#include "tests/fleet/fake_agent.hpp"
 #include "tests/fleet/stage.hpp"
 
 namespace plimsoll::fleet {
@@ -111,6 +112,28 @@ TEST(GunicornSource, a_death_is_told_with_the_signal_that_the_arbiter_saw) {
     EXPECT_NE(incident->verdict.find("SIGKILL"), std::string::npos) << incident->verdict;
     ASSERT_TRUE(stage.serving(2));
     EXPECT_EQ(stage.worker("app-1").generation, 2U) << "the one that was forked in its place has its name";
+}
+
+TEST(GunicornSource, an_arbiters_word_of_another_host_is_about_none_of_ours) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 1, {"--elsewhere"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    const WorkerView ours = stage.worker("app-1");
+    char host[256] = {};
+    ASSERT_EQ(::gethostname(host, sizeof host - 1), 0);
+    FakeAgent other(stage.io, stage.config.proxy.control.front());
+    boost::json::object word{
+        {"type", "exited"}, {"pid", *ours.pid}, {"status", 9}, {"host", "elsewhere"}, {"pid_namespace", 1}};
+    other.say(word);
+    word["host"] = host;
+    word["pid_namespace"] = 2;
+    other.say(word);
+    EXPECT_FALSE(stage.until([&] { return stage.view().serving == 0; }, 1s)) << "a pid alone names nobody";
+    EXPECT_EQ(stage.view().deaths, 0U);
+    word["pid_namespace"] = 1;
+    other.say(word);
+    EXPECT_TRUE(stage.until([&] { return stage.view().serving == 0; }));
 }
 
 TEST(GunicornSource, a_worker_that_is_killed_while_its_successor_boots_costs_the_arbiter_no_count) {
