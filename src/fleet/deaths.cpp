@@ -90,8 +90,13 @@ void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
     dead_.push_back(generation);
     if (dead_.size() > dead_kept) dead_.pop_front();
     const bool was_ending = generation->ending || context_->stopping;
+    const bool was_stuck = generation->state == WorkerState::stuck;
     move(*worker, *generation, was_ending ? WorkerState::gone : WorkerState::failed);
-    if (was_ending) return; // whoever ends it knows what comes next
+    if (was_ending) {
+        // Whoever ends it knows what comes next; but nobody waits any more for one that was stuck.
+        if (was_stuck && worker->current == generation && !context_->stopping) source_->vacated(worker);
+        return;
+    }
     // Nor is a recycle's successor that never served told here: its recycle tells of it, and gives it up.
     if (worker->in_recycle && generation != worker->current && generation->serving_since == Instant{}) return;
     spawn(context_->control, "death of " + worker->id, tell_death(shared_from_this(), worker, generation, lost));

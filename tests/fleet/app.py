@@ -1,14 +1,17 @@
 """A worker for the fleet's tests: one process, one request at a time, HTTP/1.1 with Connection: close.
 
     app.py [--socket PATH | --port N] [--agent] [--ignore-term] [--exit CODE] [--slow SECONDS] [--hang-capture] [--supervised]
+           [--elsewhere] [--deaf] [--commands FILE]
 
 GET /           "PID"
 POST /grow/N    keeps N MiB more
 POST /sleep/S   answers after S seconds
 POST /die/N     exits with code N in the middle of the request
+POST /helper    starts another server with an agent, as an application may; what it says is in PLIMSOLL_RUN_DIR/helper
 
 With --agent a thread speaks the agent's protocol: docs/agent-protocol.md. With --supervised it starts again after SIGTERM, as a
-server under systemd does.
+server under systemd does. With --elsewhere the agent says that it lives in another pid namespace, with --deaf it passes no signal on;
+FILE gets a line for each command that it hears.
 """
 import argparse
 import base64
@@ -17,6 +20,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -38,8 +42,8 @@ def dial():
 class Agent:
     """The smallest agent there can be, with what a test wants to go wrong."""
 
-    def __init__(self, hello, orders=None, hang_capture=False):
-        self.hello, self.orders, self.hang_capture = hello, orders or {}, hang_capture
+    def __init__(self, hello, orders=None, hang_capture=False, deaf=False, commands=None):
+        self.hello, self.orders, self.hang_capture, self.deaf, self.commands = hello, orders or {}, hang_capture, deaf, commands
         self.lock = threading.Lock()
 
     def run(self):
@@ -82,6 +86,9 @@ class Agent:
 
     def obey(self, command):
         name, data, error = command["name"], {}, None
+        if self.commands:
+            with open(self.commands, "a") as file:
+                print(name, json.dumps(command.get("args")), file=file)
         if self.hang_capture and name.startswith("capture"):
             return
         if name == "capture_a":
@@ -91,6 +98,8 @@ class Agent:
             data = {"types": [{"type": "bytearray", "count": len(KEPT), "bytes": sum(map(len, KEPT)), "delta": len(KEPT)}]}
         elif name in ("successor", "retire", "cancel"):
             error = self.orders[name](command["args"]["pid"]) if name in self.orders else "no arbiter"
+        elif name == "signal" and self.deaf:
+            error = "not permitted"
         elif name == "signal":
             os.kill(command["args"]["pid"], command["args"]["signal"])
         self.send({"type": "result", "id": command["id"], "ok": error is None, "error": error, "data": data})
@@ -121,6 +130,11 @@ def answer(connection):
         KEPT.append(bytearray(os.urandom(1 << 20) * int(parts[1])))
     elif parts[0] == "sleep":
         time.sleep(float(parts[1]))
+    elif parts[0] == "helper":
+        run_dir = os.environ["PLIMSOLL_RUN_DIR"]
+        with open(os.path.join(run_dir, "helper"), "w") as said:
+            subprocess.Popen(["timeout", "10", sys.executable, __file__, "--agent", "--socket", os.path.join(run_dir, "helper.sock")],
+                             stdout=said)
     elif parts[0] == "die":
         os._exit(int(parts[1]))
     body = b"%d" % os.getpid()
@@ -164,8 +178,9 @@ def main():
     parser.add_argument("--slow", type=float, default=0)
     parser.add_argument("--exit", type=int)
     parser.add_argument("--exit-if", help="a file: while it exists the process ends at once, with --exit's code")
-    for flag in ("--agent", "--ignore-term", "--hang-capture", "--supervised"):
+    for flag in ("--agent", "--ignore-term", "--hang-capture", "--supervised", "--elsewhere", "--deaf"):
         parser.add_argument(flag, action="store_true")
+    parser.add_argument("--commands")
     options = parser.parse_args()
     if options.supervised:
         return supervise()
@@ -177,7 +192,9 @@ def main():
     listener = listen(options.socket, options.port)
     if options.agent:
         index = os.environ.get("PLIMSOLL_INDEX")
-        agent = Agent(hello(index=int(index) if index else None), hang_capture=options.hang_capture)
+        elsewhere = {"pid_namespace": 1} if options.elsewhere else {}
+        agent = Agent(hello(index=int(index) if index else None, **elsewhere), hang_capture=options.hang_capture,
+                      deaf=options.deaf, commands=options.commands)
         threading.Thread(target=agent.run, daemon=True).start()
     serve(listener)
     return 0

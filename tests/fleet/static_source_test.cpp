@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fleet/environment.hpp"
 #include "sense/memory.hpp"
 #include "tests/fleet/stage.hpp"
 #include "tests/fleet/stranger.hpp"
@@ -92,6 +93,31 @@ TEST(StaticSource, a_recycle_that_nobody_follows_halts_the_pool) {
     EXPECT_NE(incident->verdict.find("no successor became ready"), std::string::npos) << incident->verdict;
     ASSERT_TRUE(stage.view().alert);
     EXPECT_EQ(stage.fleet->recycle("app", "app-2", "").status, 409);
+}
+
+TEST(StaticSource, a_place_whose_worker_was_stuck_comes_back_with_the_next_process) {
+    Stage stage;
+    const auto port = free_port(), control = free_port();
+    ASSERT_TRUE(port && control);
+    stage.config.proxy.control = {"tcp:127.0.0.1:" + std::to_string(*control)}; // a unix socket would tell its pid
+    stage.config.proxy.token = "between us";
+    stage.pool().source.kind = config::SourceKind::static_addresses;
+    stage.pool().source.addresses = {"127.0.0.1:" + std::to_string(*port)};
+    stage.pool().recycle.end_timeout = 100ms;
+    const std::vector<std::string> arguments = {"--port", std::to_string(*port), "--agent", "--elsewhere", "--deaf"};
+    ASSERT_EQ(stage.start(), "");
+    Stranger first(stage, "app.py", arguments);
+    ASSERT_TRUE(stage.serving(1) && stage.until([&] { return stage.worker("app-1").agent.connected; }));
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    ASSERT_NE(incident->details.find("\"outcome\":\"stuck\""), std::string::npos) << Stage::story(*incident);
+    EXPECT_EQ(stage.worker("app-1").state, "stuck");
+    first.end(SIGKILL);
+    Stranger next(stage, "app.py", arguments);
+    ASSERT_TRUE(stage.serving(1)) << stage.worker("app-1").state;
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").agent.connected; }));
+    EXPECT_EQ(stage.worker("app-1").generation, 2U);
 }
 
 TEST(StaticSource, an_agent_that_listens_at_none_of_the_addresses_is_refused) {

@@ -18,6 +18,7 @@ public:
     Stranger(const Stage& stage, const std::string& script, std::vector<std::string> arguments) {
         std::vector<std::string> command = {"env", "PLIMSOLL_CONTROL=" + stage.config.proxy.control.front(),
                                             "PLIMSOLL_POOL=app", "PLIMSOLL_RUN_DIR=" + stage.directory.string()};
+        if (!stage.config.proxy.token.empty()) command.push_back("PLIMSOLL_TOKEN=" + stage.config.proxy.token);
         for (const std::string& part : Stage::python(script, std::move(arguments))) command.push_back(part);
         std::vector<char*> argv;
         for (std::string& part : command) argv.push_back(part.data());

@@ -42,7 +42,7 @@ void StaticSource::serves(const WorkerPtr& worker, const GenerationPtr& generati
 }
 
 void StaticSource::vacated(WorkerPtr worker) {
-    if (!worker->current || !worker->current->address) return;
+    if (!worker->empty() || !worker->current || !worker->current->address) return; // the next one may be there already
     begin(worker, *worker->current->address);
 }
 
@@ -102,6 +102,7 @@ void StaticSource::connected(std::shared_ptr<Agent> agent) {
     }
     // Another process than before: the server was started again, and this is news of the old one's end.
     if (known->agent && known->agent->hello().pid != agent->hello().pid && !known->gone()) pool_.died(worker, known);
+    if (known->gone()) vacated(worker); // its end was known, but not that another one comes
     const GenerationPtr current = worker->current;
     pool_.bind(worker, current, agent);
     current->ready = true; // its address was given: an answer there is all that readiness needs
