@@ -20,6 +20,7 @@ namespace {
 
 constexpr Duration phase_a_deadline = 3s; // its pause is 50 ms; the rest is waiting for its turn
 constexpr Duration trace_start_deadline = 3s;
+constexpr Duration trace_margin = 10s; // until the agent ends a trace by itself that nobody stopped
 constexpr Duration ping_deadline = 1s;
 constexpr int top_lines = 50;
 constexpr std::size_t largest_stacks_file = 1 << 20;
@@ -106,11 +107,13 @@ asio::awaitable<void> Capture::own_numbers(std::string name) {
     if (co_await keep(name, boost::json::serialize(numbers))) ++taken_;
 }
 
-asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests, std::function<bool()> urgent) {
+asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests, std::function<bool()> urgent,
+                                            Duration stopped_within) {
     const auto self = shared_from_this();
     const config::Capture& settings = pool_->settings().capture;
     if (!allowed_ || !generation_->agent_connected()) co_return;
-    boost::json::object args{{"frames", settings.trace_frames}};
+    const std::chrono::duration<double> longest = at_most + stopped_within + trace_margin;
+    boost::json::object args{{"frames", settings.trace_frames}, {"seconds", longest.count()}};
     tracing_ = co_await ask("trace_start", std::move(args), trace_start_deadline, "a trace");
     if (!tracing_) co_return;
     incident_->details.erase("cpu_seconds"); // an earlier window's
@@ -174,6 +177,7 @@ asio::awaitable<void> Capture::trace_stop() {
     const auto self = shared_from_this();
     if (!tracing_) co_return;
     tracing_ = false;
+    if (!generation_->agent_connected()) co_return; // it stops by itself, or has ended
     boost::json::object args{{"top", top_lines}};
     tell_growth(args);
     if (co_await ask("trace_stop", std::move(args), pool_->settings().recycle.capture_timeout, "the trace")) ++taken_;

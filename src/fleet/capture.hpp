@@ -26,8 +26,10 @@ public:
 
     // False: nothing may be captured (switched off, no space); the incident says why.
     boost::asio::awaitable<bool> begin();
-    // So many requests, if they come in time; urgent: cut it short.
-    boost::asio::awaitable<void> trace_window(Duration at_most, unsigned requests, std::function<bool()> urgent = {});
+    // So many requests, if they come in time; urgent: cut it short. Somebody stops the trace within `stopped_within` after
+    // it; else the agent does.
+    boost::asio::awaitable<void> trace_window(Duration at_most, unsigned requests, std::function<bool()> urgent = {},
+                                              Duration stopped_within = {});
     boost::asio::awaitable<void> phase_a();
     boost::asio::awaitable<void> trace_stop(); // for a worker that serves on: the traces alone
     boost::asio::awaitable<void> phase_b(Duration bound);

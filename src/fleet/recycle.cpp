@@ -90,6 +90,12 @@ Said Recycle::said() {
     return [incident = incident_](const std::string& what) { incident->note(what); };
 }
 
+// The trace goes on until the worker is drained: its successor and the drain may take all of their time.
+Duration Recycle::until_examined() const {
+    const config::Recycle& recycle = pool_->settings().recycle;
+    return recycle.ready_timeout + recycle.drain_timeout;
+}
+
 Duration Recycle::patience() const {
     const Duration whole = pool_->settings().recycle.drain_timeout;
     return cause_ == RecycleCause::hard_limit ? whole / hard_limit_patience : whole;
@@ -102,7 +108,7 @@ asio::awaitable<void> Recycle::take_evidence() {
     const bool patient = cause_ == RecycleCause::soft_limit || cause_ == RecycleCause::leak;
     const auto urgent = [self] { return self->pool_->recycler().urgent(); };
     if (settings.trace && patient && !worker_->held)
-        co_await capture_->trace_window(settings.trace_time, settings.trace_requests, urgent);
+        co_await capture_->trace_window(settings.trace_time, settings.trace_requests, urgent, until_examined());
     const Instant begun = Clock::now();
     if (!old_->gone()) co_await capture_->phase_a();
     incident_->note("looked at while it serves, in " + text_of(Clock::now() - begun));
@@ -130,6 +136,8 @@ asio::awaitable<bool> Recycle::start_successor() {
         incident_->note("a successor cannot be started first: " + successor.problem);
         const std::string why_not = pool_->recycler().why_not_drain_first(*worker_);
         if (why_not.empty()) co_return true;
+        co_await capture_->trace_stop();
+        if (old_died()) co_return false;
         over(Recycler::End::no_successor, "refused", worker_->id + " was not recycled: " + why_not);
         co_return false;
     }
@@ -162,6 +170,8 @@ asio::awaitable<void> Recycle::give_up_successor(std::string why) {
         old_died();
         co_return;
     }
+    co_await capture_->trace_stop(); // else all that it serves would be traced
+    if (old_died()) co_return;
     over(Recycler::End::no_successor, "no_successor",
          worker_->id + " was not recycled, it serves on: its successor did not become ready (" + why +
              "); recycling of this pool is halted");

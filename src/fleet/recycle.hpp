@@ -1,6 +1,9 @@
 // One recycle, from the decision to the successor's first request. Tells its story in an incident.
 //
 //   evidence (trace window, phase A) -> successor first, where the source can -> drain -> phase B -> end -> successor
+//        |                         '--> none, or refused: the trace is stopped, the old one serves on
+//        '--> it died by itself: abandoned                          not even KILL ends it: stuck, its place is filled
+//                                                                    when it ends at last, or another process says hello
 //
 // Whatever fails on the way never costs a worker: a successor that does not become ready is given up and the old one serves
 // on; a capture that fails is noted; a drain that takes too long ends, and the requests that it cut are counted.
@@ -35,7 +38,8 @@ private:
     boost::asio::awaitable<void> close_idle_connections();
     bool old_died(); // by itself, before its time: the recycle is abandoned
     void over(Recycler::End end, const std::string& outcome, const std::string& verdict);
-    Duration patience() const; // for the requests in flight
+    Duration until_examined() const; // at most, from the evidence on
+    Duration patience() const;       // for the requests in flight
     Said said();
     void mark(const char* stage);
 

@@ -1,4 +1,6 @@
 #include <csignal>
+#include <fstream>
+#include <iterator>
 
 #include <gtest/gtest.h>
 
@@ -220,6 +222,29 @@ TEST(Recycler, on_suspicion_allocations_are_traced_before_the_drain) {
     ASSERT_TRUE(incident);
     EXPECT_NE(Stage::story(*incident).find("allocations were traced during"), std::string::npos)
         << Stage::story(*incident);
+}
+
+TEST(Recycler, a_worker_that_serves_on_without_a_successor_is_not_traced_any_more) {
+    Stage stage;
+    const std::string broken = (stage.directory / "broken").string(), heard = (stage.directory / "heard").string();
+    copies_with_agents(stage, 1, {"--exit", "3", "--exit-if", broken, "--commands", heard});
+    stage.pool().recycle.soft_limit = config::Level{100_MiB};
+    stage.pool().capture.trace = true;
+    stage.pool().capture.trace_time = 200ms;
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1) && agents(stage));
+    std::ofstream(broken) << "x";
+    ASSERT_NE(stage.ask_worker("app-1", "/grow/120"), "");
+    const auto incident = stage.incident("soft_limit");
+    ASSERT_TRUE(incident);
+    ASSERT_NE(incident->details.find("no_successor"), std::string::npos) << Stage::story(*incident);
+    std::ifstream file(heard);
+    const std::string commands{std::istreambuf_iterator<char>(file), {}};
+    const auto begun = commands.find("trace_start"), ended = commands.find("trace_stop");
+    ASSERT_NE(begun, std::string::npos) << commands;
+    EXPECT_NE(commands.find("\"seconds\": 25", begun), std::string::npos) << "no longer than it may last: " << commands;
+    ASSERT_NE(ended, std::string::npos) << commands;
+    EXPECT_LT(begun, ended);
 }
 
 TEST(Recycler, a_trace_of_a_serving_worker_is_bounded_and_leaves_it_serving) {
