@@ -3,6 +3,7 @@
 
 #include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
+#include "fleet/process_tree.hpp"
 #include "log/log.hpp"
 
 namespace plimsoll::fleet {
@@ -66,7 +67,22 @@ void Pool::warn_of_max_requests(const Hello& hello) {
                           "[pool.recycle] do it"}});
 }
 
-std::string Pool::refuse(const Hello& hello) { return source_ ? source_->refuse(hello) : "the pool is not started"; }
+std::string Pool::refuse(const Hello& hello) {
+    if (!source_) return "the pool is not started";
+    // A server that a worker's application runs as a helper inherits its environment. Arbiters, supervisors and masters are
+    // ancestors of workers too, but no agent is bound in them.
+    const int pid = pid_here(hello);
+    for (const WorkerPtr& worker : workers_)
+        for (const GenerationPtr& generation : {worker->current, worker->next}) {
+            if (pid <= 0 || !generation || generation->gone() || !generation->agent_connected()) continue;
+            const int other = pid_here(generation->agent->hello());
+            if (other > 0 && other != pid && descends_from(pid, other))
+                return "pid " + std::to_string(hello.pid) + " was started by " + worker->id + " (pid " +
+                       std::to_string(other) +
+                       "): it is no worker but a part of one; take PLIMSOLL_CONTROL out of its environment";
+        }
+    return source_->refuse(hello);
+}
 
 void Pool::connected(const std::shared_ptr<Agent>& agent) {
     const Hello& hello = agent->hello();

@@ -233,6 +233,22 @@ TEST(CommandSource, of_several_workers_behind_one_address_the_others_serve_on_wh
     EXPECT_EQ(stage.worker("app-1").generation, 1U);
 }
 
+TEST(CommandSource, a_server_that_an_application_starts_is_no_worker) {
+    Stage stage;
+    copies(stage, 1, {"--agent"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1) && stage.until([&] { return stage.worker("app-1").agent.connected; }));
+    const int pid = *stage.worker("app-1").pid;
+    ASSERT_NE(stage.ask("/helper"), "");
+    ASSERT_TRUE(stage.until([&] {
+        std::ifstream said(stage.directory / "helper");
+        std::string line;
+        return std::getline(said, line) && line.find("no worker but a part of one") != std::string::npos;
+    }));
+    EXPECT_EQ(stage.worker("app-1").pid, pid);
+    EXPECT_TRUE(stage.worker("app-1").agent.connected);
+}
+
 TEST(CommandSource, stopping_ends_every_process_that_was_started) {
     Stage stage;
     copies(stage, 2, {"--ignore-term"});
