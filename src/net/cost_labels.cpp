@@ -1,36 +1,63 @@
 #include "net/cost_labels.hpp"
 
+#include <tuple>
+#include <utility>
+
 namespace plimsoll::net {
 
 namespace {
 
 constexpr std::size_t longest_target = 128;
+constexpr auto rest = static_cast<CostKey>(CostLabels::most_labels); // all families without a key
 
-std::string joined(std::string_view method, std::string_view rest) {
+std::string joined(std::string_view method, std::string_view rest_of_it) {
     std::string label;
-    label.reserve(method.size() + 1 + rest.size());
-    return label.append(method).append(1, ' ').append(rest);
+    label.reserve(method.size() + 1 + rest_of_it.size());
+    return label.append(method).append(1, ' ').append(rest_of_it);
+}
+
+std::pair<std::size_t, bool> index_in(leak::RouteLabels& labels, std::string_view label) {
+    const std::size_t known = labels.size();
+    const auto found = labels.find(label);
+    return {found.index, found.index != leak::RouteLabels::other && (found.taken_over || labels.size() > known)};
 }
 
 } // namespace
 
-CostLabels::Found CostLabels::find_named(std::string_view label, CostKey part_of) {
-    const std::size_t known = labels_.size();
-    const auto found = labels_.find(label);
-    const bool is_new = found.index != leak::RouteLabels::other && (found.taken_over || labels_.size() > known);
-    const auto key = static_cast<CostKey>(found.index);
-    if (split_.size() <= key) split_.resize(key + std::size_t{1});
-    if (is_new) split_[key] = false;
-    return {key, is_new, part_of};
+CostKey CostLabels::key_of(std::string_view label, bool& is_new) {
+    std::size_t index = 0;
+    std::tie(index, is_new) = index_in(labels_, label);
+    if (is_new) split_[index] = false;
+    return static_cast<CostKey>(index);
+}
+
+CostKey CostLabels::family_of(std::string_view label, Fresh& fresh) {
+    const auto last_slash = label.rfind('/');
+    std::string name(label.substr(0, last_slash == label.npos ? 0 : last_slash + 1));
+    const auto [index, is_new] = index_in(families_, name.append("*"));
+    const auto key = static_cast<CostKey>(most_labels + index);
+    if (is_new) fresh = {key, rest};
+    return key;
 }
 
 CostLabels::Found CostLabels::find(std::string_view method, std::string_view target) {
     const std::string label = joined(method, leak::route_template(target));
     const std::lock_guard lock(mutex_);
-    const Found found = find_named(label, 0);
-    if (found.key == 0 || !split_[found.key]) return found;
-    const Found exact = find_named(joined(method, target.substr(0, longest_target)), found.key);
-    return exact.key == 0 ? found : exact;
+    Found found;
+    bool is_new = false;
+    const CostKey whole = key_of(label, is_new);
+    if (whole == 0) {
+        found.key = family_of(label, found.fresh[0]);
+        return found;
+    }
+    found.key = whole;
+    if (is_new) found.fresh[1] = {whole, family_of(label, found.fresh[0])};
+    if (!split_[whole]) return found;
+    const CostKey exact = key_of(joined(method, target.substr(0, longest_target)), is_new);
+    if (exact == 0) return found;
+    found.key = exact;
+    if (is_new) found.fresh[0] = {exact, whole, MemoryCosts::Likeness::of_a_part};
+    return found;
 }
 
 void CostLabels::split(CostKey label) {
@@ -40,6 +67,8 @@ void CostLabels::split(CostKey label) {
 
 std::string CostLabels::name(CostKey label) const {
     const std::lock_guard lock(mutex_);
+    if (label >= most_labels)
+        return label - most_labels < families_.size() ? families_.name(label - most_labels) : std::string{};
     return label < labels_.size() ? labels_.name(label) : std::string{};
 }
 

@@ -48,7 +48,7 @@ Gate::Settings gate_settings(const config::Pool& pool) {
 
 Permit::Permit(Permit&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
-      label_(other.label_), since_(other.since_), pause_(other.pause_) {}
+      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
@@ -57,6 +57,7 @@ Permit& Permit::operator=(Permit&& other) noexcept {
         place_ = std::exchange(other.place_, nullptr);
         route_ = other.route_;
         label_ = other.label_;
+        probe_ = other.probe_;
         since_ = other.since_;
         pause_ = other.pause_;
     }
@@ -74,6 +75,7 @@ Duration Permit::finish(Outcome outcome) {
     departure.route = route_;
     departure.label = label_;
     departure.retry_after = pause_;
+    departure.probe = probe_;
     std::exchange(pool_, nullptr)->depart(now, place, departure);
     return departure.took;
 }
@@ -138,11 +140,11 @@ std::map<RouteKey, std::string> Pool::route_labels() const {
     return labels;
 }
 
-Permit Pool::hold(WorkerKey worker, RouteKey route, CostKey label, Instant now) {
+Permit Pool::hold(WorkerKey worker, RouteKey route, CostKey label, Gate::Probe probe, Instant now) {
     Place& place = *places_.at(worker);
     ++place.held;
     ++place.requests;
-    return Permit(this, &place, route, label, now);
+    return Permit(this, &place, route, label, probe, now);
 }
 
 void Pool::let_go(Place& place) {
@@ -155,8 +157,8 @@ Pool::Wakes Pool::take(const Gate::Events& events, Instant now) {
         const auto found = waiters_.extract(event.ticket);
         if (found.empty()) continue;
         const auto& [waiter, route, label] = found.mapped();
-        wakes.push_back({waiter, event.granted ? hold(*event.granted, route, label, now) : Permit{}, event.reason,
-                         event.retry_after});
+        wakes.push_back({waiter, event.granted ? hold(*event.granted, route, label, event.probe, now) : Permit{},
+                         event.reason, event.retry_after});
     }
     return wakes;
 }
@@ -173,7 +175,9 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
         const std::lock_guard lock(mutex_);
         const Gate::Arrival verdict = gate_.arrive(now, facts, events);
         switch (verdict.kind) {
-        case Gate::Arrival::Kind::admitted: arrival.permit = hold(verdict.worker, facts.route, facts.label, now); break;
+        case Gate::Arrival::Kind::admitted:
+            arrival.permit = hold(verdict.worker, facts.route, facts.label, verdict.probe, now);
+            break;
         case Gate::Arrival::Kind::queued:
             arrival.ticket = verdict.ticket;
             waiters_.emplace(verdict.ticket, Waits{&waiter, facts.route, facts.label});

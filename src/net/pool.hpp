@@ -51,8 +51,8 @@ struct Place {
 class Permit {
 public:
     Permit() = default;
-    Permit(Pool* pool, Place* place, RouteKey route, CostKey label, Instant since)
-        : pool_(pool), place_(place), route_(route), label_(label), since_(since) {}
+    Permit(Pool* pool, Place* place, RouteKey route, CostKey label, Gate::Probe probe, Instant since)
+        : pool_(pool), place_(place), route_(route), label_(label), probe_(probe), since_(since) {}
     Permit(Permit&& other) noexcept;
     Permit& operator=(Permit&& other) noexcept;
     ~Permit();
@@ -68,6 +68,7 @@ private:
     Place* place_ = nullptr;
     RouteKey route_ = 0;
     CostKey label_ = 0;
+    Gate::Probe probe_;
     Instant since_{};
     Duration pause_{};
 };
@@ -174,10 +175,10 @@ private:
         RouteKey route;
         CostKey label;
     };
-    Permit hold(WorkerKey worker, RouteKey route, CostKey label, Instant now); // with the lock held
-    void let_go(Place& place);                                                 // with the lock held
-    Wakes take(const Gate::Events& events, Instant now);                       // with the lock held
-    static void tell(Wakes wakes);                                             // without
+    Permit hold(WorkerKey worker, RouteKey route, CostKey label, Gate::Probe probe, Instant now); // with the lock held
+    void let_go(Place& place);                                                                    // with the lock held
+    Wakes take(const Gate::Events& events, Instant now);                                          // with the lock held
+    static void tell(Wakes wakes);                                                                // without
 
     const std::string name_;
     RouteCounts route_counts_;

@@ -9,10 +9,11 @@ namespace plimsoll::net {
 CostKey Pool::cost_label(std::string_view method, std::string_view target) {
     if (!cost_labels_.on()) return 0;
     const auto found = cost_labels_.find(method, target);
-    if (found.is_new) {
-        const std::lock_guard lock(mutex_);
-        gate_.costs().take_over(found.key, found.part_of);
-    }
+    for (const CostLabels::Fresh& fresh : found.fresh)
+        if (fresh.key != 0) {
+            const std::lock_guard lock(mutex_);
+            gate_.costs().take_over(fresh.key, fresh.like, fresh.likeness);
+        }
     return found.key;
 }
 

@@ -13,7 +13,8 @@ std::string_view to_string(Breaker::State state) {
     return "unknown";
 }
 
-bool Breaker::record(Instant now, const Settings& settings, Result result, Duration retry_after) {
+bool Breaker::record(Instant now, const Settings& settings, Result result, bool probe, Duration retry_after) {
+    if (state_ == State::probing && !probe) return false;
     if (result == Result::nothing) {
         if (state_ == State::probing) state_ = State::tripped; // and it is time for another probe
         return false;

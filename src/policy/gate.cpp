@@ -158,15 +158,16 @@ bool Gate::memory_sheds(Instant now, const Facts& facts) {
     return false;
 }
 
-void Gate::admit(Member& member, Priority priority, CostKey label, Instant now) {
+Gate::Probe Gate::admit(Member& member, Priority priority, CostKey label, RouteKey probed, Instant now) {
     memory_.begin(now, member.memory, label);
     roster_.took(member);
     if (member.adaptive) member.adaptive->began(now, member.in_flight);
     ++member.admitted;
     ++admitted_;
     admissions_[index(priority)].add(now, rate_memory());
-    member.breaker.admitted();
+    const bool probes_it = member.breaker.admitted();
     roster_.judge(member, now);
+    return {probes_it, probed != 0};
 }
 
 void Gate::refused(Priority priority, Reason reason) {
@@ -189,12 +190,10 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
     if (facts.deadline <= now) return refuse(Reason::deadline, retry_hint(now, facts.draw));
     wake_sidelined(now, events);
     if (memory_sheds(now, facts)) return refuse(Reason::memory, retry_hint(now, facts.draw));
-    const bool probed_before = is_probed(facts.route);
-    if (const auto pause = route_refuses(now, facts.route)) return refuse(Reason::breaker, *pause);
-    if (!probed_before && is_probed(facts.route)) probed = facts.route;
+    if (const auto pause = route_refuses(now, facts.route, probed)) return refuse(Reason::breaker, *pause);
     if (weighs(now, facts)) return arrive_weighty(now, facts, probed, events);
     if (Member* member = choose(now, facts)) {
-        admit(*member, facts.priority, facts.label, now);
+        arrival.probe = admit(*member, facts.priority, facts.label, probed, now);
         arrival.kind = Arrival::Kind::admitted;
         arrival.worker = member->key;
         return arrival;
@@ -241,10 +240,10 @@ void Gate::grant(Member& member, Instant now, Events& events) {
             // An experiment may let somebody pass who has hardly waited; that costs him one service time at most.
             const bool unwanted = !from_memory_line && next->side != Side::any && next->side != member.side;
             if (unwanted && now - next->arrived < service_.mean()) next = &queue_.wanted_on(member.side, *next, may);
-            const auto [ticket, label] = std::pair(next->ticket, next->label);
-            (from_memory_line ? memory_line_ : queue_).remove(ticket);
-            admit(member, priority, label, now);
-            events.push_back({ticket, member.key, Reason::none, {}});
+            const Queue::Waiting taken = *next;
+            (from_memory_line ? memory_line_ : queue_).remove(taken.ticket);
+            const Probe probe = admit(member, priority, taken.label, taken.probed, now);
+            events.push_back({taken.ticket, member.key, probe, Reason::none, {}});
         }
     }
 }
@@ -277,12 +276,12 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     }
     if (member->adaptive) learn_slots(now, *member, departure);
     const auto result = result_of(departure);
-    judge_route(now, departure.route, result, departure.retry_after);
+    judge_route(now, result, departure);
     if (member->removed) {
         if (member->in_flight == 0) roster_.erase(worker);
         return;
     }
-    judge_worker(now, *member, result, departure.retry_after);
+    judge_worker(now, *member, result, departure);
     if (departure.outcome == Outcome::refused_upstream) rest(*member, now, settings_.rest);
     if (member->sidelined() && std::ranges::find(sidelined_, member) == sidelined_.end()) sidelined_.push_back(member);
     roster_.judge(*member, now);

@@ -41,17 +41,17 @@ bool Gate::worse_than_others(Instant now, const Member& member) const {
 
 std::size_t Gate::most_tripped() const { return most_out() - std::min(out_by_health(), most_out()); }
 
-void Gate::judge_worker(Instant now, Member& member, Breaker::Result result, Duration retry_after) {
+void Gate::judge_worker(Instant now, Member& member, Breaker::Result result, const Departure& departure) {
     if (settings_.breaker_mode == Mode::off) return;
     if (result != Breaker::Result::nothing)
         everybody_.add(now, settings_.breaker.window, static_cast<std::size_t>(result));
-    if (!member.breaker.record(now, settings_.breaker, result, retry_after)) return;
+    if (!member.breaker.record(now, settings_.breaker, result, departure.probe.worker, departure.retry_after)) return;
     if (!worse_than_others(now, member)) return;
     const auto tripped = std::ranges::count_if(
         sidelined_, [](const Member* each) { return each->breaker.state() != Breaker::State::passing; });
     if (static_cast<std::size_t>(tripped) >= most_tripped()) return;
     if (settings_.breaker_mode == Mode::enforce)
-        member.breaker.trip(now, settings_.breaker, retry_after);
+        member.breaker.trip(now, settings_.breaker, departure.retry_after);
     else
         ++shadow_refused_[index(Reason::breaker)];
 }
@@ -72,21 +72,23 @@ void Gate::keep_floor(Instant now, Events& events) {
     }
 }
 
-void Gate::judge_route(Instant now, RouteKey route, Breaker::Result result, Duration retry_after) {
+void Gate::judge_route(Instant now, Breaker::Result result, const Departure& departure) {
+    const RouteKey route = departure.route;
     if (route == 0 || settings_.route_mode == Mode::off) return;
     if (routes_.size() <= route) routes_.resize(route + std::size_t{1});
     Breaker& breaker = routes_[route];
     // Five in a row are nothing for a route that all workers serve at once: only the share counts.
     Breaker::Settings settings = settings_.breaker;
     settings.consecutive = 0;
-    if (breaker.record(now, settings, result, retry_after)) breaker.trip(now, settings, retry_after);
+    if (breaker.record(now, settings, result, departure.probe.route, departure.retry_after))
+        breaker.trip(now, settings, departure.retry_after);
 }
 
-std::optional<Duration> Gate::route_refuses(Instant now, RouteKey route) {
+std::optional<Duration> Gate::route_refuses(Instant now, RouteKey route, RouteKey& probed) {
     if (route >= routes_.size() || settings_.route_mode == Mode::off) return std::nullopt;
     Breaker& breaker = routes_[route];
     if (breaker.admits(now)) {
-        breaker.admitted();
+        if (breaker.admitted()) probed = route;
         return std::nullopt;
     }
     if (settings_.route_mode == Mode::shadow) {
@@ -109,7 +111,7 @@ void Gate::forget_breakers_without_judge(const Settings& next) {
 }
 
 void Gate::return_probe(RouteKey route) {
-    if (is_probed(route)) routes_[route].record({}, settings_.breaker, Breaker::Result::nothing);
+    if (is_probed(route)) routes_[route].record({}, settings_.breaker, Breaker::Result::nothing, true);
 }
 
 Gate::BreakerStats Gate::breaker(WorkerKey worker) const {

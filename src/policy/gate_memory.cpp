@@ -11,6 +11,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int looked_at = 64;  // of those who wait, for one that may begin
+// Free workers that a newcomer is compared with, and that are offered to those who wait after each departure: a decision's
+// cost is bounded, and with fewer workers none is passed over.
+constexpr std::size_t most_compared = 64, most_offered = 16;
 constexpr int patient_for = 8; // times what one who needs much takes
 
 } // namespace
@@ -24,11 +27,14 @@ bool Gate::weighs(Instant now, const Facts& facts) {
 
 // The best of those that are free and have room for it.
 Member* Gate::choose_with_room(Instant now, const Facts& facts, Instant arrived) {
+    const auto& free = roster_.free();
+    const auto has_room = [&](const Member& each) {
+        return memory_.ask(now, each.memory, facts.label, arrived) == MemoryAdmission::Verdict::fits;
+    };
     std::vector<Member*> roomy;
-    for (Member* each : roster_.free())
-        if (memory_.ask(now, each->memory, facts.label, arrived) == MemoryAdmission::Verdict::fits)
-            roomy.push_back(each);
-    if (roomy.empty()) return nullptr;
+    const auto begin = static_cast<std::size_t>(facts.draw * static_cast<double>(free.size()));
+    for (std::size_t i = 0; i < std::min(free.size(), most_compared); ++i)
+        if (Member* each = free[(begin + i) % free.size()]; has_room(*each)) roomy.push_back(each);
     PickWish wish{std::nullopt, facts.draw, settings_.load_line.line, settings_.slow_start};
     const bool only_that = roomy.size() == 1 && roomy.front()->key == facts.avoid;
     if (facts.avoid && avoidable(*facts.avoid)) {
@@ -36,10 +42,8 @@ Member* Gate::choose_with_room(Instant now, const Facts& facts, Instant arrived)
         wish.avoid = facts.avoid;
     }
     if (facts.affinity)
-        if (Member* home = home_of(roster_, homes_, *facts.affinity, wish);
-            home && std::ranges::find(roomy, home) != roomy.end())
-            return home;
-    return pick(roomy, wish, now);
+        if (Member* home = home_of(roster_, homes_, *facts.affinity, wish); home && has_room(*home)) return home;
+    return roomy.empty() ? nullptr : pick(roomy, wish, now);
 }
 
 Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, RouteKey probed, Events& events) {
@@ -57,8 +61,8 @@ Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, RouteKey pro
         });
     Member* member = first ? choose_with_room(now, facts, now) : nullptr;
     if (!member) return wait_for_memory(now, facts, probed, events);
-    admit(*member, facts.priority, facts.label, now);
     Arrival arrival;
+    arrival.probe = admit(*member, facts.priority, facts.label, probed, now);
     arrival.kind = Arrival::Kind::admitted;
     arrival.worker = member->key;
     return arrival;
@@ -126,8 +130,12 @@ const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const M
 }
 
 void Gate::serve_memory_line(Instant now, Events& events) {
-    for (std::size_t i = roster_.free().size(); i-- > 0 && memory_line_.size() > 0;)
-        if (i < roster_.free().size()) grant(*roster_.free()[i], now, events);
+    const auto& free = roster_.free();
+    for (std::size_t left = std::min(free.size(), most_offered); left > 0; --left) {
+        if (memory_line_.size() == 0 || free.empty()) return;
+        if (offered_ == 0 || offered_ > free.size()) offered_ = free.size();
+        grant(*free[--offered_], now, events); // it may leave the list: the last one takes its place
+    }
 }
 
 } // namespace plimsoll

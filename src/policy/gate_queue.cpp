@@ -111,17 +111,19 @@ Instant Gate::fresh_since(Instant now, Priority priority) const {
 bool Gate::full_for(Priority priority) const {
     if (queue_.size() + memory_line_.size() < settings_.queue_size) return false;
     for (std::size_t lower = index(priority) + 1; lower < priorities; ++lower)
-        if (queue_.size(static_cast<Priority>(lower)) > 0) return false; // one of them is given up for it
+        if (waiting(static_cast<Priority>(lower)) > 0) return false; // one of them is given up for it
     return true;
 }
 
 bool Gate::give_up_a_lower(Priority priority, Instant now, Events& events) {
     for (std::size_t lowest = priorities; lowest-- > index(priority) + 1;) {
-        const Queue::Waiting* newest = queue_.newest(static_cast<Priority>(lowest));
-        if (!newest) continue;
-        tell_dropped(*newest, Reason::queue_full, now, events);
-        queue_.remove(newest->ticket);
-        return true;
+        for (Queue* line : {&queue_, &memory_line_}) {
+            const Queue::Waiting* newest = line->newest(static_cast<Priority>(lowest));
+            if (!newest) continue;
+            tell_dropped(*newest, Reason::queue_full, now, events);
+            line->remove(newest->ticket);
+            return true;
+        }
     }
     return false;
 }
@@ -132,7 +134,7 @@ void Gate::tell_dropped(const Queue::Waiting& waiting, Reason reason, Instant no
     // Tickets are numbered in a row: multiplied by the golden ratio their fractions spread evenly, which is all a jitter needs.
     double whole;
     const double draw = std::modf(static_cast<double>(waiting.ticket) * 0.6180339887498949, &whole);
-    events.push_back({waiting.ticket, std::nullopt, reason, retry_hint(now, draw)});
+    events.push_back({waiting.ticket, std::nullopt, {}, reason, retry_hint(now, draw)});
 }
 
 // As many seconds as the offered load is times what is served, so that those who come back are about as many as can be

@@ -12,6 +12,7 @@ constexpr double falls_by = 0.75, rises_by = 0.02; // a floor, of the way to the
 constexpr double clearly_higher = 1.5;             // than the floor of every other label that ran
 constexpr unsigned enough_to_compare = 20;         // readings
 constexpr std::int64_t unlike = 4;                 // times the median
+constexpr std::size_t most_kin = 4; // a target, its template, the family, the rest: keys that change hands make no circle
 
 } // namespace
 
@@ -30,7 +31,7 @@ void MemoryCosts::rose(std::span<const Ran> ran, Bytes rise, Bytes light) {
     if (rise <= light) {
         for (const Ran& each : ran)
             if (Cost* cost = each.ended ? make(each.label) : nullptr) {
-                cost->rises.add(rise);
+                learn(each.label, rise);
                 cost->floor = static_cast<double>(rise.count);
             }
         return;
@@ -54,7 +55,17 @@ void MemoryCosts::rose(std::span<const Ran> ran, Bytes rise, Bytes light) {
         cost.floor += (bytes - cost.floor) * (bytes < cost.floor ? falls_by : rises_by);
     }
     if (!blamed || highest < clearly_higher * next) return;
-    costs_[blamed->label].rises.add(Bytes{rise.count / std::max(1U, blamed->at_once)});
+    learn(blamed->label, Bytes{rise.count / std::max(1U, blamed->at_once)});
+}
+
+// The first readings of a label tell what others like it will need at first, too.
+void MemoryCosts::learn(CostKey label, Bytes rise) {
+    for (std::size_t kin = 0; label != 0 && label < costs_.size() && kin < most_kin; ++kin) {
+        Cost& cost = costs_[label];
+        const bool at_first = cost.rises.count() < confident;
+        cost.rises.add(rise);
+        label = at_first ? cost.like : CostKey{0};
+    }
 }
 
 void MemoryCosts::began(Instant now, CostKey label) {
@@ -62,13 +73,16 @@ void MemoryCosts::began(Instant now, CostKey label) {
     if (!cost) return;
     if (cost->first == Instant{}) cost->first = now;
     cost->last = now;
+    if (cost->likeness == Likeness::of_a_family && now - cost->first >= cold_for) cost->like = 0;
 }
 
-void MemoryCosts::take_over(CostKey label, CostKey like) {
+void MemoryCosts::take_over(CostKey label, CostKey like, Likeness likeness) {
+    if (like != 0) make(like); // before a reference to another is held
     Cost* cost = make(label);
     if (!cost) return;
     *cost = Cost{};
     cost->like = like == label ? CostKey{0} : like;
+    cost->likeness = likeness;
 }
 
 void MemoryCosts::shows(CostKey label, Bytes rise) {
@@ -87,12 +101,15 @@ unsigned MemoryCosts::readings(CostKey label) const {
 }
 
 Bytes MemoryCosts::expected(CostKey label) const {
-    const Cost* cost = find(label);
-    if (!cost) return {};
-    const unsigned count = cost->rises.count();
-    if (count >= confident) return cost->rises.quantile(quantile);
-    const bool stranger = count == 0 && cost->shown == Bytes{} && cost->like != 0;
-    return stranger ? expected(cost->like) : std::max(cost->shown, cost->rises.quantile(quantile));
+    for (std::size_t kin = 0; kin < most_kin; ++kin) {
+        const Cost* cost = find(label);
+        if (!cost) return {};
+        const unsigned count = cost->rises.count();
+        if (count >= confident) return cost->rises.quantile(quantile);
+        if (count > 0 || cost->shown > Bytes{}) return std::max(cost->shown, cost->rises.quantile(quantile));
+        label = cost->like;
+    }
+    return {};
 }
 
 bool MemoryCosts::uneven(CostKey label, Bytes light) const {

@@ -131,7 +131,7 @@ private:
         report_.foretold += refused && turned_away;
         report_.misjudged += turned_away && !refused;
         switch (arrival.kind) {
-        case Gate::Arrival::Kind::admitted: serve(request, arrival.worker); break;
+        case Gate::Arrival::Kind::admitted: serve(request, arrival.worker, arrival.probe); break;
         case Gate::Arrival::Kind::refused: refuse(request, arrival.reason, arrival.retry_after); break;
         case Gate::Arrival::Kind::queued:
             waiting_.emplace(arrival.ticket, request);
@@ -155,14 +155,14 @@ private:
         fate.refusal_latency.push_back(milliseconds(now_ - request.arrived));
     }
 
-    void serve(const Request& request, WorkerKey worker) {
+    void serve(const Request& request, WorkerKey worker, Gate::Probe probe) {
         for (std::size_t higher = 0; higher < index(request.priority); ++higher)
             if (gate_.waiting(static_cast<Priority>(higher)) > (newcomer_ && index(*newcomer_) == higher ? 1U : 0U) &&
                 settings_.client_aborts == 0)
                 report_.broken = "a lower priority was served while a higher one waited";
         if (calm(request.arrived) && now_ - request.arrived > settings_.calm_wait)
             report_.broken = "somebody waited long though all was calm";
-        at(now_ + request.service, [this, request, worker, began = now_] {
+        at(now_ + request.service, [this, request, worker, probe, began = now_] {
             const auto failing = failing_.find(worker);
             const bool fails = worker == settings_.failing_worker || (failing != failing_.end() && failing->second) ||
                                draw() < settings_.failures;
@@ -174,6 +174,7 @@ private:
             Gate::Departure departure(fails ? Outcome::failure : Outcome::success);
             departure.took = now_ - began;
             departure.route = request.route;
+            departure.probe = probe;
             Gate::Events events;
             gate_.depart(now_, worker, departure, events);
             deliver(events);
@@ -190,7 +191,7 @@ private:
             const Request request = found->second;
             waiting_.erase(found);
             if (event.granted)
-                serve(request, *event.granted);
+                serve(request, *event.granted, event.probe);
             else
                 refuse(request, event.reason, event.retry_after);
         }

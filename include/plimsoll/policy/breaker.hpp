@@ -7,7 +7,8 @@
 //
 // record() tells what became of a request and answers whether that is reason to trip; the caller decides, because only it
 // sees the others: a floor of workers always passes, and a failure that all workers share is the application's and no
-// worker's (gate.hpp). A probe whose client left proves nothing: the next request is the probe.
+// worker's (gate.hpp). A probe whose client left proves nothing: the next request is the probe. What was under way when it
+// tripped ends nothing: only the probe says how it went.
 #pragma once
 
 #include <cstdint>
@@ -39,12 +40,15 @@ public:
 
     State state() const { return state_; }
     bool admits(Instant now) const { return state_ == State::passing || (state_ == State::tripped && now >= until_); }
-    void admitted() { // after admits()
-        if (state_ == State::tripped) state_ = State::probing;
+    bool admitted() { // after admits(). True: this request is the probe
+        if (state_ != State::tripped) return false;
+        state_ = State::probing;
+        return true;
     }
     Instant until() const { return until_; } // tripped: when the next probe may go
 
-    bool record(Instant now, const Settings& settings, Result result, Duration retry_after = {}); // true: trip it
+    // True: trip it. `probe`: whether admitted() said so of this request.
+    bool record(Instant now, const Settings& settings, Result result, bool probe, Duration retry_after = {});
     void trip(Instant now, const Settings& settings, Duration retry_after = {});
     void release(); // passing, whatever was
 

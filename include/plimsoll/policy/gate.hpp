@@ -79,9 +79,14 @@ public:
         std::optional<std::uint64_t> affinity;
         Side side = Side::any; // an experiment's wish (picker.hpp)
     };
+    // Whose breaker waits to hear how this request goes. Its departure says so again.
+    struct Probe {
+        bool worker = false, route = false;
+    };
     struct Arrival {
         enum class Kind : std::uint8_t { admitted, queued, refused } kind = Kind::refused;
         WorkerKey worker = 0;         // admitted
+        Probe probe;                  // admitted
         Ticket ticket = 0;            // queued
         Reason reason = Reason::none; // refused
         Duration retry_after{};       // refused: a hint for the client
@@ -89,6 +94,7 @@ public:
     struct Event { // what became of somebody who waited
         Ticket ticket = 0;
         std::optional<WorkerKey> granted; // else refused with `reason`
+        Probe probe;                      // granted
         Reason reason = Reason::none;
         Duration retry_after{};
     };
@@ -101,6 +107,7 @@ public:
         RouteKey route = 0;
         CostKey label = 0;
         Duration retry_after{}; // the worker asked for a pause
+        Probe probe;            // as it was told when it was admitted
     };
     struct BreakerStats {
         Breaker::State state = Breaker::State::passing;
@@ -186,7 +193,7 @@ public:
 
 private:
     Member* choose(Instant now, const Facts& facts);
-    void admit(Member& member, Priority priority, CostKey label, Instant now);
+    Probe admit(Member& member, Priority priority, CostKey label, RouteKey probed, Instant now);
     void grant(Member& member, Instant now, Events& events); // its free slots to those who wait
     void wake_sidelined(Instant now, Events& events);
     void rest(Member& member, Instant now, Duration how_long);
@@ -224,9 +231,10 @@ private:
     void tell_dropped(const Queue::Waiting& waiting, Reason reason, Instant now, Events& events);
 
     // Breakers (gate_breakers.cpp).
-    void judge_worker(Instant now, Member& member, Breaker::Result result, Duration retry_after);
-    void judge_route(Instant now, RouteKey route, Breaker::Result result, Duration retry_after);
-    std::optional<Duration> route_refuses(Instant now, RouteKey route); // for how long
+    void judge_worker(Instant now, Member& member, Breaker::Result result, const Departure& departure);
+    void judge_route(Instant now, Breaker::Result result, const Departure& departure);
+    // For how long. `probed` becomes the route where this request is its probe.
+    std::optional<Duration> route_refuses(Instant now, RouteKey route, RouteKey& probed);
     bool is_probed(RouteKey route) const;
     void return_probe(RouteKey route); // it never reached a worker; nothing where none is under way
     void forget_breakers_without_judge(const Settings& next);
@@ -266,6 +274,7 @@ private:
     std::size_t usual_workers_ = 0; // the most of late: fewer accept while one is recycled
     Instant usual_since_{};         // when so many accepted last
     Instant missed_at_{};           // when fewer did last
+    std::size_t offered_ = 0; // the free worker that the memory line was offered last
     std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {}, refused_by_priority_[priorities] = {};
 };
 

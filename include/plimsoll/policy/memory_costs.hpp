@@ -11,6 +11,10 @@
 //
 // While a request of a label that is not known yet runs, it shows what it needs at least: that is its first estimate.
 //
+// What nobody has asked for before is expected to need what it is like: what it is a part of, or its family, whose sketch is
+// that of the first readings of each of its members. A family is a guess by the looks, so it is believed while the label is
+// cold only: where it can't be read it must not wait for room for ever that it does not need.
+//
 // A label is *cold* until it was learned three times: of a cold one only one runs at a time (memory_admission.hpp), which
 // both bounds what it can do and makes it easy to read. It ends after five seconds whatever was learned, for where memory
 // is hardly ever read there would be no end to it.
@@ -30,7 +34,7 @@ namespace plimsoll {
 
 class MemoryCosts {
 public:
-    static constexpr std::size_t most = 1024; // labels; what is beyond has no estimate, ever
+    static constexpr std::size_t most = 1151; // labels; what is beyond has no estimate, ever
     static constexpr unsigned confident = 3;  // readings
     static constexpr Duration cold_for = std::chrono::seconds{5};
 
@@ -38,8 +42,9 @@ public:
     void rose(std::span<const Ran> ran, Bytes rise, Bytes light);
     void began(Instant now, CostKey label);
     void shows(CostKey label, Bytes rise); // and still runs
+    enum class Likeness : std::uint8_t { of_a_part, of_a_family };
     // The key is another label's now. As long as nothing was learned of it, it is expected to need what `like` needs; 0: nothing.
-    void take_over(CostKey label, CostKey like = 0);
+    void take_over(CostKey label, CostKey like = 0, Likeness likeness = Likeness::of_a_part);
 
     bool cold(Instant now, CostKey label) const;
     bool known(CostKey label) const { return readings(label) >= confident; }
@@ -54,11 +59,13 @@ private:
         Sketch rises;
         double floor = -1; // negative: never seen
         CostKey like = 0;
+        Likeness likeness = Likeness::of_a_part;
         Bytes shown;
         Instant first{}, last{};
     };
     const Cost* find(CostKey label) const;
     Cost* make(CostKey label);
+    void learn(CostKey label, Bytes rise);
 
     std::vector<Cost> costs_; // by label, as far as any was seen
 };

@@ -15,7 +15,8 @@ using Kind = Gate::Arrival::Kind;
 
 // Records and trips as the gate does where nothing speaks against it.
 void record(Breaker& breaker, Instant now, Result result, const Breaker::Settings& settings = {}, Duration pause = {}) {
-    if (breaker.record(now, settings, result, pause)) breaker.trip(now, settings, pause);
+    const bool probe = breaker.state() == State::probing;
+    if (breaker.record(now, settings, result, probe, pause)) breaker.trip(now, settings, pause);
 }
 
 TEST(Breaker, five_failures_in_a_row_trip_it_and_a_success_between_them_does_not) {
@@ -83,6 +84,18 @@ TEST(Breaker, a_probe_whose_client_left_proves_nothing) {
     EXPECT_TRUE(breaker.admits(start + 1s)) << "the next request is the probe";
 }
 
+TEST(Breaker, what_was_under_way_when_it_tripped_ends_no_probe) {
+    Breaker breaker;
+    breaker.trip(start, {});
+    ASSERT_TRUE(breaker.admitted());
+    for (const Result late : {Result::good, Result::failed, Result::nothing}) {
+        EXPECT_FALSE(breaker.record(start + 1s, {}, late, false));
+        EXPECT_EQ(breaker.state(), State::probing);
+    }
+    breaker.record(start + 2s, {}, Result::good, true);
+    EXPECT_EQ(breaker.state(), State::passing);
+}
+
 TEST(Breaker, it_rests_as_long_as_it_was_asked_to_within_bounds) {
     Breaker asked, asked_too_much;
     for (int i = 0; i < 5; ++i) {
@@ -105,19 +118,22 @@ struct GateBreakerTest : testing::Test {
     }
     // One request to each worker that gets one; `bad` workers fail it.
     std::vector<WorkerKey> round(Instant now, const std::vector<WorkerKey>& bad, RouteKey route = 0) {
-        std::vector<WorkerKey> asked;
+        std::vector<Gate::Arrival> admitted;
         while (true) {
             const auto arrival = gate.arrive(now, {.route = route}, events);
             if (arrival.kind != Kind::admitted) {
                 if (arrival.kind == Kind::queued) gate.leave(arrival.ticket);
                 break;
             }
-            asked.push_back(arrival.worker);
+            admitted.push_back(arrival);
         }
-        for (const WorkerKey worker : asked) {
+        std::vector<WorkerKey> asked;
+        for (const auto& [kind, worker, probe, ticket, reason, retry_after] : admitted) {
+            asked.push_back(worker);
             const bool fails = std::ranges::find(bad, worker) != bad.end();
             Gate::Departure departure(fails ? Outcome::failure : Outcome::success);
             departure.route = route;
+            departure.probe = probe;
             gate.depart(now, worker, departure, events);
         }
         std::ranges::sort(asked);
@@ -256,6 +272,26 @@ TEST_F(GateBreakerTest, a_probe_that_leaves_the_queue_makes_room_for_the_next) {
     EXPECT_EQ(gate.arrive(start + 1s, {.route = 7}, events).reason, Reason::breaker);
     gate.leave(probe.ticket);
     EXPECT_EQ(gate.arrive(start + 1s, {.route = 7}, events).kind, Kind::queued);
+}
+
+TEST_F(GateBreakerTest, only_the_probe_of_a_route_says_how_its_probe_went) {
+    gate.configure({.route_mode = Mode::enforce});
+    workers(4, 8);
+    const auto slow = gate.arrive(start, {.route = 7}, events); // admitted before it trips, and ends after
+    for (int i = 0; i < 5; ++i) round(start, {1, 2, 3, 4}, 7);
+    ASSERT_EQ(gate.stats().routes[7].state, State::tripped);
+    const auto probe = gate.arrive(start + 1s, {.route = 7}, events);
+    ASSERT_TRUE(probe.probe.route);
+    const auto end = [&](const Gate::Arrival& each, Outcome outcome) {
+        Gate::Departure departure(outcome);
+        departure.route = 7;
+        departure.probe = each.probe;
+        gate.depart(start + 1s, each.worker, departure, events);
+    };
+    end(slow, Outcome::success);
+    EXPECT_EQ(gate.stats().routes[7].state, State::probing) << "an old request said that all is well";
+    end(probe, Outcome::success);
+    EXPECT_EQ(gate.stats().routes[7].state, State::passing);
 }
 
 } // namespace

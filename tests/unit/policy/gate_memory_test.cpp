@@ -169,6 +169,36 @@ TEST_F(Room, who_needs_a_lot_is_not_overtaken_for_ever_by_those_who_need_less) {
     EXPECT_FALSE(granted(later.ticket));
 }
 
+TEST_F(Room, where_the_bound_is_full_of_those_who_wait_for_memory_the_youngest_lower_one_gives_way) {
+    gate.configure({.queue_size = 2});
+    begin(heavy), begin(heavy);
+    const auto older = ask(heavy, Priority::sheddable), younger = ask(heavy, Priority::sheddable);
+    begin(light), begin(light); // no slot is free
+    EXPECT_EQ(ask(light, Priority::sheddable).reason, Reason::queue_full);
+    const auto critical = ask(light, Priority::critical);
+    ASSERT_EQ(critical.kind, Gate::Arrival::Kind::queued);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, younger.ticket);
+    EXPECT_EQ(events[0].reason, Reason::queue_full);
+    EXPECT_TRUE(gate.leave(older.ticket));
+}
+
+TEST_F(Room, among_a_thousand_free_workers_one_with_room_is_found_though_few_are_looked_at_at_a_time) {
+    constexpr DomainKey full = 2;
+    end(begin(heavy), heavy); // nobody tries it out
+    for (WorkerKey key = 10; key < 1010; ++key) {
+        gate.add(key, 1, now);
+        gate.accept(key, true, now, events);
+        gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
+    }
+    for (WorkerKey key = 1; key <= 4; ++key) gate.accept(key, key == 4, now, events);
+    gate.observe_domain(full, 590_MiB, 600_MiB);
+    const auto waits = ask(heavy); // worker 4 alone has room
+    ASSERT_EQ(waits.kind, Gate::Arrival::Kind::queued) << "it was found by chance";
+    for (int i = 0; i < 70 && !granted(waits.ticket); ++i) end(begin(light), light, 5ms);
+    EXPECT_EQ(granted(waits.ticket), WorkerKey{4});
+}
+
 TEST_F(Room, a_critical_one_goes_first) {
     const WorkerKey first = begin(heavy);
     begin(heavy);

@@ -113,6 +113,47 @@ TEST(MemoryCosts, a_key_that_is_another_labels_now_begins_anew_with_what_it_was_
     EXPECT_EQ(costs.expected(other), 1_MiB) << "what it shows itself counts more";
 }
 
+// Every report has a name of its own, and is made once.
+TEST(MemoryCosts, what_nobody_asked_for_before_is_expected_to_need_what_its_family_needed_at_first) {
+    using Likeness = MemoryCosts::Likeness;
+    constexpr CostKey family = 1100, rest = 1024;
+    MemoryCosts costs;
+    costs.take_over(family, rest, Likeness::of_a_family);
+    for (CostKey name = 10; name < 20; ++name) {
+        costs.take_over(name, family, Likeness::of_a_family);
+        EXPECT_EQ(costs.expected(name), name > 10 ? 200_MiB : Bytes{}) << name;
+        costs.rose(std::array{Ran{name}}, 200_MiB, nothing_much);
+    }
+    EXPECT_EQ(costs.expected(rest), 200_MiB) << "of a family that nobody knows, too";
+    // A page that everybody reads says no more of its family than one that is read three times.
+    costs.take_over(20, family, Likeness::of_a_family);
+    for (int i = 0; i < 1000; ++i) costs.rose(std::array{Ran{20}}, 1_MiB, nothing_much);
+    EXPECT_EQ(costs.expected(20), 1_MiB);
+    costs.take_over(21, family, Likeness::of_a_family);
+    EXPECT_EQ(costs.expected(21), 200_MiB);
+}
+
+TEST(MemoryCosts, the_looks_of_a_label_are_believed_for_five_seconds) {
+    constexpr CostKey family = 1100;
+    MemoryCosts costs;
+    for (int i = 0; i < 3; ++i) costs.rose(std::array{Ran{family}}, 200_MiB, nothing_much);
+    costs.take_over(light, family, MemoryCosts::Likeness::of_a_family);
+    const Instant start{std::chrono::hours{1}};
+    costs.began(start, light);
+    EXPECT_EQ(costs.expected(light), 200_MiB);
+    costs.began(start + MemoryCosts::cold_for, light);
+    EXPECT_EQ(costs.expected(light), Bytes{}) << "it can't be read here";
+}
+
+TEST(MemoryCosts, keys_that_change_hands_make_no_circle) {
+    MemoryCosts costs;
+    costs.take_over(light, heavy);
+    costs.take_over(heavy, light);
+    EXPECT_EQ(costs.expected(light), Bytes{});
+    costs.rose(std::array{Ran{light}}, 200_MiB, nothing_much);
+    EXPECT_EQ(costs.expected(light), 200_MiB);
+}
+
 TEST(MemoryCosts, a_label_whose_requests_are_not_alike_is_seen_to_be_uneven) {
     MemoryCosts costs;
     const std::array alone{Ran{other}};
