@@ -101,3 +101,41 @@ def test_requests_of_one_path_that_are_not_alike_are_told_apart(plimsoll):
         assert in_parallel(proxy.address, ["/need/1"] * 8) == [200] * 8
         return int(most_at_once(proxy.address)["1"]) > 3
     until(side_by_side, 10, "light ones run side by side: they are not taken for heavy")
+
+
+def test_what_is_never_asked_for_twice_is_known_by_its_family(plimsoll):
+    proxy = plimsoll(one_worker_of_eight_threads()).start()
+    proxy.wait_serving(1)
+    for number in range(4):                                     # one at a time: each is read by itself
+        ask(proxy.address, "/need/200/quarter-%s" % "abcd"[number])
+        until(lambda: any(label.startswith("GET /need/{n}/quarter-%s" % "abcd"[number]) for label in needs(proxy)), 10, "it was read")
+    assert needs(proxy)["GET /need/{n}/*"]["much"]
+    ask(proxy.address, "/forget")
+    assert in_parallel(proxy.address, ["/need/200/year-of-%s" % name for name in ("oslo", "rome", "bonn", "bern", "kyiv", "riga")]) == [200] * 6
+    assert int(most_at_once(proxy.address)["200"]) in (2, 3), "none of them was ever asked for before"
+
+
+def test_under_an_address_space_limit_no_allocation_fails(plimsoll):
+    limited = one_worker_of_eight_threads()
+    pool = limited["pool"][0]
+    del pool["memory"]["limit"]
+    # Room for three of 200 MB beside the worker and its threads' arenas.
+    pool["source"]["command"] = ["env", "MALLOC_ARENA_MAX=1", "prlimit", "--as=%d" % (900 << 20), *pool["source"]["command"]]
+    proxy = plimsoll(limited).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
+    ask(proxy.address, "/forget")
+    assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
+    assert int(most_at_once(proxy.address)["200"]) in (2, 3)
+
+
+def test_of_a_worker_out_of_sight_the_agent_tells_what_its_requests_need(plimsoll):
+    hidden = one_worker_of_eight_threads()
+    command = hidden["pool"][0]["source"]
+    command["command"] = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *command["command"]]
+    proxy = plimsoll(hidden).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
+    ask(proxy.address, "/forget")
+    assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
+    assert int(most_at_once(proxy.address)["200"]) in (2, 3)
