@@ -4,7 +4,7 @@ One request in ten needs 200 MB for 0.2 s, the others 1 MB for 25 ms. The client
 it has its answer, so the heavy ones set the pace. After --learn seconds the counting begins. Kills are the kernel's own count
 (oom_kill of the cgroup).
 
-    python3 tests/bench/overload/memory.py [--peers none,nginx,haproxy,static-2,oracle,plimsoll] [--seconds 30] [--clients 12]
+    python3 tests/bench/overload/memory.py [--peers none,nginx,haproxy,static-2,oracle,plimsoll,plimsoll-agent] [--seconds 30] [--clients 12]
 
 As root, where memory cgroups (v1 or v2) can be made; nginx, haproxy and gunicorn installed, Plimsoll built (make)."""
 
@@ -73,6 +73,7 @@ PEERS = {
     "static-2": "HAProxy, two requests at a time whatever they are",
     "oracle": "HAProxy told which route is heavy: two of it at a time, on two of the workers",
     "plimsoll": "defaults, told nothing",
+    "plimsoll-agent": "the same, but its workers live in a process namespace of their own: only the agent's readings are to be had",
 }
 
 
@@ -127,8 +128,9 @@ class Stage(overload.Stage):
         os.makedirs(where)
         values = {"dir": where, "port": overload.free_port(), "file": os.path.join(where, "conf"), "bound": 12, "classes": "",
                   "inside": self.inside, "here": HERE}
-        if name == "plimsoll":
-            values["gunicorn"] = ", ".join(f'"{part}"' for part in self.command(4, f"unix:{where}/app.sock"))
+        if name in ("plimsoll", "plimsoll-agent"):
+            hidden = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"] if name == "plimsoll-agent" else []
+            values["gunicorn"] = ", ".join(f'"{part}"' for part in [*hidden, *self.command(4, f"unix:{where}/app.sock")])
             text, command = PLIMSOLL, [self.options.binary, "serve", "-c", values["file"]]
         elif name == "none":
             return self.workers(4)[1]
@@ -193,7 +195,7 @@ def main():
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
     print(f"4 sync workers in {LIMIT // 1_000_000} MB, {options.clients} clients, one request in ten heavy")
-    print(f"{'':10} {'kills':>5} {'learning':>8} {'served/s':>8} {'light p50':>9} {'p99 ms':>7} {'heavy p50':>9} {'p99 ms':>7} {'refused':>7} {'lost':>5}")
+    print(f"{'':14} {'kills':>5} {'learning':>8} {'served/s':>8} {'light p50':>9} {'p99 ms':>7} {'heavy p50':>9} {'p99 ms':>7} {'refused':>7} {'lost':>5}")
     for name in options.peers.split(","):
         rows = []
         for seed in range(1, options.rounds + 1):
@@ -221,10 +223,10 @@ def main():
             rows.append((kills, learning, len(served) / options.seconds, quantile(light, 0.5), quantile(light, 0.99),
                          quantile(heavy, 0.5), quantile(heavy, 0.99), refused, len(results) - len(served) - refused))
         middle = [statistics.median(column) for column in zip(*rows)]
-        print("{:10} {:5.0f} {:8.0f} {:8.1f} {:9.0f} {:7.0f} {:9.0f} {:7.0f} {:7.0f} {:5.0f}".format(name, *middle))
+        print("{:14} {:5.0f} {:8.0f} {:8.1f} {:9.0f} {:7.0f} {:9.0f} {:7.0f} {:7.0f} {:5.0f}".format(name, *middle))
         sys.stdout.flush()
     for name in options.peers.split(","):
-        print(f"  {name:10} {PEERS[name]}")
+        print(f"  {name:14} {PEERS[name]}")
 
 
 if __name__ == "__main__":
