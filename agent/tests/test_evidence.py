@@ -10,7 +10,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, HERE)
 
 from plimsoll_agent import memory, release    # noqa: E402
 from plimsoll_agent.capture import census, cycles, graph, opened, stacks, tasks     # noqa: E402
@@ -142,6 +143,17 @@ def test_children_that_nobody_waited_for_are_counted():
     assert memory.child_count() == before + 1
     child.wait()
     assert memory.child_count() == before
+
+
+def told_by_malloc(**environment):
+    code = "from plimsoll_agent import memory; held = [bytes(5000) for _ in range(20000)]; print(memory.malloc_in_use())"
+    return subprocess.run([sys.executable, "-c", code], cwd=HERE, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.strip()
+
+
+def test_what_is_in_use_is_unknown_where_another_allocator_serves():
+    assert int(told_by_malloc()) > 20000 * 5000
+    assert told_by_malloc(LD_PRELOAD="libjemalloc.so.2") == "None"
 
 
 def test_a_release_is_what_the_environment_says_or_else_the_codes_hash(tmp_path, monkeypatch):

@@ -133,10 +133,13 @@ std::string traceback_of(const json::object& line) {
                           : "<details><summary>traceback, innermost first</summary><pre>" + frames + "</pre></details>";
 }
 
-std::string lines(const json::object& incident) {
+// Claimed: in agreement with the growth. The others are what a cache that churns leaves behind, too.
+std::string lines(const json::object& incident, bool claimed) {
     Table table({"Line", ">A request", ">Kept", ">Blocks"});
     for (const json::value& each : list_of(incident, "lines")) {
         const json::object& line = object_of(each);
+        const json::value* said = line.if_contains("claimed");
+        if ((said != nullptr && said->is_bool() && said->get_bool()) != claimed) continue;
         if (table.full()) break;
         const std::string function = text_of(line, "function");
         table.row({"<code>" + escaped(text_of(line, "file") + ":" + count_text(number_of(line, "line"))) + "</code>" +
@@ -232,7 +235,8 @@ std::string incident_page(const json::object& incident, const std::vector<Eviden
            (state == "open" ? " open" : "") + "\">" + escaped(state) + "</span></h1>\n<p class=\"verdict\">" +
            escaped(text_of(incident, "verdict")) + "</p>\n" + facts(incident) +
            section("Growth", growth_chart(list_of(incident, "growth"))) + section("What happened", timeline(incident)) +
-           section("Which routes", routes(incident)) + section("Which lines", lines(incident)) +
+           section("Which routes", routes(incident)) + section("Which lines", lines(incident, true)) +
+           section("What survived the trace, and agrees with no growth", lines(incident, false)) +
            section("Which types grew since the worker began", types(incident)) +
            section("Kept by", retainers(incident, files)) + section("What was open", open_things(incident)) +
            section("Allocations that survived the trace", flames(files)) +

@@ -68,11 +68,14 @@ std::string routes(Facts list, const Style& style) {
 // The first ones say it; the rest stands in the evidence.
 constexpr std::size_t most_rows = 15;
 
-std::string lines(Facts list, const Style& style) {
+// Claimed: in agreement with the growth. The others are what a cache that churns leaves behind, too.
+std::string lines(Facts list, bool claimed, const Style& style) {
     Table table({"LINE", ">KEPT", ">BLOCKS", ">A REQUEST"});
     for (auto row : list.list()) {
+        if (row["claimed"].truth() != claimed) continue;
         if (table.size() == most_rows) break;
-        table.row({row["file"].text() + ":" + row["line"].text(), bytes_text(row["bytes"]), count_text(row["count"]),
+        const std::string function = row["function"].text();
+        table.row({row["file"].text() + ":" + row["line"].text() + (function.empty() ? "" : " in " + function), bytes_text(row["bytes"]), count_text(row["count"]),
                    bytes_text(row["bytes_per_request"])});
     }
     return table.empty() ? "" : table.text(style.colours, "  ");
@@ -134,7 +137,9 @@ std::string show_incident(Facts incident, const Style& style) {
     append_fact(text, "capture", incident["capture"]["status"].text());
     append_section(text, "What happened", timeline(incident), style);
     append_section(text, "Which routes", routes(incident["routes"], style), style);
-    append_section(text, "Which lines", lines(incident["lines"], style), style);
+    append_section(text, "Which lines", lines(incident["lines"], true, style), style);
+    append_section(text, "What survived the trace, and agrees with no growth", lines(incident["lines"], false, style),
+                   style);
     append_section(text, "Which types grew since the worker began", types(incident["types"], style), style);
     append_section(text, "Kept by", retainers(incident["retainers"]), style);
     append_section(text, "Evidence", files(incident, style), style);

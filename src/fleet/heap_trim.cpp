@@ -44,6 +44,11 @@ bool HeapTrim::in_vain(const LeakLife& life) const {
                                [&](const State::Life& each) { return each.in_vain && each.name == life.name(); });
 }
 
+std::shared_ptr<Incident> HeapTrim::incident_of(const std::string& worker) const {
+    const auto known = std::ranges::find(state_->lives, worker, &State::Life::worker);
+    return known == state_->lives.end() ? nullptr : known->incident;
+}
+
 void HeapTrim::look(Pool& pool, const std::string& name, const GenerationPtr& generation, double grown, bool act,
                     Instant now) {
     if (state_->running || !generation->leak) return;
@@ -54,20 +59,25 @@ void HeapTrim::look(Pool& pool, const std::string& name, const GenerationPtr& ge
     auto known = std::ranges::find(state_->lives, life, &State::Life::name);
     if (known == state_->lives.end()) {
         if (state_->lives.size() == most_lives) state_->lives.erase(state_->lives.begin());
-        state_->lives.push_back({.name = life});
+        auto incident = incident_of(name);
+        state_->lives.push_back({.name = life, .worker = name, .incident = std::move(incident)});
         known = std::prev(state_->lives.end());
+    }
+    const bool anew = known->left.count == 0 || static_cast<double>(used->count - known->left.count) >= grown_anew;
+    if (act && (known->in_vain || now < known->not_before || !anew || !generation->agent_connected())) return;
+    const bool told = known->incident != nullptr;
+    if (!told)
         known->incident =
             pool.context().journal.open({pool.settings().name, name, "fragmentation",
                                          name + " has grown by " + to_string(Bytes{std::llround(grown)}) +
                                              " that nothing uses: holes in its heap, which malloc_trim may give back",
                                          generation->number});
-        if (!act) {
-            known->incident->note("nothing is done: [pool.leak] policy is not \"act\"");
-            known->incident->close();
-        }
+    if (!act) {
+        if (told) return;
+        known->incident->note("nothing is done: [pool.leak] policy is not \"act\"");
+        known->incident->close();
+        return;
     }
-    const bool anew = known->left.count == 0 || static_cast<double>(used->count - known->left.count) >= grown_anew;
-    if (!act || known->in_vain || now < known->not_before || !anew || !generation->agent_connected()) return;
     state_->running = worker->in_capture = true;
     spawn(pool.context().control, "trim " + name,
           run(pool.shared_from_this(), worker, generation, state_, life, grown));
@@ -100,7 +110,8 @@ asio::awaitable<void> HeapTrim::run(std::shared_ptr<Pool> pool, WorkerPtr worker
         state->given_back = state->given_back + back;
         known->left = *after;
         known->in_vain = static_cast<double>(back.count) < worthwhile * grown;
-        const std::string numbers = "malloc_trim gave back " + to_string(back) + " of " + worker->id + ": " +
+        const std::string numbers = "malloc_trim gave back " + to_string(back) + " of " + worker->id + ", generation " +
+                                    std::to_string(generation->number) + ": " +
                                     to_string(*before) + " before, " + to_string(*after) + " after";
         incident.note(numbers + (aside ? ", while others served" : ", while it served"));
         incident.verdict(known->in_vain ? numbers + "; the rest are holes in Python's own arenas, which only a recycle "

@@ -34,8 +34,8 @@ private:
         std::uint64_t count = 0;
         Bytes given_back;
         struct Life { // the last ones
-            std::string name;
-            std::shared_ptr<Incident> incident;
+            std::string name, worker;
+            std::shared_ptr<Incident> incident; // the worker's, whatever generation; null: nothing was done or said yet
             Instant not_before{};
             Bytes left{}; // what it used after the last trim
             bool in_vain = false;
@@ -43,6 +43,7 @@ private:
         std::vector<Life> lives;
     };
     static constexpr std::size_t most_lives = 64;
+    std::shared_ptr<Incident> incident_of(const std::string& worker) const; // null: none yet
     static boost::asio::awaitable<void> run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
                                             std::shared_ptr<State> state, std::string life, double grown);
     std::shared_ptr<State> state_ = std::make_shared<State>(); // outlives us while one is under way

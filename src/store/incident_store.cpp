@@ -20,7 +20,7 @@
 namespace plimsoll::store {
 namespace {
 
-constexpr std::size_t max_event = 4 << 10, max_timeline = 1000, max_details = 4 << 20;
+constexpr std::size_t max_event = 4 << 10, max_timeline = 1000, kept_from_start = 200, max_details = 4 << 20;
 
 std::uint64_t number_in(const std::string& id) {
     unsigned long long number = 0;
@@ -33,11 +33,14 @@ bool is_json_object(const std::string& text) {
     return !error && value.is_object();
 }
 
+// How it began and what came last are worth more than what lies between.
 void add_note(Incident& incident, std::string_view event) {
-    if (incident.timeline.size() >= max_timeline)
-        incident.timeline.back().event = "(more was noted than is kept)";
-    else
-        incident.timeline.push_back({std::chrono::system_clock::now(), valid_utf8(event, max_event)});
+    auto& timeline = incident.timeline;
+    if (timeline.size() >= max_timeline) {
+        timeline[kept_from_start].event = "(more was noted here than is kept)";
+        timeline.erase(timeline.begin() + kept_from_start + 1);
+    }
+    timeline.push_back({std::chrono::system_clock::now(), valid_utf8(event, max_event)});
 }
 
 } // namespace

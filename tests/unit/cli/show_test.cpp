@@ -139,7 +139,8 @@ TEST(Incident, is_told_from_its_verdict_to_its_evidence) {
     auto value =
         json(R"({"id":"i-000042","pool":"app","worker":"app-1","generation":3,"opened_at":"2026-03-01T02:10:53Z",
       "closed_at":"2026-03-01T02:10:57.200Z","state":"closed","trigger":"soft_limit","verdict":"app-1 was over its limit",
-      "routes":[],"lines":[{"file":"app.py","line":41,"bytes":1048576,"count":256,"bytes_per_request":4096}],
+      "routes":[],"lines":[{"file":"app.py","line":41,"function":"remember","bytes":1048576,"count":256,"bytes_per_request":4096,"claimed":true},
+               {"file":"app.py","line":7,"bytes":1024,"count":1,"bytes_per_request":4,"claimed":false}],
       "types":[{"type":"dict","count":1000,"bytes":65536,"delta":900}],"retainers":["dict: orders._seen"],
       "capture":{"status":"done","files":["census.json"],"sizes":{"census.json":2048}},
       "recycle":{"outcome":"done","drained_ms":41,"lost":0,"memory_before":104857600,"memory_after":52428800,
@@ -161,8 +162,12 @@ What happened
     +1.5 s  drained in 41 ms
 
 Which lines
-  LINE          KEPT  BLOCKS  A REQUEST
-  app.py:41  1.0 MiB     256    4.0 KiB
+  LINE                      KEPT  BLOCKS  A REQUEST
+  app.py:41 in remember  1.0 MiB     256    4.0 KiB
+
+What survived the trace, and agrees with no growth
+  LINE         KEPT  BLOCKS  A REQUEST
+  app.py:7  1.0 KiB       1        4 B
 
 Which types grew since the worker began
   TYPE  GREW BY  OBJECTS     BYTES

@@ -173,9 +173,14 @@ TEST(incidents, a_timeline_has_a_bound) {
     Directory directory;
     IncidentStore store(in(directory.path()));
     const auto id = store.open("app", "w", 1, "death", "");
-    for (int i = 0; i < 1100; ++i) store.note(id, "again");
-    EXPECT_EQ(store.get(id)->timeline.size(), 1000U);
-    EXPECT_EQ(store.get(id)->timeline.back().event, "(more was noted than is kept)");
+    for (int i = 0; i < 1100; ++i) store.note(id, "note " + std::to_string(i));
+    const auto timeline = store.get(id)->timeline;
+    EXPECT_EQ(timeline.size(), 1000U);
+    EXPECT_EQ(timeline.front().event, "note 0");
+    EXPECT_EQ(timeline[199].event, "note 199");
+    EXPECT_EQ(timeline[200].event, "(more was noted here than is kept)");
+    EXPECT_EQ(timeline[201].event, "note 301");
+    EXPECT_EQ(timeline.back().event, "note 1099") << "how it ended";
 }
 
 TEST(files, nobody_else_may_read_them) {
