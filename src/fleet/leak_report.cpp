@@ -1,5 +1,6 @@
 // What is told of a pool's leaks: one report for each thing that grows, of all workers that grow alike.
 #include <algorithm>
+#include <limits>
 
 #include "fleet/leak_text.hpp"
 #include "fleet/leak_watch.hpp"
@@ -32,7 +33,7 @@ std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) c
         const leak::Verdict& verdict = life->verdict(what);
         if (verdict.kind != kind || !is_worth_telling(what, *life)) continue;
         report.workers.push_back(life->worker);
-        const double left = verdict.forecast ? verdict.forecast->requests : 0;
+        const double left = verdict.forecast ? verdict.forecast->requests : std::numeric_limits<double>::infinity();
         if (foremost && left >= least) continue;
         foremost = life.get();
         least = left;

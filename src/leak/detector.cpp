@@ -12,6 +12,7 @@ constexpr std::size_t least_blocks = 6; // in the window: fewer draw no line
 constexpr std::size_t most_blocks = 64;
 constexpr std::size_t least_live = 4; // readings of live bytes: of a heap full of holes they take long, and come seldom
 constexpr double next_look = 1.0 / 32; // growth of the age between two looks
+constexpr double left_of_it = 0.75;    // of the requests to the limit, as the last look had them: time for another one
 constexpr double persistence = 1.2;
 constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since age / persistence
 constexpr double hurry = 0.40;                          // of the headroom is gone: one answer is enough
@@ -52,6 +53,7 @@ Detector::Detector(std::uint64_t life, Thresholds thresholds)
 void Detector::observe(const Reading& reading) {
     age_ = std::max(age_, reading.requests);
     used_.add(age_, reading.used);
+    highest_used_ = std::max(highest_used_, reading.used);
     if (!used_.points().empty()) highest_ = std::max(highest_, used_.points().back().y);
     clock_.add(age_, reading.seconds);
     if (reading.live) live_.add(age_, *reading.live);
@@ -91,11 +93,25 @@ double Detector::accusing_share() const {
     return static_cast<double>(accusing) / static_cast<double>(answers_.size());
 }
 
+bool Detector::worth_a_look() const {
+    if (age_ >= judged_at_ * (1 + next_look)) return true;
+    return age_ > judged_at_ && verdict_.forecast && verdict_.forecast->requests_early < left_of_it * early_at_look_;
+}
+
+void Detector::forecast_anew(double limit, double requests_a_second) {
+    if (!verdict_.forecast) return;
+    const double level = level_ + verdict_.slope * (age_ - judged_at_);
+    verdict_.forecast = forecast(limit - level, verdict_.slope, verdict_.low, verdict_.high, requests_a_second);
+}
+
 const Verdict& Detector::judge(double limit, double requests_a_second, const History& history) {
-    if (age_ < judged_at_ * (1 + next_look)) return verdict_;
+    forecast_anew(limit, requests_a_second);
+    if (!worth_a_look()) return verdict_;
     const auto found = evidence();
     if (!found) return verdict_;
     judged_at_ = age_;
+    // The last low-water mark is as old as its block is wide: of a long life that is minutes, and too late is no forecast.
+    level_ = std::max(found->level, std::min(found->trend.at(age_), highest_used_));
 
     const Situation situation{limit, requests_a_second, history.precedent(age_, thresholds_.young, curve_.life)};
     const Finding finding = classify(*found, situation, thresholds_);
@@ -133,9 +149,10 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     verdict_.slope = found->trend.slope;
     verdict_.low = found->trend.low;
     verdict_.high = found->trend.high;
-    verdict_.forecast = finding.kind == Class::steady ? std::nullopt
-                                                      : forecast(limit - found->level, verdict_.slope, verdict_.low,
-                                                                 verdict_.high, requests_a_second);
+    verdict_.forecast = finding.kind == Class::steady
+                            ? std::nullopt
+                            : forecast(limit - level_, verdict_.slope, verdict_.low, verdict_.high, requests_a_second);
+    early_at_look_ = verdict_.forecast ? verdict_.forecast->requests_early : 0;
     return verdict_;
 }
 

@@ -40,7 +40,8 @@ public:
     explicit Detector(std::uint64_t life = 0, Thresholds thresholds = {});
 
     void observe(const Reading& reading);
-    // Cheap where nothing has changed: the lines are drawn anew only when the age grew by a thirty-second.
+    // Cheap where nothing has changed: the lines are drawn anew only when the age grew by a thirty-second, or a quarter of the
+    // requests that were left has been served. The forecast goes with each request and with the rate, whatever was drawn.
     const Verdict& judge(double limit, double requests_a_second, const History& history);
     const Verdict& verdict() const { return verdict_; }
     const AgeCurve& curve() const { return curve_; } // for the history of those that follow
@@ -56,14 +57,18 @@ private:
     };
     std::optional<Evidence> evidence() const;
     double accusing_share() const;
+    bool worth_a_look() const;
+    void forecast_anew(double limit, double requests_a_second); // from the last lines
 
     Thresholds thresholds_;
     BlockMinima used_, live_, private_, clock_; // clock_: when which request was served
     AgeCurve curve_;
     Verdict verdict_;
     std::deque<Answer> answers_; // since age / 1.2
-    double age_ = 0, judged_at_ = 0, lasting_ = 0,
-           highest_ = 0; // highest_: of the low-water marks, before they are merged
+    double age_ = 0, judged_at_ = 0, lasting_ = 0;
+    double level_ = 0, early_at_look_ = 0; // as the last lines had them: the level, and the requests to the limit
+    double highest_ = 0;                   // of the low-water marks, before they are merged
+    double highest_used_ = 0;              // of all readings
 };
 
 } // namespace plimsoll::leak

@@ -49,6 +49,28 @@ TEST(Detector, a_leak_of_4_kib_is_said_within_5000_requests_with_its_bytes_and_i
     EXPECT_NEAR(*verdict.forecast->seconds, left / 10, left * 0.002);
 }
 
+// A leak that takes ten hours is looked at every twenty minutes near its end; a recycle needs less than two.
+TEST(Detector, between_two_looks_the_forecast_goes_on_with_each_request) {
+    Detector detector;
+    const double end = 360'000, slope = (limit - base) / end;
+    const auto kept = [&](double n) { return slope * n; };
+    live(detector, {}, end / 2, kept);
+    ASSERT_EQ(detector.verdict().kind, Class::leaking);
+    for (double n = end / 2 + 10; n < end - 500; n += 10) {
+        live(detector, {}, n, kept);
+        const double left = (end - n) / 10;
+        ASSERT_NEAR(*detector.verdict().forecast->seconds, left, 0.02 * left + 5) << n;
+    }
+}
+
+TEST(Detector, the_forecast_goes_with_the_rate_at_which_requests_come_now) {
+    Detector detector;
+    live(detector, {}, 20'000, leak_of_4k);
+    const double seconds = *detector.verdict().forecast->seconds;
+    EXPECT_NEAR(*detector.judge(limit, 40, {}).forecast->seconds, seconds / 4, 1);
+    EXPECT_FALSE(detector.judge(limit, 0, {}).forecast->seconds);
+}
+
 TEST(Detector, of_a_first_process_it_is_not_sure_until_much_is_gone) {
     Detector detector;
     EXPECT_LT(live(detector, {}, 6000, leak_of_4k).confidence, Thresholds{}.sure);
