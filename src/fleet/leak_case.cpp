@@ -46,6 +46,7 @@ void LeakCase::accuse(Journal& journal, const LeakLife& life, const std::vector<
     const std::string text = growth_text({life.worker}, view, std::string(to_string(what_)));
     releases_.leaked(life.release, static_cast<double>(life.requests));
     accused_.push_back(life.name());
+    accused_began_ = std::max(accused_began_, life.began);
     json::object known;
     if (what_ == Watched::memory) known["routes"] = fleet::json_of(routes);
     if (!incident_) open(journal, life, text, fingerprint_of(known));
@@ -118,7 +119,7 @@ bool LeakCase::acquit(const LeakLife& life, const Asked& asked) {
     const bool was_named = std::erase(accused_, life.name()) > 0;
     if (!incident_) return false;
     if (was_named) incident_->note(process_text(life) + " grows no more: " + kind);
-    const bool older = requests > accused_age_ * leak::Releases::enough;
+    const bool older = requests > accused_age_ * leak::Releases::enough && life.began >= accused_began_;
     if (!accused_.empty() || !older || verdict.kind == leak::Class::warming || !would_have_shown(asked)) return false;
     record_growth(life);
     const std::string proof = process_text(life) + " served " + requests_text(requests) + " without that growth";

@@ -75,8 +75,9 @@ private:
     Watched what_;
     std::string pool_;
     std::shared_ptr<Incident> incident_;
-    bool is_new_ = false;    // it was opened for want of knowledge, and may turn out to be one of the past
-    double accused_age_ = 0; // requests at which it was accused first
+    bool is_new_ = false;     // it was opened for want of knowledge, and may turn out to be one of the past
+    double accused_age_ = 0;  // requests at which it was accused first
+    Instant accused_began_{}; // when the life began that was accused last: who is older may just have been spared
     unsigned recycles_ = 0;
     std::string release_;
     std::vector<std::string> accused_; // names of lives

@@ -50,8 +50,7 @@ std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) c
     if (what == Watched::memory && kind == leak::Class::leaking) report.routes = routes_.found();
     if (what == Watched::memory) report.experiment = experiment();
     if (accuses(verdict) && pool_.settings().leak.policy == "act" && verdict.forecast) {
-        const auto trough = outlook_of(what, *foremost).trough;
-        if (trough && *trough > 0)
+        if (const auto trough = leak::promised_trough(outlook_of(what, *foremost)))
             report.planned_at = std::chrono::system_clock::now() +
                                 std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(*trough));
     }

@@ -98,7 +98,7 @@ void LeakRoutes::ended(WorkerKey worker) {
 }
 
 void LeakRoutes::look(Instant now) {
-    const bool enough = seen_ >= leak::AttributionSettings{}.least && seen_ - looked_ >= least_news;
+    const bool enough = intervals_.size() >= leak::AttributionSettings{}.least && seen_ - looked_ >= least_news;
     // Soon again while nothing is known, and then as seldom as for what is.
     const Duration patient =
         outcome_->routes.empty()
@@ -192,6 +192,12 @@ std::optional<ExperimentView> LeakRoutes::experiment_view(const config::Leak& se
     view.control_p99 = stats.control_p99;
     for (const auto& [how, count] : ended_) view.ended.emplace_back(to_string(how), count);
     return view;
+}
+
+void LeakRoutes::forget() {
+    intervals_.clear();
+    looked_ = 0;
+    outcome_ = std::make_shared<Outcome>(); // a look under way tells the old one
 }
 
 bool LeakRoutes::news() { return std::exchange(outcome_->fresh, false); }

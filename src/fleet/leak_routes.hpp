@@ -41,7 +41,8 @@ public:
     void ended(WorkerKey worker);
     void look(Instant now); // somebody is suspect: find out, unless that is under way or was done just now
     const std::vector<RouteShare>& found() const { return outcome_->routes; }
-    bool news(); // found() has changed since this was asked last
+    bool news();   // found() has changed since this was asked last
+    void forget(); // the leak is mended: what was found, and the intervals by which it was
 
     // Begins, turns over or ends the experiment, as it is time to. Not empty: what the leak's story should say of it.
     // `observed`: a capture measures what a worker is asked as ever; until it is over nothing is varied.

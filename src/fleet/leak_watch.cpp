@@ -183,7 +183,9 @@ void LeakWatch::judge(Watched what, LeakLife& life, const Generation& generation
         tell(what);
     } else if (verdict.kind != leak::Class::leaking && verdict.kind != leak::Class::unknown) {
         const auto how_often = [&](const std::string& route) { return asked(life, route); };
-        changed_ = found.acquit(life, how_often) || changed_;
+        if (!found.acquit(life, how_often)) return;
+        changed_ = true;
+        if (what == Watched::memory) routes_.forget(); // the next leak has routes of its own
     }
 }
 
@@ -196,14 +198,19 @@ void LeakWatch::ask_what_is_open(const LeakLife& life) {
                   tell_what_is_open(pool_.shared_from_this(), generation));
 }
 
+// Of "every route", and of one that is called otherwise by now, all that it served.
 double LeakWatch::asked(const LeakLife& life, const std::string& route) const {
     const auto names = pool_.net().route_counts().names();
     const auto counts = pool_.net().route_counts().of(life.key).requests;
     const auto labels = labels_of(route);
     double count = 0;
-    for (std::size_t label = 0; label < std::min(names.size(), counts.size()); ++label)
-        if (std::ranges::find(labels, names[label]) != labels.end()) count += static_cast<double>(counts[label]);
-    return count;
+    bool known = false;
+    for (std::size_t label = 0; label < std::min(names.size(), counts.size()); ++label) {
+        if (std::ranges::find(labels, names[label]) == labels.end()) continue;
+        known = true;
+        count += static_cast<double>(counts[label]);
+    }
+    return known ? count : static_cast<double>(life.requests);
 }
 
 // The routes by what every life of the pool tells; the line by a trace of one accused worker, again and again until it is

@@ -18,6 +18,7 @@ constexpr double slows_down = 0.6;     // exponent: below it the growth of each 
 constexpr double slows_unproven = 0.8; // the same where no earlier process shows what comes
 constexpr double the_same = 0.5;       // their growth at the same age by the present one
 constexpr double beyond_peak = 1.25;   // more than they ever grew: it is not what they had
+constexpr double little_beyond = 1.05; // the same where much is gone: a leak beside a cache that is full shows soon
 constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
 constexpr double busier = 1.2;         // load that rises by so much may explain what grows
 constexpr double urgent = 0.42;        // of the headroom is gone: the benefit of the doubt ends
@@ -78,7 +79,8 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
 
     if (past && past->later >= enough * needed)
         return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7};
-    if (past && past->peak < bounded * headroom && e.level - e.floor <= beyond_peak * past->peak)
+    const double beyond = gone >= urgent ? little_beyond : beyond_peak;
+    if (past && past->peak < bounded * headroom && e.level - e.floor <= beyond * past->peak)
         return {past->then >= the_same * e.trend.slope ? Class::cache : Class::steady, 0.9};
 
     if (gone >= urgent) return {Class::leaking, 0.85};

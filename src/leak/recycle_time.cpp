@@ -18,4 +18,10 @@ RecycleTime recycle_time(const RecycleOutlook& outlook) {
     return RecycleTime::later;
 }
 
+std::optional<double> promised_trough(const RecycleOutlook& outlook) {
+    if (!outlook.trough || *outlook.trough <= 0 || outlook.early > farthest) return std::nullopt;
+    if (outlook.lived + *outlook.trough < worth * (outlook.lived + outlook.early)) return std::nullopt;
+    return outlook.trough;
+}
+
 } // namespace plimsoll::leak

@@ -23,5 +23,7 @@ struct RecycleOutlook {
 };
 enum class RecycleTime : std::uint8_t { later, at_once, while_quiet, in_trough };
 RecycleTime recycle_time(const RecycleOutlook& outlook);
+// Seconds to the trough in which it will be recycled, as things look now; nothing where it will have lived too short then.
+std::optional<double> promised_trough(const RecycleOutlook& outlook);
 
 } // namespace plimsoll::leak
