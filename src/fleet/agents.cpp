@@ -168,8 +168,8 @@ void Pool::exited(const Exited& word) {
     for (const GenerationPtr& generation : dead_)
         if (!generation->exit && is_meant(*generation, word)) meant.emplace_back(nullptr, generation);
     for (const WorkerPtr& worker : workers_)
-        if (const auto& server = worker->current; server && !server->gone() && server->child &&
-                                                  is_agents(*server, word) && !is_meant(*server, word))
+        if (const auto& server = worker->current;
+            server && !server->gone() && server->child && is_agents(*server, word) && !is_meant(*server, word))
             log::warn("servers_worker_ended",
                       {{"worker", worker->id}, {"pid", word.pid}, {"how", exit_of(word).text()}});
     // Several are meant where an older agent does not say its host: only the silence that follows tells who it was.

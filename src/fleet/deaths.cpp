@@ -58,7 +58,8 @@ void Pool::look_after(const WorkerPtr& worker, const GenerationPtr& generation) 
 asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
     const auto settled = [self, generation] {
         const bool told = generation->process || generation->agent_connected(); // its end will be seen
-        return generation->gone() || self->context_->stopping || (told && (!generation->said_bye || generation->ending));
+        return generation->gone() || self->context_->stopping ||
+               (told && (!generation->said_bye || generation->ending));
     };
     int unanswered = 0;
     Duration rest = generation->said_bye ? first_look : silence_step;

@@ -72,7 +72,7 @@ struct Generation {
     bool looked_after = false; // by judge_silence
     bool boot_failed = false;
     std::vector<std::weak_ptr<Agent>> siblings; // agents of other processes behind its address, oldest first
-    bool ending = false; // we are ending it: its end is no death
+    bool ending = false;                        // we are ending it: its end is no death
     std::optional<Exit> exit;
     MemoryReading memory;
     OpenReading open;

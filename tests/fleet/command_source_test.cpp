@@ -188,8 +188,8 @@ TEST(CommandSource, a_successor_that_does_not_start_is_given_up_and_the_old_work
 // A server that has workers of its own behind the one address of its place.
 void servers(Stage& stage, unsigned workers_each) {
     stage.pool().source.kind = config::SourceKind::command;
-    stage.pool().source.command = Stage::python(
-        "arbiter.py", {"--workers", std::to_string(workers_each), "--bind", "unix:{socket}", "--shared"});
+    stage.pool().source.command =
+        Stage::python("arbiter.py", {"--workers", std::to_string(workers_each), "--bind", "unix:{socket}", "--shared"});
     stage.pool().source.workers = 1;
 }
 
@@ -202,8 +202,8 @@ TEST(CommandSource, a_server_that_replaces_its_worker_keeps_its_place_and_gets_r
     for (int i = 0; i < 5; ++i) {
         const int before = *stage.worker("app-1").pid;
         ::kill(before, SIGTERM);
-        ASSERT_TRUE(stage.until(
-            [&] { return stage.worker("app-1").pid != before && stage.worker("app-1").agent.connected; }));
+        ASSERT_TRUE(
+            stage.until([&] { return stage.worker("app-1").pid != before && stage.worker("app-1").agent.connected; }));
         const auto answered = clients.answered();
         ASSERT_TRUE(stage.until([&] { return clients.answered() > answered + 10; }, 3s)) << "closed for good";
     }
