@@ -129,6 +129,23 @@ TEST_F(LeakCases, a_case_is_not_closed_while_its_route_was_hardly_asked) {
     EXPECT_TRUE(acquitted(3, "43", 4500, 800));
 }
 
+// app-2 is older, and its traffic spares it what app-1 leaked.
+TEST_F(LeakCases, nor_by_a_worker_that_was_there_before_and_may_just_have_been_spared) {
+    LeakLife leaks = life_of("app-1", 1, "42");
+    leaks.began = Instant(100s);
+    serve(leaks, found_, 2600, 16 << 10);
+    found_.accuse(*journal_, leaks, {});
+    found_.ended(leaks);
+    const auto proves = [&](Instant began, unsigned generation) {
+        LeakLife life = life_of("app-2", generation, "42");
+        life.began = began;
+        serve(life, found_, 4500, 0);
+        return found_.acquit(life, [](const std::string&) { return 1e9; });
+    };
+    EXPECT_FALSE(proves(Instant(50s), 2));
+    EXPECT_TRUE(proves(Instant(150s), 3));
+}
+
 TEST_F(LeakCases, nor_while_another_worker_is_still_accused) {
     const LeakLife life = accused("app-2", 1, "42");
     EXPECT_FALSE(acquitted(2, "43"));

@@ -68,6 +68,15 @@ TEST(Classify, what_earlier_processes_did_decides) {
     EXPECT_EQ(classify(growing(), after(0, 0, 10 * mib), {}).kind, Class::leaking) << "more than any of them ever had";
 }
 
+TEST(Classify, a_leak_beside_a_cache_that_is_full_is_seen_before_much_more_is_gone) {
+    Evidence evidence = growing();
+    const Situation cached = after(0, 0, 200 * mib); // half of the headroom
+    evidence.level = evidence.floor + 205 * mib;
+    EXPECT_EQ(classify(evidence, cached, {}).kind, Class::steady);
+    evidence.level = evidence.floor + 215 * mib;
+    EXPECT_EQ(classify(evidence, cached, {}).kind, Class::leaking);
+}
+
 TEST(Classify, a_process_that_came_near_its_limit_acquits_nobody) {
     EXPECT_EQ(classify(growing(), after(4096, 0, 380 * mib), {}).kind, Class::leaking);
 }

@@ -40,6 +40,16 @@ TEST(RecycleTime, a_successor_is_not_recycled_again_in_the_trough_of_the_first) 
     EXPECT_EQ(recycle_time(outlook), RecycleTime::later);
 }
 
+TEST(RecycleTime, no_trough_is_promised_that_will_not_be_taken) {
+    RecycleOutlook outlook{.lived = 0, .early = 12 * hour, .lead = 100};
+    outlook.trough = 100 * 60;
+    EXPECT_FALSE(promised_trough(outlook)) << "it will have lived a seventh of its life";
+    outlook.trough = 5 * hour;
+    EXPECT_EQ(promised_trough(outlook), outlook.trough);
+    outlook.trough = 0;
+    EXPECT_FALSE(promised_trough(outlook)) << "it is now";
+}
+
 TEST(RecycleTime, with_a_soft_limit_only_chances_are_taken_before_it) {
     RecycleOutlook outlook = old_one(50);
     outlook.has_soft_limit = true;
