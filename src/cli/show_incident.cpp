@@ -75,8 +75,8 @@ std::string lines(Facts list, bool claimed, const Style& style) {
         if (row["claimed"].truth() != claimed) continue;
         if (table.size() == most_rows) break;
         const std::string function = row["function"].text();
-        table.row({row["file"].text() + ":" + row["line"].text() + (function.empty() ? "" : " in " + function), bytes_text(row["bytes"]), count_text(row["count"]),
-                   bytes_text(row["bytes_per_request"])});
+        table.row({row["file"].text() + ":" + row["line"].text() + (function.empty() ? "" : " in " + function),
+                   bytes_text(row["bytes"]), count_text(row["count"]), bytes_text(row["bytes_per_request"])});
     }
     return table.empty() ? "" : table.text(style.colours, "  ");
 }

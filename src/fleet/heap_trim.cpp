@@ -111,8 +111,8 @@ asio::awaitable<void> HeapTrim::run(std::shared_ptr<Pool> pool, WorkerPtr worker
         known->left = *after;
         known->in_vain = static_cast<double>(back.count) < worthwhile * grown;
         const std::string numbers = "malloc_trim gave back " + to_string(back) + " of " + worker->id + ", generation " +
-                                    std::to_string(generation->number) + ": " +
-                                    to_string(*before) + " before, " + to_string(*after) + " after";
+                                    std::to_string(generation->number) + ": " + to_string(*before) + " before, " +
+                                    to_string(*after) + " after";
         incident.note(numbers + (aside ? ", while others served" : ", while it served"));
         incident.verdict(known->in_vain ? numbers + "; the rest are holes in Python's own arenas, which only a recycle "
                                                     "gives back"

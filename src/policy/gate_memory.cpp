@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int looked_at = 64;  // of those who wait, for one that may begin
+constexpr int looked_at = 64; // of those who wait, for one that may begin
 // Free workers that a newcomer is compared with, and that are offered to those who wait after each departure: a decision's
 // cost is bounded, and with fewer workers none is passed over.
 constexpr std::size_t most_compared = 64, most_offered = 16;

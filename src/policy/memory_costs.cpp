@@ -12,7 +12,8 @@ constexpr double falls_by = 0.75, rises_by = 0.02; // a floor, of the way to the
 constexpr double clearly_higher = 1.5;             // than the floor of every other label that ran
 constexpr unsigned enough_to_compare = 20;         // readings
 constexpr std::int64_t unlike = 4;                 // times the median
-constexpr std::size_t most_kin = 4; // a target, its template, the family, the rest: keys that change hands make no circle
+constexpr std::size_t most_kin =
+    4; // a target, its template, the family, the rest: keys that change hands make no circle
 
 } // namespace
 

@@ -24,7 +24,8 @@ bool StoreGuard::admits(Instant now) {
 }
 
 StoreGuard::Change StoreGuard::record(Instant now, Breaker::Result result) {
-    if (breaker_.record(now, settings_, result, breaker_.state() == Breaker::State::probing)) breaker_.trip(now, settings_);
+    if (breaker_.record(now, settings_, result, breaker_.state() == Breaker::State::probing))
+        breaker_.trip(now, settings_);
     return told();
 }
 

@@ -274,7 +274,7 @@ private:
     std::size_t usual_workers_ = 0; // the most of late: fewer accept while one is recycled
     Instant usual_since_{};         // when so many accepted last
     Instant missed_at_{};           // when fewer did last
-    std::size_t offered_ = 0; // the free worker that the memory line was offered last
+    std::size_t offered_ = 0;       // the free worker that the memory line was offered last
     std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {}, refused_by_priority_[priorities] = {};
 };
 
