@@ -1,4 +1,6 @@
 // What agents say of their workers: the pool's ears.
+#include <algorithm>
+
 #include <sys/wait.h>
 
 #include "fleet/monitor.hpp"
@@ -72,11 +74,12 @@ std::string Pool::refuse(const Hello& hello) {
     // A server that a worker's application runs as a helper inherits its environment. Arbiters, supervisors and masters are
     // ancestors of workers too, but no agent is bound in them.
     const int pid = pid_here(hello);
+    const std::vector<int> line = lineage(pid);
     for (const WorkerPtr& worker : workers_)
         for (const GenerationPtr& generation : {worker->current, worker->next}) {
-            if (pid <= 0 || !generation || generation->gone() || !generation->agent_connected()) continue;
+            if (line.empty() || !generation || generation->gone() || !generation->agent_connected()) continue;
             const int other = pid_here(generation->agent->hello());
-            if (other > 0 && other != pid && descends_from(pid, other))
+            if (other != pid && std::ranges::find(line, other) != line.end())
                 return "pid " + std::to_string(hello.pid) + " was started by " + worker->id + " (pid " +
                        std::to_string(other) +
                        "): it is no worker but a part of one; take PLIMSOLL_CONTROL out of its environment";

@@ -111,6 +111,8 @@ std::shared_ptr<Incident> Journal::resume(std::string id, Incident::Facts facts)
     return incident;
 }
 
+bool Journal::on_disk() const { return desk_->store.problem().empty(); }
+
 std::shared_ptr<Incident> Journal::reopen(const std::string& id) {
     const auto kept = desk_->store.reopen(id);
     if (!kept) return nullptr;

@@ -58,6 +58,7 @@ public:
     // One that was closed, or abandoned by an earlier life, with all that is known of it. Null where it was swept. One update on
     // the calling thread.
     std::shared_ptr<Incident> reopen(const std::string& id);
+    bool on_disk() const; // else in memory only, for now: nothing of an earlier life is known
     void publish(std::string event, boost::json::object what);
     boost::asio::awaitable<void> sweep(); // the store's bounds of age and size
 

@@ -49,6 +49,7 @@ void LeakCase::accuse(Journal& journal, const LeakLife& life, const std::vector<
     accused_began_ = std::max(accused_began_, life.began);
     json::object known;
     if (what_ == Watched::memory) known["routes"] = fleet::json_of(routes);
+    go_on(journal);
     if (!incident_) open(journal, life, text, fingerprint_of(known));
     incident_->note("generation " + std::to_string(life.generation) + " of " + text + ", after " +
                     requests_text(static_cast<double>(life.requests)) + release_text(life.release));
@@ -208,7 +209,7 @@ void LeakCase::describe(LeakReport& report, leak::Class kind) const {
 
 LeakCase::Kept LeakCase::kept() const {
     return {
-        history.curves(), incident_ ? incident_->id() : std::string{}, accused_age_, recycles_, release_, docket_.all(),
+        history.curves(), incident_ ? incident_->id() : left_open_, accused_age_, recycles_, release_, docket_.all(),
         releases_.all()};
 }
 
@@ -219,10 +220,22 @@ void LeakCase::resume(Journal& journal, const Kept& known) {
     recycles_ = known.recycles;
     accused_age_ = known.accused_age;
     release_ = known.release;
-    if (!known.incident.empty()) incident_ = journal.reopen(known.incident);
-    if (!incident_) return;
-    told_ = incident_->details;
-    incident_->note("Plimsoll was started again; what was learned of this leak is still known");
+    left_open_ = known.incident;
+    go_on(journal);
+}
+
+void LeakCase::go_on(Journal& journal) {
+    if (left_open_.empty()) return;
+    const bool would_be_there = journal.on_disk();
+    if (!incident_) {
+        incident_ = journal.reopen(left_open_);
+        if (!incident_ && !would_be_there) return;
+        if (incident_) {
+            told_ = incident_->details;
+            incident_->note("Plimsoll was started again; what was learned of this leak is still known");
+        }
+    }
+    left_open_.clear(); // gone on with, swept, or overtaken by a new one
 }
 
 } // namespace plimsoll::fleet

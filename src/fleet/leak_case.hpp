@@ -62,6 +62,8 @@ public:
     };
     Kept kept() const;
     void resume(Journal& journal, const Kept& kept);
+    // With the incident that was left open. While the store is the predecessor's still, it is not to be had: to be tried again.
+    void go_on(Journal& journal);
 
 private:
     void open(Journal& journal, const LeakLife& life, const std::string& text, const leak::Fingerprint& mark);
@@ -75,6 +77,7 @@ private:
     Watched what_;
     std::string pool_;
     std::shared_ptr<Incident> incident_;
+    std::string left_open_;   // by an earlier life of the program, and not gone on with yet
     bool is_new_ = false;     // it was opened for want of knowledge, and may turn out to be one of the past
     double accused_age_ = 0;  // requests at which it was accused first
     Instant accused_began_{}; // when the life began that was accused last: who is older may just have been spared

@@ -87,6 +87,7 @@ void LeakWatch::tick(Instant now) {
         for (const GenerationPtr& generation : {worker->current, worker->next})
             if (generation && generation->leak && (generation->gone() || generation->ending))
                 generation->leak->over = true;
+    for (LeakCase& each : cases_) each.go_on(pool_.context().journal);
     explain(now);
     note_load(now);
     if (now - saved_ >= (changed_ ? save_soon : save_interval) && (changed_ || !lives_.empty())) save();

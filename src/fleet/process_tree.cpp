@@ -1,5 +1,6 @@
 #include "fleet/process_tree.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -11,7 +12,7 @@ namespace plimsoll::fleet {
 namespace {
 
 constexpr std::size_t largest_tree = 64;
-constexpr int deepest_ancestor = 16;
+constexpr std::size_t longest_lineage = 16;
 
 } // namespace
 
@@ -29,15 +30,20 @@ std::vector<int> process_tree(int pid) {
     return tree;
 }
 
-bool descends_from(int pid, int ancestor) {
+std::vector<int> lineage(int pid) {
     const sense::Reader proc;
-    for (int depth = 0; depth < deepest_ancestor && pid > 0; ++depth) {
-        if (pid == ancestor) return true;
+    std::vector<int> line;
+    while (pid > 0 && line.size() < longest_lineage) {
+        line.push_back(pid);
         const auto stat = proc.stat(pid);
-        if (!stat) return false;
-        pid = stat->parent;
+        pid = stat ? stat->parent : 0;
     }
-    return false;
+    return line;
+}
+
+bool descends_from(int pid, int ancestor) {
+    const std::vector<int> line = lineage(pid);
+    return std::ranges::find(line, ancestor) != line.end();
 }
 
 } // namespace plimsoll::fleet

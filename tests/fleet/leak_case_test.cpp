@@ -187,6 +187,28 @@ TEST_F(LeakCases, another_route_is_another_leak) {
     EXPECT_NE(found_.incident()->id(), id);
 }
 
+TEST_F(LeakCases, while_a_predecessor_holds_the_store_its_open_incident_is_waited_for) {
+    const LeakLife life = accused("app-1", 1, "");
+    const std::string id = found_.incident()->id();
+    when(id, [](const auto& incident) { return !incident.timeline.empty(); });
+    store::IncidentStore successors(store::IncidentStore::Settings{directory_});
+    ASSERT_FALSE(successors.problem().empty());
+    Journal journal(threads_, successors, Publish{});
+    LeakCase successor(Watched::memory, "app");
+    successor.resume(journal, found_.kept());
+    EXPECT_EQ(successor.incident(), nullptr);
+    EXPECT_EQ(successor.kept().incident, id) << "it must not be lost if this one ends meanwhile";
+    threads_->join();
+    store_.reset(); // the predecessor ends
+    for (const auto end = Clock::now() + 30s; !successor.incident() && Clock::now() < end;) {
+        std::this_thread::sleep_for(10ms);
+        successors.sweep(); // it looks whether it can have the store now
+        successor.go_on(journal);
+    }
+    ASSERT_NE(successor.incident(), nullptr);
+    EXPECT_EQ(successor.incident()->id(), id);
+}
+
 TEST_F(LeakCases, all_of_it_is_known_after_a_restart) {
     found_.ended(accused("app-1", 1, "42", orders_));
     const std::string id = found_.incident()->id();

@@ -163,10 +163,11 @@ asio::awaitable<void> CommandSource::stop() {
 // The worker whose process, or whose wrapper, the agent lives in.
 std::pair<WorkerPtr, GenerationPtr> CommandSource::owner(const Hello& hello) const {
     std::pair<WorkerPtr, GenerationPtr> by_index;
+    const std::vector<int> line = hello.same_pids ? lineage(hello.pid) : std::vector<int>{};
     for (const WorkerPtr& worker : pool_.workers())
         for (const GenerationPtr& generation : {worker->current, worker->next}) {
             if (!generation || generation->gone() || !generation->child) continue;
-            if (hello.same_pids && descends_from(hello.pid, generation->child->pid())) return {worker, generation};
+            if (std::ranges::find(line, generation->child->pid()) != line.end()) return {worker, generation};
             if (hello.index && *hello.index == worker->number) by_index = {worker, generation};
         }
     return hello.same_pids ? std::pair<WorkerPtr, GenerationPtr>{} : by_index;
