@@ -118,6 +118,7 @@ bool LeakCase::acquit(const LeakLife& life, const Asked& asked) {
     const auto requests = static_cast<double>(life.requests);
     if (verdict.kind != leak::Class::warming) releases_.clean(life.release, requests);
     const bool was_named = std::erase(accused_, life.name()) > 0;
+    if (was_named) releases_.acquitted(life.release);
     if (!incident_) return false;
     if (was_named) incident_->note(process_text(life) + " grows no more: " + kind);
     const bool older = requests > accused_age_ * leak::Releases::enough && life.began >= accused_began_;

@@ -27,6 +27,7 @@ leak::AgeCurve curve_of(const json::object& object) {
     leak::AgeCurve curve;
     curve.life = static_cast<std::uint64_t>(amount(object, "life"));
     curve.ended = true;
+    curve.release = word(object, "release");
     for (const json::value& mark : list(object, "marks")) {
         if (!mark.is_array() || mark.get_array().size() != 2 || curve.marks.size() >= most_marks) return {};
         boost::system::error_code bad;
@@ -46,7 +47,8 @@ unsigned count(const json::object& object, std::string_view key) {
 json::array json_of(const std::vector<leak::ReleaseRecord>& releases) {
     json::array array;
     for (const leak::ReleaseRecord& each : releases)
-        array.push_back(json::object{{"name", each.name}, {"clean", each.clean}, {"leaked", each.leaked}});
+        array.push_back(json::object{
+            {"name", each.name}, {"clean", each.clean}, {"leaked", each.leaked}, {"accused", each.accused}});
     return array;
 }
 
@@ -55,7 +57,7 @@ std::vector<leak::ReleaseRecord> releases_of(const json::array& array) {
     for (const json::value& each : array)
         if (each.is_object())
             releases.push_back({word(each.get_object(), "name"), amount(each.get_object(), "clean"),
-                                amount(each.get_object(), "leaked")});
+                                amount(each.get_object(), "leaked"), count(each.get_object(), "accused")});
     return releases;
 }
 
@@ -103,7 +105,8 @@ std::string to_text(const LeakMemory& memory) {
         for (const leak::AgeCurve& curve : entry.curves) {
             json::array marks;
             for (const leak::AgeCurve::Mark& mark : curve.marks) marks.push_back(json::array{mark.growth, mark.trend});
-            curves.push_back(json::object{{"life", static_cast<double>(curve.life)}, {"marks", std::move(marks)}});
+            curves.push_back(json::object{
+                {"life", static_cast<double>(curve.life)}, {"release", curve.release}, {"marks", std::move(marks)}});
         }
         watched[to_string(what)] = json::object{
             {"curves", std::move(curves)}, {"incident", entry.incident}, {"accused_age", entry.accused_age},

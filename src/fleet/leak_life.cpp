@@ -100,6 +100,7 @@ std::optional<double> LeakLife::read(const Generation& from, std::uint64_t reque
                                      Duration stale_after) {
     follow_rate(requests_so_far, now);
     release = from.release();
+    for (leak::Detector& each : detectors) each.set_release(release);
     if (requests == 0) return std::nullopt; // no address of its own, or nothing has come yet: growth has no measure
     const bool fresh = from.sample && from.sample->taken != sampled;
     const leak::Reading reading{.requests = static_cast<double>(requests), .seconds = to_seconds(now - began)};

@@ -54,13 +54,14 @@ std::optional<double> lasting_trend(const Evidence& e, double ahead) {
 
 Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     const auto& past = s.precedent;
+    const bool known = past && !past->others; // of this release: what others did excuses, and accuses nobody
     const double headroom = std::max(s.limit - e.floor, 1.0);
     const double room = std::max(s.limit - e.level, 1.0);
     const double window = e.age * window_share;
     const double ahead = requests_ahead(e, s, t);
     const double needed = room / ahead; // bytes a request that exhaust what is left within the horizon
     const double gone = (e.level - e.floor) / headroom;
-    const double matters = std::min(t.least_growth, least_share * headroom) / (past && past->later > 0 ? 2 : 1);
+    const double matters = std::min(t.least_growth, least_share * headroom) / (known && past->later > 0 ? 2 : 1);
 
     const bool real = e.trend.low > 0 && e.trend.slope * window >= matters;
     const double comes = growth_ahead(e.age, e.trend.slope, std::clamp(e.exponent, slows_down, 1.0), ahead);
@@ -69,7 +70,7 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
         if (e.private_pages && e.private_pages->low > 0 && e.private_pages->slope * window >= matters &&
             e.trend.slope < dead_growth * e.private_pages->slope)
             return {Class::unsharing, 0.9};
-        if (e.age < t.young && !past) return {Class::warming, 0.6};
+        if (e.age < t.young && !known) return {Class::warming, 0.6};
         return {Class::steady, e.trend.high < needed ? 0.95 : 0.7, real};
     }
     if (e.live && e.live->high < dead_growth * e.trend.slope) return {Class::fragmentation, 0.9};
@@ -77,7 +78,7 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     const bool fades = e.exponent < slows_down && growth_ahead(e.age, e.trend.slope, e.exponent, ahead) < room;
     if (fades) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
 
-    if (past && past->later >= enough * needed)
+    if (known && past->later >= enough * needed)
         return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7};
     const double beyond = gone >= urgent ? little_beyond : beyond_peak;
     if (past && past->peak < bounded * headroom && e.level - e.floor <= beyond * past->peak)
@@ -88,7 +89,7 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (e.age < t.young) return {Class::warming, 0.6};
     const double goes_on = std::max(e.exponent, e.late_exponent);
     if (goes_on < slows_unproven) return {Class::cache, 0.6};
-    return {Class::leaking, (past ? 0.7 : 0.5) + 0.2 * share_between(goes_on, slows_unproven, 1)};
+    return {Class::leaking, (known ? 0.7 : 0.5) + 0.2 * share_between(goes_on, slows_unproven, 1)};
 }
 
 } // namespace plimsoll::leak

@@ -113,7 +113,8 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     // The last low-water mark is as old as its block is wide: of a long life that is minutes, and too late is no forecast.
     level_ = std::max(found->level, std::min(found->trend.at(age_), highest_used_));
 
-    const Situation situation{limit, requests_a_second, history.precedent(age_, thresholds_.young, curve_.life)};
+    const Situation situation{limit, requests_a_second,
+                              history.precedent(age_, thresholds_.young, curve_.life, curve_.release)};
     const Finding finding = classify(*found, situation, thresholds_);
     const double grown = found->level - found->floor;
     lasting_ = lasting_trend(*found, requests_ahead(*found, situation, thresholds_)).value_or(lasting_);

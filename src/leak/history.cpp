@@ -10,7 +10,7 @@ namespace plimsoll::leak {
 namespace {
 
 constexpr double older_by = 1.5;
-constexpr double comparable = 0.25;     // of the age: what ended earlier has not seen what comes here
+constexpr double comparable_at = 0.25;  // of the age: what ended earlier has not seen what comes here
 constexpr std::size_t most_marks = 128; // 2^38 requests
 
 } // namespace
@@ -31,19 +31,32 @@ AgeCurve::Mark AgeCurve::at(double age) const {
     return marks[std::min(k, marks.size() - 1)];
 }
 
-std::optional<History::Precedent> History::precedent(double age, double least, std::uint64_t life) const {
+std::optional<History::Precedent> History::precedent(double age, double least, std::uint64_t life,
+                                                     const std::string& release) const {
+    std::vector<const AgeCurve*> same, others;
+    for (const AgeCurve& curve : curves_) {
+        const double comparable_from = curve.ended ? std::max(least, comparable_at * age) : older_by * age;
+        if (curve.life == life || curve.end() < comparable_from) continue;
+        const bool alike = release.empty() || curve.release.empty() || curve.release == release;
+        (alike ? same : others).push_back(&curve);
+    }
+    auto found = precedent_of(same.empty() ? others : same, age);
+    if (found) found->others = same.empty();
+    return found;
+}
+
+std::optional<History::Precedent> History::precedent_of(const std::vector<const AgeCurve*>& comparable,
+                                                        double age) const {
+    if (comparable.empty()) return std::nullopt;
     Precedent found;
     std::vector<double> then, later;
-    for (const AgeCurve& curve : curves_) {
-        const double comparable_from = curve.ended ? std::max(least, comparable * age) : older_by * age;
-        if (curve.life == life || curve.end() < comparable_from) continue;
-        then.push_back(curve.at(age).trend);
-        later.push_back(curve.marks.back().trend);
-        const auto most_grown = std::ranges::max_element(curve.marks, {}, &AgeCurve::Mark::growth);
+    for (const AgeCurve* curve : comparable) {
+        then.push_back(curve->at(age).trend);
+        later.push_back(curve->marks.back().trend);
+        const auto most_grown = std::ranges::max_element(curve->marks, {}, &AgeCurve::Mark::growth);
         found.peak = std::max(found.peak, static_cast<double>(most_grown->growth));
-        found.older = found.older || curve.end() >= older_by * age;
+        found.older = found.older || curve->end() >= older_by * age;
     }
-    if (then.empty()) return std::nullopt;
     found.curves = static_cast<unsigned>(then.size());
     found.then = median(std::move(then));
     found.later = median(std::move(later));

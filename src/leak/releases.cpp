@@ -23,7 +23,14 @@ void Releases::clean(const std::string& release, double requests) {
 
 void Releases::leaked(const std::string& release, double requests) {
     ReleaseRecord* record = of(release);
-    if (record && record->leaked == 0) record->leaked = std::max(requests, 1.0);
+    if (!record) return;
+    if (record->leaked == 0) record->leaked = std::max(requests, 1.0);
+    ++record->accused;
+}
+
+void Releases::acquitted(const std::string& release) {
+    ReleaseRecord* record = of(release);
+    if (record && record->accused > 0 && --record->accused == 0) record->leaked = 0;
 }
 
 std::optional<Releases::Origin> Releases::origin(const std::string& release) const {

@@ -44,7 +44,8 @@ public:
     // requests that were left has been served. The forecast goes with each request and with the rate, whatever was drawn.
     const Verdict& judge(double limit, double requests_a_second, const History& history);
     const Verdict& verdict() const { return verdict_; }
-    const AgeCurve& curve() const { return curve_; } // for the history of those that follow
+    void set_release(const std::string& release) { curve_.release = release; } // of the application
+    const AgeCurve& curve() const { return curve_; }                           // for the history of those that follow
     void end() { curve_.ended = true; }
     double age() const { return age_; }
     const std::vector<Point>& marks() const { return used_.points(); } // low-water marks by requests served

@@ -8,6 +8,9 @@
 //     later   their trend at the end of what they lived
 //     peak    the most that any of them ever grew
 //
+// Curves of the same release are asked; only where there is none, those of others, and that is said: a release may have brought
+// the leak, or mended it, so others excuse a cache but accuse nobody. A release without a name is like all.
+//
 //   growth                 leak: later ~ then         cache: later = 0
 //     |            peak  . - - - - -
 //     |               .'
@@ -18,6 +21,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace plimsoll::leak {
@@ -29,6 +33,7 @@ struct AgeCurve {
     };
     std::uint64_t life = 0;  // which process: a curve that is told again replaces the earlier one
     bool ended = false;      // the life is over; otherwise its owner still lives
+    std::string release;     // of the application; empty: not known
     std::vector<Mark> marks; // at age_of(k)
     friend bool operator==(const AgeCurve&, const AgeCurve&) = default;
 
@@ -46,17 +51,20 @@ public:
     struct Precedent {
         double then = 0, later = 0, peak = 0;
         unsigned curves = 0;
-        bool older = false; // at least one lived half as long again as this age
+        bool older = false;  // at least one lived half as long again as this age
+        bool others = false; // they are of other releases
     };
     // Of lives that came to a quarter of this age and to `least` requests, and of living ones only where they are older by half:
     // siblings of one age share their warm-up and the filling of their caches. Never of `life` itself.
-    std::optional<Precedent> precedent(double age, double least, std::uint64_t life) const;
+    std::optional<Precedent> precedent(double age, double least, std::uint64_t life,
+                                       const std::string& release = {}) const;
     void learn(const AgeCurve& curve);
     bool knows(std::uint64_t life) const;
-    void forget() { curves_.clear(); } // another release: nothing is known of it
     const std::vector<AgeCurve>& curves() const { return curves_; }
 
 private:
+    std::optional<Precedent> precedent_of(const std::vector<const AgeCurve*>& comparable, double age) const;
+
     std::vector<AgeCurve> curves_;
 };
 

@@ -1,6 +1,7 @@
 // Which release brought a leak, and which one mended it: what each release of the application has shown.
 //
-//     leaked   requests at which a process of it was accused first, for each thing that leaks
+//     leaked   requests at which a process of it was accused first, for each thing that leaks; taken back where all of its
+//              accused processes were seen to grow no more while they lived
 //     clean    the most requests that one of its processes served without growth
 //
 //   came with R     R leaked at n requests, and the release before it was clean beyond n
@@ -17,7 +18,8 @@ namespace plimsoll::leak {
 
 struct ReleaseRecord {
     std::string name;
-    double clean = 0, leaked = 0; // requests; leaked 0: it was never accused
+    double clean = 0, leaked = 0; // requests; leaked 0: it is not accused
+    unsigned accused = 0;         // processes, and not acquitted
     friend bool operator==(const ReleaseRecord&, const ReleaseRecord&) = default;
 };
 
@@ -28,6 +30,7 @@ public:
     // A process of the release served so many requests, and does not grow. Releases without a name are not told apart: ignored.
     void clean(const std::string& release, double requests);
     void leaked(const std::string& release, double requests);
+    void acquitted(const std::string& release); // one that was said to leak
 
     // The release that brought the leak of `release`: walked back over those that leaked too.
     struct Origin {

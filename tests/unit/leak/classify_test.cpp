@@ -77,6 +77,24 @@ TEST(Classify, a_leak_beside_a_cache_that_is_full_is_seen_before_much_more_is_go
     EXPECT_EQ(classify(evidence, cached, {}).kind, Class::leaking);
 }
 
+TEST(Classify, what_other_releases_did_excuses_a_cache_and_accuses_nobody) {
+    const auto before = [](double then, double later, double peak) {
+        Situation situation = after(then, later, peak);
+        situation.precedent->others = true;
+        return situation;
+    };
+    Evidence young = growing(); // its first hundreds of requests: an ordinary cache fills
+    young.age = 500;
+    young.level = young.floor + 4096 * young.age;
+    Situation mended = before(4096, 4096, 390 * mib);
+    mended.limit = young.floor + 16 * mib;
+    EXPECT_EQ(classify(young, mended, {}).kind, Class::warming);
+    mended.precedent->others = false;
+    EXPECT_EQ(classify(young, mended, {}).kind, Class::leaking);
+    EXPECT_EQ(classify(growing(), before(4096, 0, 90 * mib), {}).kind, Class::cache);
+    EXPECT_EQ(classify(growing(), before(4096, 4096, 390 * mib), {}).kind, Class::leaking) << "by what it shows itself";
+}
+
 TEST(Classify, a_process_that_came_near_its_limit_acquits_nobody) {
     EXPECT_EQ(classify(growing(), after(4096, 0, 380 * mib), {}).kind, Class::leaking);
 }

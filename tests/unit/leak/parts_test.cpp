@@ -83,6 +83,25 @@ TEST(History, the_median_of_lives_counts_and_the_highest_peak) {
     EXPECT_EQ(found->curves, 3U);
 }
 
+TEST(History, lives_of_the_same_release_are_asked_and_those_of_others_only_where_there_are_none) {
+    const auto of_release = [](const char* release, std::uint64_t life, float trend) {
+        AgeCurve made = curve(life, 10'000, 10, trend);
+        made.release = release;
+        return made;
+    };
+    History history;
+    history.learn(of_release("43", 1, 4096));
+    ASSERT_TRUE(history.precedent(5000, 0, 9, "44"));
+    EXPECT_TRUE(history.precedent(5000, 0, 9, "44")->others);
+    EXPECT_FALSE(history.precedent(5000, 0, 9, "43")->others);
+    EXPECT_FALSE(history.precedent(5000, 0, 9, "")->others) << "which one it is nobody knows";
+    history.learn(of_release("44", 2, 0));
+    const auto found = history.precedent(5000, 0, 9, "44");
+    EXPECT_FALSE(found->others);
+    EXPECT_EQ(found->later, 0);
+    EXPECT_EQ(found->curves, 1U);
+}
+
 TEST(History, it_is_bounded_and_a_life_told_again_takes_its_own_place) {
     History history;
     for (std::uint64_t life = 1; life <= 100; ++life) history.learn(curve(life, 1000, 1, 1));

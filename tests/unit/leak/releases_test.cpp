@@ -17,6 +17,20 @@ TEST(Releases, a_leak_came_with_the_first_release_that_had_it) {
     EXPECT_EQ(origin->before, (ReleaseRecord{"2", 40'000, 0}));
 }
 
+TEST(Releases, one_whose_only_accused_process_grows_no_more_did_not_leak) {
+    Releases releases;
+    releases.leaked("43", 5'000);
+    releases.leaked("44", 300);
+    releases.leaked("44", 400);
+    releases.clean("44", 9'000);
+    releases.acquitted("44");
+    EXPECT_FALSE(releases.mended("44", 5'000)) << "another one leaks";
+    releases.acquitted("44");
+    EXPECT_TRUE(releases.mended("44", 5'000));
+    releases.acquitted("44");
+    releases.acquitted("unheard of");
+}
+
 TEST(Releases, who_was_not_there_for_long_enough_proves_nothing) {
     Releases releases;
     releases.clean("1", 4'999);
