@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <sys/uio.h>
 #include <unistd.h>
@@ -282,7 +283,7 @@ void Download::client_left() {
         return;
     }
     exchange_.outbox.clear();
-    pipe_ = {};
+    drop_pipe();
 }
 
 bool Download::may_splice() const {
@@ -318,10 +319,22 @@ void Download::receive_splicing() {
     if (client_.is(io::Stream::writable)) flush();
     // The pipe is full and the client does not keep up: go on through the outbox, so that the worker need not wait.
     if (io.kind == io::Io::blocked && pipe_.filled > 0 && !client_.is(io::Stream::writable)) pipe_to_outbox();
-    if (left_ == 0 && state_ == State::body) state_ = State::complete;
+    if (left_ == 0 && state_ == State::body) {
+        state_ = State::complete;
+        keep_in_pipe();
+    }
     hold_out_for(may_splice() && !slow_worker_ ? static_cast<std::size_t>(std::min<std::uint64_t>(left_, worth_waiting))
                                                : 1);
-    if (pipe_.filled == 0 && (state_ != State::body || left_ < worth_splicing)) pipe_ = {};
+    if (pipe_.filled == 0 && (state_ != State::body || left_ < worth_splicing)) drop_pipe();
+}
+
+// The answer is whole, and its end waits for the client. That is no less memory for being the kernel's.
+void Download::keep_in_pipe() {
+    if (pipe_.filled == 0) return;
+    if (client_.loop().buffers.take(pipe_.filled))
+        charged_ = pipe_.filled;
+    else
+        pipe_to_outbox(); // which has a file where memory is full
 }
 
 void Download::pipe_to_outbox() {
@@ -334,6 +347,11 @@ void Download::pipe_to_outbox() {
         }
         pipe_.filled -= static_cast<std::size_t>(got);
     }
+    drop_pipe();
+}
+
+void Download::drop_pipe() {
+    client_.loop().buffers.give(std::exchange(charged_, 0));
     pipe_ = {};
 }
 

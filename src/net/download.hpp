@@ -22,6 +22,9 @@ public:
     enum class State : std::uint8_t { head, body, complete, closed, failed_to_send, malformed, no_room };
 
     Download(Exchange& exchange, io::Stream& client, Workspace& workspace);
+    Download(const Download&) = delete;
+    Download& operator=(const Download&) = delete;
+    ~Download() { drop_pipe(); }
 
     // One read from the worker, and what follows from it. Call when the worker is readable and wants_more().
     void receive();
@@ -44,7 +47,9 @@ private:
     void receive_splicing();
     bool may_splice() const;
     void hold_out_for(std::size_t bytes);
+    void keep_in_pipe();
     void pipe_to_outbox();
+    void drop_pipe();
     void take(char* bytes, std::size_t size);
     std::string_view take_heads(std::string_view bytes);
     void begin(const http::ResponseHead& head);
@@ -69,6 +74,7 @@ private:
     bool slow_worker_ = false;
     std::string held_; // a head that is not complete yet
     io::Pipes::Lease pipe_;
+    std::size_t charged_ = 0; // of what waits in the pipe for a slow client, to the budget of buffers
     http::Refusal fault_;
 };
 

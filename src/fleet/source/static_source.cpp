@@ -11,6 +11,14 @@
 
 namespace plimsoll::fleet {
 
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration first_rest = 100ms, longest_rest = 30s; // between two looks for who listens
+
+}
+
 std::string StaticSource::start() {
     for (const std::string& text : pool_.settings().source.addresses) {
         const auto address = net::parse_address(text);
@@ -28,17 +36,34 @@ void StaticSource::begin(const WorkerPtr& worker, net::Address address) {
 
 asio::awaitable<void> StaticSource::stop() { co_return; }
 
-// Whoever listens at a unix socket is known even without an agent.
+// Whoever listens at a unix socket is known even without an agent. It may be too busy to be asked just now.
 void StaticSource::serves(const WorkerPtr& worker, const GenerationPtr& generation) {
-    if (generation->process) return;
+    if (generation->address->family == net::Address::Family::unix_socket && !find_process(pool_, worker, generation))
+        spawn(pool_.context().control, "process of " + worker->id,
+              look_for_process(pool_.shared_from_this(), worker, generation));
+}
+
+bool StaticSource::find_process(Pool& pool, const WorkerPtr& worker, const GenerationPtr& generation) {
+    if (generation->process) return true;
     const auto pid = listener_pid(*generation->address);
-    if (!pid || *pid == ::getpid()) return;
+    if (!pid) return false;
+    if (*pid == ::getpid()) return true; // a test's, or a mistake: we are nobody's worker
     std::string why_not;
-    auto process = Process::attach(pool_.context().control, *pid, std::nullopt, why_not);
-    if (!process) return;
+    auto process = Process::attach(pool.context().control, *pid, std::nullopt, why_not);
+    if (!process) return false;
     generation->pid = *pid;
     generation->process = std::move(process);
-    pool_.watch(worker, generation);
+    pool.watch(worker, generation);
+    return true;
+}
+
+asio::awaitable<void> StaticSource::look_for_process(std::shared_ptr<Pool> pool, WorkerPtr worker,
+                                                     GenerationPtr generation) {
+    const auto settled = [pool, generation] {
+        return generation->gone() || generation->process || pool->context().stopping;
+    };
+    for (Duration rest = first_rest; !co_await until(settled, rest); rest = std::min(2 * rest, longest_rest))
+        if (find_process(*pool, worker, generation)) co_return;
 }
 
 void StaticSource::vacated(WorkerPtr worker) {

@@ -29,6 +29,10 @@ public:
 private:
     WorkerPtr owner(const Hello& hello) const;
     void begin(const WorkerPtr& worker, net::Address address);
+    // False: nobody can be found at its unix socket now.
+    static bool find_process(Pool& pool, const WorkerPtr& worker, const GenerationPtr& generation);
+    static boost::asio::awaitable<void> look_for_process(std::shared_ptr<Pool> pool, WorkerPtr worker,
+                                                         GenerationPtr generation);
 
     Pool& pool_;
 };

@@ -58,12 +58,13 @@ void write_connection(ByteWriter& out, bool keep_alive, std::uint8_t minor) {
 
 std::size_t write_response_head(const ResponseHead& head, const ToClient& how, std::span<char> buffer) {
     ByteWriter out(buffer);
-    bool date = false, request_id = false;
+    bool date = false, request_id = false, upgrade = false;
     write_status_line(out, head.status, head.reason.empty() ? standard_reason(head.status) : head.reason);
     for (const Field& field : head.fields) {
         if (!reaches_client(head, field, how) || (how.edits && how.edits->touch(field.name))) continue;
         date |= field.id == FieldName::date;
         request_id |= field.id == FieldName::x_request_id;
+        upgrade |= field.id == FieldName::upgrade;
         out.field(field.name, field.value);
     }
     if (head.status == 101) {
@@ -71,7 +72,7 @@ std::size_t write_response_head(const ResponseHead& head, const ToClient& how, s
     } else if (!head.interim()) {
         write_framing(out, head, how.framing);
         write_connection(out, how.keep_alive, how.minor);
-        if (head.status == 426) out << "Connection: upgrade\r\n";
+        if (upgrade) out << "Connection: upgrade\r\n"; // of 426, which says what to upgrade to
     }
     if (!head.interim()) {
         if (how.edits) {

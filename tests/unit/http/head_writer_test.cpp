@@ -301,6 +301,8 @@ TEST(ResponseWriter, switching_protocols_keeps_its_upgrade) {
 }
 
 TEST(ResponseWriter, upgrade_required_says_to_what) {
+    const Got bare("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_FALSE(names(bare.to_client({.framing = bare.head.framing}), "Connection")) << "it does not say to what";
     const Got got("HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                   "Content-Length: 0\r\n\r\n");
     const std::string head = got.to_client({.framing = got.head.framing});
