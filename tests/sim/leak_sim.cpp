@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <random>
 
+#include "plimsoll/leak/recycle_time.hpp"
+
 namespace plimsoll::sim {
 
 namespace {
@@ -86,6 +88,14 @@ bool fits(Family family, leak::Class kind) {
     }
 }
 
+// With traffic that has neither quiet moments nor troughs.
+bool is_time_to_recycle(const leak::Verdict& verdict, double lived, double lead) {
+    if (verdict.kind != leak::Class::leaking || verdict.confidence < leak::Thresholds{}.sure) return false;
+    if (!verdict.forecast || !verdict.forecast->seconds_early) return false;
+    const leak::RecycleOutlook outlook{.lived = lived, .early = *verdict.forecast->seconds_early, .lead = lead};
+    return leak::recycle_time(outlook) != leak::RecycleTime::later;
+}
+
 } // namespace
 
 std::string_view to_string(Family family) {
@@ -156,6 +166,7 @@ Life live(const App& app, std::uint64_t seed, leak::History& history) {
     double dt = 0.5;
     for (double t = 0; t < app.length; t += dt) {
         dt = std::max(0.5, t / 400); // the sampler is finer than this: that only helps
+        if (app.lead > 0) dt = std::min(dt, app.lead / 20);
         const double load = habit.load(t), mean = app.rate * load * dt;
         const double dn = mean > 50 ? std::max(0.0, std::round(mean + std::sqrt(mean) * normal(random)))
                                     : static_cast<double>(std::poisson_distribution<int>(mean)(random));
@@ -190,6 +201,11 @@ Life live(const App& app, std::uint64_t seed, leak::History& history) {
             life.accused = true;
             life.accused_at = n;
             life.confidence = verdict.confidence;
+        }
+        if (app.lead > 0 && life.accused && is_time_to_recycle(verdict, t, app.lead)) {
+            life.recycled = true;
+            life.left = (limit - kept) / (app.leak * app.rate);
+            break;
         }
         if (kept >= limit) break;
     }

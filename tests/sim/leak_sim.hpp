@@ -47,6 +47,7 @@ struct App {
     double per_flight = 0, transient = 0, busy = 1, arena = 1 << 20;
     bool agent = true; // live bytes and private pages are known
     double length = 0; // seconds
+    double lead = 0;   // seconds that a recycle is begun before the early bound of the forecast; 0: nobody recycles
 };
 App draw_app(Family family, std::uint64_t seed);
 
@@ -58,6 +59,8 @@ struct Life {
     double requests = 0; // at its end
     leak::Class last = leak::Class::unknown;
     double confidence = 0; // when accused
+    bool recycled = false;
+    double left = 0; // seconds from there until it would have been at its limit
 };
 // `history` learns this life when it has ended.
 Life live(const App& app, std::uint64_t seed, leak::History& history);

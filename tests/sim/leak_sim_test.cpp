@@ -59,6 +59,25 @@ TEST(LeakSim, the_slope_of_a_plain_leak_is_exact) {
     EXPECT_LT(life.slope_error, 0.05);
 }
 
+// Near the end of a leak of ten hours looks are twenty minutes apart, and a recycle needs less than two.
+TEST(LeakSim, under_even_traffic_a_leak_is_recycled_in_time_however_long_it_takes) {
+    for (const double hours : {1.0, 10.0, 20.0})
+        for (unsigned i = 0; i < lives; ++i) {
+            const std::uint64_t own = seed * 1'000'003 + i;
+            App app = draw_app(Family::leak, own);
+            // Memory that swings by itself is another matter: here it is when one looks.
+            if (app.background == Family::sawtooth || app.background == Family::diurnal)
+                app.background = Family::steady;
+            app.leak = app.headroom / (hours * 3600 * app.rate);
+            app.length = 48 * 3600;
+            app.lead = 100;
+            leak::History history;
+            const Life life = live(app, own * 2, history);
+            EXPECT_TRUE(life.recycled) << hours << " h, life " << own;
+            EXPECT_GT(life.left, app.lead / 2) << hours << " h, life " << own;
+        }
+}
+
 // Lives in which the end of the trend lies far above what was ever used.
 TEST(LeakSim, a_sawtooth_is_no_higher_than_its_teeth) {
     for (const std::uint64_t i : {4, 10, 17, 59, 93}) {
