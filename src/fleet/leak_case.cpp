@@ -46,7 +46,8 @@ void LeakCase::accuse(Journal& journal, const LeakLife& life, const std::vector<
     const std::string text = growth_text({life.worker}, view, std::string(to_string(what_)));
     releases_.leaked(life.release, static_cast<double>(life.requests));
     accused_.push_back(life.name());
-    accused_began_ = std::max(accused_began_, life.began);
+    accused_at_ = life.last_read;
+    last_accused_ = life.name();
     json::object known;
     if (what_ == Watched::memory) known["routes"] = fleet::json_of(routes);
     go_on(journal);
@@ -121,7 +122,8 @@ bool LeakCase::acquit(const LeakLife& life, const Asked& asked) {
     if (was_named) releases_.acquitted(life.release);
     if (!incident_) return false;
     if (was_named) incident_->note(process_text(life) + " grows no more: " + kind);
-    const bool older = requests > accused_age_ * leak::Releases::enough && life.began >= accused_began_;
+    const bool exposed = life.name() == last_accused_ || life.began >= accused_at_;
+    const bool older = exposed && requests > accused_age_ * leak::Releases::enough;
     if (!accused_.empty() || !older || verdict.kind == leak::Class::warming || !would_have_shown(asked)) return false;
     record_growth(life);
     const std::string proof = process_text(life) + " served " + requests_text(requests) + " without that growth";

@@ -36,7 +36,8 @@ public:
     // How often a route was asked of the life in question.
     using Asked = std::function<double(const std::string& route)>;
     // Of a life that does not grow. Closes the case when nobody is accused any more and this one went on for longer than the
-    // accusation took, with as many requests to the leak's routes as would have shown it. True: it is closed.
+    // accusation took, with as many requests to the leak's routes as would have shown it: a life that began after the last
+    // accusation, or the very one that was accused. True: it is closed.
     bool acquit(const LeakLife& life, const Asked& asked);
     void ended(const LeakLife& life);
     void recycled(const LeakLife& life, const std::string& incident);
@@ -77,10 +78,11 @@ private:
     Watched what_;
     std::string pool_;
     std::shared_ptr<Incident> incident_;
-    std::string left_open_;   // by an earlier life of the program, and not gone on with yet
-    bool is_new_ = false;     // it was opened for want of knowledge, and may turn out to be one of the past
-    double accused_age_ = 0;  // requests at which it was accused first
-    Instant accused_began_{}; // when the life began that was accused last: who is older may just have been spared
+    std::string left_open_;    // by an earlier life of the program, and not gone on with yet
+    bool is_new_ = false;      // it was opened for want of knowledge, and may turn out to be one of the past
+    double accused_age_ = 0;   // requests at which it was accused first
+    Instant accused_at_{};     // last: who was there already, and was not accused, may just have been spared
+    std::string last_accused_; // name of the life
     unsigned recycles_ = 0;
     std::string release_;
     std::vector<std::string> accused_; // names of lives

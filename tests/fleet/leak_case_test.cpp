@@ -129,10 +129,11 @@ TEST_F(LeakCases, a_case_is_not_closed_while_its_route_was_hardly_asked) {
     EXPECT_TRUE(acquitted(3, "43", 4500, 800));
 }
 
-// app-2 is older, and its traffic spares it what app-1 leaked.
+// Its traffic spares app-2 what app-1 leaks, whichever of them began first.
 TEST_F(LeakCases, nor_by_a_worker_that_was_there_before_and_may_just_have_been_spared) {
     LeakLife leaks = life_of("app-1", 1, "42");
     leaks.began = Instant(100s);
+    leaks.last_read = Instant(200s);
     serve(leaks, found_, 2600, 16 << 10);
     found_.accuse(*journal_, leaks, {});
     found_.ended(leaks);
@@ -143,7 +144,20 @@ TEST_F(LeakCases, nor_by_a_worker_that_was_there_before_and_may_just_have_been_s
         return found_.acquit(life, [](const std::string&) { return 1e9; });
     };
     EXPECT_FALSE(proves(Instant(50s), 2));
-    EXPECT_TRUE(proves(Instant(150s), 3));
+    EXPECT_FALSE(proves(Instant(101s), 3)) << "they were started together";
+    EXPECT_TRUE(proves(Instant(210s), 4));
+}
+
+TEST_F(LeakCases, but_by_the_accused_worker_itself_when_its_growth_ends) {
+    LeakLife life = life_of("app-1", 1, "42");
+    life.began = Instant(100s);
+    life.last_read = Instant(200s);
+    serve(life, found_, 2600, 16 << 10);
+    found_.accuse(*journal_, life, {});
+    LeakLife later = life_of("app-1", 1, "42"); // the same one: nothing came of it
+    later.began = life.began;
+    serve(later, found_, 4500, 0);
+    EXPECT_TRUE(found_.acquit(later, [](const std::string&) { return 1e9; }));
 }
 
 TEST_F(LeakCases, nor_while_another_worker_is_still_accused) {
