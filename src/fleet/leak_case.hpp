@@ -49,7 +49,7 @@ public:
 
     bool is_accused(const LeakLife& life) const;
     const std::shared_ptr<Incident>& incident() const { return incident_; } // null: none is open
-    bool has_lines() const;
+    bool has_lines() const;                                                 // of the release that leaks now
 
     // Over restarts of the program.
     struct Kept {
@@ -72,6 +72,7 @@ private:
     bool take_up(Journal& journal, const leak::PastLeak& past);
     bool would_have_shown(const Asked& asked) const;
     void close(const std::string& verdict);
+    void drop_what_another_release_had();
     void record_growth(const LeakLife& life);
     leak::Fingerprint mark() const;
 

@@ -200,6 +200,10 @@ void LeakRoutes::forget() {
     outcome_ = std::make_shared<Outcome>(); // a look under way tells the old one
 }
 
+void LeakRoutes::withdraw() {
+    if (!outcome_->routes.empty()) outcome_ = std::make_shared<Outcome>();
+}
+
 bool LeakRoutes::news() { return std::exchange(outcome_->fresh, false); }
 
 } // namespace plimsoll::fleet

@@ -41,8 +41,9 @@ public:
     void ended(WorkerKey worker);
     void look(Instant now); // somebody is suspect: find out, unless that is under way or was done just now
     const std::vector<RouteShare>& found() const { return outcome_->routes; }
-    bool news();   // found() has changed since this was asked last
-    void forget(); // the leak is mended: what was found, and the intervals by which it was
+    bool news();     // found() has changed since this was asked last
+    void forget();   // what leaked is mended, or the code is another: what was found, and the intervals by which it was
+    void withdraw(); // what was suspected is no leak: what was found
 
     // Begins, turns over or ends the experiment, as it is time to. Not empty: what the leak's story should say of it.
     // `observed`: a capture measures what a worker is asked as ever; until it is over nothing is varied.

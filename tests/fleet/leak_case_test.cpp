@@ -201,6 +201,47 @@ TEST_F(LeakCases, another_route_is_another_leak) {
     EXPECT_NE(found_.incident()->id(), id);
 }
 
+// One release mends a leak and brings another, before anybody saw that the first one was gone.
+class AnotherRelease : public LeakCases {
+protected:
+    AnotherRelease() {
+        const LeakLife life = accused("app-1", 1, "42", orders_);
+        found_.learn(*journal_, life, "i-000099",
+                     boost::json::parse(R"json({"lines": [{"file": "/srv/app/orders.py",
+            "line": 41, "function": "remember", "bytes_per_request": 16000, "claimed": true}]})json")
+                         .as_object());
+        EXPECT_TRUE(found_.has_lines());
+        found_.ended(life);
+        accused("app-1", 2, "43");
+    }
+    std::size_t lines() const {
+        LeakReport report;
+        found_.describe(report, leak::Class::leaking);
+        return report.lines.size();
+    }
+};
+
+TEST_F(AnotherRelease, is_traced_anew_and_keeps_the_lines_of_the_route_that_still_leaks) {
+    EXPECT_FALSE(found_.has_lines());
+    found_.found_routes(*journal_, orders_);
+    EXPECT_EQ(lines(), 1U);
+}
+
+TEST_F(AnotherRelease, has_not_the_lines_of_a_route_that_does_not_leak_in_it) {
+    found_.found_routes(*journal_, {{"GET /carts", 16384, 16000, 16800, 0.9}});
+    EXPECT_EQ(lines(), 0U);
+}
+
+TEST_F(LeakCases, in_the_same_release_a_line_outlives_a_route_that_was_wrong) {
+    const LeakLife life = accused("app-1", 1, "42", {{"GET /carts", 16384, 16000, 16800, 0.9}});
+    found_.learn(*journal_, life, "i-000099",
+                 boost::json::parse(R"json({"lines": [{"file": "/srv/app/orders.py",
+        "line": 41, "function": "remember", "bytes_per_request": 16000, "claimed": true}]})json")
+                     .as_object());
+    found_.found_routes(*journal_, orders_);
+    EXPECT_TRUE(found_.has_lines());
+}
+
 TEST_F(LeakCases, while_a_predecessor_holds_the_store_its_open_incident_is_waited_for) {
     const LeakLife life = accused("app-1", 1, "");
     const std::string id = found_.incident()->id();
