@@ -126,7 +126,7 @@ def test_under_an_address_space_limit_no_allocation_fails(plimsoll):
     learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
     ask(proxy.address, "/forget")
     assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
-    assert int(most_at_once(proxy.address)["200"]) in (2, 3)
+    assert int(most_at_once(proxy.address)["200"]) in (2, 3, 4)
 
 
 def test_of_a_worker_out_of_sight_the_agent_tells_what_its_requests_need(plimsoll):

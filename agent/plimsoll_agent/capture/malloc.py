@@ -35,8 +35,9 @@ def _held():
     return values.uordblks + values.hblkhd
 
 
-def _asks_glibc(size=8 << 20, attempts=5):
-    """Whether what malloc gives shows in glibc's numbers. Never touched, so it costs no memory; other threads may free meanwhile."""
+def _asks_glibc(size=64 << 10, attempts=5):
+    """Whether what malloc gives shows in glibc's numbers; other threads may free meanwhile. Well below the size from which it maps each
+    block: freeing one of those moves its thresholds, and the application's memory would be kept in another way than before."""
     for _ in range(attempts):
         before = _held()
         block = _malloc(size)
