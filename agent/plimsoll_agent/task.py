@@ -20,7 +20,6 @@ class Task:
         self.name = message.get("name")
         self.args = message.get("args") or {}
         self.ends = native.monotonic() + float(message.get("deadline") or 10.0)
-        self.if_unheard = None              # undoes what the command did, where its answer comes too late or not through
         self.answered = False
         self.finished = False
         self._lock = native.allocate_lock()
@@ -41,13 +40,12 @@ class Task:
                                   "data": base64.b64encode(piece).decode("ascii")})
 
     def answer(self, ok, data=None, error=None):
-        """The first answer counts. False where this one was not it."""
+        """The first answer counts."""
         with self._lock:
             if self.answered:
-                return False
+                return
             self.answered = True
         result = {"type": "result", "id": self.id, "ok": ok, "data": data or {}}
         if error is not None:
             result["error"] = error
         self.connection.send(result)
-        return True

@@ -16,7 +16,6 @@ import gc
 import sys
 
 from .. import native
-from . import bare
 
 CHUNK = 5000                                # objects between two looks at the clock
 BIG = 4096                                  # bytes of a container itself: some 500 items
@@ -46,7 +45,7 @@ class Census:
         self.lengths = {}                   # id of a big container -> its length
         self.objects = 0
         self.looked_into = 0.0              # share of the objects whose contents were seen
-        self.frozen = 0                     # objects that were not counted
+
 
     def prune(self, least):
         """What is kept for a worker's life should be small: most types have a handful of objects."""
@@ -74,31 +73,17 @@ def name_of(kind):
 
 def is_library(kind):
     module = getattr(kind, "__module__", None)
-    if type(module) is not str:
+    if not isinstance(module, str):
         return True
     root = module.partition(".")[0]
     return root in LIBRARY or root.startswith("_") and root != "__main__"
 
 
-def everything():
-    """The collector's objects with those that gc.freeze() took from it: it knows nothing of them, nor that they refer to others. They are frozen
-    again, and what was made since with them: asked when a server or a worker is just ready, which is when applications freeze."""
-    if not gc.get_freeze_count():
-        return gc.get_objects()
-    gc.unfreeze()
-    try:
-        return gc.get_objects()
-    finally:
-        gc.freeze()
-
-
-def take(budget, polite=False, frozen=False):
-    """The census, the objects that it saw (oldest first) and the big containers. `polite` leaves the others a turn after each chunk; `frozen`
-    counts frozen objects too."""
+def take(budget, polite=False):
+    """The census, the objects that it saw (oldest first) and the big containers. `polite` leaves the others a turn after each chunk."""
     ends = native.monotonic() + budget
     census, kinds = Census(), {}
-    objects = everything() if frozen else gc.get_objects()
-    census.frozen = 0 if frozen else gc.get_freeze_count()
+    objects = gc.get_objects()
     census.objects = len(objects)
     big = []
     for start in range(0, len(objects), CHUNK):
@@ -160,7 +145,7 @@ def _count(chunk, kinds, big):
             entry = kinds[kind] = [0, 0]
         entry[0] += 1
         entry[1] += size
-        if size >= BIG and (kind in CONTAINERS or not is_library(kind) and not issubclass(kind, type)):
+        if size >= BIG and (kind in CONTAINERS or not is_library(kind) and not isinstance(thing, type)):
             big.append((size, thing))
 
 
@@ -180,8 +165,11 @@ def _look_into(thing, atoms, hidden):
             _add(atoms, held, step * share)
             if entry[1] is not None:
                 entry[1] += int(size_of(held) * step * share)
-    length = bare.length(thing)
-    return Container(thing, len(referents) if length is None else length, contents)
+    try:
+        length = len(thing)
+    except Exception:                       # a __len__ of the application's
+        length = len(referents)
+    return Container(thing, length, contents)
 
 
 def _share(references):
@@ -210,7 +198,7 @@ def _hide(held, hidden):
 def _contents(thing, owned, atoms, hidden):
     kind = type(thing)
     charged = kind not in CONTAINERS
-    if charged and (is_library(kind) or issubclass(kind, type)):
+    if charged and (is_library(kind) or isinstance(thing, type)):
         return
     for held in gc.get_referents(thing):
         references = sys.getrefcount(held) - OWN_REFERENCES

@@ -2,13 +2,11 @@
 import json
 import os
 
-MOST_STACKS = 5000                          # the largest; JSON is written in one piece, with the interpreter held
-
 
 def of(stacks, title):
     """stacks: [frames innermost first, bytes, count]"""
     index, frames, samples, weights = {}, [], [], []
-    for stack, size, _ in sorted(stacks, key=lambda entry: -entry[1])[:MOST_STACKS]:
+    for stack, size, _ in sorted(stacks, key=lambda entry: -entry[1]):
         sample = []
         for place in reversed(stack):
             if place not in index:

@@ -84,7 +84,8 @@ def measured_growth(ask, requests):
 
 
 def window(ask, requests, pauses, growth):
-    assert trace.start() is not None
+    problem = trace.start()
+    assert not problem, problem
     for _ in range(requests):
         ask()
     told = []
