@@ -77,8 +77,11 @@ def test_in_shadow_everybody_begins_and_is_counted(plimsoll):
     proxy.wait_serving(1)
     learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
     ask(proxy.address, "/forget")
-    assert in_parallel(proxy.address, ["/need/200"] * 6) == [200] * 6
-    assert int(most_at_once(proxy.address)["200"]) > 3
+
+    def more_than_fit():                                        # where their threads meet is the scheduler's choice
+        assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
+        return int(most_at_once(proxy.address)["200"]) > 3
+    until(more_than_fit, 30, "more run at once than fit")
     assert 'plimsoll_refusals_total{pool="app",reason="memory",mode="shadow"}' in proxy.admin.get("/metrics").body.decode()
 
 
