@@ -12,6 +12,7 @@ def _next_sitecustomize(here):
     ours = sys.modules.pop("sitecustomize", None)
     former = sys.path[:]
     sys.path[:] = [entry for entry in former if os.path.abspath(entry or ".") != here]
+    behind = former[former.index(here) + 1:] if here in former else []
     try:
         import sitecustomize    # noqa: F401
     except ImportError as error:
@@ -19,7 +20,8 @@ def _next_sitecustomize(here):
             raise
         sys.modules["sitecustomize"] = ours
     finally:
-        sys.path[:] = former + [entry for entry in sys.path if entry not in former]
+        # The path stays as they made it, and we are in front of what was behind us.
+        sys.path.insert(next((at for at, entry in enumerate(sys.path) if entry in behind), 0), here)
 
 
 def _activate(here):

@@ -124,6 +124,7 @@ class Agent:
         connection, self._connection, self._ended = self._connection, None, True
         if connection is not None:
             connection.close()
+        quiet.guarded(trace.forget)()
 
     def _run(self):
         failures = 0
@@ -206,8 +207,12 @@ class Agent:
         if self._task is not None and not self._task.finished:
             connection.send({"type": "result", "id": message.get("id"), "ok": False, "error": "busy", "data": {}})
             return
-        self._task = Task(connection, message, self._server)
-        native.start_thread(commands.run, (self._task,))
+        self._task = task = Task(connection, message, self._server)
+        try:
+            native.start_thread(commands.run, (task,))
+        except (RuntimeError, MemoryError) as error:                   # at a limit of threads or of memory: it may pass
+            task.finished = True
+            task.answer(False, error="no thread for it: %s" % error)
 
     def _expire(self, now):
         if self._task is not None and not self._task.finished and now >= self._task.ends:

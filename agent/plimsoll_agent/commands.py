@@ -6,7 +6,7 @@ beats none. Once the agent has answered for it (the deadline), whatever it still
 import os
 import signal
 
-from . import native, protocol
+from . import native, protocol, quiet
 from .capture import abort, phases
 from .task import Abandoned, CommandError
 
@@ -25,11 +25,13 @@ def run(task):
     except BaseException as error:
         outcome = (False, None, "%s: %s" % (type(error).__name__, error))
     task.finished = True
+    heard = False
     try:
-        if outcome is not None:
-            task.answer(*outcome)
+        heard = outcome is not None and task.answer(*outcome)
     except (OSError, ValueError, protocol.ProtocolError):
         pass                                # the connection is gone, and the proxy knows it
+    if not heard and task.if_unheard is not None:
+        quiet.guarded(task.if_unheard)()
 
 
 def ping(task):

@@ -14,17 +14,21 @@ def _namespace(kind):
         return None
 
 
+def place():
+    """Whose pids are meant: containers count theirs alike."""
+    return {"host": socket.gethostname(), "pid_namespace": _namespace("pid")}
+
+
 def common(settings, memory):
     return {
+        **place(),
         "v": 1,
         "token": settings.token,
         "pool": settings.pool,
         "index": settings.index,
         "pid": os.getpid(),
         "ppid": os.getppid(),
-        "pid_namespace": _namespace("pid"),
         "cgroup_namespace": _namespace("cgroup"),
-        "host": socket.gethostname(),
         "python": "%d.%d.%d" % sys.version_info[:3],
         "agent": __version__,
         "started_at": time.time(),

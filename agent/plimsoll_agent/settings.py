@@ -19,6 +19,11 @@ def read():
     return Settings(os.environ)
 
 
+def hide():
+    """From the programs that this process starts."""
+    os.environ.pop("PLIMSOLL_CONTROL", None)
+
+
 def parse_address(text):
     """unix:/path, /path, tcp:HOST:PORT, tcp:[::1]:PORT"""
     if text.startswith("tcp:"):

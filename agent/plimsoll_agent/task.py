@@ -20,6 +20,7 @@ class Task:
         self.name = message.get("name")
         self.args = message.get("args") or {}
         self.ends = native.monotonic() + float(message.get("deadline") or 10.0)
+        self.if_unheard = None              # undoes what the command did, where its answer comes too late or not through
         self.answered = False
         self.finished = False
         self._lock = native.allocate_lock()
@@ -40,12 +41,13 @@ class Task:
                                   "data": base64.b64encode(piece).decode("ascii")})
 
     def answer(self, ok, data=None, error=None):
-        """The first answer counts."""
+        """The first answer counts. False where this one was not it."""
         with self._lock:
             if self.answered:
-                return
+                return False
             self.answered = True
         result = {"type": "result", "id": self.id, "ok": ok, "data": data or {}}
         if error is not None:
             result["error"] = error
         self.connection.send(result)
+        return True

@@ -1,12 +1,17 @@
 """The agent of this process, if it is a worker: there is one at most, whichever hook comes first."""
 import os
 
-from . import identity, quiet
+from . import identity, quiet, settings as environment
 from .agent import Agent
 from .capture import abort
 from .memory import Memory
 
 _current = None
+
+
+def taken():
+    """This process is a worker, or was forked by one: nothing that runs in it is one more."""
+    return _current is not None
 
 
 def current():
@@ -51,8 +56,10 @@ class Worker:
 
 
 def begin(*args, **named):
-    """Makes this process a worker with an agent and starts the agent's thread."""
+    """Makes this process a worker with an agent and starts the agent's thread. What it starts itself is none of the pool's: a server for its
+    metrics must not be asked what clients want. So they find no PLIMSOLL_CONTROL."""
     global _current
     _current = Worker(*args, **named)
+    environment.hide()
     _current.agent.start()
     return _current

@@ -93,6 +93,18 @@ def test_bootstrap_finds_the_package_and_chains_to_the_next_sitecustomize(layout
     assert alone.stdout == "['plimsoll_agent', 'plimsoll_agent.activate']\n" and alone.stderr == ""
 
 
+def test_the_order_that_the_next_sitecustomize_gives_the_path_stays(bare, folder):
+    theirs, gone = os.path.join(folder, "theirs"), os.path.join(folder, "gone")
+    os.makedirs(theirs)
+    with open(os.path.join(theirs, "sitecustomize.py"), "w") as file:
+        file.write("import sys\nsys.path.insert(0, '/opt/vendor')\nsys.path.remove(%r)\nsys.path = sys.path + ['/added']\n" % gone)
+    front = os.path.join(AGENT, "bootstrap")
+    code = "import sys; print([entry for entry in sys.path if entry and '/lib' not in entry])"
+    path = os.pathsep.join([front, theirs, gone])
+    told = run_bare(bare, code, PLIMSOLL_CONTROL="/c", PYTHONPATH=path).stdout
+    assert told == "%r\n" % ["/opt/vendor", front, theirs, "/added", AGENT]
+
+
 def test_a_broken_sitecustomize_of_theirs_stays_theirs(bare, folder):
     theirs = os.path.join(folder, "theirs")
     os.makedirs(theirs)

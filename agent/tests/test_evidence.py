@@ -8,10 +8,13 @@ import sys
 import threading
 import xml.etree.ElementTree as ElementTree
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import pytest
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, HERE)
 
 from plimsoll_agent import memory, release    # noqa: E402
-from plimsoll_agent.capture import census, cycles, graph, opened     # noqa: E402
+from plimsoll_agent.capture import census, cycles, graph, opened, stacks, tasks     # noqa: E402
 
 
 class Loop:
@@ -83,6 +86,43 @@ def test_threads_and_tasks_go_by_the_code_that_they_run():
     assert [count for name, count in asyncio.run(main()).items() if name.endswith("sleeper")] == [4]
 
 
+class Restless:
+    """A set to which another thread adds, as often as it may be listed in vain."""
+
+    def __init__(self, failures, *contents):
+        self.failures, self.contents = failures, contents
+
+    def __iter__(self):
+        self.failures -= 1
+        if self.failures >= 0:
+            raise RuntimeError("Set changed size during iteration")
+        return iter(self.contents)
+
+
+@pytest.mark.parametrize("failures", [3, 10**9])
+def test_stacks_are_told_while_a_loop_makes_tasks(failures, monkeypatch):
+    restless = Restless(failures)
+    monkeypatch.setattr("asyncio.tasks._all_tasks", restless, raising=False)
+    go = threading.Event()
+    thread = threading.Thread(target=lambda: go.wait(20), name="in the middle of it")
+    thread.start()
+    try:
+        assert "in the middle of it" in stacks.collect()[0] and restless.failures < failures
+        assert opened.tasks() == {}
+    finally:
+        go.set()
+        thread.join()
+
+
+def test_a_set_that_changes_is_listed_once_it_holds_still():
+    assert tasks.listed(Restless(3, "task")) == ["task"]
+
+
+def test_what_a_library_makes_of_its_greenlets_costs_only_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "greenlet", object())
+    assert isinstance(stacks.collect()[0], str)
+
+
 CHAINS = ["shop._seen (dict, 40213 items) -> shop.Order -> bytes", "shop._seen (dict, 40213 items) -> str", None, 'class a.B."<x>" & co -> C']
 
 
@@ -103,6 +143,17 @@ def test_children_that_nobody_waited_for_are_counted():
     assert memory.child_count() == before + 1
     child.wait()
     assert memory.child_count() == before
+
+
+def told_by_malloc(**environment):
+    code = "from plimsoll_agent import memory; held = [bytes(5000) for _ in range(20000)]; print(memory.malloc_in_use())"
+    return subprocess.run([sys.executable, "-c", code], cwd=HERE, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.strip()
+
+
+def test_what_is_in_use_is_unknown_where_another_allocator_serves():
+    assert int(told_by_malloc()) > 20000 * 5000
+    assert told_by_malloc(LD_PRELOAD="libjemalloc.so.2") == "None"
 
 
 def test_a_release_is_what_the_environment_says_or_else_the_codes_hash(tmp_path, monkeypatch):

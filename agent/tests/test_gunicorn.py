@@ -138,6 +138,8 @@ def child_exit(server, worker):
     os.kill(first, signal.SIGTERM)
     words = wait_for(lambda: len(proxy.exited) >= 2 and proxy.exited, "the arbiter's words")
     assert {word["pid"]: word["status"] for word in words[:2]} == {first: 0, second: signal.SIGKILL}
+    place = {key: proxy.hellos[0][key] for key in ("host", "pid_namespace")}
+    assert place["pid_namespace"] and all(word[key] == place[key] for word in words for key in place)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user")

@@ -120,7 +120,7 @@ def test_cycles_count_as_kept_where_nobody_collects_them():
         def __init__(self):
             self.me, self.data = self, bytearray(5000)
     for collected in (True, False):
-        assert trace.start() == ""
+        trace.start()
         if not collected:
             gc.disable()
         try:

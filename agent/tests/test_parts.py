@@ -9,7 +9,8 @@ import pytest
 AGENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, AGENT)
 
-from plimsoll_agent import cli, listener, memory, protocol, settings        # noqa: E402
+from plimsoll_agent import cli, listener, memory, native, protocol, settings        # noqa: E402
+from plimsoll_agent.agent import Agent                                  # noqa: E402
 from plimsoll_agent.capture import census, malloc, retainers                # noqa: E402
 from plimsoll_agent.hooks.succession import Succession                      # noqa: E402
 
@@ -272,6 +273,22 @@ def test_a_census_touches_no_modules_c_state():
         gc.collect()
 
 
+def test_a_worker_at_its_limit_of_threads_is_busy_no_longer_than_that(monkeypatch):
+    class Connection:
+        sent = []
+        send = sent.append
+
+    def full(function, arguments):
+        raise RuntimeError("can't start new thread")
+    asked = Agent(None, None, None)
+    monkeypatch.setattr(native, "start_thread", full)
+    asked._command(Connection, {"id": 1, "name": "ping"})
+    assert Connection.sent.pop()["error"] == "no thread for it: can't start new thread"
+    monkeypatch.setattr(native, "start_thread", lambda function, arguments: function(*arguments))
+    asked._command(Connection, {"id": 2, "name": "ping"})
+    assert Connection.sent.pop()["ok"]
+
+
 def test_mallinfo_is_the_allocators_own():
     info = malloc.info()
     assert info is None or info["uordblks"] > 1 << 20 and malloc.trim()
@@ -299,3 +316,23 @@ def test_what_the_allocator_holds_is_counted_by_it_and_not_by_the_pages():
     del kept
     gc.collect()
     assert memory.malloc_in_use() - before < 10_000 * 3000 * 0.5
+
+
+def test_a_search_for_retainers_asks_for_no_more_than_its_time_allows(monkeypatch):
+    """A walk of the heap takes as long as the number of things that are asked for says, and can't be interrupted."""
+    clock, asked, layers = [100.0], [], [[[number] for number in range(10)]]
+    for _ in range(6):                      # each is held by 20 lists more
+        layers.append([[below] for below in layers[-1] for _ in range(20)][:400])
+
+    class Collector:
+        get_referents = staticmethod(gc.get_referents)
+
+        @staticmethod
+        def get_referrers(*things):
+            clock[0] += 0.02 * len(things)
+            asked.append(len(things))
+            return layers[len(asked)]
+    monkeypatch.setattr(retainers, "gc", Collector)
+    monkeypatch.setattr(retainers.native, "monotonic", lambda: clock[0])
+    retainers.Search([], 101.0).chains(layers[0])
+    assert asked[0] == 10 and len(asked) > 1 and 1 < asked[1] and clock[0] <= 101.1, (asked, clock)

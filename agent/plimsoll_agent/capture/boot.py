@@ -8,6 +8,7 @@ LEAST = 2048                                # bytes of a type, below which it co
 BUDGET = 1.0                                # seconds
 MOST_BLOCKS = 5000000                       # to list all objects of a larger heap would stop a serving worker for 100 ms
 
+shared = False                              # frozen objects are another process's too: not to be touched
 _census = None
 _looked = False
 
@@ -15,7 +16,7 @@ _looked = False
 def remember():
     """In an arbiter, or in a test: nobody waits."""
     global _census
-    _census = censuses.take(BUDGET)[0].prune(LEAST)
+    _census = censuses.take(BUDGET, frozen=True)[0].prune(LEAST)
 
 
 def remember_once():
@@ -25,7 +26,7 @@ def remember_once():
         return
     _looked = True
     if _census is None and sys.getallocatedblocks() < MOST_BLOCKS:
-        _census = censuses.take(BUDGET, polite=True)[0].prune(LEAST)
+        _census = censuses.take(BUDGET, polite=True, frozen=not shared)[0].prune(LEAST)
 
 
 def census():

@@ -16,6 +16,7 @@ import gc
 import sys
 
 from .. import native
+from . import bare
 
 CHUNK = 5000                                # objects between two looks at the clock
 BIG = 4096                                  # bytes of a container itself: some 500 items
@@ -45,7 +46,7 @@ class Census:
         self.lengths = {}                   # id of a big container -> its length
         self.objects = 0
         self.looked_into = 0.0              # share of the objects whose contents were seen
-
+        self.frozen = 0                     # objects that were not counted
 
     def prune(self, least):
         """What is kept for a worker's life should be small: most types have a handful of objects."""
@@ -73,17 +74,31 @@ def name_of(kind):
 
 def is_library(kind):
     module = getattr(kind, "__module__", None)
-    if not isinstance(module, str):
+    if type(module) is not str:
         return True
     root = module.partition(".")[0]
     return root in LIBRARY or root.startswith("_") and root != "__main__"
 
 
-def take(budget, polite=False):
-    """The census, the objects that it saw (oldest first) and the big containers. `polite` leaves the others a turn after each chunk."""
+def everything():
+    """The collector's objects with those that gc.freeze() took from it: it knows nothing of them, nor that they refer to others. They are frozen
+    again, and what was made since with them: asked when a server or a worker is just ready, which is when applications freeze."""
+    if not gc.get_freeze_count():
+        return gc.get_objects()
+    gc.unfreeze()
+    try:
+        return gc.get_objects()
+    finally:
+        gc.freeze()
+
+
+def take(budget, polite=False, frozen=False):
+    """The census, the objects that it saw (oldest first) and the big containers. `polite` leaves the others a turn after each chunk; `frozen`
+    counts frozen objects too."""
     ends = native.monotonic() + budget
     census, kinds = Census(), {}
-    objects = gc.get_objects()
+    objects = everything() if frozen else gc.get_objects()
+    census.frozen = 0 if frozen else gc.get_freeze_count()
     census.objects = len(objects)
     big = []
     for start in range(0, len(objects), CHUNK):
@@ -145,7 +160,7 @@ def _count(chunk, kinds, big):
             entry = kinds[kind] = [0, 0]
         entry[0] += 1
         entry[1] += size
-        if size >= BIG and (kind in CONTAINERS or not is_library(kind) and not isinstance(thing, type)):
+        if size >= BIG and (kind in CONTAINERS or not is_library(kind) and not issubclass(kind, type)):
             big.append((size, thing))
 
 
@@ -165,11 +180,8 @@ def _look_into(thing, atoms, hidden):
             _add(atoms, held, step * share)
             if entry[1] is not None:
                 entry[1] += int(size_of(held) * step * share)
-    try:
-        length = len(thing)
-    except Exception:                       # a __len__ of the application's
-        length = len(referents)
-    return Container(thing, length, contents)
+    length = bare.length(thing)
+    return Container(thing, len(referents) if length is None else length, contents)
 
 
 def _share(references):
@@ -198,7 +210,7 @@ def _hide(held, hidden):
 def _contents(thing, owned, atoms, hidden):
     kind = type(thing)
     charged = kind not in CONTAINERS
-    if charged and (is_library(kind) or isinstance(thing, type)):
+    if charged and (is_library(kind) or issubclass(kind, type)):
         return
     for held in gc.get_referents(thing):
         references = sys.getrefcount(held) - OWN_REFERENCES

@@ -9,7 +9,7 @@ them: a second collection would free all, but takes as long as the first, and th
 import gc
 import types
 
-from . import census
+from . import bare, census
 
 TOP = 20
 
@@ -29,7 +29,7 @@ def collect():
         kind = type(thing)
         counts[kind] = counts.get(kind, 0) + 1
     for kind, count in counts.items():
-        if not census.is_library(kind) and hasattr(kind, "__del__"):
+        if not census.is_library(kind) and bare.defined(kind, "__del__") is not None:
             finalizers[kind] = count
     garbage = {}
     for thing in gc.garbage[:100000]:
@@ -49,9 +49,9 @@ def _cut(thing):
             del thing.cell_contents
         elif census.is_library(kind) or issubclass(kind, type):
             return
-        elif type(getattr(thing, "__dict__", None)) is dict:
-            thing.__dict__.clear()
-    except Exception:                       # an empty cell, or a class that lets nobody touch it
+        else:
+            (bare.attributes(thing) or {}).clear()
+    except Exception:                       # an empty cell
         pass
 
 

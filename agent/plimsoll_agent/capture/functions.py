@@ -6,6 +6,8 @@ itself have none; what cannot be reached from the module's names has none either
 import sys
 import types
 
+from . import bare
+
 MOST = 20000                                # things of one file that are looked at
 
 
@@ -27,17 +29,18 @@ def name_lines(lines):
 def _codes_in(file):
     found, seen, left = [], set(), []
     for module in list(sys.modules.values()):
-        if isinstance(module, types.ModuleType) and vars(module).get("__file__") == file:
-            left.extend(vars(module).values())
+        names = bare.attributes(module) or {}
+        if names.get("__file__") == file:
+            left.extend(names.values())
     while left and len(seen) < MOST:
         thing = left.pop()
         if id(thing) in seen:
             continue
         seen.add(id(thing))
-        if isinstance(thing, types.CodeType):
+        if type(thing) is types.CodeType:
             if thing.co_filename == file:
                 found.append(thing)
-                left.extend(const for const in thing.co_consts if isinstance(const, types.CodeType))
+                left.extend(const for const in thing.co_consts if type(const) is types.CodeType)
         else:
             left.extend(_behind(thing))
     return found
@@ -45,19 +48,17 @@ def _codes_in(file):
 
 def _behind(thing):
     """What may hold more functions. Never an attribute that runs the application's code."""
-    if isinstance(thing, types.FunctionType):
+    kind = type(thing)
+    if kind is types.FunctionType:
         return [thing.__code__, *_contents(thing.__closure__ or ()), vars(thing).get("__wrapped__")]
-    if isinstance(thing, type):
-        return list(vars(thing).values())
-    if isinstance(thing, (staticmethod, classmethod)):
+    if issubclass(kind, type):
+        return list(type.__getattribute__(thing, "__dict__").values())
+    if kind in (staticmethod, classmethod):
         return [thing.__func__]
-    if isinstance(thing, property):
+    if kind is property:
         return [thing.fget, thing.fset, thing.fdel]
-    try:
-        own = object.__getattribute__(thing, "__dict__")
-    except (AttributeError, TypeError):
-        return []
-    return [own["__wrapped__"]] if type(own) is dict and "__wrapped__" in own else []
+    own = bare.attributes(thing) or {}
+    return [own["__wrapped__"]] if "__wrapped__" in own else []
 
 
 def _contents(cells):

@@ -46,20 +46,20 @@ class Lengths:
     they themselves are kept for the length of the window (all else by id alone)."""
 
     def __init__(self):
-        self.of, self.atoms = {}, []
+        self.of, self.atoms, self.whole = {}, [], False
         if sys.getallocatedblocks() > MOST_BLOCKS:
             return
         ends, known, objects = time.thread_time() + BUDGET, set(), gc.get_objects()
         for start in range(0, len(objects), CHUNK):
             if time.thread_time() > ends:
-                break
+                return
             for thing in objects[start:start + CHUNK]:
                 kind = type(thing)
                 if kind in KINDS or kind is CACHE:
                     self._note(thing)
                 if kind is dict and len(thing) < LARGEST_PARENT:
                     below = list(thing.values())
-                elif kind.__flags__ & HEAP_TYPE and not isinstance(thing, type):
+                elif kind.__flags__ & HEAP_TYPE and not issubclass(kind, type):
                     below = gc.get_referents(thing)
                 else:
                     continue
@@ -68,6 +68,15 @@ class Lengths:
                         known.add(id(each))
                         self.atoms.append(each)
                         self._note(each)
+        self.whole = not gc.get_freeze_count()          # frozen ones are not listed
+
+    def grown(self, thing, now):
+        """By how many members; None where the look did not come to this one. What was made within the window had none before (and
+        its id may have been another's)."""
+        if where(thing) is not None:
+            return now
+        before = self.of.get(id(thing))
+        return now - before if before is not None else now if self.whole else None
 
     def _note(self, thing):
         size = length(thing)
@@ -97,16 +106,23 @@ def survivors(before):
     found = {}
     if before is None or not before.of:
         return found
+    try:
+        _look_at_all(before, found)
+    finally:
+        _instances.clear()
+    return found
+
+
+def _look_at_all(before, found):
     ends, objects = time.thread_time() + BUDGET, gc.get_objects()
-    _look_through(before.atoms, before.of, found)
+    _look_through(before.atoms, before, found)
     for start in range(0, len(objects), CHUNK):
         chunk = objects[start:start + CHUNK]
-        _look_through(chunk, before.of, found)
+        _look_through(chunk, before, found)
         chunk.clear()
         if time.thread_time() > ends:
             break
     objects.clear()                         # it may hold our own frame, and that the list: all of the heap would live until the next collection
-    return found
 
 
 def _look_through(things, before, found):
@@ -138,7 +154,9 @@ def _look(thing, now, before, found):
         return
     if kind is CACHE or kind in MAPPINGS:
         new = max(new // 2, 1)              # a key and a value; where only one of them is new it counts for half, which acquits nobody
-    grown = now - before.get(id(thing), 0)
+    grown = before.grown(thing, now)
+    if grown is None:
+        return
     added = grown >= ADDED * min(new, MOST_NEW)
     for frames in _below(sampled):
         found[frames] = found.get(frames, False) or added
@@ -148,20 +166,25 @@ def _look(thing, now, before, found):
                 del found[frames]
 
 
-def _is_new(thing, instances={}):
+_instances = {}                             # type -> whether its objects are instances; for the length of a look: types can die
+
+
+def _is_new(thing):
     """Of an instance CPython 3.11 looks for the wrong address: what hangs on it answers for it. Makes no object for what is old."""
     if where(thing) is not None:
         return True
+    if not MISPLACED:
+        return False
     kind = type(thing)
-    instance = instances.get(kind)
+    instance = _instances.get(kind)
     if instance is None:
-        if len(instances) > MOST_KINDS:
-            return False
-        instance = instances[kind] = MISPLACED and bool(kind.__flags__ & HEAP_TYPE) and not issubclass(kind, type)
+        if len(_instances) > MOST_KINDS:
+            _instances.clear()
+        instance = _instances[kind] = bool(kind.__flags__ & HEAP_TYPE) and not issubclass(kind, type)
     if not instance:
         return False
     for below in gc.get_referents(thing)[:8]:
-        if where(below) is not None and not isinstance(below, STOP_AT):
+        if where(below) is not None and not issubclass(type(below), STOP_AT):
             return True
     return False
 
@@ -196,7 +219,7 @@ def _below(sampled):
                 elif not _is_new(each):
                     continue                # older than the window
                 if gc.is_tracked(each) or type(each) in (tuple, dict):
-                    following.extend(below for below in gc.get_referents(each)[:MOST_BELOW] if not isinstance(below, STOP_AT))
+                    following.extend(below for below in gc.get_referents(each)[:MOST_BELOW] if not issubclass(type(below), STOP_AT))
             budget -= len(level)
             if budget <= 0:
                 break

@@ -91,9 +91,10 @@ def fold(stacks, top, held=None):
              "traceback": ["%s:%d" % (file, line) for file, line in frames]} for place, (size, count, _, frames, added, replaced) in ranked]
 
 
-def reconcile(lines, requests, low, high):
+def reconcile(lines, requests, low, high, collected=True):
     """Adds bytes_per_request and claimed. low and high: the worker's growth a request, or a route's with its share of the requests;
-    without them nothing is claimed."""
+    without them nothing is claimed. Where the heap was not collected before the traces were taken, cycles that the collector will free are
+    among the survivors: only what a container was seen to grow by is claimed then."""
     for line in lines:
         line["bytes_per_request"] = round(line["bytes"] / requests, 1) if requests > 0 else 0.0
         line["claimed"] = False
@@ -102,7 +103,7 @@ def reconcile(lines, requests, low, high):
     claimed = [line for line in lines if line["replaced"] <= line["added"]
                and LEAST * low <= line["bytes_per_request"] <= MOST * high * (1 + 2 / max(1, line["count"]) ** 0.5)]
     seen = [line for line in claimed if 2 * line["added"] >= line["bytes"]]
-    if sum(line["bytes_per_request"] for line in claimed) < TOGETHER * low:
+    if not collected or sum(line["bytes_per_request"] for line in claimed) < TOGETHER * low:
         claimed = seen                      # the rest of the growth may be C code's
     if sum(line["bytes_per_request"] for line in claimed) >= (TOGETHER_SEEN if claimed is seen else TOGETHER) * low:
         for line in claimed:

@@ -1,4 +1,6 @@
-"""glibc's allocator: what it holds, and what it gives back when asked. All None on another C library."""
+"""glibc's allocator: what it holds, and what it gives back when asked. All None where it is not the one that serves: on another
+C library, and where jemalloc or the like was put before it, by LD_PRELOAD or at link time. There its numbers stand still whatever
+leaks, and a heap that grows would seem to be full of holes."""
 try:
     import ctypes
 except ImportError:                         # some slim interpreters
@@ -22,20 +24,53 @@ if ctypes is not None:
 
     _mallinfo2 = _function("mallinfo2", Mallinfo2, [])              # glibc 2.33; mallinfo() before it overflows at 2 GiB
     _malloc_trim = _function("malloc_trim", ctypes.c_int, [ctypes.c_size_t])
+    _malloc = _function("malloc", ctypes.c_void_p, [ctypes.c_size_t])
+    _free = _function("free", None, [ctypes.c_void_p])
 else:
     _mallinfo2 = _malloc_trim = None
 
 
+def _held():
+    values = _mallinfo2()
+    return values.uordblks + values.hblkhd
+
+
+def _asks_glibc(size=64 << 10, attempts=5):
+    """Whether what malloc gives shows in glibc's numbers; other threads may free meanwhile. Well below the size from which it maps each
+    block: freeing one of those moves its thresholds, and the application's memory would be kept in another way than before."""
+    for _ in range(attempts):
+        before = _held()
+        block = _malloc(size)
+        if not block:
+            return True
+        after = _held()
+        _free(block)
+        if after - before >= size // 2:
+            return True
+    return False
+
+
+_serves = None                              # asked once, at the first use: a program's allocator does not change
+
+
+def serves():
+    """Whether glibc's allocator is the one of this process, and tells its numbers."""
+    global _serves
+    if _serves is None:
+        _serves = _mallinfo2 is not None and _asks_glibc()
+    return _serves
+
+
 def info():
-    if _mallinfo2 is None:
+    if not serves():
         return None
     values = _mallinfo2()
     return {name: getattr(values, name) for name in FIELDS}
 
 
 def trim():
-    """False where there is no such call. Lets the interpreter go on meanwhile, but holds each arena's lock for a while."""
-    if _malloc_trim is None:
+    """False where there is no such call, or it is not this allocator's. Lets the interpreter go on meanwhile, but holds each arena's lock for a while."""
+    if _malloc_trim is None or not serves():
         return False
     _malloc_trim(0)
     return True

@@ -1,9 +1,8 @@
 """Whose C code is loaded beside Python's own: where a leak that no line explains may be. Names of packages and libraries, no paths."""
 import os
 import sys
-import types
 
-from . import lines
+from . import bare, lines
 
 MOST = 40
 SYSTEM = ("ld-linux", "libc.", "libc-", "libm.", "libm-", "libdl", "libpthread", "librt", "libutil", "libpython", "libgcc_s", "libstdc++",
@@ -14,8 +13,8 @@ def loaded():
     """Packages with extension modules, then shared libraries that belong to none of them and not to Python."""
     found = {}
     for name, module in list(sys.modules.items()):
-        file = vars(module).get("__file__") if isinstance(module, types.ModuleType) else None
-        if isinstance(file, str) and ".so" in file and not lines.is_standard(file):
+        file = (bare.attributes(module) or {}).get("__file__")
+        if type(file) is str and ".so" in file and not lines.is_standard(file):
             found[name.partition(".")[0]] = True
     for path in _mapped():
         name = os.path.basename(path)

@@ -5,6 +5,8 @@ import os
 import stat
 import sys
 
+from . import tasks as pending
+
 MOST = 4096                                 # descriptors and tasks that are looked at
 TOP = 20
 
@@ -88,12 +90,9 @@ def children():
 
 def tasks():
     """{coroutine: count} of asyncio tasks that are not done"""
-    asyncio = sys.modules.get("asyncio.tasks")
     counts = {}
-    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):
-        for task in list(getattr(asyncio, name, ()))[:MOST]:
-            if not task.done():
-                _add(counts, getattr(task.get_coro(), "__qualname__", "?"))
+    for task in pending.pending()[:MOST]:
+        _add(counts, getattr(task.get_coro(), "__qualname__", "?"))
     return _first(counts)
 
 

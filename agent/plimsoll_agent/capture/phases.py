@@ -30,33 +30,39 @@ def gc_numbers():
 
 def trace_start(task):
     args = task.args
-    problem = trace.start(int(args.get("frames") or trace.FRAMES), float(args.get("seconds") or trace.SECONDS),
-                          int(args.get("own_memory") or trace.OWN_MEMORY))
-    if problem:
-        raise CommandError(problem)
+    try:
+        window = trace.start(int(args.get("frames") or trace.FRAMES), float(args.get("seconds") or trace.SECONDS),
+                             int(args.get("own_memory") or trace.OWN_MEMORY), lambda: not task.answered)
+    except trace.Refused as refusal:
+        raise CommandError(str(refusal))
+    if window is None:
+        raise Abandoned()
+    task.if_unheard = lambda: trace.cancel(window)
     return {}
 
 
 def trace_stop(task):
-    taken = trace.stop()
+    taken = trace.stop(serves=True)
     if taken is None:
         raise CommandError("no trace is on: it was never started, or it ended by itself")
     return send_trace(task, taken)
 
 
 def send_trace(task, taken):
-    traces, limit, seconds, held, cpu = taken
-    ranked, merged = trace.analyse(traces, int(task.args.get("top") or 20), held)
+    ranked, merged = trace.analyse(taken.traces, int(task.args.get("top") or 20), taken.held)
     growth = task.args.get("growth") or {}
-    lines.reconcile(ranked, int(task.args.get("requests") or 0), growth.get("low"), growth.get("high"))
+    requests = int(task.args.get("requests") or 0) * taken.share        # they come evenly, as far as we know
+    lines.reconcile(ranked, requests, growth.get("low"), growth.get("high"), taken.collected)
     functions.name_lines(ranked)
     task.file("lines.json", json.dumps(ranked, indent=1))
     if growth:                              # what the worker grows by is known: only what agrees with it is told as a line
         ranked = [line for line in ranked if line["claimed"]]
     task.file("trace.folded", trace.folded(merged))
-    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % seconds))
-    task.file("trace.snapshot", trace.snapshot(traces, limit))
-    return {"lines": ranked, "seconds": seconds, "cpu_seconds": cpu, "traces": len(traces), "libraries": native_code.loaded()}
+    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % (taken.seconds * taken.share)))
+    task.file("trace.snapshot", trace.snapshot(taken.traces, taken.limit))
+    return {"lines": ranked, "seconds": taken.seconds, "cpu_seconds": taken.cpu, "traces": len(taken.traces),
+            "window": {"collected": taken.collected, "share": taken.share, "frozen": gc.get_freeze_count()},
+            "libraries": native_code.loaded()}
 
 
 def trim(task):
@@ -91,9 +97,13 @@ class Steps:
 
 
 def capture_b(task):
-    """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds."""
+    """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds. The worker ends soon: what
+    gc.freeze() was to keep shared need be so no longer."""
     steps = Steps(task)
     data = steps.data
+    frozen, at_boot = gc.get_freeze_count(), boot.census()
+    if at_boot is None or not at_boot.frozen:           # else what it didn't count would be taken for growth
+        gc.unfreeze()
     data["memory"] = {"before": memory.numbers()}
     data["lines"], data["types"], data["containers"], data["retainers"] = [], [], [], []
 
@@ -125,7 +135,7 @@ def capture_b(task):
     for name, step in (("trace", traced), ("stacks", drained_stacks), ("open", look_at_what_is_open), ("collect", collect), ("census", count),
                        ("allocator", allocator)):
         steps.run(name, step)
-    data["gc"] = gc_numbers()
+    data["gc"] = dict(gc_numbers(), frozen=frozen)
     data["libraries"] = native_code.loaded()
     return data
 
@@ -134,6 +144,7 @@ def look_at_heap(task, data):
     top = int(task.args.get("top") or 20)
     now, objects, containers = census.take(min(CENSUS_BUDGET, task.left() / 2))
     before = boot.census()
+    gc.unfreeze()                           # the collector must know who holds what
     data["types"] = census.growth(now, before, top)
     grown = census.grown_containers(containers, before, 10)
     everything = {name: {"count": count, "bytes": now.bytes.get(name, 0)} for name, count in now.counts.items()}

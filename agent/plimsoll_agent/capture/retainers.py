@@ -11,7 +11,8 @@ import sys
 import types
 
 from .. import native
-from .census import name_of
+from . import bare
+from .census import CONTAINERS, name_of
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEPTH = 8
@@ -27,19 +28,23 @@ class Search:
     def __init__(self, ours, ends):
         self._ends = ends
         self._things, self._holders, self._roots = {}, {}, set()       # by id
-        self._modules = {id(vars(module)): name for name, module in list(sys.modules.items())
-                         if isinstance(module, types.ModuleType)}
+        self._modules = {id(bare.attributes(module)): name for name, module in list(sys.modules.items())
+                         if issubclass(type(module), types.ModuleType)}
         self._hidden = set(map(id, [*ours, self._things, self._holders, self._modules, vars(self)]))
 
     def chains(self, targets):
         """For each target its chain as text, outermost first, or None where none was found in time."""
         self._hidden.add(id(targets))
         self._things.update((id(target), target) for target in targets)
-        level = list(targets)
+        level, dearest = list(targets), 0.0
         for _ in range(DEPTH):
             if not level or native.monotonic() > self._ends or all(self._path(id(target)) for target in targets):
                 break
-            level = self._above(level)
+            began = native.monotonic()
+            following = self._above(level)
+            # A walk compares each reference of the heap with each thing that is asked for, and can't be interrupted.
+            dearest = max(dearest, (native.monotonic() - began) / len(level))
+            level = following[:max(1, int((self._ends - native.monotonic()) / dearest))] if dearest else following
         return [self._text(path) if path else None for path in (self._path(id(target)) for target in targets)]
 
     def _above(self, level):
@@ -69,12 +74,12 @@ class Search:
         return following
 
     def _held(self, holder, wanted):
-        if isinstance(holder, types.ModuleType):            # its C state is not to be touched: see census.py
-            return wanted & {id(vars(holder))}
+        if issubclass(type(holder), types.ModuleType):      # its C state is not to be touched: see census.py
+            return wanted & {id(bare.attributes(holder))}
         return {id(held) for held in gc.get_referents(holder) if id(held) in wanted}
 
     def _is_root(self, holder):
-        return isinstance(holder, (types.ModuleType, types.FrameType, type)) or id(holder) in self._modules
+        return issubclass(type(holder), (types.ModuleType, types.FrameType, type)) or id(holder) in self._modules
 
     def _path(self, target):
         """The shortest way from a root down to the target, as ids."""
@@ -100,26 +105,26 @@ class Search:
 
     def _root_text(self, root, child):
         """Names the root's child too."""
-        if isinstance(root, types.FrameType):
+        if type(root) is types.FrameType:
             code, name = root.f_code, _key_of(root.f_locals, child) or "?"
             return "local %s of %s (%s:%d)%s" % (name, code.co_name, code.co_filename, root.f_lineno, _measure(child))
-        if isinstance(root, type):
-            return "class %s.%s%s" % (name_of(root), _key_of(vars(root), child) or "?", _measure(child))
-        if isinstance(root, types.ModuleType):
-            return root.__name__
+        if issubclass(type(root), type):
+            return "class %s.%s%s" % (name_of(root), _key_of(type.__getattribute__(root, "__dict__"), child) or "?", _measure(child))
+        if issubclass(type(root), types.ModuleType):
+            return str((bare.attributes(root) or {}).get("__name__"))
         return "%s.%s%s" % (self._modules[id(root)], _key_of(root, child) or "?", _measure(child))
 
 
 def _is_ours(holder):
-    if isinstance(holder, types.FrameType):
+    if type(holder) is types.FrameType:
         return holder.f_code.co_filename.startswith(PACKAGE)
-    return getattr(type(holder), "__module__", "").startswith("plimsoll_agent")
+    return name_of(type(holder)).startswith("plimsoll_agent.")
 
 
 def _key_of(mapping, child):
     for count, (key, value) in enumerate(mapping.items()):
         if value is child:
-            return key if isinstance(key, str) else None
+            return key if type(key) is str else None
         if count > MOST_ITEMS:
             break
     return None
@@ -127,24 +132,24 @@ def _key_of(mapping, child):
 
 def _edge(parent, child):
     """The attribute's name, where the parent is an instance."""
-    attributes = getattr(parent, "__dict__", None) if not isinstance(parent, (type, dict)) else None
-    if type(attributes) is dict:
+    attributes = bare.attributes(parent) if not issubclass(type(parent), (type, dict)) else None
+    if attributes is not None:
         key = _key_of(attributes, child)
         return "." + key + " " if key else ""
-    if isinstance(parent, types.FunctionType):
+    if type(parent) is types.FunctionType:
         return "closure "
     return ""
 
 
 def _describe(thing):
-    if isinstance(thing, types.CellType):
+    if type(thing) is types.CellType:
         return ""
-    if isinstance(thing, types.FunctionType):
+    if type(thing) is types.FunctionType:
         return "function %s.%s" % (thing.__module__, thing.__qualname__)
     return name_of(type(thing)) + _measure(thing)
 
 
 def _measure(thing):
-    if type(thing) in (dict, list, set, frozenset, tuple) or type(thing).__name__ in ("deque", "OrderedDict", "defaultdict"):
+    if type(thing) in CONTAINERS:
         return " (%s, %d items)" % (type(thing).__name__, len(thing))
     return ""

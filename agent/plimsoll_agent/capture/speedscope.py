@@ -2,11 +2,13 @@
 import json
 import os
 
+MOST_STACKS = 5000                          # the largest; JSON is written in one piece, with the interpreter held
+
 
 def of(stacks, title):
     """stacks: [frames innermost first, bytes, count]"""
     index, frames, samples, weights = {}, [], [], []
-    for stack, size, _ in sorted(stacks, key=lambda entry: -entry[1]):
+    for stack, size, _ in sorted(stacks, key=lambda entry: -entry[1])[:MOST_STACKS]:
         sample = []
         for place in reversed(stack):
             if place not in index:

@@ -10,6 +10,9 @@ import sys
 
 import _thread
 
+from .. import quiet
+from . import bare, tasks
+
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MOST_FRAMES = 200
 MOST_TASKS = 2000
@@ -26,7 +29,8 @@ def collect():
     for ident, frame in sys._current_frames().items():
         if ident != _thread.get_ident() and not ours(_outermost(frame)):
             noted.append(("Thread %d%s" % (ident, _thread_name(ident)), _walk(frame)))
-    noted += _tasks() + _greenlets()
+    for look in (_tasks, _greenlets):       # whatever a library has made of them, the threads' stacks are told
+        noted += quiet.guarded(look)() or []
     requests, text = [], []
     source = _source(place for _, (frames, _) in noted for place in frames)
     for title, (frames, request) in noted:
@@ -98,28 +102,7 @@ def _thread_name(ident):
 
 
 def _tasks():
-    """Up to 3.13 asyncio keeps its tasks in weak sets, and so for every loop, uvloop's too; 3.14 keeps them by thread and tells them of a
-    loop, which is found on the stacks."""
-    asyncio = sys.modules.get("asyncio.tasks")
-    if asyncio is None:
-        return []
-    tasks = {}
-    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):
-        for task in list(getattr(asyncio, name, ())):
-            tasks[id(task)] = task
-    for loop in _loops():
-        for task in asyncio.all_tasks(loop):
-            tasks[id(task)] = task
-    running = [task for task in tasks.values() if not task.done()]
-    return [("Task %s" % task.get_name(), _walk_awaits(task.get_coro())) for task in running[:MOST_TASKS]]
-
-
-def _loops():
-    for frame in sys._current_frames().values():
-        while frame is not None:
-            if frame.f_code.co_name == "run_forever" and "self" in frame.f_code.co_varnames:
-                yield frame.f_locals["self"]
-            frame = frame.f_back
+    return [("Task %s" % task.get_name(), _walk_awaits(task.get_coro())) for task in tasks.pending()[:MOST_TASKS]]
 
 
 AWAITS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
@@ -129,10 +112,12 @@ def _walk_awaits(awaitable):
     """A suspended task has no stack: its coroutine tells what it awaits, and so on inwards."""
     frames, request = [], None
     while awaitable is not None and len(frames) < MOST_FRAMES:
-        names = next((names for names in AWAITS if getattr(awaitable, names[0], None) is not None), None)
+        names = next((names for names in AWAITS if bare.defined(type(awaitable), names[0]) is not None), None)
         if names is None:
             break
         frame = getattr(awaitable, names[0])
+        if frame is None:                   # it has ended
+            break
         frames.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
         request = _request(frame) or request
         awaitable = getattr(awaitable, names[1])
@@ -148,6 +133,6 @@ def _greenlets():
     noted = []
     for generation in generations:
         for found in gc.get_objects(generation=generation):
-            if isinstance(found, greenlet.greenlet) and found.gr_frame is not None and len(noted) < MOST_TASKS:
+            if issubclass(type(found), greenlet.greenlet) and found.gr_frame is not None and len(noted) < MOST_TASKS:
                 noted.append(("Greenlet %#x" % id(found), _walk(found.gr_frame)))
     return noted

@@ -5,7 +5,7 @@ import time
 
 import _socket
 
-from .. import protocol
+from .. import identity, protocol
 
 STEP = 0.04                                 # for connecting, and for sending
 SILENCE = 5.0                               # after a failure: a server whose workers die in rows must not wait for each
@@ -18,8 +18,7 @@ def say(settings, peer, pid, status, boot_failed):
     global _silent_until
     if time.monotonic() < _silent_until:
         return
-    word = {"type": "exited", "pid": pid, "status": status, "pool": settings.pool, "token": settings.token,
-            "boot_failed": boot_failed}
+    word = dict(identity.place(), type="exited", pid=pid, status=status, pool=settings.pool, token=settings.token, boot_failed=boot_failed)
     try:
         _send(settings.control[1] if settings.control[0] == "unix" else peer, protocol.pack(word))
     except OSError as error:

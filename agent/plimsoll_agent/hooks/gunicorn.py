@@ -77,7 +77,7 @@ class Reaper:
 
 @quiet.guarded
 def install(cfg):
-    if getattr(cfg, "plimsoll", False):
+    if getattr(cfg, "plimsoll", False) or workers.taken():
         return
     cfg.plimsoll = True
     for name, ours in (("pre_fork", before_fork), ("post_fork", after_fork), ("worker_exit", leaving), ("child_exit", reaped)):
@@ -101,6 +101,8 @@ def chain1(ours, theirs):
 
 @quiet.guarded
 def prepare(arbiter):
+    if workers.taken():
+        return                              # a worker's child started it
     if getattr(arbiter, "plimsoll", None) is None:
         arbiter.plimsoll = Server(arbiter)
     else:
@@ -210,7 +212,7 @@ def adopt(found):
     base = sys.modules.get("gunicorn.workers.base")
     arbiter = sys.modules.get("gunicorn.arbiter")
     if base is not None and isinstance(found, base.Worker):
-        if workers.current() is None:
+        if not workers.taken():
             late(found)
         return True
     if arbiter is not None and isinstance(found, arbiter.Arbiter):

@@ -3,11 +3,12 @@
 uWSGI makes its module after the interpreter's start, calls one hook after each fork, and none with lazy-apps, where the application is
 imported in the worker itself. `uwsgidecorators` takes that one hook for its own chain: whichever comes later calls the former.
 """
+import gc
 import os
 import sys
 
 from .. import listener, quiet, settings, worker as workers
-from ..capture import abort
+from ..capture import abort, boot
 
 
 def patch(module):
@@ -26,12 +27,13 @@ def patch(module):
 
 @quiet.guarded
 def begin(uwsgi):
-    if workers.current() is not None or uwsgi.worker_id() == 0:
+    if workers.taken() or uwsgi.worker_id() == 0:
         return
+    boot.shared = gc.get_freeze_count() > 0
     config = settings.read()
     stacks = abort.open_file(listener.run_dir(config), os.getuid())
     abort.listen()
-    version = uwsgi.version
+    version, control = uwsgi.version, os.environ["PLIMSOLL_CONTROL"]
     ours = workers.begin(config, {
         "server": "uwsgi",
         "server_version": version.decode() if isinstance(version, bytes) else str(version),
@@ -42,6 +44,8 @@ def begin(uwsgi):
         "max_requests": 0,
         "stacks": stacks,
     })
+    if not uwsgi.masterpid():
+        os.environ["PLIMSOLL_CONTROL"] = control        # a reload executes this very process anew
     ours.agent.ready()                      # mapped sockets answer once the application is there
 
 
