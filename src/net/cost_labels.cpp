@@ -8,12 +8,11 @@ namespace plimsoll::net {
 namespace {
 
 constexpr std::size_t longest_target = 128;
-constexpr auto rest = static_cast<CostKey>(CostLabels::most_labels); // all families without a key
 
-std::string joined(std::string_view method, std::string_view rest_of_it) {
+std::string joined(std::string_view method, std::string_view rest) {
     std::string label;
-    label.reserve(method.size() + 1 + rest_of_it.size());
-    return label.append(method).append(1, ' ').append(rest_of_it);
+    label.reserve(method.size() + 1 + rest.size());
+    return label.append(method).append(1, ' ').append(rest);
 }
 
 std::pair<std::size_t, bool> index_in(leak::RouteLabels& labels, std::string_view label) {
@@ -36,7 +35,7 @@ CostKey CostLabels::family_of(std::string_view label, Fresh& fresh) {
     std::string name(label.substr(0, last_slash == label.npos ? 0 : last_slash + 1));
     const auto [index, is_new] = index_in(families_, name.append("*"));
     const auto key = static_cast<CostKey>(most_labels + index);
-    if (is_new) fresh = {key, rest};
+    if (is_new) fresh = {key};
     return key;
 }
 

@@ -4,7 +4,7 @@
 //   "GET /reports/{n}"            a template: variable parts are known by their looks (leak/route_labels.hpp)
 //   "GET /reports/7?rows=9000"    where requests of one template are not alike: the target as it is
 //   "GET /reports/*"              a family: templates that differ in their last part only. What nobody has asked for before
-//                                 is expected to need what others of its family needed at first; where there are too many
+//                                 is expected to need what most of its family needed at first; where there are too many
 //                                 templates (every report has a name of its own), the family stands for them
 //   "other"                       all families for which there is no room
 //

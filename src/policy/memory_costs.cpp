@@ -7,13 +7,12 @@ namespace plimsoll {
 
 namespace {
 
-constexpr double quantile = 0.99;
+constexpr double quantile = 0.99, middle = 0.5;
 constexpr double falls_by = 0.75, rises_by = 0.02; // a floor, of the way to the new reading
 constexpr double clearly_higher = 1.5;             // than the floor of every other label that ran
 constexpr unsigned enough_to_compare = 20;         // readings
 constexpr std::int64_t unlike = 4;                 // times the median
-constexpr std::size_t most_kin =
-    4; // a target, its template, the family, the rest: keys that change hands make no circle
+constexpr std::size_t most_kin = 3; // a target, its template, their family: keys that change hands make no circle
 
 } // namespace
 
@@ -102,12 +101,15 @@ unsigned MemoryCosts::readings(CostKey label) const {
 }
 
 Bytes MemoryCosts::expected(CostKey label) const {
+    bool family = false;
     for (std::size_t kin = 0; kin < most_kin; ++kin) {
         const Cost* cost = find(label);
         if (!cost) return {};
         const unsigned count = cost->rises.count();
+        if (family) return count > confident ? cost->rises.quantile(middle) : Bytes{}; // so many are not one member's
         if (count >= confident) return cost->rises.quantile(quantile);
         if (count > 0 || cost->shown > Bytes{}) return std::max(cost->shown, cost->rises.quantile(quantile));
+        family = cost->likeness == Likeness::of_a_family;
         label = cost->like;
     }
     return {};

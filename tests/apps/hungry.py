@@ -1,8 +1,9 @@
 """An application that needs memory for a moment: /need/MEGABYTES. It tells how many of its requests ran at once."""
+import os
 import threading
 import time
 
-HELD = 0.15                                                    # seconds
+HELD = float(os.environ.get("HELD", "0.15"))                   # seconds
 lock = threading.Lock()
 running = {}                                                   # megabytes -> requests
 most = {}                                                      # of them at once, so far

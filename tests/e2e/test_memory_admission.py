@@ -73,15 +73,15 @@ def test_those_who_need_little_pass_those_who_wait_for_room(plimsoll):
 
 
 def test_in_shadow_everybody_begins_and_is_counted(plimsoll):
-    proxy = plimsoll(one_worker_of_eight_threads(mode="shadow")).start()
+    shadowed = one_worker_of_eight_threads(mode="shadow")
+    source = shadowed["pool"][0]["source"]
+    source["command"] = ["env", "HELD=1", *source["command"]]   # longer than it takes them to touch their pages one after the other
+    proxy = plimsoll(shadowed).start()
     proxy.wait_serving(1)
     learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
     ask(proxy.address, "/forget")
-
-    def more_than_fit():                                        # where their threads meet is the scheduler's choice
-        assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
-        return int(most_at_once(proxy.address)["200"]) > 3
-    until(more_than_fit, 30, "more run at once than fit")
+    assert in_parallel(proxy.address, ["/need/200"] * 6) == [200] * 6
+    assert int(most_at_once(proxy.address)["200"]) > 3
     assert 'plimsoll_refusals_total{pool="app",reason="memory",mode="shadow"}' in proxy.admin.get("/metrics").body.decode()
 
 
@@ -122,14 +122,14 @@ def test_under_an_address_space_limit_no_allocation_fails(plimsoll):
     limited = one_worker_of_eight_threads()
     pool = limited["pool"][0]
     del pool["memory"]["limit"]
-    # Room for three of 200 MB beside the worker and its threads' arenas.
-    pool["source"]["command"] = ["env", "MALLOC_ARENA_MAX=1", "prlimit", "--as=%d" % (900 << 20), *pool["source"]["command"]]
+    # Three of 200 MB fit beside the worker, its threads' stacks and their arena; four never do, whatever is known of them.
+    pool["source"]["command"] = ["env", "MALLOC_ARENA_MAX=1", "prlimit", "--as=%d" % (800 << 20), *pool["source"]["command"]]
     proxy = plimsoll(limited).start()
     proxy.wait_serving(1)
     learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
     ask(proxy.address, "/forget")
     assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
-    assert int(most_at_once(proxy.address)["200"]) in (2, 3, 4)
+    assert int(most_at_once(proxy.address)["200"]) in (2, 3)
 
 
 def test_of_a_worker_out_of_sight_the_agent_tells_what_its_requests_need(plimsoll):

@@ -11,9 +11,12 @@
 //
 // While a request of a label that is not known yet runs, it shows what it needs at least: that is its first estimate.
 //
-// What nobody has asked for before is expected to need what it is like: what it is a part of, or its family, whose sketch is
-// that of the first readings of each of its members. A family is a guess by the looks, so it is believed while the label is
-// cold only: where it can't be read it must not wait for room for ever that it does not need.
+// What nobody has asked for before is expected to need what it is like:
+//
+//   a part:     the 99th percentile of the label that it is a part of
+//   a family:   the median of the first readings of its members, where there are two of them or more. That is a guess by the
+//               looks, and "/" has children that have nothing to do with each other; so it is believed while the label is cold
+//               only: where it can't be read it must not wait for ever for room that it does not need
 //
 // A label is *cold* until it was learned three times: of a cold one only one runs at a time (memory_admission.hpp), which
 // both bounds what it can do and makes it easy to read. It ends after five seconds whatever was learned, for where memory
