@@ -108,19 +108,12 @@ void LeakWatch::begin(const WorkerPtr& worker, Generation& generation) {
 void LeakWatch::read(const GenerationPtr& generation, Instant now) {
     LeakLife& life = *generation->leak;
     const auto memory = life.read(*generation, pool_.requests(*generation), now, pool_.settings().memory.stale_after);
-    follow_release(life);
+    // What routes of other code left behind says nothing of those that have the same names now.
+    if (releases_.is_another(life.release)) routes_.forget();
     if (memory && life.key != 0) routes_.read(life.key, life.requests, *memory);
     if (life.requests == 0) return;
     for (const Watched what : all_watched) judge(what, life, *generation);
     if (life.verdict(Watched::memory).kind == leak::Class::fragmentation) act_on_holes(generation, now);
-}
-
-// What routes of other code left behind says nothing of those that have the same names now.
-void LeakWatch::follow_release(const LeakLife& life) {
-    const auto has_it = [&](const auto& other) { return other.get() != &life && other->release == life.release; };
-    if (life.release.empty() || life.release == release_ || std::ranges::any_of(lives_, has_it)) return;
-    if (!release_.empty()) routes_.forget();
-    release_ = life.release;
 }
 
 void LeakWatch::act_on_holes(const GenerationPtr& generation, Instant now) {

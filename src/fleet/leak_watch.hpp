@@ -58,7 +58,6 @@ private:
 
     void begin(const WorkerPtr& worker, Generation& generation);
     void read(const GenerationPtr& generation, Instant now);
-    void follow_release(const LeakLife& life);
     void forget_ended();
     void judge(Watched what, LeakLife& life, const Generation& generation);
     void explain(Instant now); // what leaks already: routes, lines
@@ -88,7 +87,7 @@ private:
     HeapTrim trim_;
     leak::DayLoad load_;
     Instant saved_{}, load_noted_{};
-    std::string release_; // that came last; empty: none is known
+    leak::SeenReleases releases_;
     bool changed_ = false;
 };
 

@@ -59,4 +59,11 @@ void Releases::learn(ReleaseRecord record) {
     if (ReleaseRecord* mine = of(record.name)) *mine = std::move(record);
 }
 
+bool SeenReleases::is_another(const std::string& release) {
+    if (release.empty() || std::ranges::find(names_, release) != names_.end()) return false;
+    if (names_.size() == Releases::most) names_.erase(names_.begin());
+    names_.push_back(release);
+    return names_.size() > 1;
+}
+
 } // namespace plimsoll::leak

@@ -131,6 +131,7 @@ const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const M
 
 void Gate::serve_memory_line(Instant now, Events& events) {
     const auto& free = roster_.free();
+    if (free.size() <= most_offered) offered_ = free.size(); // from the end: who takes an empty place has had his turn
     for (std::size_t left = std::min(free.size(), most_offered); left > 0; --left) {
         if (memory_line_.size() == 0 || free.empty()) return;
         if (offered_ == 0 || offered_ > free.size()) offered_ = free.size();

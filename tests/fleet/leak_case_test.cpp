@@ -71,6 +71,14 @@ protected:
         found_.accuse(*journal_, life, routes);
         return life;
     }
+    LeakLife accused_at(Duration when) { // a hundred seconds after it began
+        LeakLife life = life_of("app-1", 1, "42");
+        life.began = Instant(when - 100s);
+        life.last_read = Instant(when);
+        serve(life, found_, 2600, 16 << 10);
+        found_.accuse(*journal_, life, {});
+        return life;
+    }
     bool acquitted(unsigned generation, const std::string& release, std::uint64_t requests = 4500, double asked = 1e9) {
         LeakLife life = life_of("app-1", generation, release);
         serve(life, found_, requests, 0);
@@ -131,12 +139,7 @@ TEST_F(LeakCases, a_case_is_not_closed_while_its_route_was_hardly_asked) {
 
 // Its traffic spares app-2 what app-1 leaks, whichever of them began first.
 TEST_F(LeakCases, nor_by_a_worker_that_was_there_before_and_may_just_have_been_spared) {
-    LeakLife leaks = life_of("app-1", 1, "42");
-    leaks.began = Instant(100s);
-    leaks.last_read = Instant(200s);
-    serve(leaks, found_, 2600, 16 << 10);
-    found_.accuse(*journal_, leaks, {});
-    found_.ended(leaks);
+    found_.ended(accused_at(200s));
     const auto proves = [&](Instant began, unsigned generation) {
         LeakLife life = life_of("app-2", generation, "42");
         life.began = began;
@@ -149,11 +152,7 @@ TEST_F(LeakCases, nor_by_a_worker_that_was_there_before_and_may_just_have_been_s
 }
 
 TEST_F(LeakCases, but_by_the_accused_worker_itself_when_its_growth_ends) {
-    LeakLife life = life_of("app-1", 1, "42");
-    life.began = Instant(100s);
-    life.last_read = Instant(200s);
-    serve(life, found_, 2600, 16 << 10);
-    found_.accuse(*journal_, life, {});
+    const LeakLife life = accused_at(200s);
     LeakLife later = life_of("app-1", 1, "42"); // the same one: nothing came of it
     later.began = life.began;
     serve(later, found_, 4500, 0);

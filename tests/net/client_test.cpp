@@ -107,12 +107,17 @@ TEST(Client, one_that_leaves_while_it_waits_in_the_queue_never_reaches_a_worker)
     EXPECT_EQ(requests, 1);
 }
 
-TEST(Client, a_slow_reader_does_not_hold_the_slot) {
-    const std::string body(20'000'000, 'r');
-    Origin origin([&](Peer& peer) {
+// Answers every request with the body, as it is then.
+auto answering(const std::string& body) {
+    return [&body](Peer& peer) {
         while (peer.read_request().complete)
             peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-    });
+    };
+}
+
+TEST(Client, a_slow_reader_does_not_hold_the_slot) {
+    const std::string body(20'000'000, 'r');
+    Origin origin(answering(body));
     Proxy proxy;
     const auto key = proxy.add_worker(origin.address(), 1);
     proxy.start();
@@ -129,10 +134,7 @@ TEST(Client, a_slow_reader_does_not_hold_the_slot) {
 // Its end may lie in the outbox or in a pipe: that depends on how much the kernel takes.
 TEST(Client, what_waits_for_a_slow_reader_counts_as_buffered_and_is_given_back) {
     std::string body;
-    Origin origin([&](Peer& peer) {
-        while (peer.read_request().complete)
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-    });
+    Origin origin(answering(body));
     Proxy proxy;
     proxy.config.proxy.body_memory = Bytes{16 << 20}; // none of it goes to a file
     const auto key = proxy.add_worker(origin.address(), 1);
@@ -385,10 +387,7 @@ TEST(Client, a_dripping_head_does_not_outlive_its_deadline) {
 
 TEST(Client, one_that_takes_nothing_is_cut_off_in_the_end) {
     const std::string body(20'000'000, 'r');
-    Origin origin([&](Peer& peer) {
-        while (peer.read_request().complete)
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-    });
+    Origin origin(answering(body));
     Proxy proxy;
     proxy.config.listeners[0].write_timeout = milliseconds{200};
     proxy.add_worker(origin.address(), 1);

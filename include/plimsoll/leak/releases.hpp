@@ -50,4 +50,14 @@ private:
     std::vector<ReleaseRecord> records_;
 };
 
+// Whether a release is another than those before it. In a rollout two of them serve side by side, for hours perhaps: neither is
+// news each time that it is met.
+class SeenReleases {
+public:
+    bool is_another(const std::string& release); // the first one is none, nor is one without a name
+
+private:
+    std::vector<std::string> names_; // the last ones, Releases::most at most
+};
+
 } // namespace plimsoll::leak

@@ -31,6 +31,16 @@ TEST(Releases, one_whose_only_accused_process_grows_no_more_did_not_leak) {
     releases.acquitted("unheard of");
 }
 
+TEST(Releases, two_that_serve_side_by_side_are_news_once) {
+    SeenReleases seen;
+    EXPECT_FALSE(seen.is_another("43")) << "the first one";
+    EXPECT_FALSE(seen.is_another(""));
+    EXPECT_TRUE(seen.is_another("44"));
+    for (int tick = 0; tick < 100; ++tick) EXPECT_FALSE(seen.is_another(tick % 2 ? "43" : "44"));
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(seen.is_another(std::to_string(i)));
+    EXPECT_TRUE(seen.is_another("44")) << "so long ago that nothing is known of it";
+}
+
 TEST(Releases, who_was_not_there_for_long_enough_proves_nothing) {
     Releases releases;
     releases.clean("1", 4'999);
