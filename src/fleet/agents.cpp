@@ -129,7 +129,8 @@ void Pool::disconnected(Agent& agent, bool said_bye) {
         generation->siblings.pop_back();
         if (sibling && sibling->connected()) return bind(worker, generation, sibling);
     }
-    generation->said_bye = said_bye;
+    // Who only died takes no goodbye back: another one may have said it, and nobody has answered since.
+    generation->said_bye = generation->said_bye || said_bye;
     update_acceptance(*worker, *generation); // after a bye none: its server was reloaded, scaled down, or replaces it
     if (generation->process && !said_bye) return; // held by pidfd: it tells its end by itself
     if (generation->ending && !generation->process)

@@ -45,8 +45,10 @@ bool HeapTrim::in_vain(const LeakLife& life) const {
 }
 
 std::shared_ptr<Incident> HeapTrim::incident_of(const std::string& worker) const {
-    const auto known = std::ranges::find(state_->lives, worker, &State::Life::worker);
-    return known == state_->lives.end() ? nullptr : known->incident;
+    const auto& lives = state_->lives;
+    const auto known = std::ranges::find_if(
+        lives.rbegin(), lives.rend(), [&](const State::Life& each) { return each.worker == worker && each.incident; });
+    return known == lives.rend() ? nullptr : known->incident;
 }
 
 void HeapTrim::look(Pool& pool, const std::string& name, const GenerationPtr& generation, double grown, bool act,
@@ -65,6 +67,8 @@ void HeapTrim::look(Pool& pool, const std::string& name, const GenerationPtr& ge
     }
     const bool anew = known->left.count == 0 || static_cast<double>(used->count - known->left.count) >= grown_anew;
     if (act && (known->in_vain || now < known->not_before || !anew || !generation->agent_connected())) return;
+    // A worker has one story, closed between two chapters, and another one where that was swept.
+    if (act && known->incident) known->incident = pool.context().journal.reopen(known->incident->id());
     const bool told = known->incident != nullptr;
     if (!told)
         known->incident =

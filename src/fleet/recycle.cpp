@@ -240,7 +240,7 @@ asio::awaitable<bool> Recycle::end_old() {
     co_await capture_->stacks_of_the_dead();
     capture_->finish();
     if (pool_->settings().capture.enabled) pool_->recycler().captured(capture_->succeeded());
-    if (ended) co_return true;
+    if (ended || old_->gone()) co_return true; // at last, while its stacks were read
     pool_->take_out(*old_);
     pool_->move(*worker_, *old_, WorkerState::stuck);
     if (successor_) { // the place goes on; what is left of the old process is the operator's

@@ -288,7 +288,7 @@ void Download::client_left() {
 
 bool Download::may_splice() const {
     return state_ == State::body && framing_.kind == Kind::length && left_ >= worth_splicing && !unheard_ &&
-           exchange_.outbox.empty() && client_.is(io::Stream::writable);
+           exchange_.outbox.empty() && client_.is(io::Stream::writable) && !client_.loop().buffers.full();
 }
 
 void Download::hold_out_for(std::size_t bytes) {
@@ -330,11 +330,8 @@ void Download::receive_splicing() {
 
 // The answer is whole, and its end waits for the client. That is no less memory for being the kernel's.
 void Download::keep_in_pipe() {
-    if (pipe_.filled == 0) return;
-    if (client_.loop().buffers.take(pipe_.filled))
-        charged_ = pipe_.filled;
-    else
-        pipe_to_outbox(); // which has a file where memory is full
+    charged_ = pipe_.filled;
+    client_.loop().buffers.overdraw(charged_); // it is there already; where memory is full no other pipe is filled
 }
 
 void Download::pipe_to_outbox() {

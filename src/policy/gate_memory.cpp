@@ -19,7 +19,9 @@ constexpr int patient_for = 8; // times what one who needs much takes
 } // namespace
 
 bool Gate::weighs(Instant now, const Facts& facts) {
-    if (settings_.memory_mode == Mode::off || !memory_.weighs(now, facts.label)) return false;
+    if (settings_.memory_mode == Mode::off) return false;
+    memory_.costs().asked(now, facts.label);
+    if (!memory_.weighs(now, facts.label)) return false;
     if (settings_.memory_mode == Mode::enforce) return true;
     if (!choose_with_room(now, facts, now) && !roster_.free().empty()) ++shadow_refused_[index(Reason::memory)];
     return false;
@@ -114,6 +116,7 @@ const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const M
     bool full = false;
     for (std::size_t each = 0; each <= index(priority) && !found && left > 0; ++each)
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
+            memory_.costs().asked(now, waiting.label);
             const bool mine = waiting.priority == priority && waiting.deadline > now &&
                               !(avoidable_now && waiting.avoid == member.key) &&
                               !(full && memory_.costs().expected(waiting.label) > memory_.light());

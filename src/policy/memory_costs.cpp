@@ -68,12 +68,18 @@ void MemoryCosts::learn(CostKey label, Bytes rise) {
     }
 }
 
+void MemoryCosts::asked(Instant now, CostKey label) {
+    Cost* cost = make(label);
+    if (!cost || cost->likeness != Likeness::of_a_family) return;
+    if (cost->asked == Instant{}) cost->asked = now;
+    if (now - cost->asked >= family_for) cost->like = 0;
+}
+
 void MemoryCosts::began(Instant now, CostKey label) {
     Cost* cost = make(label);
     if (!cost) return;
     if (cost->first == Instant{}) cost->first = now;
     cost->last = now;
-    if (cost->likeness == Likeness::of_a_family && now - cost->first >= cold_for) cost->like = 0;
 }
 
 void MemoryCosts::take_over(CostKey label, CostKey like, Likeness likeness) {

@@ -15,8 +15,8 @@
 //
 //   a part:     the 99th percentile of the label that it is a part of
 //   a family:   the median of the first readings of its members, where there are two of them or more. That is a guess by the
-//               looks, and "/" has children that have nothing to do with each other; so it is believed while the label is cold
-//               only: where it can't be read it must not wait for ever for room that it does not need
+//               looks, and "/" has children that have nothing to do with each other; so it is believed for five seconds from
+//               when the label was first asked for: where it can't be read, nor ever begins, it must not wait for ever
 //
 // A label is *cold* until it was learned three times: of a cold one only one runs at a time (memory_admission.hpp), which
 // both bounds what it can do and makes it easy to read. It ends after five seconds whatever was learned, for where memory
@@ -39,10 +39,11 @@ class MemoryCosts {
 public:
     static constexpr std::size_t most = 1151; // labels; what is beyond has no estimate, ever
     static constexpr unsigned confident = 3;  // readings
-    static constexpr Duration cold_for = std::chrono::seconds{5};
+    static constexpr Duration cold_for = std::chrono::seconds{5}, family_for = std::chrono::seconds{5};
 
     // `ran` in one worker between two readings; a rise of up to `light` is nothing.
     void rose(std::span<const Ran> ran, Bytes rise, Bytes light);
+    void asked(Instant now, CostKey label); // for a request that may begin, or wait
     void began(Instant now, CostKey label);
     void shows(CostKey label, Bytes rise); // and still runs
     enum class Likeness : std::uint8_t { of_a_part, of_a_family };
@@ -64,7 +65,7 @@ private:
         CostKey like = 0;
         Likeness likeness = Likeness::of_a_part;
         Bytes shown;
-        Instant first{}, last{};
+        Instant asked{}, first{}, last{};
     };
     const Cost* find(CostKey label) const;
     Cost* make(CostKey label);

@@ -1,6 +1,7 @@
 // Room for what requests need: the gate's second line.
 #include "plimsoll/policy/gate.hpp"
 
+#include <array>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -167,6 +168,19 @@ TEST_F(Room, who_needs_a_lot_is_not_overtaken_for_ever_by_those_who_need_less) {
     end(first, heavy);
     EXPECT_TRUE(granted(big.ticket));
     EXPECT_FALSE(granted(later.ticket));
+}
+
+TEST_F(Room, a_stranger_of_a_heavy_family_does_not_wait_for_ever_though_it_never_fits_and_nobody_is_idle) {
+    constexpr CostKey family = 1100, stranger = 20;
+    gate.configure({.queue_timeout = 60s});
+    for (int i = 0; i < 4; ++i) gate.costs().rose(std::array{Ran{family}}, 400_MiB, 8_MiB);
+    gate.costs().take_over(stranger, family, MemoryCosts::Likeness::of_a_family);
+    begin(heavy), begin(heavy);
+    const auto waits = ask(stranger);
+    ASSERT_EQ(waits.kind, Gate::Arrival::Kind::queued) << "it is taken for one that needs 400 MiB";
+    now += MemoryCosts::family_for;
+    gate.expire(now, events);
+    EXPECT_TRUE(granted(waits.ticket));
 }
 
 TEST_F(Room, where_the_bound_is_full_of_those_who_wait_for_memory_the_youngest_lower_one_gives_way) {

@@ -10,6 +10,8 @@
 namespace plimsoll {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr CostKey other = 3;
 constexpr Bytes nothing_much = 8_MiB;
 
@@ -152,9 +154,11 @@ TEST(MemoryCosts, the_looks_of_a_label_are_believed_for_five_seconds) {
     for (int i = 0; i < 4; ++i) costs.rose(std::array{Ran{family}}, 200_MiB, nothing_much);
     costs.take_over(light, family, MemoryCosts::Likeness::of_a_family);
     const Instant start{std::chrono::hours{1}};
-    costs.began(start, light);
+    costs.asked(start, light);
     EXPECT_EQ(costs.expected(light), 200_MiB);
-    costs.began(start + MemoryCosts::cold_for, light);
+    costs.asked(start + MemoryCosts::family_for - 1ms, light);
+    EXPECT_EQ(costs.expected(light), 200_MiB);
+    costs.asked(start + MemoryCosts::family_for, light);
     EXPECT_EQ(costs.expected(light), Bytes{}) << "it can't be read here";
 }
 
