@@ -1,9 +1,11 @@
-"""An application that needs memory for a moment: /need/MEGABYTES. It tells how many of its requests ran at once."""
-import os
+"""An application that needs memory for a moment: /need/MEGABYTES. It tells how many of its requests ran at once.
+
+/need/MEGABYTES?least=N holds it until N have run at once, or 20 s."""
 import threading
 import time
+from urllib.parse import parse_qs
 
-HELD = float(os.environ.get("HELD", "0.15"))                   # seconds
+HELD = 0.15                                                    # seconds
 lock = threading.Lock()
 running = {}                                                   # megabytes -> requests
 most = {}                                                      # of them at once, so far
@@ -20,6 +22,10 @@ def wsgi(environ, start_response):
         for page in range(0, len(held), 4096):
             held[page] = 1
         time.sleep(HELD)
+        least = int(parse_qs(environ["QUERY_STRING"]).get("least", ["0"])[0])
+        deadline = time.monotonic() + 20
+        while most[need] < least and time.monotonic() < deadline:
+            time.sleep(0.02)
         del held
         with lock:
             running[need] -= 1

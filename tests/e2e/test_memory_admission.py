@@ -73,14 +73,11 @@ def test_those_who_need_little_pass_those_who_wait_for_room(plimsoll):
 
 
 def test_in_shadow_everybody_begins_and_is_counted(plimsoll):
-    shadowed = one_worker_of_eight_threads(mode="shadow")
-    source = shadowed["pool"][0]["source"]
-    source["command"] = ["env", "HELD=1", *source["command"]]   # longer than it takes them to touch their pages one after the other
-    proxy = plimsoll(shadowed).start()
+    proxy = plimsoll(one_worker_of_eight_threads(mode="shadow")).start()
     proxy.wait_serving(1)
     learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
     ask(proxy.address, "/forget")
-    assert in_parallel(proxy.address, ["/need/200"] * 6) == [200] * 6
+    assert in_parallel(proxy.address, ["/need/200?least=4"] * 6) == [200] * 6
     assert int(most_at_once(proxy.address)["200"]) > 3
     assert 'plimsoll_refusals_total{pool="app",reason="memory",mode="shadow"}' in proxy.admin.get("/metrics").body.decode()
 
@@ -93,11 +90,9 @@ def test_requests_of_one_path_that_are_not_alike_are_told_apart(plimsoll):
         for _ in range(5):
             ask(proxy.address, "/need/1")
         ask(proxy.address, "/need/200")
-        known = needs(proxy)
-        return (known.get("GET /need/200", {}).get("readings", 0) >= 3 and known.get("GET /need/1", {}).get("readings", 0) >= 3
-                and known)
-    known = until(told_apart, 60, "both are known by themselves")
-    assert known["GET /need/200"]["much"] and not known["GET /need/1"]["much"]
+        much, little = (needs(proxy).get("GET /need/%d" % megabytes, {"readings": 0}) for megabytes in (200, 1))
+        return much["readings"] >= 3 and little["readings"] >= 3 and much["much"] and not little["much"]
+    until(told_apart, 60, "each is known by itself, and for what it needs")
     ask(proxy.address, "/forget")
 
     def side_by_side():
