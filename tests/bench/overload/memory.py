@@ -4,7 +4,12 @@ One request in ten needs 200 MB for 0.2 s, the others 1 MB for 25 ms. The client
 it has its answer, so the heavy ones set the pace. After --learn seconds the counting begins. Kills are the kernel's own count
 (oom_kill of the cgroup).
 
-    python3 tests/bench/overload/memory.py [--peers none,nginx,haproxy,static-2,oracle,plimsoll,plimsoll-agent] [--seconds 30] [--clients 12]
+The peers called threads-* have one worker of four threads instead, whose address space is bounded (RLIMIT_AS) and not its
+cgroup: again two heavy requests fit. Nobody is killed there: where a third is let in, its allocation fails, and it is answered
+with 500. Those count as kills.
+
+    python3 tests/bench/overload/memory.py [--peers none,nginx,haproxy,static-2,oracle,plimsoll,plimsoll-agent,threads-none,...]
+                                           [--seconds 30] [--clients 12]
 
 As root, where memory cgroups (v1 or v2) can be made; nginx, haproxy and gunicorn installed, Plimsoll built (make)."""
 
@@ -22,6 +27,7 @@ import run as overload
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIMIT = 600_000_000
+ADDRESS_SPACE = 700_000_000  # of a worker of four threads: itself, their stacks, and two heavy requests
 
 PLIMSOLL = """
 [proxy]
@@ -74,6 +80,10 @@ PEERS = {
     "oracle": "HAProxy told which route is heavy: two of it at a time, on two of the workers",
     "plimsoll": "defaults, told nothing",
     "plimsoll-agent": "the same, but its workers live in a process namespace of their own: only the agent's readings are to be had",
+    "threads-none": "one gunicorn worker of 4 threads under RLIMIT_AS",
+    "threads-haproxy": "before it, maxconn 4, queue of 5 s",
+    "threads-oracle": "HAProxy told which route is heavy: two of it at a time",
+    "threads-plimsoll": "defaults, told nothing",
 }
 
 
@@ -118,24 +128,37 @@ class Stage(overload.Stage):
     def command(self, workers, bind):
         return ["gunicorn", "-w", str(workers), "-b", bind, "--log-level", "critical", "--chdir", HERE, "memory_worker:app"]
 
-    def workers(self, workers):
+    def threads(self, bind):
+        return ["env", "MALLOC_ARENA_MAX=1", "prlimit", f"--as={ADDRESS_SPACE}", *self.command(1, bind), "--threads", "4"]
+
+    def workers(self, command):
         port = overload.free_port()
-        process = self.start([self.inside, *self.command(workers, f"127.0.0.1:{port}")], "gunicorn.log")
-        return process, port
+        self.start([self.inside, *command(f"127.0.0.1:{port}")], "gunicorn.log")
+        return port
 
     def peer(self, name):
         where = os.path.join(self.home, name)
         os.makedirs(where)
         values = {"dir": where, "port": overload.free_port(), "file": os.path.join(where, "conf"), "bound": 12, "classes": "",
                   "inside": self.inside, "here": HERE}
-        if name in ("plimsoll", "plimsoll-agent"):
-            hidden = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"] if name == "plimsoll-agent" else []
-            values["gunicorn"] = ", ".join(f'"{part}"' for part in [*hidden, *self.command(4, f"unix:{where}/app.sock")])
+        threads, kind = name.startswith("threads-"), name.removeprefix("threads-")
+        if kind.startswith("plimsoll"):
+            hidden = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"] if kind == "plimsoll-agent" else []
+            bind = f"unix:{where}/app.sock"
+            values["gunicorn"] = ", ".join(f'"{part}"' for part in [*hidden, *(self.threads(bind) if threads else self.command(4, bind))])
             text, command = PLIMSOLL, [self.options.binary, "serve", "-c", values["file"]]
-        elif name == "none":
-            return self.workers(4)[1]
+        elif kind == "none":
+            return self.workers(self.threads if threads else lambda bind: self.command(4, bind))
+        elif threads:
+            port = self.workers(self.threads)
+            overload.wait_until_served(port)
+            values["haproxy_servers"] = f"server w 127.0.0.1:{port} maxconn 4"
+            values["light_servers"] = values["haproxy_servers"]
+            values["heavy_servers"] = f"server w 127.0.0.1:{port} maxconn 2"
+            text = BOUND if kind == "oracle" else overload.HAPROXY
+            command = ["haproxy", "-f", values["file"], "-db"]
         else:
-            ports = [self.workers(1)[1] for _ in range(4)]
+            ports = [self.workers(lambda bind: self.command(1, bind)) for _ in range(4)]
             for port in ports:
                 overload.wait_until_served(port)
             values["nginx_servers"] = " ".join(f"server 127.0.0.1:{each};" for each in ports)
@@ -179,6 +202,10 @@ async def load(port, clients, seconds, seed):
     return results
 
 
+def failures(results):
+    return sum(status == 500 for _, status, _ in results)
+
+
 def quantile(values, share):
     return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
@@ -206,10 +233,10 @@ def main():
             try:
                 port = stage.peer(name)
                 overload.wait_until_served(port)
-                asyncio.run(load(port, options.clients, options.learn, 1000 + seed))
-                learning = cgroup.kills()
+                learned = asyncio.run(load(port, options.clients, options.learn, 1000 + seed))
+                learning, failed = cgroup.kills(), failures(learned)
                 results = asyncio.run(load(port, options.clients, options.seconds, seed))
-                kills = cgroup.kills() - learning
+                kills = cgroup.kills() - learning + failures(results)
             finally:
                 for process in list(stage.started)[::-1]:
                     stage.end(process)
@@ -220,7 +247,7 @@ def main():
             light = [1000 * took for path, took in served if path == "/light"]
             heavy = [1000 * took for path, took in served if path == "/heavy"]
             refused = sum(status in (429, 503) for _, status, _ in results)
-            rows.append((kills, learning, len(served) / options.seconds, quantile(light, 0.5), quantile(light, 0.99),
+            rows.append((kills, learning + failed, len(served) / options.seconds, quantile(light, 0.5), quantile(light, 0.99),
                          quantile(heavy, 0.5), quantile(heavy, 0.99), refused, len(results) - len(served) - refused))
         middle = [statistics.median(column) for column in zip(*rows)]
         print("{:14} {:5.0f} {:8.0f} {:8.1f} {:9.0f} {:7.0f} {:9.0f} {:7.0f} {:7.0f} {:5.0f}".format(name, *middle))
