@@ -66,7 +66,7 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
         else
             x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
         // Too late to leave: the news is on its way and holds a pointer to us.
-        if (!x.route->target->pool->leave(x.ticket))
+        if (!x.route->target->pool->leave(reactor_.loop.now, x.ticket))
             while (!granted()) co_await until(wakeup_, client_, 0, io::Wakeup::granted).whatever_happens();
     }
     reactor_.waits_no_more();

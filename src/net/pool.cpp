@@ -198,9 +198,9 @@ bool Pool::turns_away(Instant now, const Gate::Facts& facts) const {
     return gate_.turns_away(now, facts);
 }
 
-bool Pool::leave(Ticket ticket) {
+bool Pool::leave(Instant now, Ticket ticket) {
     const std::lock_guard lock(mutex_);
-    gate_.leave(ticket);
+    gate_.leave(now, ticket);
     return waiters_.erase(ticket) != 0;
 }
 

@@ -170,6 +170,13 @@ Gate::Probe Gate::admit(Member& member, Priority priority, CostKey label, RouteK
     return {probes_it, probed != 0};
 }
 
+// What overload is judged by. Who is refused whatever slots there are, or would not wait for one, asks for none: else anybody
+// could make a pool look overloaded with requests that cost it nothing.
+void Gate::asked_for_slot(Instant now, Priority priority) {
+    offers_[index(priority)].add(now, rate_memory());
+    overload_.arrived();
+}
+
 void Gate::refused(Priority priority, Reason reason) {
     ++refused_[index(reason)];
     ++refused_by_priority_[index(priority)];
@@ -185,24 +192,27 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
         arrival.retry_after = retry_after;
         return arrival;
     };
-    offers_[index(facts.priority)].add(now, rate_memory());
-    overload_.arrived();
     if (facts.deadline <= now) return refuse(Reason::deadline, retry_hint(now, facts.draw));
     wake_sidelined(now, events);
-    if (memory_sheds(now, facts)) return refuse(Reason::memory, retry_hint(now, facts.draw));
+    if (memory_sheds(now, facts)) {
+        offers_[index(facts.priority)].add(now, rate_memory());
+        return refuse(Reason::memory, retry_hint(now, facts.draw));
+    }
     if (const auto pause = route_refuses(now, facts.route, probed)) return refuse(Reason::breaker, *pause);
     if (weighs(now, facts)) return arrive_weighty(now, facts, probed, events);
     if (Member* member = choose(now, facts)) {
+        asked_for_slot(now, facts.priority);
         arrival.probe = admit(*member, facts.priority, facts.label, probed, now);
         arrival.kind = Arrival::Kind::admitted;
         arrival.worker = member->key;
         return arrival;
     }
     drop_stale(now, events);
+    const bool in_vain = service_.known() && facts.deadline < now + expected_wait(now, facts.priority);
+    if (!in_vain) asked_for_slot(now, facts.priority);
     look_at_queue(now);
     if (hopeless(now, facts)) return refuse(Reason::concurrency, retry_hint(now, facts.draw));
-    if (service_.known() && facts.deadline < now + expected_wait(now, facts.priority))
-        return refuse(Reason::deadline, retry_hint(now, facts.draw));
+    if (in_vain) return refuse(Reason::deadline, retry_hint(now, facts.draw));
     if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
         return refuse(Reason::queue_full, retry_hint(now, facts.draw));
     arrival.kind = Arrival::Kind::queued;
@@ -242,6 +252,7 @@ void Gate::grant(Member& member, Instant now, Events& events) {
             if (unwanted && now - next->arrived < service_.mean()) next = &queue_.wanted_on(member.side, *next, may);
             const Queue::Waiting taken = *next;
             (from_memory_line ? memory_line_ : queue_).remove(taken.ticket);
+            if (from_memory_line) asked_for_slot(now, priority);
             const Probe probe = admit(member, priority, taken.label, taken.probed, now);
             events.push_back({taken.ticket, member.key, probe, Reason::none, {}});
         }
@@ -302,11 +313,18 @@ void Gate::broke_off(Instant now, WorkerKey worker) {
     if (Member* member = roster_.find(worker); member && !member->removed) rest(*member, now, settings_.pause);
 }
 
-bool Gate::leave(Ticket ticket) {
+bool Gate::leave(Instant now, Ticket ticket) {
     auto left = queue_.remove(ticket);
+    if (left) took_back(now, *left);
     if (!left) left = memory_line_.remove(ticket);
     if (left) return_probe(left->probed);
     return left.has_value();
+}
+
+// He left the queue unserved, by his own will. Having waited for as long as anybody should, he says that the pool does too little;
+// sooner, nothing.
+void Gate::took_back(Instant now, const Queue::Waiting& waiting) {
+    if (now - waiting.arrived < target()) overload_.took_back();
 }
 
 void Gate::expire(Instant now, Events& events) {
@@ -316,6 +334,7 @@ void Gate::expire(Instant now, Events& events) {
         queue.remove_if([&](const Queue::Waiting& each) {
             const bool late = each.deadline <= now;
             if (!late && now - each.arrived < settings_.queue_timeout) return false;
+            if (late && &queue == &queue_) took_back(now, each);
             tell_dropped(each, late ? Reason::deadline : too_old, now, events);
             return true;
         });

@@ -1,4 +1,7 @@
 // The gate's health checks: a slot for each, and who is out of service for what they said.
+#include <algorithm>
+#include <cmath>
+
 #include "plimsoll/policy/gate.hpp"
 
 namespace plimsoll {
@@ -56,7 +59,9 @@ bool Gate::may_accept(const Member& member) const {
 }
 
 std::size_t Gate::most_out() const {
-    return static_cast<std::size_t>(static_cast<double>(willing_) * (1 - settings_.breaker_floor));
+    constexpr double rounding = 1e-9; // four fifths of five are four, not a little more
+    const double stay = std::ceil(static_cast<double>(willing_) * settings_.breaker_floor - rounding);
+    return willing_ - std::min(static_cast<std::size_t>(std::max(stay, 0.0)), willing_);
 }
 
 // Panic begins and ends with the count, and changes everybody's place: rare, so that walking through all is no matter.

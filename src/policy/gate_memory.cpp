@@ -10,10 +10,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int looked_at = 64; // of those who wait, for one that may begin
+constexpr std::size_t looked_at = 64; // of those who wait, for one that may begin
 // Free workers that a newcomer is compared with, and that are offered to those who wait after each departure: a decision's
 // cost is bounded, and with fewer workers none is passed over.
 constexpr std::size_t most_compared = 64, most_offered = 16;
+constexpr std::size_t few_asked = 4;
 constexpr int patient_for = 8; // times what one who needs much takes
 
 } // namespace
@@ -53,21 +54,32 @@ Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, RouteKey pro
     // nobody's way but their own label's, nor is anybody in theirs: their turn comes when one of them has ended.
     const auto a_stranger = [&](CostKey label) { return memory_.costs().expected(label) <= memory_.light(); };
     bool first = true;
-    for (std::size_t each = 0; each <= index(facts.priority) && first; ++each)
+    for (std::size_t each = 0, left = looked_at; each <= index(facts.priority) && first && left > 0; ++each)
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
             if (a_stranger(waiting.label) || a_stranger(facts.label))
                 first = waiting.label != facts.label;
             else
-                first = false;
-            return first;
+                first = waiting.label != facts.label && no_room_for(now, waiting);
+            return first && --left > 0;
         });
     Member* member = first ? choose_with_room(now, facts, now) : nullptr;
     if (!member) return wait_for_memory(now, facts, probed, events);
+    asked_for_slot(now, facts.priority);
     Arrival arrival;
     arrival.probe = admit(*member, facts.priority, facts.label, probed, now);
     arrival.kind = Arrival::Kind::admitted;
     arrival.worker = member->key;
     return arrival;
+}
+
+// Whether waiting is in vain for him, as far as the free workers tell: a few of them do, they live under the same limits.
+bool Gate::no_room_for(Instant now, const Queue::Waiting& waiting) const {
+    const auto& free = roster_.free();
+    const auto few = std::min(free.size(), few_asked);
+    for (std::size_t i = 0; i < few; ++i)
+        if (memory_.ask(now, free[i]->memory, waiting.label, waiting.arrived) != MemoryAdmission::Verdict::hopeless)
+            return false;
+    return few > 0;
 }
 
 // A line that is served at all is served within a few times what one of them takes. Once its head has waited longer than
@@ -89,12 +101,16 @@ Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, RouteKey pr
     drop_stale(now, events);
     look_at_queue(now);
     // What is true of slots is true of those who need much as well.
-    if (roster_.free().empty() && hopeless(now, facts)) return refuse(Reason::concurrency, retry_hint(now, facts.draw));
+    if (roster_.free().empty() && hopeless(now, facts)) {
+        asked_for_slot(now, facts.priority);
+        return refuse(Reason::concurrency, retry_hint(now, facts.draw));
+    }
     Instant oldest = never;
-    for (std::size_t each = 0; each <= index(facts.priority); ++each)
+    for (std::size_t each = 0, left = looked_at; each <= index(facts.priority) && left > 0; ++each)
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
-            oldest = std::min(oldest, waiting.arrived);
-            return false;
+            const bool before_us = waiting.label == facts.label || !no_room_for(now, waiting);
+            if (before_us) oldest = std::min(oldest, waiting.arrived);
+            return !before_us && --left > 0;
         });
     // While no slot is free, or workers are missing, it is not memory that one waits for.
     if (!roster_.free().empty() && oldest != never && now - std::max(oldest, missed_at_) > memory_patience())
@@ -106,13 +122,13 @@ Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, RouteKey pr
     return arrival;
 }
 
-// The oldest that may begin at this worker. Behind one that does not fit only strangers begin: if others did, the one before
+// The oldest that may begin at this worker. Behind one that does not fit now only strangers begin: if others did, the one before
 // them might wait for ever.
 const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const Member& member) {
     if (memory_line_.size() == 0) return nullptr;
     const bool avoidable_now = avoidable(member.key);
     const Queue::Waiting* found = nullptr;
-    int left = looked_at;
+    std::size_t left = looked_at;
     bool full = false;
     for (std::size_t each = 0; each <= index(priority) && !found && left > 0; ++each)
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
@@ -125,6 +141,7 @@ const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const M
                 if (mine) found = &waiting;
                 break;
             case MemoryAdmission::Verdict::full: full = true; break;
+            case MemoryAdmission::Verdict::hopeless:
             case MemoryAdmission::Verdict::cold: break;
             }
             return !found && --left > 0;

@@ -23,14 +23,19 @@ void MemoryAccount::promise(Bytes need) {
 
 void MemoryAccount::end(Bytes need) { promised_ = std::max(promised_ - need, Bytes{}); }
 
-Bytes MemoryAccount::headroom() const {
-    if (!known_) return {};
+Bytes MemoryAccount::room() const {
     const Bytes usable{static_cast<std::int64_t>(static_cast<double>(limit_.count) * (1 - margin))};
-    return std::max(usable - base_ - promised_, Bytes{});
+    return std::max(usable - base_, Bytes{});
 }
+
+Bytes MemoryAccount::headroom() const { return known_ ? std::max(room() - promised_, Bytes{}) : Bytes{}; }
 
 bool MemoryAccount::fits(Bytes need) const {
     return !known_ || need.count <= limit_.count / negligible || need <= headroom();
+}
+
+bool MemoryAccount::ever_fits(Bytes need) const {
+    return !known_ || need.count <= limit_.count / negligible || need <= room();
 }
 
 } // namespace plimsoll

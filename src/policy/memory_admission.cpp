@@ -70,23 +70,39 @@ bool MemoryAdmission::weighs(Instant now, CostKey label) const {
     return light_.count > 0 && label != 0 && (costs_.cold(now, label) || costs_.expected(label) > light_);
 }
 
-bool MemoryAdmission::fits(const Place& place, Bytes need) const {
-    if (!place.own.fits(need)) return false;
+template <class Says> // says(account), of all that the worker shares
+bool MemoryAdmission::shared_say(const Place& place, Says says) const {
     return std::ranges::all_of(place.domains,
-                               [&](DomainKey key) { return key >= domains_.size() || domains_[key].fits(need); });
+                               [&](DomainKey key) { return key >= domains_.size() || says(domains_[key]); });
 }
 
-bool MemoryAdmission::idle(const Place& place) const {
-    return place.own.idle() && std::ranges::all_of(place.domains, [&](DomainKey key) {
-               return key >= domains_.size() || domains_[key].idle();
-           });
+bool MemoryAdmission::fits(const Place& place, Bytes need) const {
+    const auto has_room = [&](const MemoryAccount& each) { return each.fits(need); };
+    return has_room(place.own) && shared_say(place, has_room);
+}
+
+bool MemoryAdmission::ever_fits(const Place& place, Bytes need) const {
+    const auto would_have = [&](const MemoryAccount& each) { return each.ever_fits(need); };
+    return would_have(place.own) && shared_say(place, would_have);
+}
+
+// No other one with a need is where it does not fit. The light ones are always there, and are the margin's business.
+bool MemoryAdmission::alone(const Place& place, Bytes need) const {
+    const auto has_room = [&](const MemoryAccount& each) { return each.fits(need); };
+    const bool company = place.running.any(
+        [&](CostKey label, bool runs) { return runs && costs_.expected(label) > light_; });
+    return (has_room(place.own) || !company) && (shared_say(place, has_room) || weighty_ == 0);
 }
 
 MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, CostKey label, Instant arrived) const {
     if (!weighs(now, label)) return Verdict::fits;
-    const bool forgotten = now - costs_.last_began(label) >= try_again;
-    if (!fits(place, costs_.expected(label)) && !(forgotten && idle(place))) return Verdict::full;
-    const bool others = label < in_flight_.size() && in_flight_[label] > 0;
+    const Bytes need = costs_.expected(label);
+    if (!fits(place, need)) {
+        if (ever_fits(place, need)) return Verdict::full;
+        if (now - costs_.last_began(label) < try_again) return Verdict::hopeless;
+        if (!alone(place, need)) return Verdict::full;
+    }
+    const bool others = label < in_flight_.size() && in_flight_[label].all > 0;
     if (others && costs_.cold(now, label) && now - arrived < cold_wait) return Verdict::cold;
     return Verdict::fits;
 }
@@ -97,7 +113,10 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
     place.running.begin(label, need);
     promise(place, need);
     if (in_flight_.size() <= label) in_flight_.resize(label + std::size_t{1});
-    ++in_flight_[label];
+    ++in_flight_[label].all;
+    if (need <= light_) return;
+    ++in_flight_[label].weighty;
+    ++weighty_;
 }
 
 void MemoryAdmission::end(Place& place, CostKey label) {
@@ -105,7 +124,11 @@ void MemoryAdmission::end(Place& place, CostKey label) {
     place.own.end(promised);
     for (const DomainKey key : place.domains)
         if (key != 0 && key < domains_.size()) domains_[key].end(promised);
-    if (label < in_flight_.size() && in_flight_[label] > 0) --in_flight_[label];
+    if (label >= in_flight_.size() || in_flight_[label].all == 0) return;
+    --in_flight_[label].all;
+    if (in_flight_[label].weighty == 0) return;
+    --in_flight_[label].weighty;
+    --weighty_;
 }
 
 bool MemoryAdmission::worth_reading(Instant now, const Place& place, Instant last_reading, Duration usual) const {

@@ -39,6 +39,7 @@ RateVerdict RateTable::spend(Instant now, std::uint64_t key, const RateRule& rul
     const Duration::rep at = now.time_since_epoch().count();
     Entry& entry = entry_of(not_empty(key), at);
     const Duration::rep interval = rule.interval.count(), window = rule.window().count();
+    entry.tat = std::min(entry.tat, at + window); // nobody owes more, whatever an earlier configuration allowed
     Duration::rep owed = std::max<Duration::rep>(entry.tat - at, 0); // debts now, in nanoseconds
     const Duration::rep after = owed + interval * static_cast<Duration::rep>(rule.cost);
     RateVerdict verdict;
@@ -49,8 +50,7 @@ RateVerdict RateTable::spend(Instant now, std::uint64_t key, const RateRule& rul
     } else {
         verdict.retry_after = Duration{after - window};
     }
-    // A reload may have made the window smaller than what is owed.
-    verdict.remaining = static_cast<unsigned>(std::max<Duration::rep>(window - owed, 0) / interval);
+    verdict.remaining = static_cast<unsigned>((window - owed) / interval);
     verdict.whole_after = Duration{owed};
     return verdict;
 }

@@ -38,7 +38,7 @@ net::Permit take_permit(net::Pool& pool) {
     std::unique_lock lock(turn.mutex);
     if (turn.changed.wait_for(lock, 10s, [&turn] { return turn.woken; })) return std::move(turn.permit);
     lock.unlock();
-    if (pool.leave(arrival.ticket)) return {};
+    if (pool.leave(Clock::now(), arrival.ticket)) return {};
     lock.lock();
     turn.changed.wait(lock, [&turn] { return turn.woken; });
     return std::move(turn.permit);

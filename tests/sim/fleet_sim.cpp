@@ -79,7 +79,7 @@ private:
         case Gate::Arrival::Kind::queued:
             if (draw() < settings_.client_aborts)
                 at(now_ + std::chrono::milliseconds{5},
-                   [this, ticket = arrival.ticket] { report_.left += gate_.leave(ticket); });
+                   [this, ticket = arrival.ticket] { report_.left += gate_.leave(now_, ticket); });
             break;
         }
     }

@@ -137,7 +137,7 @@ private:
             waiting_.emplace(arrival.ticket, request);
             if (draw() < settings_.client_aborts)
                 at(now_ + 3ms, [this, ticket = arrival.ticket] {
-                    if (!gate_.leave(ticket)) return;
+                    if (!gate_.leave(now_, ticket)) return;
                     ++report_.of[index(waiting_.at(ticket).priority)].left;
                     waiting_.erase(ticket);
                 });

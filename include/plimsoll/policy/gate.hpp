@@ -186,7 +186,7 @@ public:
     // A process that dies closes its connections a moment before its listener: what comes in between is lost with it. Said
     // before the permit departs, so that its slot is given to nobody within that moment.
     void broke_off(Instant now, WorkerKey worker);
-    bool leave(Ticket ticket);                // the client went away; false: no longer waiting
+    bool leave(Instant now, Ticket ticket);   // the client went away; false: no longer waiting
     void expire(Instant now, Events& events); // on a tick: queue timeouts and passed deadlines
     std::size_t waiting(Priority priority) const { return queue_.size(priority) + memory_line_.size(priority); }
     Stats stats() const;
@@ -208,6 +208,7 @@ private:
     Arrival wait_for_memory(Instant now, const Facts& facts, RouteKey probed, Events& events);
     Member* choose_with_room(Instant now, const Facts& facts, Instant arrived);
     const Queue::Waiting* next_weighty(Instant now, Priority priority, const Member& member);
+    bool no_room_for(Instant now, const Queue::Waiting& waiting) const;
     void serve_memory_line(Instant now, Events& events);
     Duration memory_patience() const;
 
@@ -221,6 +222,8 @@ private:
     Duration expected_wait(Instant now, Priority priority) const;
     Duration rate_memory() const;
     void look_at_queue(Instant now);
+    void asked_for_slot(Instant now, Priority priority);
+    void took_back(Instant now, const Queue::Waiting& waiting);
     bool hopeless(Instant now, const Facts& facts);
     bool beyond_patience(Instant now, Priority priority) const;
     bool full_for(Priority priority) const;

@@ -26,13 +26,15 @@ public:
 
     bool known() const { return known_; }
     bool fits(Bytes need) const;
-    bool idle() const { return promised_.count == 0; } // waiting would change nothing
+    bool ever_fits(Bytes need) const; // with no promise to anybody
     Bytes headroom() const;                            // 0 where it is not known
     Bytes limit() const { return limit_; }
     Bytes base() const { return base_; }
     Bytes promised() const { return promised_; }
 
 private:
+    Bytes room() const; // beside the base
+
     Bytes limit_, base_, promised_;
     Bytes most_promised_; // since the reading before
     bool known_ = false;

@@ -8,8 +8,9 @@
 //               for that for 250 ms begins anyway: an application that is merely slow must not stand still to be learned
 //   full      : it does not fit. It waits for those in flight to end, and nobody with a need overtakes it, or those who need
 //               much would wait for ever
-//   hopeless  : it would not fit if nobody else were there. Waiting helps only if the base falls; once in half a minute one
-//               of the label may try all the same, or an estimate that is too high would never be put right
+//   hopeless  : it would not fit if nobody else were there. Waiting helps only if the base falls, so it may wait, and is in
+//               nobody's way. But once in half a minute it is only full, and begins once nobody else with a need is there:
+//               or an estimate that is too high would never be put right
 //
 // Nothing is decided where no limit or no reading is known.
 #pragma once
@@ -46,7 +47,7 @@ public:
         std::array<DomainKey, most_shared> domains{};
         RunningLabels running;
     };
-    enum class Verdict : std::uint8_t { fits, cold, full };
+    enum class Verdict : std::uint8_t { fits, cold, full, hopeless };
 
     // Readings.
     void observe(Place& place, const MemorySight& sight);
@@ -73,14 +74,21 @@ public:
     const MemoryAccount* domain(DomainKey key) const;
 
 private:
+    template <class Says>
+    bool shared_say(const Place& place, Says says) const;
     bool fits(const Place& place, Bytes need) const;
-    bool idle(const Place& place) const;
+    bool ever_fits(const Place& place, Bytes need) const;
+    bool alone(const Place& place, Bytes need) const;
     void judge_light();
     void promise(Place& place, Bytes need); // to all whose limits it lives under
 
     MemoryCosts costs_;
     std::vector<MemoryAccount> domains_; // by key
-    std::vector<unsigned> in_flight_;    // by label
+    struct InFlight {
+        unsigned all = 0, weighty = 0; // weighty: when they began
+    };
+    std::vector<InFlight> in_flight_; // by label
+    unsigned weighty_ = 0;            // of all labels
     Bytes own_limit_;                    // the last that was seen: workers of a pool have the same
     Bytes light_;
 };

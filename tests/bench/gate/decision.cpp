@@ -64,7 +64,7 @@ struct Door {
             if (arrival.kind == Gate::Arrival::Kind::admitted) busy.push_back(arrival.worker);
             if (arrival.kind == Gate::Arrival::Kind::queued) {
                 const std::lock_guard lock(mutex);
-                gate.leave(arrival.ticket);
+                gate.leave(Clock::now(), arrival.ticket);
             }
             if (busy.size() < held && arrival.kind == Gate::Arrival::Kind::admitted) continue;
             if (busy.empty()) continue;

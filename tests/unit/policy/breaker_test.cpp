@@ -122,7 +122,7 @@ struct GateBreakerTest : testing::Test {
         while (true) {
             const auto arrival = gate.arrive(now, {.route = route}, events);
             if (arrival.kind != Kind::admitted) {
-                if (arrival.kind == Kind::queued) gate.leave(arrival.ticket);
+                if (arrival.kind == Kind::queued) gate.leave(now, arrival.ticket);
                 break;
             }
             admitted.push_back(arrival);
@@ -270,7 +270,7 @@ TEST_F(GateBreakerTest, a_probe_that_leaves_the_queue_makes_room_for_the_next) {
     const auto probe = gate.arrive(start + 1s, {.route = 7}, events);
     ASSERT_EQ(probe.kind, Kind::queued);
     EXPECT_EQ(gate.arrive(start + 1s, {.route = 7}, events).reason, Reason::breaker);
-    gate.leave(probe.ticket);
+    gate.leave(start + 1s, probe.ticket);
     EXPECT_EQ(gate.arrive(start + 1s, {.route = 7}, events).kind, Kind::queued);
 }
 

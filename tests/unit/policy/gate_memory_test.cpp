@@ -194,7 +194,7 @@ TEST_F(Room, where_the_bound_is_full_of_those_who_wait_for_memory_the_youngest_l
     ASSERT_EQ(events.size(), 1U);
     EXPECT_EQ(events[0].ticket, younger.ticket);
     EXPECT_EQ(events[0].reason, Reason::queue_full);
-    EXPECT_TRUE(gate.leave(older.ticket));
+    EXPECT_TRUE(gate.leave(now, older.ticket));
 }
 
 TEST_F(Room, among_a_thousand_free_workers_one_with_room_is_found_though_few_are_looked_at_at_a_time) {
@@ -243,7 +243,7 @@ TEST_F(Room, who_waits_for_memory_is_told_so_when_the_time_is_over) {
     ASSERT_EQ(events.size(), 1U);
     EXPECT_EQ(events[0].ticket, third.ticket);
     EXPECT_EQ(events[0].reason, Reason::memory);
-    EXPECT_TRUE(gate.leave(third.ticket) == false);
+    EXPECT_TRUE(gate.leave(now, third.ticket) == false);
 }
 
 TEST_F(Room, what_never_fits_is_tried_again_now_and_then_when_nobody_else_is_there) {
@@ -272,6 +272,40 @@ TEST_F(Room, in_shadow_it_counts_and_lets_everybody_in) {
     gate.configure(shadow);
     for (int i = 0; i < 4; ++i) begin(heavy);
     EXPECT_EQ(gate.stats().shadow_refused[index(Reason::memory)], 2U);
+}
+
+// Beside the workers and 350 MiB of somebody else there is room for a heavy one, and never for a huge one.
+class LittleRoom : public Room {
+protected:
+    LittleRoom() {
+        for (int twice = 0; twice < 2; ++twice) gate.observe_domain(cgroup, 250_MiB, 600_MiB); // nobody ran between them
+        const auto tries = ask(huge); // nobody has for half a minute
+        end(tries.worker, huge);
+    }
+};
+
+TEST_F(LittleRoom, who_would_never_fit_is_in_nobodys_way) {
+    EXPECT_EQ(ask(huge).kind, Gate::Arrival::Kind::queued);
+    const auto worker = begin(heavy);
+    const auto next = ask(heavy);
+    EXPECT_EQ(next.kind, Gate::Arrival::Kind::queued) << "one fits, two do not";
+    now += 3s; // of which nobody concludes that those who fit wait too long
+    EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::refused) << "but for the one before it";
+    end(worker, heavy);
+    EXPECT_TRUE(granted(next.ticket));
+    end(*granted(next.ticket), heavy);
+    EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::admitted);
+}
+
+TEST_F(LittleRoom, twice_a_minute_one_that_would_not_fit_is_let_in_alone_all_the_same) {
+    const auto worker = begin(heavy);
+    const auto stubborn = ask(huge, Priority::normal);
+    ASSERT_EQ(stubborn.kind, Gate::Arrival::Kind::queued);
+    begin(light); // is always there
+    now += MemoryAdmission::try_again;
+    EXPECT_NE(ask(heavy).kind, Gate::Arrival::Kind::admitted) << "now it is its turn";
+    end(worker, heavy);
+    EXPECT_TRUE(granted(stubborn.ticket));
 }
 
 } // namespace

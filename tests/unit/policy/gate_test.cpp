@@ -1,5 +1,8 @@
 #include "plimsoll/policy/gate.hpp"
 
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "unit/policy/start.hpp"
@@ -100,8 +103,8 @@ TEST_F(GateTest, who_left_is_not_granted_a_slot) {
     worker(1);
     arrive();
     const auto second = arrive();
-    EXPECT_TRUE(gate.leave(second.ticket));
-    EXPECT_FALSE(gate.leave(second.ticket));
+    EXPECT_TRUE(gate.leave(start, second.ticket));
+    EXPECT_FALSE(gate.leave(start, second.ticket));
     depart(1);
     EXPECT_TRUE(events.empty());
     EXPECT_EQ(gate.in_flight(1), 0U);
@@ -254,6 +257,86 @@ TEST_F(GateTest, who_would_be_shed_for_memory_is_turned_away_with_the_same_draw)
         EXPECT_EQ(turned_away, reason == Reason::memory || reason == Reason::queue_full) << draw;
     }
     EXPECT_TRUE(gate.turns_away(start, {.priority = Priority::sheddable, .draw = 0}));
+}
+
+// Four workers of 20 ms, always busy, before which a line stands that does not grow.
+class Standing : public Fixture {
+protected:
+    Standing() {
+        gate.configure({});
+        for (WorkerKey key = 1; key <= 4; ++key) worker(key);
+        for (int i = 0; i < 40; ++i) ask();
+    }
+    void ask(Gate::Facts facts = {}) { take(gate.arrive(now, facts, events)); }
+    void take(const Gate::Arrival& arrival) {
+        if (arrival.kind == Kind::admitted) busy.push_back(arrival.worker);
+        if (arrival.kind == Kind::refused) ++refused;
+        for (const auto& event : std::exchange(events, {}))
+            event.granted ? busy.push_back(*event.granted) : void(++refused);
+    }
+    // Each 5 ms one is served and another one comes; `also` is what else there is.
+    template <class Also>
+    void stands(Also also) {
+        for (int i = 0; i < 1000; ++i, now += 5ms) {
+            Gate::Departure departure(Outcome::success);
+            departure.took = 20ms;
+            one_served(departure);
+            also();
+        }
+    }
+    void one_served(const Gate::Departure& departure) { // and another one comes
+        gate.depart(now, busy.front(), departure, events);
+        busy.erase(busy.begin());
+        take({Kind::queued});
+        ask();
+    }
+    std::vector<WorkerKey> busy;
+    unsigned refused = 0;
+    Instant now = start;
+};
+
+TEST_F(Standing, whose_deadline_has_passed_makes_no_overload) {
+    stands([&] {
+        Gate::Events none;
+        EXPECT_EQ(gate.arrive(now, {.deadline = now}, none).reason, Reason::deadline);
+        EXPECT_EQ(gate.arrive(now, {.deadline = now + 1ms}, none).reason, Reason::deadline) << "none is free so soon";
+    });
+    EXPECT_FALSE(gate.stats().overloaded);
+    EXPECT_EQ(refused, 0U);
+}
+
+TEST_F(Standing, who_leaves_as_soon_as_he_has_come_makes_no_overload) {
+    stands([&] {
+        const auto arrival = gate.arrive(now, {}, events);
+        EXPECT_TRUE(gate.leave(now, arrival.ticket));
+    });
+    EXPECT_FALSE(gate.stats().overloaded);
+    EXPECT_EQ(refused, 0U);
+}
+
+TEST_F(Standing, a_route_that_its_breaker_refuses_makes_no_overload) {
+    gate.configure({.breaker = {.rest = 1h, .longest_rest = 1h}, .route_mode = Mode::enforce});
+    Gate::Departure failed(Outcome::failure);
+    failed.route = 7;
+    for (int i = 0; i < 50; ++i) one_served(failed);
+    stands([&] {
+        Gate::Events none;
+        EXPECT_EQ(gate.arrive(now, {.route = 7}, none).reason, Reason::breaker);
+    });
+    EXPECT_FALSE(gate.stats().overloaded);
+}
+
+TEST_F(Standing, who_gives_up_after_waiting_for_long_is_a_sign_of_overload) {
+    std::vector<std::pair<Instant, Ticket>> patient;
+    stands([&] {
+        if (const auto arrival = gate.arrive(now, {}, events); arrival.kind == Kind::queued)
+            patient.emplace_back(now, arrival.ticket);
+        while (!patient.empty() && now - patient.front().first > 100ms) {
+            gate.leave(now, patient.front().second);
+            patient.erase(patient.begin());
+        }
+    });
+    EXPECT_TRUE(gate.stats().overloaded);
 }
 
 } // namespace

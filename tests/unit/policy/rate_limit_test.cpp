@@ -117,5 +117,15 @@ TEST(InflightLimit, a_key_with_nothing_under_way_takes_no_room) {
     EXPECT_EQ(table.keys(), 0U);
 }
 
+TEST(RateLimit, nobody_owes_more_than_the_limit_of_now_can_ask_of_him) {
+    RateTable table(16);
+    const auto before = RateRule::per_second(1.0 / 60, 59), after = RateRule::per_second(100, 99);
+    for (int i = 0; i < 60; ++i) EXPECT_TRUE(table.spend(start, alice, before).allowed);
+    const auto refused = table.spend(start, alice, after); // an hour of debts, by the limit of before
+    EXPECT_FALSE(refused.allowed);
+    EXPECT_EQ(refused.retry_after, 10ms);
+    EXPECT_EQ(passed(table, alice, after, start + 10ms, 1s, 10ms), 100U);
+}
+
 } // namespace
 } // namespace plimsoll
