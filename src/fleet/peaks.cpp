@@ -1,9 +1,11 @@
 #include "fleet/peaks.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "fleet/pool.hpp"
 #include "fleet/wait.hpp"
+#include "log/log.hpp"
 
 namespace plimsoll::fleet {
 
@@ -13,12 +15,16 @@ namespace {
 
 constexpr Duration step = 25ms, usual = 1s, in_a_hurry = 100ms;
 constexpr unsigned at_a_time = 4;
-constexpr std::size_t most_domains = 1000; // of a pool: a container each
 constexpr std::size_t shared_at_a_time = 64;
 
 } // namespace
 
 void Peaks::Rest::add(Bytes now) { last_[count_++ % last_.size()] = now; }
+
+void Peaks::Rest::is(Bytes now) {
+    count_ = 0;
+    add(now);
+}
 
 Bytes Peaks::Rest::lowest() const {
     const std::size_t known = std::min(count_, last_.size());
@@ -64,13 +70,16 @@ void Peaks::look(Instant now) {
     const bool hurry = pool_.net().waits_for_memory();
     if (now - shared_read_ >= (hurry ? in_a_hurry : pool_.settings().memory.interval)) {
         shared_read_ = now;
+        forget_domains(now);
         read_shared(now);
     }
 }
 
 void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
+    const bool idle_before = pool_.net().in_flight(generation.key) == 0;
     const auto peak = reader_.peak(generation.pid);
     if (!peak) return; // it has ended
+    const bool idle = idle_before && pool_.net().in_flight(generation.key) == 0;
     const bool first = watch.last == Instant{};
     const Bytes highest = watch.sampled ? std::max(watch.highest, peak->now) : peak->highest;
     watch.rest.add(peak->now);
@@ -79,11 +88,12 @@ void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
     watch.sampled = !reader_.reset_peak(generation.pid);
     // What came before the first reading was its start.
     if (!first) pool_.net().rose(generation.key, highest - watch.rest.lowest());
+    if (idle) watch.rest.is(peak->now);
 }
 
 void Peaks::take(const Generation& generation, const Sample& sample) {
     if (generation.pid > 0 || generation.key == 0) return;
-    if (Shared* domain = generation.agent && sample.cgroup_limit ? shared(memory_domain(generation)) : nullptr) {
+    if (Shared* domain = generation.agent && sample.cgroup_limit ? shared(memory_domain(generation), sample.taken) : nullptr) {
         domain->use = sample.cgroup_working_set ? sample.cgroup_working_set : sample.cgroup_usage;
         domain->limit = sample.cgroup_limit;
         domain->told = sample.taken;
@@ -96,12 +106,26 @@ void Peaks::take(const Generation& generation, const Sample& sample) {
     if (!first) pool_.net().rose(generation.key, *sample.peak - watch.rest.lowest());
 }
 
-Peaks::Shared* Peaks::shared(const std::string& domain) {
-    if (const auto found = shared_.find(domain); found != shared_.end()) return &found->second;
-    if (shared_.size() >= most_domains) return nullptr;
-    Shared& added = shared_[domain];
-    added.key = static_cast<DomainKey>(shared_.size());
-    return &added;
+Peaks::Shared* Peaks::shared(const std::string& domain, Instant now) {
+    const auto key = domains_.key_of(domain, now);
+    if (!key) {
+        if (!std::exchange(too_many_, true))
+            log::warn("memory_domains_full", {{"pool", pool_.settings().name},
+                                              {"most", DomainKeys::most},
+                                              {"effect", "workers in further cgroups are not admitted by what they share"}});
+        return nullptr;
+    }
+    Shared& found = shared_[domain];
+    found.key = *key;
+    return &found;
+}
+
+void Peaks::forget_domains(Instant now) {
+    for (const auto& [name, key] : domains_.forget(now)) {
+        pool_.net().observe_domain(key, {}, {});
+        shared_.erase(name);
+        too_many_ = false;
+    }
 }
 
 MemorySight Peaks::sight_of(const Generation& generation, Instant now) {
@@ -118,19 +142,19 @@ MemorySight Peaks::sight_of(const Generation& generation, Instant now) {
     }
     if (generation.pid > 0) {
         if (memory.cgroup && memory.cgroup->limit && !memory.cgroup->limit_path.empty()) {
-            if (Shared* domain = shared(memory.cgroup->limit_path)) {
+            if (Shared* domain = shared(memory.cgroup->limit_path, now)) {
                 domain->cgroup = memory.cgroup;
                 sight.domains[0] = domain->key;
                 if (!domain->known) read(*domain, now);
             }
         }
-        if (Shared* host = shared(this_host)) {
+        if (Shared* host = shared(this_host, now)) {
             host->host = true;
             sight.domains[1] = host->key;
             if (!host->known) read(*host, now);
         }
     } else if (generation.agent) {
-        if (const Shared* domain = shared(memory_domain(generation))) sight.domains[0] = domain->key;
+        if (const Shared* domain = shared(memory_domain(generation), now)) sight.domains[0] = domain->key;
     }
     return sight;
 }

@@ -2,7 +2,7 @@
 //
 //   every 25 ms   of workers of which it would tell something (Gate::worth_reading), a few in turn:
 //                 VmHWM and VmRSS from /proc/PID/status, and 5 into clear_refs, from where VmHWM begins anew
-//                 rise = VmHWM - the lowest VmRSS of the last eight readings
+//                 rise = VmHWM - its rest: the lowest VmRSS of the last eight readings, or since nothing ran there at a reading
 //   every 25 ms   of workers in which something runs that is not known yet: how far they have risen by now
 //   where clear_refs is not ours to write: VmHWM is replaced by the highest of what statm shows every 25 ms
 //   where the process is out of sight: by the agent's word, once a sample
@@ -22,6 +22,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "fleet/worker.hpp"
+#include "plimsoll/fleet/domain_keys.hpp"
 #include "sense/memory.hpp"
 
 namespace plimsoll::fleet {
@@ -36,10 +37,12 @@ public:
     void take(const Generation& generation, const Sample& sample);   // an agent's, of a process out of sight
 
 private:
-    // The lowest of the last eight: some reading of them was taken at rest.
+    // The lowest of the last eight: some reading of them was taken at rest. What is read while nothing runs is the rest: what
+    // the first request left behind for good (an import, a model) is not taken for a need of the next seven.
     class Rest {
     public:
         void add(Bytes now);
+        void is(Bytes now);
         Bytes lowest() const;
 
     private:
@@ -66,14 +69,17 @@ private:
     void read(const Generation& generation, Watch& watch, Instant now);
     void read_shared(Instant now);
     void read(Shared& domain, Instant now);
-    Shared* shared(const std::string& domain); // null: they are too many
+    Shared* shared(const std::string& domain, Instant now); // null: they are too many
+    void forget_domains(Instant now);
 
     Pool& pool_;
     sense::Reader reader_;
     std::unordered_map<WorkerKey, Watch> watches_;
+    DomainKeys domains_;
     std::map<std::string, Shared> shared_; // by domain
     std::size_t turn_ = 0;
     std::string shared_turn_;
+    bool too_many_ = false; // it was said
     Instant shared_read_{};
 };
 

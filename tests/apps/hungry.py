@@ -1,6 +1,6 @@
 """An application that needs memory for a moment: /need/MEGABYTES. It tells how many of its requests ran at once.
 
-/need/MEGABYTES?least=N holds it until N have run at once, or 20 s."""
+/need/MEGABYTES?least=N holds it until N have run at once, or 20 s. /keep/MEGABYTES takes them once, for good."""
 import threading
 import time
 from urllib.parse import parse_qs
@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 HELD = 0.15                                                    # seconds
 lock = threading.Lock()
 running = {}                                                   # megabytes -> requests
+keep = {}                                                      # megabytes -> what stays
 most = {}                                                      # of them at once, so far
 
 
@@ -29,6 +30,11 @@ def wsgi(environ, start_response):
         del held
         with lock:
             running[need] -= 1
+    elif parts[1] == "keep":
+        with lock:
+            kept = keep.setdefault(parts[2], bytearray(int(parts[2]) << 20) if parts[2] not in keep else b"")
+            for page in range(0, len(kept), 4096):
+                kept[page] = 1
     elif parts[1] == "forget":
         most.clear()
     body = "".join("%s %d\n" % pair for pair in sorted(most.items())).encode()

@@ -137,3 +137,18 @@ def test_of_a_worker_out_of_sight_the_agent_tells_what_its_requests_need(plimsol
     ask(proxy.address, "/forget")
     assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
     assert int(most_at_once(proxy.address)["200"]) in (2, 3)
+
+
+def test_what_a_request_leaves_behind_for_good_is_not_taken_for_a_need_for_long(plimsoll):
+    proxy = plimsoll(one_worker_of_eight_threads()).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/need/1", "GET /need/{n}", 1)
+    ask(proxy.address, "/keep/100")                             # once for all, as an import or a model does
+    until(lambda: "GET /keep/{n}" in needs(proxy), 10, "it was read")
+
+    def forgotten():
+        ask(proxy.address, "/keep/100")
+        need = needs(proxy)["GET /keep/{n}"]
+        assert need["readings"] < 300, need
+        return need["readings"] > 50 and not need["much"]
+    until(forgotten, 60, "it needs nothing of what it kept", pause=0.02)
