@@ -14,16 +14,15 @@ constexpr std::size_t safe_digits = 18; // of a length that cannot overflow
 constexpr unsigned first_printable = 0x20, last_printable = 0x7e;
 
 const char* skip_name(const char* at, const char* end, unsigned& classes) {
-    at = words::skip(at, end, [](std::uint64_t word) {
-        return words::within(word | words::all(0x20), 'a', 'z') | words::within(word, '0', '9') |
-               words::within(word, '-', '-');
+    at = words::skip(at, end, [](auto word) {
+        return words::within(words::lower_case(word), 'a', 'z') | words::within(word, '0', '9') | words::is(word, '-');
     });
     for (unsigned of_this; at != end && ((of_this = classes_of(*at)) & token_char) != 0; ++at) classes |= of_this;
     return at;
 }
 
 const char* skip_value(const char* at, const char* end) {
-    at = words::skip(at, end, [](std::uint64_t word) { return words::within(word, first_printable, last_printable); });
+    at = words::skip(at, end, [](auto word) { return words::within(word, first_printable, last_printable); });
     while (at != end && *at >= char{first_printable} && *at <= char{last_printable}) ++at;
     return at;
 }

@@ -56,9 +56,9 @@ constexpr std::size_t version_size = 8;
 
 std::size_t target_size(std::string_view bytes) {
     const char* const end = bytes.data() + bytes.size();
-    const char* at = words::skip(bytes.data(), end, [](std::uint64_t word) {
-        return words::within(word, 0x21, 0x7e) & ~words::within(word, '"', '#') & ~words::within(word, '<', '<') &
-               ~words::within(word, '>', '>');
+    const char* at = words::skip(bytes.data(), end, [](auto word) {
+        return words::within(word, 0x21, 0x7e) & ~words::within(word, '"', '#') & ~words::is(word, '<') &
+               ~words::is(word, '>');
     });
     while (at != end && is(target_char, *at)) ++at;
     return static_cast<std::size_t>(at - bytes.data());

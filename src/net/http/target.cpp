@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include "net/http/chars.hpp"
+#include "net/http/words.hpp"
 
 namespace plimsoll::http {
 namespace {
@@ -31,7 +32,9 @@ bool is_overlong(unsigned lead, unsigned next) {
 }
 
 bool is_unambiguous(std::string_view path) {
-    for (std::size_t i = 0; i < path.size(); ++i) {
+    const char* const plain = words::skip(path.data(), path.data() + path.size(),
+                                          [](auto word) { return ~(words::is(word, '\\') | words::is(word, '%')); });
+    for (auto i = static_cast<std::size_t>(plain - path.data()); i < path.size(); ++i) {
         if (path[i] == '\\') return false;
         if (path[i] != '%') continue;
         if (!is_escape(path, i)) return false;
