@@ -19,6 +19,7 @@
 #include "net/server.hpp"
 #include "run_directory.hpp"
 #include "secrets.hpp"
+#include "startup_memory.hpp"
 #include "store/incident_store.hpp"
 #include "successor.hpp"
 
@@ -310,6 +311,7 @@ struct App::Impl {
                 "started",
                 {{"version", PLIMSOLL_VERSION}, {"listeners", server.addresses().size()}, {"admin", admin->address()}});
             notify_supervisor("READY=1");
+            give_back_startup_memory();
             if (has_predecessor()) relieve_predecessor(Clock::now() + takeover_bound);
             if (options.embedded) announce_when_ready(Clock::now() + patience);
             control.run();
