@@ -35,7 +35,7 @@ io::Task<bool> Session::read_proxy_header() {
         reactor_.counters.refused({}, "proxy_protocol");
         co_return false;
     }
-    held_.assign(bytes, header.size);
+    held_.assign(std::string_view(bytes).substr(header.size));
     if (header.source == Header::Source::client) peer_ = std::move(header.address);
     unknown_client_ = header.source == Header::Source::untold;
     trusted_ = !unknown_client_ && snapshot_->trusted().trusts(peer_);

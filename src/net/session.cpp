@@ -15,8 +15,8 @@ using io::until;
 
 namespace {
 
-// Enough for nearly every head. What follows a head is copied with each request before it, so more is read at once only from
-// a client that sends bodies.
+// Enough for nearly every head. More is read at once only of a client that sends bodies, and while there is room for what may
+// follow them.
 constexpr std::size_t first_of_request = 8 << 10;
 constexpr std::size_t largest_head = 60 << 10; // it must fit the buffers that it is read into and written to
 constexpr unsigned requests_a_turn = 16;       // of one client that never makes us wait
@@ -32,7 +32,8 @@ http::Identity new_identity(Reactor& reactor) {
 
 Session::Session(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place)
     : reactor_(reactor), wakeup_(reactor.loop.runnable), client_(reactor.loop, fd), deadline_(reactor.loop, wakeup_),
-      admission_(reactor, wakeup_), place_(std::move(place)), peer_(std::move(peer)), listener_(listener) {
+      admission_(reactor, wakeup_), place_(std::move(place)), peer_(std::move(peer)), held_(reactor.loop.buffers),
+      listener_(listener) {
     client_.attach(wakeup_);
     reactor_.joined(*this);
 }
@@ -83,6 +84,7 @@ io::Task<> Session::serve() {
     for (unsigned in_a_row = 0;; ++in_a_row) {
         if (held_.empty() && !client_.is(Stream::readable)) {
             idle_ = true;
+            held_.release();
             use_newest_snapshot();
             client_.expect_within(reactor_.stopping() ? Reactor::last_chance : listener().idle_timeout);
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
@@ -133,47 +135,54 @@ io::Task<bool> Session::serve_one() {
 io::Task<> Session::read_head(Exchange& x) {
     std::size_t seen = 0;
     const auto first_byte = reactor_.loop.now; // serve() waits for it; of a new client it is when it was accepted
-    auto held = std::exchange(held_, {});
-    bool parse_held = !held.empty(); // bytes that came with the request before
-    const auto most = sends_bodies_ ? io::Loop::scratch_size : first_of_request;
-    while (true) {
-        if (!parse_held && !client_.is(Stream::readable)) {
-            idle_ = held.empty(); // it has not begun
+    bool over = !held_.empty() && parse_held(x, seen);
+    while (!over) {
+        if (!client_.is(Stream::readable)) {
+            idle_ = held_.empty(); // it has not begun
             if (!io::Deadlines::armed(client_))
                 client_.expect_within(idle_ && reactor_.stopping() ? Reactor::last_chance : listener().header_timeout);
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
             idle_ = false;
             if (cut_short()) x.gone = true;
             if (!x.gone && client_.is(Stream::late)) {
-                if (held.empty()) x.gone = true; // it never said a word: there is nothing to answer
+                if (held_.empty()) x.gone = true; // it never said a word: there is nothing to answer
                 if (!x.gone) x.refusal = {408, "request_timeout", "the head of the request did not arrive in time"};
             }
             if (!x.open()) break;
         }
         char* scratch = reactor_.loop.scratch();
-        std::memcpy(scratch, held.data(), held.size());
-        auto size = held.size();
-        if (!std::exchange(parse_held, false)) {
-            const auto io = client_.read(scratch + size, std::min(io::Loop::scratch_size - size, most));
-            if (io.kind == io::Io::blocked) continue;
-            if (io.kind == io::Io::closed && size > 0) x.refusal = request_incomplete;
-            if (io.kind != io::Io::done) {
-                x.gone = !x.refusal;
-                break;
-            }
-            size += io.bytes;
+        const bool more = sends_bodies_ && !reactor_.loop.buffers.full();
+        const auto io = client_.read(scratch, more ? io::Loop::scratch_size : first_of_request);
+        if (io.kind == io::Io::blocked) continue;
+        if (io.kind == io::Io::closed && !held_.empty()) x.refusal = request_incomplete;
+        if (io.kind != io::Io::done) {
+            x.gone = !x.refusal;
+            break;
         }
-        if (parse_head(x, {scratch, size}, seen)) break;
-        held.assign(scratch, size);
-        seen = size;
+        const std::string_view bytes{scratch, io.bytes};
+        if (held_.empty()) {
+            held_.release();
+            over = parse_head(x, bytes, 0);
+            seen = io.bytes;
+            if (!over) held_.append(bytes);
+        } else {
+            held_.append(bytes);
+            over = parse_held(x, seen);
+        }
     }
     client_.no_deadline();
     x.began = reactor_.loop.now;
     x.head_took = x.began - first_byte;
 }
 
+// Where it lies: of many small requests at once none is moved for the one before it.
+bool Session::parse_held(Exchange& x, std::size_t& seen) {
+    reactor_.loop.outdate(); // what is parsed there takes the place of what was parsed in the scratch buffer
+    return parse_head(x, held_.view(), std::exchange(seen, held_.size()));
+}
+
 // True: there is a head, or a refusal.
-bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t& seen) {
+bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t seen) {
     auto& head = reactor_.workspace.request;
     const auto parsed = http::parse_request(bytes, seen, limits(), head);
     if (parsed.state == http::Parsed::State::need_more) return false;

@@ -15,6 +15,7 @@
 #include "net/clients.hpp"
 #include "net/exchange.hpp"
 #include "net/io/alarm.hpp"
+#include "net/io/read_ahead.hpp"
 #include "net/io/stream.hpp"
 #include "net/io/task.hpp"
 #include "net/io/wakeup.hpp"
@@ -48,7 +49,8 @@ private:
 
     // The steps: heads and routes (session.cpp), bodies (take_body.cpp), the gate (admit.cpp), and what is noted (account.cpp).
     io::Task<> read_head(Exchange& x);
-    bool parse_head(Exchange& x, std::string_view bytes, std::size_t& seen);
+    bool parse_held(Exchange& x, std::size_t& seen);
+    bool parse_head(Exchange& x, std::string_view bytes, std::size_t seen);
     void find_route(Exchange& x);
     void read_wishes(Exchange& x, const http::RequestHead& head);
     void check_limits(Exchange& x, const http::RequestHead& head, std::string_view path);
@@ -124,8 +126,8 @@ private:
     Admission admission_;
     Clients::Place place_;
     std::shared_ptr<const Snapshot> snapshot_;
-    std::string peer_; // as text; empty: a unix socket
-    std::string held_; // bytes that were read but not used yet
+    std::string peer_;   // as text; empty: a unix socket
+    io::ReadAhead held_; // what follows this request
     Session* before_ = nullptr;
     Session* after_ = nullptr;
     const unsigned listener_;

@@ -19,16 +19,21 @@ constexpr unsigned reads_a_turn = 16; // of one client that never makes us wait
 // Sorts what came with the head: body, or the beginning of the next request.
 void Session::begin_body(Exchange& x) {
     const auto rest = std::exchange(x.loose, {});
+    auto next = rest; // what belongs to the next request
     const auto max_body = static_cast<std::uint64_t>(listener().max_body.count);
     x.upload.expect(x.framing, max_body, snapshot_->body_memory, x.route && x.route->rule.stream);
     if (x.framing.kind == http::Framing::Kind::length &&
         x.framing.length <= std::min<std::uint64_t>(rest.size(), max_body)) {
         x.loose = rest.substr(0, static_cast<std::size_t>(x.framing.length));
         x.upload.all_is_loose(x.framing.length);
-        held_.assign(rest.substr(x.loose.size()));
+        next.remove_prefix(x.loose.size());
     } else if (!rest.empty()) {
-        held_.assign(x.upload.take(rest));
+        next = x.upload.take(rest);
     }
+    if (held_.empty())
+        held_.assign(next);
+    else // there it lies
+        held_.use(held_.size() - next.size());
     check_body(x);
 }
 
@@ -84,10 +89,12 @@ io::Task<> Session::read_body(Exchange& x) {
 }
 
 void Session::settle(Exchange& x) {
-    if (x.loose.empty()) return;
-    if (!x.upload.spool().append(x.loose))
+    if (!x.loose.empty() && !x.upload.spool().append(x.loose))
         x.refusal = {503, "buffers_full", "this server has no room to buffer the body of the request"};
     x.loose = {};
+    if (!held_.holds_memory() || !held_.empty()) return;
+    reactor_.loop.outdate(); // the head may have been parsed there
+    held_.release();
 }
 
 bool Session::too_slow_a_sender(Exchange& x, Duration waited) {

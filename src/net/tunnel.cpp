@@ -59,7 +59,8 @@ io::Task<Ending> Session::tunnel(Exchange& x) {
     auto& to_worker = x.upload.spool();
     to_worker.clear();
     to_worker.limit({});
-    if (!to_worker.append(std::exchange(held_, {}))) co_return Ending::no_room;
+    if (!to_worker.append(held_.view())) co_return Ending::no_room;
+    held_.release();
     Flow up{client_, worker, to_worker}, down{worker, client_, x.outbox};
     worker.expect_within(idle);
     deadline_.stop(); // of the request; a tunnel has one of its own

@@ -10,6 +10,12 @@ namespace plimsoll::net {
 
 using Kind = http::Framing::Kind;
 
+namespace {
+
+constexpr std::size_t least_read = 8 << 10; // of chunks, where there is no room for what may follow them
+
+} // namespace
+
 void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed) {
     framing_ = framing;
     left_ = framing.length;
@@ -90,7 +96,7 @@ std::string_view Upload::take_chunks(std::string_view bytes) {
     return bytes;
 }
 
-void Upload::read(io::Stream& client, std::string& beyond) {
+void Upload::read(io::Stream& client, io::ReadAhead& beyond) {
     // A body of known length is read straight to where it stays, and never beyond its end.
     if (framing_.kind == Kind::length) {
         const auto to = spool_.room(static_cast<std::size_t>(std::min<std::uint64_t>(left_, io::Loop::scratch_size)));
@@ -104,10 +110,15 @@ void Upload::read(io::Stream& client, std::string& beyond) {
             return;
         }
     }
+    auto most = io::Loop::scratch_size;
+    if (framing_.kind == Kind::length)
+        most = static_cast<std::size_t>(std::min<std::uint64_t>(left_, most));
+    else if (loop_.buffers.full())
+        most = least_read;
     char* scratch = loop_.scratch();
-    const auto io = client.read(scratch, io::Loop::scratch_size);
+    const auto io = client.read(scratch, most);
     if (io.kind != io::Io::done) return io_ended(io);
-    beyond.append(take({scratch, io.bytes}));
+    if (const auto next = take({scratch, io.bytes}); !next.empty()) beyond.append(next);
 }
 
 bool Upload::lacks_more_than(std::size_t unread) const {

@@ -11,6 +11,7 @@
 
 #include "net/http/chunk_scanner.hpp"
 #include "net/http/head.hpp"
+#include "net/io/read_ahead.hpp"
 #include "net/io/spool.hpp"
 
 namespace plimsoll::net {
@@ -24,8 +25,8 @@ public:
     void expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed);
     // Takes what belongs to the body and returns what follows it.
     std::string_view take(std::string_view bytes);
-    void read(io::Stream& client, std::string& beyond); // one read; `beyond` gets what follows the body
-    void all_is_loose(std::uint64_t bytes) {            // it lies elsewhere, complete (Exchange::loose)
+    void read(io::Stream& client, io::ReadAhead& beyond); // one read; `beyond` gets what follows the body
+    void all_is_loose(std::uint64_t bytes) {              // it lies elsewhere, complete (Exchange::loose)
         received_ = bytes;
         state_ = State::complete;
     }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "net/io/loop.hpp"
+#include "net/io/read_ahead.hpp"
 #include "net/io/spool.hpp"
 #include "net/io/stream.hpp"
 #include "net/io/task.hpp"
@@ -197,6 +198,27 @@ TEST(Spool, memory_in_all_is_bounded) {
     EXPECT_FALSE(other.append(numbers(16'000)));
     one.clear();
     EXPECT_TRUE(other.append(numbers(16'000)));
+}
+
+TEST(ReadAhead, is_used_up_where_it_lies_and_counts_for_as_long_as_it_is_held) {
+    Budget budget;
+    ReadAhead ahead(budget);
+    ahead.assign(numbers(40'000));
+    const char* const first = ahead.view().data();
+    for (std::size_t used = 0; used < 40'000; used += 100, ahead.use(100))
+        ASSERT_EQ(ahead.view().data(), first + used) << "the rest was moved";
+    EXPECT_TRUE(ahead.empty());
+    EXPECT_GE(budget.used(), 40'000u) << "what was used is still there";
+    ahead.append("next");
+    EXPECT_EQ(ahead.view(), "next");
+    for (int i = 0; i < 1'000; ++i) { // a piece of the next one is always there
+        ahead.append(numbers(1'000));
+        ahead.use(1'000);
+    }
+    EXPECT_EQ(ahead.view().size(), 4u);
+    EXPECT_LE(budget.used(), 40'001u) << "what was used is in the way";
+    ahead.release();
+    EXPECT_EQ(budget.used(), 0u);
 }
 
 // What fork() does to every socket until the child execs: workers are started, and commands run, while others are served.
