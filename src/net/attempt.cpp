@@ -76,7 +76,8 @@ io::Task<> Session::attempt(Exchange& x) {
 Session::Lease Session::lease(Exchange& x) {
     x.worker_name = x.permit.endpoint().worker;
     // After a failure only a new connection tells something about the worker.
-    if (x.attempts == 1) x.worker = reactor_.upstreams.take(x.permit.endpoint().key);
+    const bool only_once = !http::is_idempotent(x.method) || (x.framing.has_body() && x.upload.streamed());
+    if (x.attempts == 1) x.worker = reactor_.upstreams.take(x.permit.endpoint().key, only_once);
     x.reused = x.worker != nullptr;
     if (!x.worker) return open(x);
     reactor_.counters.upstream_reuses.add();

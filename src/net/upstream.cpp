@@ -20,12 +20,18 @@ void Upstreams::count(std::size_t idle) {
     counters_.upstream_idle.set(idle);
 }
 
-Upstreams::Connection Upstreams::take(WorkerKey worker) {
+Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely) {
     const auto found = idle_.find(worker);
-    if (found == idle_.end() || found->second.empty()) return nullptr;
-    auto connection = std::move(found->second.back());
-    found->second.pop_back();
-    count(idle_count_ - 1);
+    if (found == idle_.end()) return nullptr;
+    auto& resting = found->second;
+    Connection connection;
+    while (!connection && !resting.empty()) {
+        connection = std::move(resting.back());
+        resting.pop_back();
+        count(idle_count_ - 1);
+        if (surely && connection->has_news()) connection.reset();
+    }
+    if (!connection) return nullptr;
     connection->no_deadline();
     connection->reused_ = true;
     return connection;

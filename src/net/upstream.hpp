@@ -1,6 +1,7 @@
 // Connections to workers, as one reactor holds them: last in, first out, so that the fewest stay warm and the rest run into
 // their idle time. A resting connection stays in the epoll set: whatever happens to it there (the worker closed it, or sent
-// something that nobody asked for) makes it unfit, and it is dropped before anybody could use it.
+// something that nobody asked for) makes it unfit, and it is dropped before anybody could use it. Only what happened since the
+// events of this turn were read is not known: so a request that may not be sent again asks the kernel (0.3 us).
 //
 // None is ever opened ahead of need: a silent connection blocks a sync worker, and delays every worker's exit.
 #pragma once
@@ -41,7 +42,8 @@ public:
 
     Upstreams(io::Loop& loop, ReactorCounters& counters) : loop_(loop), counters_(counters) {}
 
-    Connection take(WorkerKey worker);                    // a resting one, or null
+    // A resting one, or null. `surely`: its worker has not hung up by now.
+    Connection take(WorkerKey worker, bool surely);
     void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
 
     struct Opening {

@@ -132,6 +132,75 @@ TEST(Fault, a_post_that_reached_a_worker_is_never_sent_again) {
     EXPECT_EQ(proxy.server().stats().retries, 0u);
 }
 
+// The reactor is kept busy while the worker hangs up, so that it cannot have heard of it when the next request asks for a
+// connection.
+class Overtaken : public ::testing::Test {
+protected:
+    Overtaken()
+        : origin([this](Peer& peer) {
+              for (bool first = true; peer.read_request().complete; first = false) {
+                  ++asked;
+                  eventually([this] { return asked >= at_once; }); // else they would share a connection
+                  peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                  if (!first || fresh) continue;
+                  eventually([this] { return hang_up.load(); });
+                  peer.close();
+                  ++hung_up;
+                  return;
+              }
+          }) {
+        proxy.config.proxy.threads = 1;
+        key = proxy.add_worker(origin.address());
+        proxy.start();
+    }
+    void rest(int connections) {
+        at_once = connections;
+        std::vector<Peer> clients;
+        for (int i = 0; i < connections; ++i) clients.push_back(proxy.client());
+        for (auto& client : clients) client.send(get());
+        for (auto& client : clients) EXPECT_EQ(client.read_response().status(), 200);
+        EXPECT_TRUE(
+            eventually([&] { return proxy.server().stats().upstream_idle == static_cast<std::size_t>(connections); }));
+    }
+    // Those who wait are let in behind the worker's back.
+    void let_in_as_it_hangs_up(int connections) {
+        std::atomic<bool> done = false;
+        proxy.server().close_idle(key + 1, [&] { // nobody's: all it does is to run this on the reactor's thread
+            fresh = hang_up = true;
+            eventually([&] { return hung_up == connections; });
+            proxy.pool->accept(key, true);
+            done = true;
+        });
+        EXPECT_TRUE(eventually([&] { return done.load(); }));
+    }
+    std::atomic<bool> hang_up = false, fresh = false;
+    std::atomic<int> asked = 0, at_once = 0, hung_up = 0;
+    Origin origin;
+    Proxy proxy;
+    WorkerKey key = 0;
+};
+
+TEST_F(Overtaken, a_post_is_not_sent_to_a_worker_that_hung_up_in_the_same_turn) {
+    rest(2);
+    proxy.pool->accept(key, false);
+    auto client = proxy.client();
+    client.send(post("/", "once"));
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    let_in_as_it_hangs_up(2);
+    EXPECT_EQ(client.read_response().status(), 200);
+}
+
+TEST_F(Overtaken, a_get_is_sent_again) {
+    rest(1);
+    proxy.pool->accept(key, false);
+    auto client = proxy.client();
+    client.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    let_in_as_it_hangs_up(1);
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_EQ(proxy.server().stats().retries, 1u);
+}
+
 TEST(Fault, a_refused_connect_goes_to_another_worker_even_with_a_post) {
     Origin dead(echo), alive(echo);
     Proxy proxy;

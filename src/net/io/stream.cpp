@@ -148,6 +148,11 @@ bool Stream::has_ended() const {
     return ::poll(&ask, 1, 0) > 0;
 }
 
+bool Stream::has_news() const {
+    pollfd ask{fd_, POLLIN | POLLRDHUP, 0};
+    return ::poll(&ask, 1, 0) > 0;
+}
+
 void Stream::wake_for(std::size_t bytes) {
     const int mark = static_cast<int>(bytes);
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);

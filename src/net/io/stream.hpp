@@ -53,6 +53,7 @@ public:
     std::size_t untaken() const;      // bytes that were written and that the peer has not acknowledged
     std::size_t unread() const;       // bytes that lie here to be read
     bool has_ended() const;           // is there an end, behind what lies here to be read? Asks the kernel
+    bool has_news() const;            // are there bytes, or an end? Asks the kernel
     void wake_for(std::size_t bytes); // readable means: so many are there, or the end
     void finish_writing();            // half-close
     void end_with_reset();            // when it is closed, instead of sending what is left
