@@ -131,7 +131,7 @@ std::optional<Ending> Session::move_bytes(Exchange& x, Download& download) {
         if (reactor_.stopping() && x.status == 0) x.keep_alive = false;
         for (unsigned i = 0; i < reads_a_move && x.worker->is(Stream::readable) && download.wants_more(); ++i) {
             download.receive();
-            x.worker_moved = true;
+            x.worker_moved |= !download.awaits_head(); // interim answers, or a head in drops, put nothing off
         }
     }
     if (!download.all_sent() && client_.is(Stream::writable)) {

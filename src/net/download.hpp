@@ -31,6 +31,7 @@ public:
     bool wants_more() const;
     State state() const { return state_; }
     bool reading() const { return state_ == State::head || state_ == State::body; }
+    bool awaits_head() const { return state_ == State::head; }
     bool nothing_came() const { return !something_came_; }
     // While it splices it is woken for large pieces only. A worker that takes long to make one is asked for less.
     bool holds_out() const { return low_mark_ > 1; }
@@ -70,6 +71,7 @@ private:
     State state_ = State::head;
     bool keep_worker_ = false, buffered_ = true, something_came_ = false, unheard_ = false;
     std::size_t head_size_ = 0; // of our head, written to the workspace and not sent yet
+    unsigned interim_ = 0;      // answers before the one that counts
     std::size_t low_mark_ = 1;
     bool slow_worker_ = false;
     std::string held_; // a head that is not complete yet

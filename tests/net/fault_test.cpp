@@ -132,6 +132,46 @@ TEST(Fault, a_post_that_reached_a_worker_is_never_sent_again) {
     EXPECT_EQ(proxy.server().stats().retries, 0u);
 }
 
+TEST(Fault, what_comes_before_the_head_of_an_answer_does_not_put_off_its_timeout) {
+    for (const std::string piece : {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "X"}) {
+        Origin origin([&](Peer& peer) {
+            peer.read_request();
+            if (piece == "X") peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+            while (peer.send(piece)) std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        });
+        Proxy proxy;
+        proxy.config.pools[0].upstream.response_timeout = std::chrono::milliseconds{300};
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send(get());
+        auto answer = client.read_response();
+        for (int hints = 0; answer.status() == 103 && hints < 200; ++hints) answer = client.read_response();
+        EXPECT_EQ(answer.status(), 504) << piece;
+        EXPECT_EQ(answer.field("x-plimsoll-reason"), "upstream_timeout");
+    }
+}
+
+TEST(Fault, interim_answers_have_a_number) {
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        for (int i = 0; i < 10'000; ++i)
+            if (!peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")) return;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    auto answer = client.read_response();
+    int hints = 0;
+    for (; answer.status() == 103; ++hints) answer = client.read_response();
+    EXPECT_EQ(answer.status(), 502);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "upstream_malformed");
+    EXPECT_EQ(hints, 100);
+}
+
 // The reactor is kept busy while the worker hangs up, so that it cannot have heard of it when the next request asks for a
 // connection.
 class Overtaken : public ::testing::Test {
