@@ -49,6 +49,7 @@ struct Exchange : Texts {
     const Snapshot& snapshot; // held by the session for as long as this lasts
 
     // The request.
+    bool nothing = false;        // of it came, though it looked so: the client rests
     std::uint64_t parsed_at = 0; // scratch age at which the workspace's head was this one's
     http::Method method = http::Method::get;
     http::Framing framing;

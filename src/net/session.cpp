@@ -98,14 +98,15 @@ io::Task<> Session::serve() {
             in_a_row = 0;
         }
         use_newest_snapshot();
-        const bool another = co_await serve_one();
-        if (!another) co_return;
+        kept_ = co_await serve_one();
+        if (!kept_) co_return;
     }
 }
 
 io::Task<bool> Session::serve_one() {
     Exchange x(reactor_.loop, reactor_.workspace, *snapshot_, new_identity(reactor_));
     co_await read_head(x);
+    if (x.nothing) co_return true;
     if (x.open()) find_route(x);
     if (x.open() && !x.upload.complete() && !x.upload.streamed()) co_await read_body(x);
     if (x.page && x.to_ask) co_await ask_redis(x);
@@ -138,6 +139,11 @@ io::Task<> Session::read_head(Exchange& x) {
     bool over = !held_.empty() && parse_held(x, seen);
     while (!over) {
         if (!client_.is(Stream::readable)) {
+            if (kept_ && !begun()) { // serve() waits for that
+                held_.release();
+                x.nothing = true;
+                co_return;
+            }
             idle_ = held_.empty(); // it has not begun
             if (!io::Deadlines::armed(client_))
                 client_.expect_within(idle_ && reactor_.stopping() ? Reactor::last_chance : listener().header_timeout);
@@ -154,7 +160,7 @@ io::Task<> Session::read_head(Exchange& x) {
         const bool more = sends_bodies_ && !reactor_.loop.buffers.full();
         const auto io = client_.read(scratch, more ? io::Loop::scratch_size : first_of_request);
         if (io.kind == io::Io::blocked) continue;
-        if (io.kind == io::Io::closed && !held_.empty()) x.refusal = request_incomplete;
+        if (io.kind == io::Io::closed && begun()) x.refusal = request_incomplete;
         if (io.kind != io::Io::done) {
             x.gone = !x.refusal;
             break;
@@ -173,6 +179,11 @@ io::Task<> Session::read_head(Exchange& x) {
     client_.no_deadline();
     x.began = reactor_.loop.now;
     x.head_took = x.began - first_byte;
+}
+
+// Empty lines behind a request are not the beginning of another (RFC 9112, 2.2).
+bool Session::begun() const {
+    return kept_ ? held_.view().find_first_not_of("\r\n") != std::string_view::npos : !held_.empty();
 }
 
 // Where it lies: of many small requests at once none is moved for the one before it.

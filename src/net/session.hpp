@@ -49,6 +49,7 @@ private:
 
     // The steps: heads and routes (session.cpp), bodies (take_body.cpp), the gate (admit.cpp), and what is noted (account.cpp).
     io::Task<> read_head(Exchange& x);
+    bool begun() const;
     bool parse_held(Exchange& x, std::size_t& seen);
     bool parse_head(Exchange& x, std::string_view bytes, std::size_t seen);
     void find_route(Exchange& x);
@@ -132,6 +133,7 @@ private:
     Session* after_ = nullptr;
     const unsigned listener_;
     bool idle_ = false, trusted_ = false;
+    bool kept_ = false;           // it has had an answer
     bool sends_bodies_ = false;   // its last request had one
     bool unknown_client_ = false; // behind a proxy that does not tell who it is
 };

@@ -140,6 +140,34 @@ TEST_F(AccessLogFile, a_refusal_is_in_it_with_its_reason) {
     EXPECT_NE(content().find(R"("reason":"malformed_field")"), std::string::npos) << content();
 }
 
+// RFC 9112, 2.2: a client may send empty lines before a request. They are no part of it.
+TEST_F(AccessLogFile, empty_lines_before_a_request_take_no_time_and_no_bytes_of_it) {
+    settings_.access_fields = {"method", "path", "status", "request_bytes", "head_seconds", "seconds"};
+    log::start(settings_);
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.log = settings_;
+    proxy.config.listeners[0].header_timeout = 200ms;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(post("/first", std::string(100'000, 'b')) + "\r\n\r\n"); // as old browsers end a body
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(client.silent_for(500ms)) << "it rests, and has not begun a request that might be late";
+    client.send("\r\n" + post("/second", "12345"));
+    EXPECT_EQ(client.read_response().body, "POST /second 12345");
+    ASSERT_TRUE(eventually([&] { return lines() == 2; })) << content();
+    const auto text = content();
+    const auto second = text.substr(text.find("/second"));
+    EXPECT_NE(text.find(R"("method":"POST","path":"/second","status":200,"request_bytes":5,)"), text.npos) << text;
+    for (const std::string name : {"\"head_seconds\":", "\"seconds\":"})
+        EXPECT_LT(std::stod(second.substr(second.find(name) + name.size())), 0.2) << second;
+    client.send("\r\n");
+    client.finish_writing();
+    EXPECT_TRUE(client.ended()) << "nothing was asked";
+    EXPECT_EQ(lines(), 2u);
+}
+
 TEST_F(AccessLogFile, every_request_is_in_it_once_the_proxy_has_stopped) {
     log::start(settings_);
     Origin origin(echo);

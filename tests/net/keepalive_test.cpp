@@ -32,5 +32,21 @@ TEST_P(EitherSocket, requests_follow_each_other_on_one_connection_at_both_ends) 
 INSTANTIATE_TEST_SUITE_P(upstream, EitherSocket, ::testing::Values(false, true),
                          [](const auto& info) { return info.param ? "unix_socket" : "tcp"; });
 
+// What was read of it last filled the room for it exactly: nobody knows then that nothing follows.
+TEST(Keepalive, a_client_may_rest_behind_a_large_body_as_long_as_behind_any_other_request) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.listeners[0].header_timeout = std::chrono::milliseconds{200};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (const std::size_t size : {0, 100, 100'000, 1'000'000}) {
+        std::thread writer([&] { client.send(post("/", std::string(size, 'b'))); });
+        EXPECT_EQ(client.read_response().status(), 200);
+        writer.join();
+        EXPECT_TRUE(client.silent_for(std::chrono::milliseconds{500})) << size;
+    }
+}
+
 } // namespace
 } // namespace plimsoll::net::testing
