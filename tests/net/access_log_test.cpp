@@ -165,6 +165,8 @@ TEST_F(AccessLogFile, empty_lines_before_a_request_take_no_time_and_no_bytes_of_
     client.send("\r\n");
     client.finish_writing();
     EXPECT_TRUE(client.ended()) << "nothing was asked";
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().connections_open == 0; }));
+    log::stop();
     EXPECT_EQ(lines(), 2u);
 }
 

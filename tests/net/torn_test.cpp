@@ -59,6 +59,39 @@ TEST(Torn, an_answer_may_arrive_cut_at_every_byte) {
     }
 }
 
+TEST(Torn, an_interim_answer_may_arrive_cut_at_every_byte_and_is_passed_on_once) {
+    const std::string last = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n";
+    for (const std::string interim :
+         {"HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"}) {
+        const bool expected = interim.find("100") != interim.npos;
+        std::atomic<std::size_t> cut = 0;
+        Origin origin([&](Peer& peer) {
+            // The head alone: of a body that waits for the 100 nothing has come.
+            for (std::string head; !(head = peer.read_some()).empty();) {
+                const bool waits = head.find("Expect: 100-continue") != head.npos;
+                send_in_two(peer, waits ? interim : interim + last + "hint", cut);
+                if (waits) peer.send(last + peer.read_some(4));
+            }
+        });
+        Proxy proxy;
+        proxy.config.routes[0].stream = true;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        const auto size = interim.size() + (expected ? 0 : last.size() + 4);
+        for (cut = 1; cut < size; ++cut) {
+            client.send(expected ? "PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+                                 : get());
+            EXPECT_EQ(client.read_response().head, interim) << "cut at " << cut;
+            if (expected) client.send("body");
+            const auto answer = client.read_response();
+            ASSERT_EQ(answer.status(), 200) << "cut at " << cut << " of\n" << interim << answer.head;
+            ASSERT_EQ(answer.body, expected ? "body" : "hint") << "cut at " << cut;
+        }
+        EXPECT_EQ(origin.connections(), 1);
+    }
+}
+
 TEST(Torn, a_request_may_arrive_byte_by_byte) {
     Origin origin(echo);
     Proxy proxy;
