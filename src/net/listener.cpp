@@ -16,6 +16,7 @@
 #include "log/log.hpp"
 #include "net/heirlooms.hpp"
 #include "net/io/descriptors.hpp"
+#include "net/io/handshakes.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
 
@@ -26,8 +27,10 @@ namespace {
 constexpr int accepts_a_batch = 64;
 constexpr int most_refused_reads = 16; // of a client that is refused: it may send for ever
 constexpr auto pause_without_descriptors = std::chrono::milliseconds{100};
-// Seconds that the kernel keeps a silent client to itself: a request costs one wakeup less, and a SYN flood none.
 constexpr int defer_seconds = 1;
+// Who was deferred is told so by the kernel's timer, a second after he came, and answers within a round trip.
+constexpr auto longest_leave = std::chrono::milliseconds{1'250};
+constexpr auto next_look = std::chrono::milliseconds{20};
 
 constexpr std::string_view max_connections_answer =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
@@ -169,9 +172,27 @@ void Listener::watch() {
 
 void Listener::ready(std::uint32_t) { pending_ = true; }
 
-void Listener::expired() { watch(); }
+void Listener::expired() {
+    if (!leaves_at_)
+        watch();
+    else if (leave())
+        reactor_.left(*this); // destroys *this
+}
 
-void Listener::accept_last() {
+bool Listener::leave() {
+    const auto now = reactor_.loop.now;
+    if (!leaves_at_) {
+        leaves_at_ = now + longest_leave;
+        const int off = 0;
+        if (!shared_) ::setsockopt(fd_, IPPROTO_TCP, TCP_DEFER_ACCEPT, &off, sizeof off);
+    }
+    const bool wait = !shared_ && now < *leaves_at_ && io::handshakes_under_way(fd_).value_or(true);
+    accept_all();
+    if (wait) reactor_.loop.deadlines.arm(*this, next_look, now);
+    return !wait;
+}
+
+void Listener::accept_all() {
     for (int i = 0; i < SOMAXCONN / accepts_a_batch; ++i) {
         pending_ = more_ = true;
         accept_pending();

@@ -135,11 +135,8 @@ void Reactor::listen(int fd, unsigned listener, bool shared_socket) {
 
 void Reactor::stop_listening(unsigned listener) {
     const bool handed_over = Heirlooms::of_this_process().passed_on(); // then the queue is the successor's
-    std::erase_if(listeners_, [&](const auto& each) {
-        if (each->index() != listener) return false;
-        if (!handed_over) each->accept_last();
-        return true;
-    });
+    std::erase_if(listeners_,
+                  [&](const auto& each) { return each->index() == listener && (handed_over || each->leave()); });
 }
 
 void Reactor::watch() {
@@ -279,15 +276,26 @@ void Reactor::left(Session& session) {
     --session_count_;
     counters.connections_open.subtract();
     if (session_count_ == 0) access_log.flush(), trace_log.flush();
-    if (session_count_ == 0 && stopped_) asio::post(ports_->context, std::exchange(stopped_, nullptr));
+    finish_if_over();
+}
+
+void Reactor::left(Listener& listener) {
+    std::erase_if(listeners_, [&](const auto& each) { return each.get() == &listener; });
+    finish_if_over();
+}
+
+void Reactor::finish_if_over() {
+    if (over() && stopped_) asio::post(ports_->context, std::exchange(stopped_, nullptr));
 }
 
 void Reactor::stop(Duration bound, std::function<void()> done) {
     stopping_ = true;
-    while (!listeners_.empty()) stop_listening(listeners_.back()->index()); // who is connected already is served still
+    const bool handed_over = Heirlooms::of_this_process().passed_on();
+    std::erase_if(listeners_, [&](const auto& each) { return handed_over || each->leave(); });
+    if (bound <= Duration::zero()) listeners_.clear();
     for (auto* each = sessions_; each; each = each->after_) each->leave_when_at_rest();
     upstreams.close_idle();
-    if (session_count_ == 0) return done();
+    if (over()) return done();
     if (stopped_) // asked twice: both are told
         stopped_ = [first = std::move(stopped_), done = std::move(done)] {
             first();
@@ -299,7 +307,9 @@ void Reactor::stop(Duration bound, std::function<void()> done) {
     ports_->stop_bound.async_wait([this](const boost::system::error_code& error) {
         if (error) return;
         loop.now = Clock::now();
+        listeners_.clear();
         for (auto* each = sessions_; each; each = each->after_) each->cut();
+        finish_if_over();
         settle();
     });
 }

@@ -69,7 +69,7 @@ public:
     void leave();
     void listen(int fd, unsigned listener, bool shared_socket);
     void stop_listening(unsigned listener);
-    // Stops accepting. Clients that rest may send one more request, for a moment; all others have the bound to finish, then
+    // Stops accepting, once those are here who were on their way. Clients that rest may send one more request, for a moment; all others have the bound to finish, then
     // they are cut. `done` when none is left.
     void stop(Duration bound, std::function<void()> done);
     // A client that has rested may be just about to send, and closing would reset it. So for so long what it sends is
@@ -90,6 +90,7 @@ public:
     bool may_warn(std::uint64_t& passed_over);
     void joined(Session& session);
     void left(Session& session);
+    void left(Listener& listener); // destroys it
     bool over_connection_limit();
     Clients& clients() { return shared_.clients; }
     void waits_in_queue() { ++queued_; }
@@ -107,6 +108,8 @@ public:
 private:
     struct Ports; // what is Asio's
     void act(const std::function<void()>& what);
+    bool over() const { return session_count_ == 0 && listeners_.empty(); }
+    void finish_if_over();
     void use_redis(const std::shared_ptr<const redis::Settings>& settings);
     void watch();
     void traffic();

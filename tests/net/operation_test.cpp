@@ -234,6 +234,35 @@ TEST(Stop, does_not_wait_for_a_client_that_has_said_nothing_yet) {
     EXPECT_LT(std::chrono::steady_clock::now() - since, seconds{5}) << "its header_timeout is 10 s";
 }
 
+// The kernel keeps a client to itself until it says something (TCP_DEFER_ACCEPT), for a second at most.
+TEST(Stop, a_client_that_connected_before_it_and_speaks_after_it_is_answered) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    std::vector<Peer> clients;
+    for (int i = 0; i < 10; ++i) clients.push_back(proxy.client());
+    ASSERT_EQ(proxy.server().stats().connections_open, 0u) << "nobody has heard of them yet";
+    std::atomic<bool> done = false;
+    const auto since = std::chrono::steady_clock::now();
+    proxy.server().stop(seconds{30}, [&] { done = true; });
+    EXPECT_FALSE(eventually([&] { return done.load(); }, milliseconds{100}));
+    for (auto& client : clients) client.send(get());
+    for (auto& client : clients) EXPECT_EQ(client.read_response().field("connection"), "close");
+    EXPECT_TRUE(eventually([&] { return done.load(); }));
+    EXPECT_LT(std::chrono::steady_clock::now() - since, seconds{3});
+    EXPECT_LT(Peer::connect(proxy.address()).fd(), 0);
+}
+
+TEST(Stop, no_client_on_its_way_delays_it_beyond_the_bound) {
+    Proxy proxy;
+    proxy.start();
+    auto client = proxy.client();
+    const auto since = std::chrono::steady_clock::now();
+    EXPECT_TRUE(proxy.stop(milliseconds{50}));
+    EXPECT_LT(std::chrono::steady_clock::now() - since, milliseconds{500});
+}
+
 // A client that never rests is never hung up on without having been told.
 TEST(Stop, a_client_that_is_just_sending_is_answered_and_told_that_it_was_the_last_time) {
     Origin origin(echo);
@@ -504,6 +533,20 @@ TEST(Reload, clients_that_wait_in_the_queue_of_a_listener_that_goes_are_served) 
         client.send(get());
         ASSERT_EQ(client.read_response().status(), 200);
     }
+}
+
+TEST(Reload, a_client_that_has_said_nothing_yet_is_served_though_its_listener_goes) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    auto config = proxy.config;
+    config.listeners[0].address = "127.0.0.2:0";
+    ASSERT_EQ(proxy.server().apply(config, Pools{{"app", proxy.pool}}), "");
+    std::this_thread::sleep_for(milliseconds{100});
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 200);
 }
 
 TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {
