@@ -87,6 +87,10 @@ std::string_view Upload::take_chunks(std::string_view bytes) {
                 state_ = State::no_room;
         }
         if (state_ != State::more) break;
+        if (received_ + scanner_.left_in_chunk() > max_body_) {
+            state_ = State::too_large; // its size says so, whether it comes or not
+            break;
+        }
         if (scanner_.state() == http::ChunkScanner::State::broken) state_ = State::broken;
         if (scanner_.state() == http::ChunkScanner::State::done) {
             state_ = State::complete;

@@ -314,6 +314,24 @@ TEST(Framing, a_body_over_the_limit_is_refused_before_it_comes) {
     EXPECT_EQ(answer.field("x-plimsoll-reason"), "body_too_large");
 }
 
+TEST(Framing, a_chunk_that_would_go_over_the_limit_is_refused_by_its_size) {
+    for (const bool streamed : {false, true}) {
+        Origin origin(echo);
+        Proxy proxy;
+        proxy.config.listeners[0].max_body = {1000};
+        proxy.config.routes[0].stream = streamed;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        const std::string head = "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+        auto client = proxy.client();
+        client.send(head + "3e8\r\n" + std::string(1000, 'c') + "\r\n0\r\n\r\n");
+        EXPECT_EQ(client.read_response().status(), 200) << "exactly the limit";
+        client.send(head + "5\r\nhello\r\n3e4\r\nx"); // the rest never comes
+        EXPECT_EQ(client.read_response().status(), 413);
+        EXPECT_TRUE(client.ended());
+    }
+}
+
 TEST(Framing, what_plimsoll_says_to_workers_and_workers_to_plimsoll_stays_inside) {
     std::string seen;
     Origin origin([&seen](Peer& peer) {
