@@ -28,6 +28,9 @@ bool is_overlong(unsigned lead, unsigned next) {
     if (lead == 0xc0 || lead == 0xc1) return continuation;
     if (lead == 0xe0) return continuation && next < 0xa0;
     if (lead == 0xf0) return continuation && next < 0x90;
+    // Of five and six bytes: gone from UTF-8, not from all decoders.
+    if (lead == 0xf8) return continuation && next < 0x88;
+    if (lead == 0xfc) return continuation && next < 0x84;
     return false;
 }
 
