@@ -393,6 +393,33 @@ TEST(Fault, bytes_after_an_answer_never_become_the_next_one) {
     EXPECT_EQ(origin.connections(), 10);
 }
 
+TEST(Fault, chunks_that_a_worker_sends_behind_a_304_are_nobodys_answer) {
+    Origin origin([](Peer& peer) {
+        while (true) {
+            const auto request = peer.read_request();
+            if (!request.complete) return;
+            if (!request.head.starts_with("GET /304")) {
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                continue;
+            }
+            peer.send("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n");
+            peer.read_some(1); // they come when the next request is here, if it comes on this connection
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+        }
+    });
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 5; ++i) {
+        client.send(get("/304"));
+        ASSERT_EQ(client.read_response(true).status(), 304);
+        client.send(get());
+        ASSERT_EQ(client.read_response().body, "ok");
+    }
+}
+
 TEST(Fault, a_body_that_a_worker_sends_to_head_all_the_same_is_nobodys_answer) {
     std::atomic<int> heads = 0;
     Origin origin([&](Peer& peer) {

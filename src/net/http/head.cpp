@@ -205,6 +205,8 @@ Refusal check_response(ResponseHead& head, Asked asked) {
         head.framing = {};
         head.content_length.reset();
     } else if (head.status == 304 || asked.head) {
+        if (head.status == 304 && head.framing.kind == Framing::Kind::chunked)
+            head.keep_alive = false; // chunks may follow all the same
         head.framing = {};
     } else if (!head.content_length && head.framing.kind == Framing::Kind::none) {
         head.framing = {Framing::Kind::until_close, 0};
