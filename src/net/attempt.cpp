@@ -172,7 +172,6 @@ Ending Session::send_request(Exchange& x) {
         how.content_length = framing.length;
         how.path = x.path;
         how.client = snapshot_->trusted().client(peer_, head.fields);
-        how.server_name = listener().address;
         size = http::write_uwsgi_packet(head, about, how, out);
     } else {
         http::ToWorker how;

@@ -53,7 +53,7 @@ int main() {
     const http::Identity identity({0x0123456789abcdef, 0xfedcba9876543210, 7});
     const http::Forwarding about{
         .peer = "203.0.113.7", .request_id = identity.request_id(), .traceparent = identity.traceparent()};
-    const http::UwsgiRequest uwsgi{.client = "203.0.113.7", .server_port = 80};
+    const http::UwsgiRequest uwsgi{.client = "203.0.113.7"};
     const http::ToClient to_client{.framing = {http::Framing::Kind::length, 128},
                                    .date = "Sun, 06 Nov 1994 08:49:37 GMT"};
 

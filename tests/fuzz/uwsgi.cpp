@@ -44,8 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const http::Forwarding about{.peer = "192.0.2.1", .trusted = (input.choice & 1) != 0, .request_id = "id"};
     const http::UwsgiRequest how{.content_length = head.framing.length,
                                  .script_name = (input.choice & 2) != 0 ? "/app" : "",
-                                 .client = "192.0.2.1",
-                                 .server_name = "listener"};
+                                 .client = "192.0.2.1"};
     // A buffer of exactly the size that is needed, or of any smaller one: not a byte is written beyond.
     static std::vector<char> large(http::max_uwsgi_packet);
     const std::size_t needed = http::write_uwsgi_packet(head, about, how, large);

@@ -80,6 +80,13 @@ private:
     bool full_ = false;
 };
 
+std::string_view port_of(std::string_view authority, bool https) {
+    const std::size_t bracket = authority.find(']');
+    const std::size_t colon = authority.find(':', bracket == authority.npos ? 0 : bracket);
+    if (colon != authority.npos) return authority.substr(colon + 1);
+    return https ? "443" : "80";
+}
+
 void add_fields(VariableWriter& out, const RequestHead& head, const Forwarding& about) {
     const FieldTable& fields = head.fields;
     const FieldEdits* edits = about.edits;
@@ -163,8 +170,8 @@ std::size_t write_uwsgi_packet(const RequestHead& head, const Forwarding& about,
     if (https) out.add("HTTPS", "on");
     out.add("REMOTE_ADDR", how.client);
     if (how.client_port) out.add("REMOTE_PORT", std::uint64_t{how.client_port});
-    out.add("SERVER_NAME", head.host.empty() ? how.server_name : head.host);
-    out.add("SERVER_PORT", std::uint64_t{how.server_port});
+    out.add("SERVER_NAME", head.host.empty() ? about.fallback_host : head.host);
+    out.add("SERVER_PORT", port_of(head.authority, https));
     if (how.content_length > 0 || head.content_length) out.add("CONTENT_LENGTH", how.content_length);
     out.add("HTTP_HOST", head.authority.empty() ? about.fallback_host : head.authority);
     add_fields(out, head, about);

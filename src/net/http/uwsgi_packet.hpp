@@ -6,6 +6,9 @@
 // (head_writer.hpp); here they matter most, since HTTP_X_REAL_IP may stem from X-Real-IP and from X_Real_IP alike.
 // Repeated fields are joined by ", " (Cookie by "; "): a dictionary would keep one of them, and not the same one in
 // every server.
+//
+// SERVER_NAME and SERVER_PORT are what the client asked for, not what we listen on: an application builds links with them, and
+// compares origins (Django's get_port(), say).
 #pragma once
 
 #include <cstddef>
@@ -23,8 +26,6 @@ struct UwsgiRequest {
     std::string_view script_name;     // prefix of the path that the application is mounted at
     std::string_view client;          // REMOTE_ADDR: TrustedProxies::client()
     std::uint16_t client_port = 0;    // 0: not told
-    std::string_view server_name;     // the listener's, where the request has no host
-    std::uint16_t server_port = 0;
 };
 
 inline constexpr std::size_t max_uwsgi_packet = 4 + 65535;

@@ -46,9 +46,8 @@ TEST(UwsgiPacket, holds_what_wsgi_asks_for) {
     const Packed sent(
         "POST /a%20b/c?x=%20&y HTTP/1.1\r\nHost: a.example:8080\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
         "Accept: */*\r\nX-One-Two: 12\r\n\r\n");
-    const Variables got =
-        sent.packet({.peer = "192.0.2.1", .request_id = "id", .traceparent = "trace"},
-                    {.content_length = 5, .client = "192.0.2.1", .client_port = 4000, .server_port = 8080});
+    const Variables got = sent.packet({.peer = "192.0.2.1", .request_id = "id", .traceparent = "trace"},
+                                      {.content_length = 5, .client = "192.0.2.1", .client_port = 4000});
     const Variables want = {{"REQUEST_METHOD", "POST"},
                             {"REQUEST_URI", "/a%20b/c?x=%20&y"},
                             {"SCRIPT_NAME", ""},
@@ -80,6 +79,21 @@ TEST(UwsgiPacket, https_of_the_listener_or_of_a_trusted_proxy) {
     EXPECT_EQ(sent.packet({.tls = true}).at("HTTPS"), "on");
     EXPECT_EQ(sent.packet({.trusted = true}).at("HTTPS"), "on");
     EXPECT_EQ(sent.packet().count("HTTPS"), 0U);
+}
+
+TEST(UwsgiPacket, the_port_is_the_one_that_the_client_asked_for) {
+    const auto port = [](const std::string& host, const Forwarding& about = {}) {
+        return Packed("GET / HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Proto: https\r\n\r\n")
+            .packet(about)
+            .at("SERVER_PORT");
+    };
+    EXPECT_EQ(port("a.example"), "80");
+    EXPECT_EQ(port("a.example:"), "80");
+    EXPECT_EQ(port("a.example:8080"), "8080");
+    EXPECT_EQ(port("[2001:db8::7]"), "80");
+    EXPECT_EQ(port("[2001:db8::7]:81"), "81");
+    EXPECT_EQ(port("a.example", {.trusted = true}), "443");
+    EXPECT_EQ(port("a.example:8443", {.trusted = true}), "8443");
 }
 
 TEST(UwsgiPacket, repeated_fields_are_joined) {
@@ -116,10 +130,10 @@ TEST(UwsgiPacket, an_application_may_be_mounted) {
 }
 
 TEST(UwsgiPacket, http_10_without_host_gets_names_of_ours) {
-    const Variables got =
-        Packed("GET / HTTP/1.0\r\n\r\n").packet({.fallback_host = "fallback"}, {.server_name = "listener"});
+    const Variables got = Packed("GET / HTTP/1.0\r\n\r\n").packet({.fallback_host = "fallback"});
     EXPECT_EQ(got.at("HTTP_HOST"), "fallback");
-    EXPECT_EQ(got.at("SERVER_NAME"), "listener");
+    EXPECT_EQ(got.at("SERVER_NAME"), "fallback");
+    EXPECT_EQ(got.at("SERVER_PORT"), "80");
     EXPECT_EQ(got.at("SERVER_PROTOCOL"), "HTTP/1.0");
 }
 
