@@ -94,7 +94,7 @@ void Session::log_access(Exchange& x) {
     read_request_line(x.head, entry);
     entry.client = peer_;
     entry.request_id = x.identity.request_id();
-    if ((format.needs_head() || trusted_) && !x.head.empty()) {
+    if ((format.needs_head() || trusted_) && x.parsed_at > 0) {
         const auto& head = head_of(x);
         const http::Forwarding about{
             .peer = peer_, .trusted = trusted_, .request_id = entry.request_id, .traceparent = {}};

@@ -50,7 +50,7 @@ struct Exchange : Texts {
 
     // The request.
     bool nothing = false;        // of it came, though it looked so: the client rests
-    std::uint64_t parsed_at = 0; // scratch age at which the workspace's head was this one's
+    std::uint64_t parsed_at = 0; // scratch age at which the workspace's head was this one's; 0: its head is not whole
     http::Method method = http::Method::get;
     http::Framing framing;
     std::uint8_t minor = 1;

@@ -18,11 +18,17 @@ namespace {
 // Enough for nearly every head. More is read at once only of a client that sends bodies, and while there is room for what may
 // follow them.
 constexpr std::size_t first_of_request = 8 << 10;
-constexpr std::size_t largest_head = 60 << 10; // it must fit the buffers that it is read into and written to
-constexpr unsigned requests_a_turn = 16;       // of one client that never makes us wait
+constexpr unsigned requests_a_turn = 16;                        // of one client that never makes us wait
 constexpr auto second_thoughts = std::chrono::milliseconds{50}; // nobody hangs up on his own request sooner
+constexpr std::size_t longest_noted = 2 << 10;
 constexpr auto linger_time = std::chrono::seconds{2};
 constexpr std::size_t linger_bytes = 1 << 20;
+
+// Of a head that is refused, or never came whole: what it asked for, as far as that is known. For the log.
+void note_request_line(std::string& head, std::string_view bytes) {
+    bytes.remove_prefix(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
+    head.assign(bytes.substr(0, std::min(bytes.find_first_of("\r\n"), longest_noted)));
+}
 
 http::Identity new_identity(Reactor& reactor) {
     return http::Identity({reactor.random(), reactor.random(), reactor.random()});
@@ -176,6 +182,7 @@ io::Task<> Session::read_head(Exchange& x) {
             over = parse_held(x, seen);
         }
     }
+    if (!over && x.refusal) note_request_line(x.head, held_.view());
     client_.no_deadline();
     x.began = reactor_.loop.now;
     x.head_took = x.began - first_byte;
@@ -199,6 +206,7 @@ bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t seen) 
     if (parsed.state == http::Parsed::State::need_more) return false;
     if (parsed.state == http::Parsed::State::error) {
         x.refusal = parsed.refusal;
+        note_request_line(x.head, bytes);
         return true;
     }
     x.head.assign(head.bytes); // without the empty lines that a client may send before it

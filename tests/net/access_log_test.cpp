@@ -140,6 +140,38 @@ TEST_F(AccessLogFile, a_refusal_is_in_it_with_its_reason) {
     EXPECT_NE(content().find(R"("reason":"malformed_field")"), std::string::npos) << content();
 }
 
+TEST_F(AccessLogFile, a_head_that_is_refused_or_never_whole_is_in_it_by_what_it_asked_for) {
+    log::start(settings_);
+    Proxy proxy;
+    proxy.config.log = settings_;
+    proxy.config.listeners[0].header_timeout = 100ms;
+    proxy.start();
+    struct Case {
+        std::string bytes, method, path;
+        int status;
+    };
+    std::size_t count = 0;
+    for (const auto& [bytes, method, path, status] : {
+             Case{"\r\nGET /broken HTTP/1.1\r\nBroken\r\n\r\n", "GET", "/broken", 400},
+             Case{"PUT /late HTTP/1.1\r\nHost: a\r\n", "PUT", "/late", 408},
+             Case{"GET /ended", "GET", "/ended", 400},
+             Case{"GET /" + std::string(9'000, 'l') + " HTTP/1.1\r\n\r\n", "GET", "/" + std::string(2'000, 'l'), 414},
+             Case{"\x16\x03\x01 \x01 \xff\r\n", "", "", 400},
+         }) {
+        auto client = proxy.client();
+        client.send(bytes);
+        if (path == "/ended") client.finish_writing();
+        EXPECT_EQ(client.read_response().status(), status);
+        ASSERT_TRUE(eventually([&] { return lines() == count + 1; })) << content();
+        auto line = content();
+        for (std::size_t i = 0; i < count; ++i) line.erase(0, line.find('\n') + 1);
+        ++count;
+        const auto asked = "\"method\":\"" + method + "\",\"path\":\"" + path;
+        EXPECT_TRUE(path.empty() || line.find(asked) != line.npos) << line;
+        EXPECT_NE(line.find("\"status\":" + std::to_string(status)), line.npos) << line;
+    }
+}
+
 // RFC 9112, 2.2: a client may send empty lines before a request. They are no part of it.
 TEST_F(AccessLogFile, empty_lines_before_a_request_take_no_time_and_no_bytes_of_it) {
     settings_.access_fields = {"method", "path", "status", "request_bytes", "head_seconds", "seconds"};
