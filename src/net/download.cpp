@@ -143,7 +143,9 @@ void Download::begin(const http::ResponseHead& head) {
     how.server = exchange_.snapshot.server;
     how.via = exchange_.snapshot.via_to_clients;
     if (exchange_.route->actions) how.edits = &exchange_.route->actions->response;
-    head_size_ = http::write_response_head(head, how, workspace_.out);
+    // Behind it the size of the first chunk must fit.
+    head_size_ = http::write_response_head(
+        head, how, std::span(workspace_.out).first(workspace_.out.size() - http::longest_chunk_size));
     if (head_size_ == 0) {
         fault_ = {502, "head_too_large", "the worker's answer has a head that is too large"};
         state_ = State::malformed;

@@ -42,7 +42,7 @@ bool Upload::append_last_chunk(std::string_view before) {
 bool Upload::frame_as_one_chunk(std::span<char> out, std::size_t& used) {
     used = 0;
     if (streamed_) return true;
-    if (out.size() < 18) return false;
+    if (out.size() < http::longest_chunk_size) return false;
     if (received_ > 0) used = http::write_chunk_size(received_, out.data());
     // A request that is sent again has it already.
     return std::exchange(framed_, true) || append_last_chunk(received_ > 0 ? "\r\n" : "");
@@ -67,7 +67,7 @@ std::string_view Upload::take(std::string_view bytes) {
 }
 
 bool Upload::forward_chunk(std::string_view data) {
-    char size[18];
+    char size[http::longest_chunk_size];
     return spool_.append({size, http::write_chunk_size(data.size(), size)}) && spool_.append(data) &&
            spool_.append("\r\n");
 }

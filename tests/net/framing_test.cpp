@@ -77,6 +77,35 @@ TEST(Framing, neither_204_nor_304_has_a_body) {
     EXPECT_TRUE(serve("HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n\r\n").kept);
 }
 
+// The buffer that heads are written to has 80 KiB, and a first chunk's size comes behind the head.
+TEST(Framing, an_answer_whose_head_just_fits_is_sent_whole_or_refused) {
+    Origin origin([](Peer& peer) {
+        while (peer.read_request().complete)
+            peer.send("HTTP/1.1 200 OK\r\nX-Fill: " + std::string(50'000, 'f') +
+                      "\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+    });
+    const auto answer = [&](std::size_t more, const auto& judge) {
+        Proxy proxy;
+        proxy.config.proxy.threads = 1;
+        proxy.config.routes[0].set_response_fields = {{"X-More", std::string(more, 'm')}};
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        for (int i = 0; i < 2; ++i) {
+            client.send(get());
+            judge(client.read_response());
+        }
+    };
+    std::size_t size = 0;
+    answer(1'000, [&](const Message& one) { size = one.head.size(); });
+    for (std::size_t room = 0; room < 6; ++room)
+        answer(1'000 + (80 << 10) - size - room, [&](const Message& one) {
+            EXPECT_TRUE(one.complete);
+            EXPECT_TRUE(one.body == "ok" || one.status() == 502) << one.status();
+            EXPECT_EQ(one.field("date").find(", "), 3u) << one.field("date");
+        });
+}
+
 TEST(Framing, interim_answers_are_passed_on_before_the_one_that_counts) {
     Origin origin(
         answers("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));

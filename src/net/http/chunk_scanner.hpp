@@ -88,8 +88,9 @@ private:
 // 9110, 6.5.1) are an error in a request and left out of a response.
 Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& fields);
 
-// "1f40\r\n" for a chunk of n bytes, into a buffer of at least 18 bytes; returns its length. A chunk ends in "\r\n" and
+// "1f40\r\n" for a chunk of n bytes, into a buffer of at least longest_chunk_size; returns its length. A chunk ends in "\r\n" and
 // a body in last_chunk, or in "0\r\n", trailer lines and "\r\n".
+inline constexpr std::size_t longest_chunk_size = 18;
 std::size_t write_chunk_size(std::uint64_t n, char* out);
 inline constexpr std::string_view last_chunk = "0\r\n\r\n";
 // The same with trailers, written anew from what trailers() gave; a buffer of largest_last_chunk takes all of it.
