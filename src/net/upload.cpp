@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "net/io/loop.hpp"
@@ -52,9 +53,11 @@ void Upload::add(std::string_view data) {
     received_ += data.size();
     if (received_ > max_body_)
         state_ = State::too_large;
-    else if (!spool_.append(data) || spool_.out_of_files())
+    else if (!store(data))
         state_ = State::no_room;
 }
+
+bool Upload::store(std::string_view data) { return spool_.append(data) && !spool_.out_of_files(); }
 
 std::string_view Upload::take(std::string_view bytes) {
     if (state_ != State::more) return bytes;
@@ -72,31 +75,34 @@ bool Upload::forward_chunk(std::string_view data) {
            spool_.append("\r\n");
 }
 
+// What is to be buffered is first moved together in place, over the framing between it (the bytes are the reactor's or the
+// session's own): a client may send chunks of a byte, and each would cost a write to the file.
 std::string_view Upload::take_chunks(std::string_view bytes) {
+    char* const begin = const_cast<char*>(bytes.data());
+    char* end = begin;
     while (state_ == State::more && !bytes.empty()) {
         const auto piece = scanner_.next(bytes);
         const auto data = bytes.substr(piece.framing, piece.data);
         bytes.remove_prefix(piece.framing + piece.data);
-        if (!data.empty() && !streamed_) {
-            add(data);
-        } else if (!data.empty()) {
-            received_ += data.size();
-            if (received_ > max_body_)
-                state_ = State::too_large;
-            else if (!forward_chunk(data))
-                state_ = State::no_room;
-        }
-        if (state_ != State::more) break;
+        received_ += data.size();
         if (received_ + scanner_.left_in_chunk() > max_body_) {
             state_ = State::too_large; // its size says so, whether it comes or not
             break;
         }
+        if (streamed_ && !data.empty() && !forward_chunk(data)) state_ = State::no_room;
+        if (!streamed_ && !data.empty()) {
+            if (end != data.data()) std::memmove(end, data.data(), data.size());
+            end += data.size();
+        }
+        if (state_ != State::more) break;
         if (scanner_.state() == http::ChunkScanner::State::broken) state_ = State::broken;
         if (scanner_.state() == http::ChunkScanner::State::done) {
             state_ = State::complete;
             if (streamed_ && !append_last_chunk({})) state_ = State::no_room;
         }
     }
+    const bool goes_on = state_ == State::more || state_ == State::complete;
+    if (goes_on && end != begin && !store({begin, static_cast<std::size_t>(end - begin)})) state_ = State::no_room;
     return bytes;
 }
 

@@ -48,6 +48,7 @@ private:
     std::string_view take_chunks(std::string_view bytes);
     bool forward_chunk(std::string_view data);
     void add(std::string_view data);
+    bool store(std::string_view data);
 
     io::Spool spool_;
     io::Loop& loop_;

@@ -37,8 +37,9 @@ TEST(Client, one_that_leaves_lets_the_worker_finish_where_that_is_asked_for) {
             asked = true;
             eventually([&] { return left.load(); });
             const std::string body(large ? 5'000'000 : 100, 'x');
-            EXPECT_TRUE(
-                peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body));
+            const bool sent =
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+            EXPECT_TRUE(sent || taken); // the last request is answered on another connection, which the end may cut
             taken = peer.read_request().complete; // the connection was kept
         });
         Proxy proxy;

@@ -1,4 +1,6 @@
 // How bodies are delimited, both ways.
+#include <fstream>
+
 #include <gtest/gtest.h>
 
 #include "proxy.hpp"
@@ -323,6 +325,33 @@ TEST(Framing, a_large_upload_goes_through_a_file_and_arrives_whole) {
     client.send(post("/", body));
     EXPECT_EQ(client.read_response().body, "POST / " + body);
     EXPECT_TRUE(eventually([&] { return proxy.server().stats().buffered_bytes == 0; }));
+}
+
+// Of this process, to files: what goes over sockets is not among them.
+std::uint64_t writes() {
+    std::ifstream io("/proc/self/io");
+    std::string word;
+    while (io >> word && word != "syscw:") {
+    }
+    std::uint64_t count = 0;
+    io >> count;
+    return count;
+}
+
+TEST(Framing, chunks_of_a_byte_go_to_the_file_together) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.proxy.body_memory.count = 4 << 10;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    std::string body, chunks;
+    for (int i = 0; body.size() < 40'000; ++i) body += std::to_string(i);
+    for (const char c : body) chunks += std::string("1\r\n") + c + "\r\n";
+    auto client = proxy.client();
+    const auto before = writes();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + "0\r\n\r\n");
+    EXPECT_EQ(client.read_response().body, "POST / " + body);
+    EXPECT_LT(writes() - before, 1'000u);
 }
 
 TEST(Framing, a_body_over_the_limit_is_refused_before_it_comes) {
