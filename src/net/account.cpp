@@ -39,7 +39,7 @@ void Session::account(Exchange& x) {
     const auto took = reactor_.loop.now - x.began;
     if (x.experiment != Steering::Phase::none && x.complete && !x.refusal)
         x.route->target->pool->steering().record(x.experiment, took);
-    series->slots[reactor_.index()].record(x.status, took, x.upload.received(), x.answer_bytes);
+    series->slots[reactor_.index()].record(x.status, took, x.received(), x.answer_bytes);
     if (snapshot_->trace && !pool.empty()) trace(x);
     const auto& format = snapshot_->access;
     if (format.on() && (format.sample() >= 1 || reactor_.draw() < format.sample())) log_access(x);
@@ -81,7 +81,7 @@ void Session::trace(const Exchange& x) {
     entry.priority = config::name_of(x.priority);
     entry.wait = x.waited;
     if (x.attempts > 0) entry.service = x.held;
-    entry.received = x.upload.received();
+    entry.received = x.received();
     entry.sent = x.answer_bytes;
     entry.status = x.status;
     if (x.refusal) entry.refused = x.refusal.reason;
@@ -105,7 +105,7 @@ void Session::log_access(Exchange& x) {
         entry.referer = head.fields.value("referer");
     }
     entry.status = x.status;
-    entry.request_bytes = x.upload.received();
+    entry.request_bytes = x.received();
     entry.response_bytes = x.answer_bytes;
     entry.head = x.head_took;
     entry.whole = x.head_took + (reactor_.loop.now - x.began);

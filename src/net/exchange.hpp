@@ -65,6 +65,8 @@ struct Exchange : Texts {
     Instant deadline = never; // of the client's own
     std::string_view loose;   // a complete body that still lies in the scratch buffer
     Upload upload;
+    std::uint64_t tunnelled = 0; // bytes of the client's, after an upgrade
+    std::uint64_t received() const { return upload.received() + tunnelled; }
     LimitHold limit_hold;                   // it counts as under way for these keys
     std::unique_ptr<LimitsUnderWay> to_ask; // shared limits, until Redis was asked; null: none
     std::optional<double> draw;             // for the gate's next verdict, where it was asked for one already

@@ -16,6 +16,7 @@ struct Flow {
     Stream& from;
     Stream& to;
     io::Spool& waiting;
+    std::uint64_t& bytes;   // that `from` said
     bool ended = false;     // `from` has said all it had to say
     bool passed_on = false; // and `to` knows
     bool broken = false;
@@ -30,6 +31,7 @@ struct Flow {
             if (io.kind == io::Io::failed) broken = true;
             if (io.kind == io::Io::done) {
                 moved = true;
+                bytes += io.bytes;
                 const auto sent = to.write({scratch, io.bytes});
                 note(sent);
                 if (sent.bytes < io.bytes && !waiting.append({scratch + sent.bytes, io.bytes - sent.bytes}))
@@ -60,8 +62,9 @@ io::Task<Ending> Session::tunnel(Exchange& x) {
     to_worker.clear();
     to_worker.limit({});
     if (!to_worker.append(held_.view())) co_return Ending::no_room;
+    x.tunnelled = held_.size(); // it did not wait for the 101
     held_.release();
-    Flow up{client_, worker, to_worker}, down{worker, client_, x.outbox};
+    Flow up{client_, worker, to_worker, x.tunnelled}, down{worker, client_, x.outbox, x.answer_bytes};
     worker.expect_within(idle);
     deadline_.stop(); // of the request; a tunnel has one of its own
     if (const auto bound = x.route->target->upstream.upgrade_deadline) deadline_.set(*bound);

@@ -202,6 +202,31 @@ TEST_F(AccessLogFile, empty_lines_before_a_request_take_no_time_and_no_bytes_of_
     EXPECT_EQ(lines(), 2u);
 }
 
+TEST_F(AccessLogFile, the_bytes_of_a_tunnel_count_in_the_line_of_its_upgrade) {
+    settings_.access_fields = {"status", "request_bytes", "response_bytes"};
+    log::start(settings_);
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: test\r\n\r\nhello");
+        std::size_t got = 0;
+        while (got < 30'007) got += peer.read_some(30'007 - got).size();
+        peer.send(std::string(70'000, 'd'));
+    });
+    Proxy proxy;
+    proxy.config.log = settings_;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get("/", "Connection: upgrade\r\nUpgrade: test\r\n") + "at once");
+    EXPECT_EQ(client.read_response().status(), 101);
+    client.send(std::string(30'000, 'u'));
+    EXPECT_EQ(client.read_to_end().size(), 70'005u);
+    client.close();
+    ASSERT_TRUE(eventually([&] { return lines() == 1; })) << content();
+    EXPECT_NE(content().find(R"("status":101,"request_bytes":30007,"response_bytes":70005})"), std::string::npos)
+        << content();
+}
+
 TEST_F(AccessLogFile, every_request_is_in_it_once_the_proxy_has_stopped) {
     log::start(settings_);
     Origin origin(echo);
