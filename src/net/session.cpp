@@ -21,8 +21,9 @@ constexpr std::size_t first_of_request = 8 << 10;
 constexpr unsigned requests_a_turn = 16;                        // of one client that never makes us wait
 constexpr auto second_thoughts = std::chrono::milliseconds{50}; // nobody hangs up on his own request sooner
 constexpr std::size_t longest_noted = 2 << 10;
-constexpr auto linger_time = std::chrono::seconds{2};
-constexpr std::size_t linger_bytes = 1 << 20;
+constexpr unsigned discards_a_turn = 16;
+constexpr auto linger_silence = std::chrono::seconds{2}, linger_time = std::chrono::seconds{30};
+constexpr std::size_t linger_bytes = 256 << 20;
 
 // Of a head that is refused, or never came whole: what it asked for, as far as that is known. For the log.
 void note_request_line(std::string& head, std::string_view bytes) {
@@ -313,13 +314,23 @@ void Session::break_off(const Exchange& x) {
     if (x.answer_framing.kind == http::Framing::Kind::until_close || x.dawdled) client_.end_with_reset();
 }
 
+// Most clients read when they have sent all, and a reset may take away what they have not read yet.
 io::Task<> Session::linger() {
     client_.finish_writing();
-    client_.expect_within(linger_time);
+    const auto since = reactor_.loop.now;
     std::size_t read = 0;
-    while (read < linger_bytes) {
-        if (!client_.is(Stream::readable)) co_await until(wakeup_, client_, Stream::readable | Stream::late);
-        if (cut_short() || client_.is(Stream::late)) co_return;
+    for (unsigned in_a_row = 0; read < linger_bytes;) {
+        if (!client_.is(Stream::readable)) {
+            client_.expect_within(linger_silence);
+            co_await until(wakeup_, client_, Stream::readable | Stream::late);
+            if (client_.is(Stream::late)) co_return;
+            client_.no_deadline();
+            in_a_row = 0;
+        } else if (++in_a_row == discards_a_turn) {
+            co_await io::next_turn(wakeup_);
+            in_a_row = 0;
+        }
+        if (cut_short() || reactor_.loop.now - since > (reactor_.stopping() ? linger_silence : linger_time)) co_return;
         const auto io = client_.read(reactor_.loop.scratch(), io::Loop::scratch_size);
         if (io.kind == io::Io::closed || io.kind == io::Io::failed) co_return;
         read += io.bytes;

@@ -372,6 +372,17 @@ TEST(Framing, a_body_over_the_limit_is_refused_before_it_comes) {
     EXPECT_EQ(answer.field("x-plimsoll-reason"), "body_too_large");
 }
 
+// Most clients read when they have sent all: a connection that was reset meanwhile would be all they see.
+TEST(Framing, a_client_that_sends_all_of_a_body_over_the_limit_before_it_reads_sees_the_refusal) {
+    Proxy proxy;
+    proxy.config.listeners[0].max_body = {1000};
+    proxy.start();
+    auto client = proxy.client();
+    EXPECT_TRUE(client.send(post("/", std::string(20'000'000, 'b'))));
+    EXPECT_EQ(client.read_response().status(), 413);
+    EXPECT_TRUE(client.ended());
+}
+
 TEST(Framing, a_chunk_that_would_go_over_the_limit_is_refused_by_its_size) {
     for (const bool streamed : {false, true}) {
         Origin origin(echo);
