@@ -1,6 +1,7 @@
 #include "plimsoll/leak/route_labels.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace plimsoll::leak {
 
@@ -68,45 +69,75 @@ std::string route_template(std::string_view target) {
     return label;
 }
 
-RouteLabels::RouteLabels(std::size_t most) : most_(std::max<std::size_t>(most, 2)) { labels_.push_back({"other", 0}); }
-
-RouteLabels::Found RouteLabels::find(std::string_view label) {
-    if (++asked_ % halve_after == 0) forget_half();
-    std::string name(label);
-    if (const auto known = index_.find(name); known != index_.end()) {
-        ++labels_[known->second].asked;
-        return {known->second, false};
-    }
-    if (labels_.size() < most_) {
-        labels_.push_back({name, 1});
-        index_.emplace(std::move(name), labels_.size() - 1);
-        return {labels_.size() - 1, false};
-    }
-    // The rarest on probation makes room: a newcomer inherits its count, so that none is underestimated for coming late.
-    auto candidate = probation_.find(name);
-    if (candidate == probation_.end()) {
-        std::uint64_t inherited = 0;
-        if (probation_.size() >= most_) {
-            const auto rarest = std::ranges::min_element(probation_, {}, [](const auto& each) { return each.second; });
-            inherited = rarest->second;
-            probation_.erase(rarest);
-        }
-        candidate = probation_.emplace(name, inherited).first;
-    }
-    const std::uint64_t asked = ++candidate->second;
-    const auto rarest = std::ranges::min_element(labels_.begin() + 1, labels_.end(), {}, &Label::asked);
-    if (asked <= 2 * rarest->asked + 2) return {};
-    const auto index = static_cast<std::size_t>(rarest - labels_.begin());
-    index_.erase(rarest->name);
-    probation_.erase(candidate);
-    *rarest = {name, asked};
-    index_.emplace(std::move(name), index);
-    return {index, true};
+std::size_t RouteLabels::Counted::find(std::string_view name) const {
+    const auto found = index_.find(name);
+    return found == index_.end() ? npos : found->second;
 }
 
-void RouteLabels::forget_half() {
+std::size_t RouteLabels::Counted::add(std::string_view name, std::uint64_t asked) {
+    labels_.push_back({std::string(name), asked});
+    index_.emplace(name, labels_.size() - 1);
+    return labels_.size() - 1;
+}
+
+void RouteLabels::Counted::replace(std::size_t at, std::string_view name, std::uint64_t asked) {
+    auto node = index_.extract(labels_[at].name);
+    node.key().assign(name);
+    index_.insert(std::move(node));
+    labels_[at].name.assign(name);
+    labels_[at].asked = asked;
+}
+
+// Counts only rise: whom the hand has passed at this height never comes down to it again.
+std::size_t RouteLabels::Counted::rarest() {
+    std::size_t lowest = hand_;
+    for (std::size_t passed = 0; passed < labels_.size(); ++passed) {
+        hand_ = hand_ + 1 < labels_.size() ? hand_ + 1 : 0;
+        if (labels_[hand_].asked <= lowest_) return hand_;
+        if (labels_[hand_].asked < labels_[lowest].asked) lowest = hand_;
+    }
+    lowest_ = labels_[lowest].asked;
+    return hand_ = lowest;
+}
+
+void RouteLabels::Counted::halve() {
     for (Label& label : labels_) label.asked /= 2;
-    for (auto& [name, asked] : probation_) asked /= 2;
+    lowest_ /= 2;
+}
+
+RouteLabels::RouteLabels(std::size_t most) : most_(std::max<std::size_t>(most, 2)) {}
+
+RouteLabels::Found RouteLabels::find(std::string_view label) {
+    if (++asked_ % halve_after == 0) {
+        labels_.halve();
+        probation_.halve();
+    }
+    if (const std::size_t known = labels_.find(label); known != Counted::npos) {
+        labels_.ask(known);
+        return {known + 1, false};
+    }
+    if (size() < most_) return {labels_.add(label, 1) + 1, false};
+    // The rarest on probation makes room: a newcomer inherits its count, so that none is underestimated for coming late.
+    const std::size_t candidate = probation_.find(label);
+    if (candidate == Counted::npos) {
+        if (probation_.size() < most_) {
+            probation_.add(label, 1);
+        } else {
+            const std::size_t rarest = probation_.rarest();
+            probation_.replace(rarest, label, probation_.asked(rarest) + 1);
+        }
+        return {};
+    }
+    const std::uint64_t asked = probation_.ask(candidate);
+    const auto outweighs = [&] { return asked > 2 * labels_.lowest() + 2; };
+    if (!outweighs()) return {}; // by the bound: mostly there is nothing to look for
+    const std::size_t rarest = labels_.rarest();
+    if (!outweighs()) return {};
+    displaced_.assign(labels_.name(rarest)); // changes places with it
+    const std::uint64_t inherited = std::max(labels_.lowest(), probation_.lowest());
+    labels_.replace(rarest, label, asked);
+    probation_.replace(candidate, displaced_, inherited);
+    return {rarest + 1, true};
 }
 
 } // namespace plimsoll::leak

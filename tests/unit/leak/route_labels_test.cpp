@@ -1,5 +1,8 @@
 #include "plimsoll/leak/route_labels.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <map>
 #include <random>
 #include <set>
 
@@ -73,6 +76,56 @@ TEST(RouteLabels, a_route_that_becomes_heavy_when_the_table_is_full_gets_its_pla
     EXPECT_NE(index, RouteLabels::other);
     EXPECT_TRUE(told);
     EXPECT_EQ(labels.name(index), "late");
+}
+
+TEST(RouteLabels, paths_that_nobody_asks_twice_take_nobodys_place) {
+    RouteLabels labels(16);
+    for (int i = 0; i < 15; ++i) labels.find("rare " + std::to_string(i));
+    for (int i = 0; i < 10'000; ++i) ASSERT_FALSE(labels.find("scan " + std::to_string(i)).taken_over) << i;
+    for (int i = 0; i < 15; ++i) EXPECT_NE(labels.find("rare " + std::to_string(i)).index, RouteLabels::other) << i;
+}
+
+TEST(RouteLabels, the_rarest_makes_room_whatever_came_and_went_before) {
+    constexpr std::size_t most = 32;
+    RouteLabels labels(most);
+    std::mt19937_64 random(5);
+    std::map<std::string, int> asked;
+    const auto ask = [&](const std::string& name) { ++asked[name], labels.find(name); };
+    // Nine heavy ones come one after the other into a table that a long tail of the rest keeps full and turning over.
+    for (int heavy = 0; heavy < 9; ++heavy)
+        for (int request = 0; request < 20'000; ++request) {
+            ask("tail " + std::to_string(random() % (1 + random() % 500)));
+            ask("heavy " + std::to_string(random() % (static_cast<unsigned>(heavy) + 1)));
+        }
+    std::set<std::string> kept;
+    for (std::size_t i = 1; i < labels.size(); ++i) kept.insert(labels.name(i));
+    EXPECT_EQ(kept.size(), most - 1) << "each once";
+    for (const auto& [name, count] : asked)
+        EXPECT_TRUE(count <= 5'000 || kept.contains(name)) << name << " was asked " << count << " times";
+}
+
+// Of several tries the fastest: what else the machine does makes one slower, never faster.
+double seconds_of_unknown_labels(std::size_t most) {
+    using Clock = std::chrono::steady_clock;
+    RouteLabels labels(most);
+    int next = 0;
+    const auto scan = [&](std::size_t paths) {
+        for (std::size_t i = 0; i < paths; ++i) labels.find("GET /scan/" + std::to_string(next++));
+    };
+    for (int round = 0; round < 3; ++round)
+        for (std::size_t i = 0; i < most; ++i) labels.find("known " + std::to_string(i));
+    scan(3 * most);
+    double best = 1e9;
+    for (int attempt = 0; attempt < 7; ++attempt) {
+        const auto begin = Clock::now();
+        scan(4096);
+        best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
+    }
+    return best;
+}
+
+TEST(RouteLabels, an_unknown_label_costs_the_same_however_many_are_known) {
+    EXPECT_LT(seconds_of_unknown_labels(4096), 10 * seconds_of_unknown_labels(32));
 }
 
 } // namespace
