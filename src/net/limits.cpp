@@ -81,17 +81,11 @@ std::string client_key(std::string_view client, unsigned ipv6_prefix) {
     return {bytes.begin(), bytes.end()};
 }
 
-std::uint64_t whole_seconds(Duration span) {
-    return static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(span).count(), 1));
-}
-
-// draft-ietf-httpapi-ratelimit-headers: q requests in w seconds; r are left, and all of them again in t seconds.
 void tell(LimitsUnderWay& under_way, const RouteLimit& limit, const RateVerdict& verdict) {
     const std::string name = (under_way.policies.empty() ? "\"" : ", \"") + limit.name + '"';
-    under_way.policies += name + ";q=" + std::to_string(limit.rate.burst + 1) +
-                          ";w=" + std::to_string(whole_seconds(limit.rate.window()));
-    under_way.states +=
-        name + ";r=" + std::to_string(verdict.remaining) + ";t=" + std::to_string(whole_seconds(verdict.whole_after));
+    const auto quota = quota_of(limit.rate, verdict);
+    under_way.policies += name + ";q=" + std::to_string(quota.requests) + ";w=" + std::to_string(quota.seconds);
+    under_way.states += name + ";r=" + std::to_string(quota.remaining) + ";t=" + std::to_string(quota.reset);
 }
 
 // Calls `add` with each value that the limit counts by.

@@ -7,6 +7,12 @@ namespace plimsoll {
 
 namespace {
 
+constexpr Duration one_second = std::chrono::seconds{1};
+
+std::uint64_t whole_seconds(Duration span) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(span).count(), 1));
+}
+
 // 0 marks an empty entry. One key in 2^64 shares its count with another.
 std::uint64_t not_empty(std::uint64_t key) { return key == 0 ? 1 : key; }
 
@@ -16,6 +22,14 @@ RateRule RateRule::per_second(double rate, unsigned burst, unsigned cost) {
     constexpr double nanoseconds = 1e9;
     const auto interval = static_cast<Duration::rep>(std::clamp(std::round(nanoseconds / rate), 1.0, 1e15));
     return {Duration{interval}, burst, cost};
+}
+
+RateQuota quota_of(const RateRule& rule, const RateVerdict& verdict) {
+    const auto reset = whole_seconds(verdict.whole_after);
+    if (rule.window() >= one_second)
+        return {std::uint64_t{rule.burst} + 1, whole_seconds(rule.window()), verdict.remaining, reset};
+    const auto within = [&](Duration span) { return static_cast<std::uint64_t>(span / rule.interval); };
+    return {within(one_second), 1, within(one_second - std::min(verdict.whole_after, one_second)), reset};
 }
 
 RateTable::RateTable(std::size_t keys) : sets_(std::max<std::size_t>(1, (keys + ways - 1) / ways)) {}

@@ -38,6 +38,14 @@ struct RateVerdict {
     Duration whole_after{}; // how long until the whole burst is there again
 };
 
+// A rule and a verdict in the whole seconds of draft-ietf-httpapi-ratelimit-headers: `requests` in `seconds`; `remaining` are
+// left of them, and all are there again after `reset`. A window of less than a second is told as the rate of one second, and
+// what remains as what passes within it: "100/s" without a burst would read "1 a second" otherwise.
+struct RateQuota {
+    std::uint64_t requests = 0, seconds = 1, remaining = 0, reset = 1;
+};
+RateQuota quota_of(const RateRule& rule, const RateVerdict& verdict);
+
 class RateTable {
 public:
     explicit RateTable(std::size_t keys); // at least so many, if they spread evenly

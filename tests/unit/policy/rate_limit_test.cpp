@@ -54,6 +54,27 @@ TEST(RateLimit, what_remains_is_told) {
     EXPECT_EQ(table.spend(start + 20s, alice, rule).remaining, 9U) << "nobody saves up more than the burst";
 }
 
+TEST(RateLimit, who_keeps_to_the_quota_he_is_told_gets_the_whole_rate) {
+    for (const auto& rule : {RateRule::per_second(100, 0), RateRule::per_second(100, 20), RateRule::per_second(1, 0)}) {
+        RateTable table(16);
+        const auto quota = quota_of(rule, table.spend(start, alice, rule));
+        EXPECT_EQ(quota.seconds, 1U);
+        EXPECT_EQ(quota.requests, static_cast<std::uint64_t>(1s / rule.interval));
+        EXPECT_EQ(quota.remaining, quota.requests - 1);
+        EXPECT_EQ(quota.reset, 1U);
+    }
+}
+
+TEST(RateLimit, a_quota_of_several_seconds_is_told_as_its_burst) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(10, 20);
+    const auto quota = quota_of(rule, table.spend(start, alice, rule));
+    EXPECT_EQ(quota.requests, 21U);
+    EXPECT_EQ(quota.seconds, 3U);
+    EXPECT_EQ(quota.remaining, 20U);
+    EXPECT_EQ(quota.reset, 1U);
+}
+
 TEST(RateLimit, an_expensive_request_counts_for_several) {
     RateTable table(16);
     const auto rule = RateRule::per_second(10, 9, 5);
