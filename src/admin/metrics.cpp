@@ -178,6 +178,14 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
          [](Gate gate) { return gate.target_seconds; });
     each(page.gauge("pool_service_seconds", "How long a request holds its slot, on average."),
          [](Gate gate) { return gate.service_seconds; });
+    each(page.counter("pool_breaker_shadow_trips_total",
+                      "How often a worker's breaker would have tripped (breaker.mode shadow). Its requests would have "
+                      "gone to other workers: none of them counts as refused."),
+         [](Gate gate) { return gate.shadow_trips; });
+    each(page.counter("pool_memory_shadow_waits_total",
+                      "Requests that began without room for what they need, and would have waited for it (memory.mode "
+                      "shadow). Whether the wait had been in vain nobody can tell: none counts as refused."),
+         [](Gate gate) { return gate.shadow_waits; });
     auto refused = page.counter("pool_refused_total", "Requests that the pool's gate refused, by priority.");
     for (const auto& gate : gates)
         for (std::size_t i = 0; i < priorities; ++i)

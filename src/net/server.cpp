@@ -44,6 +44,8 @@ GateStats gate_stats(const Pool& pool) {
     stats.memory_shedding = gate.memory_shedding;
     stats.shedding_futile = gate.shedding_futile;
     stats.health_panic = gate.health_panic;
+    stats.shadow_trips = gate.shadow_trips;
+    stats.shadow_waits = gate.shadow_waits;
     if (gate.stall >= 0) stats.stall = gate.stall;
     stats.stall_shedding = gate.stall_shedding;
     stats.target_seconds = to_seconds(gate.queue_target);

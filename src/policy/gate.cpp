@@ -358,6 +358,8 @@ Gate::Stats Gate::stats() const {
     stats.admitted = admitted_;
     std::ranges::copy(refused_, stats.refused);
     std::ranges::copy(shadow_refused_, stats.shadow_refused);
+    stats.shadow_trips = shadow_trips_;
+    stats.shadow_waits = shadow_waits_;
     std::ranges::copy(refused_by_priority_, stats.refused_by_priority);
     stats.overloaded = overload_.on();
     stats.memory_shedding = load_line_.shedding();

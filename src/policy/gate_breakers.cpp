@@ -27,9 +27,9 @@ Breaker::Result Gate::result_of(const Departure& departure) const {
     return Breaker::Result::nothing;
 }
 
-bool Gate::worse_than_others(Instant now, const Member& member) const {
+bool Gate::worse_than_others(Instant now, const Breaker& its) const {
     const auto all = everybody_.sum(now, settings_.breaker.window);
-    const Breaker::Share own = member.breaker.share(now, settings_.breaker);
+    const Breaker::Share own = its.share(now, settings_.breaker);
     const unsigned bad =
         all[static_cast<std::size_t>(Breaker::Result::slow)] + all[static_cast<std::size_t>(Breaker::Result::failed)];
     const unsigned good = all[static_cast<std::size_t>(Breaker::Result::good)];
@@ -45,15 +45,24 @@ void Gate::judge_worker(Instant now, Member& member, Breaker::Result result, con
     if (settings_.breaker_mode == Mode::off) return;
     if (result != Breaker::Result::nothing)
         everybody_.add(now, settings_.breaker.window, static_cast<std::size_t>(result));
-    if (!member.breaker.record(now, settings_.breaker, result, departure.probe.worker, departure.retry_after)) return;
-    if (!worse_than_others(now, member)) return;
-    const auto tripped = std::ranges::count_if(
-        sidelined_, [](const Member* each) { return each->breaker.state() != Breaker::State::passing; });
-    if (static_cast<std::size_t>(tripped) >= most_tripped()) return;
-    if (settings_.breaker_mode == Mode::enforce)
-        member.breaker.trip(now, settings_.breaker, departure.retry_after);
-    else
-        ++shadow_refused_[index(Reason::breaker)];
+    const bool enforced = settings_.breaker_mode == Mode::enforce;
+    Breaker& its = enforced ? member.breaker : member.shadow;
+    // In shadow requests go on coming: after the rest the first one is the probe.
+    const bool probe = enforced ? departure.probe.worker : its.admits(now) && its.admitted();
+    const auto trips_before = its.trips();
+    if (its.record(now, settings_.breaker, result, probe, departure.retry_after) && worse_than_others(now, its) &&
+        floor_kept())
+        its.trip(now, settings_.breaker, departure.retry_after);
+    if (!enforced) shadow_trips_ += its.trips() - trips_before;
+}
+
+bool Gate::floor_kept() const {
+    const auto out = [](const Breaker& breaker) { return breaker.state() != Breaker::State::passing; };
+    const auto tripped =
+        settings_.breaker_mode == Mode::enforce
+            ? std::ranges::count_if(sidelined_, [&](const Member* each) { return out(each->breaker); })
+            : std::ranges::count_if(roster_.all(), [&](const auto& each) { return out(each->shadow); });
+    return static_cast<std::size_t>(tripped) < most_tripped();
 }
 
 // Workers went away: of those that are tripped the ones that have rested longest pass again, until the floor is kept.
@@ -106,6 +115,8 @@ bool Gate::is_probed(RouteKey route) const {
 void Gate::forget_breakers_without_judge(const Settings& next) {
     if (settings_.breaker_mode == Mode::enforce && next.breaker_mode != Mode::enforce)
         for (const auto& member : roster_.all()) member->breaker.release();
+    if (next.breaker_mode != Mode::shadow)
+        for (const auto& member : roster_.all()) member->shadow.release();
     if (next.route_mode == Mode::off)
         for (Breaker& route : routes_) route.release();
 }

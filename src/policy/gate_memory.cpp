@@ -24,7 +24,7 @@ bool Gate::weighs(Instant now, const Facts& facts) {
     memory_.costs().asked(now, facts.label);
     if (!memory_.weighs(now, facts.label)) return false;
     if (settings_.memory_mode == Mode::enforce) return true;
-    if (!choose_with_room(now, facts, now) && !roster_.free().empty()) ++shadow_refused_[index(Reason::memory)];
+    if (!choose_with_room(now, facts, now) && !roster_.free().empty()) ++shadow_waits_;
     return false;
 }
 

@@ -129,6 +129,9 @@ public:
         std::size_t queued[priorities] = {};
         std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {}; // by Reason
         std::uint64_t refused_by_priority[priorities] = {};
+        // In shadow, what is no refusal: breakers of workers that tripped, and requests without room for what they need. Under
+        // enforce the first would go to other workers, the second would wait.
+        std::uint64_t shadow_trips = 0, shadow_waits = 0;
         std::size_t memory_waiting = 0; // of the queued, those who need much memory
         Bytes memory_light;             // who needs less is not asked; 0: no limit is known
         bool overloaded = false, memory_shedding = false, shedding_futile = false;
@@ -242,7 +245,8 @@ private:
     void return_probe(RouteKey route); // it never reached a worker; nothing where none is under way
     void forget_breakers_without_judge(const Settings& next);
     bool has_successor(const Member& member) const; // in its place, that accepts already
-    bool worse_than_others(Instant now, const Member& member) const;
+    bool worse_than_others(Instant now, const Breaker& its) const;
+    bool floor_kept() const; // one worker more may trip
     std::size_t most_tripped() const;
     void keep_floor(Instant now, Events& events);
     Breaker::Result result_of(const Departure& departure) const;
@@ -279,6 +283,7 @@ private:
     Instant missed_at_{};           // when fewer did last
     std::size_t offered_ = 0;       // the free worker that the memory line was offered last
     std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {}, refused_by_priority_[priorities] = {};
+    std::uint64_t shadow_trips_ = 0, shadow_waits_ = 0;
 };
 
 } // namespace plimsoll

@@ -34,6 +34,7 @@ struct Member {
     bool resting = false;   // it refused a connection or broke one off: until `rested` nobody goes there
     Instant rested{}, accepting_since{};
     Breaker breaker;
+    Breaker shadow; // what the other would do, where breakers are in shadow: it trips, rests and probes, and stops nobody
     std::unique_ptr<AdaptiveLimit> adaptive;      // nobody says how many slots it has: they are learned
     std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
     std::size_t free_at = npos;                   // its place in the list of the free ones

@@ -243,7 +243,23 @@ TEST_F(GateBreakerTest, shadow_counts_what_it_would_have_done) {
     workers(4);
     for (int i = 0; i < 5; ++i) round(start, {2});
     EXPECT_EQ(round(start, {}).size(), 4U);
-    EXPECT_EQ(gate.stats().shadow_refused[index(Reason::breaker)], 1U);
+    EXPECT_EQ(gate.stats().shadow_trips, 1U);
+}
+
+TEST_F(GateBreakerTest, shadow_trips_as_often_as_enforce_and_refuses_nobody) {
+    const auto fail_for_20_seconds = [&](Mode mode) { // trips, rests for 1, 2, 4 and 8 s
+        Gate fresh{Gate::Settings{.breaker_mode = mode}};
+        std::swap(gate, fresh);
+        workers(4);
+        for (int i = 0; i < 400; ++i) round(start + 50ms * i, {2});
+    };
+    fail_for_20_seconds(Mode::enforce);
+    const auto trips = gate.breaker(2).trips;
+    EXPECT_GE(trips, 4U);
+    fail_for_20_seconds(Mode::shadow);
+    EXPECT_EQ(gate.stats().shadow_trips, trips);
+    EXPECT_EQ(gate.stats().shadow_refused[index(Reason::breaker)], 0U);
+    EXPECT_EQ(round(start + 20s, {}).size(), 4U);
 }
 
 TEST_F(GateBreakerTest, a_route_that_fails_everywhere_is_refused_but_for_one_probe_and_no_other_route_with_it) {
