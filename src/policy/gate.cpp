@@ -340,7 +340,8 @@ void Gate::expire(Instant now, Events& events) {
         });
     };
     drop_old(queue_, Reason::queue_timeout);
-    drop_old(memory_line_, Reason::memory);
+    // While no slot is free it is not memory that they wait for.
+    drop_old(memory_line_, roster_.free().empty() ? Reason::queue_timeout : Reason::memory);
     drop_stale(now, events);
     wake_sidelined(now, events);
     look_at_queue(now);

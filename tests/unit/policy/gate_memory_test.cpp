@@ -87,6 +87,15 @@ TEST_F(Room, who_waits_for_a_slot_is_not_refused_for_memory) {
         EXPECT_NE(ask(stranger).reason, Reason::memory) << stranger;
 }
 
+TEST_F(Room, who_waited_in_vain_for_a_slot_is_told_so_and_not_that_memory_is_short) {
+    for (int i = 0; i < 4; ++i) begin(light); // and they go on for ever
+    ASSERT_EQ(ask(strange).kind, Gate::Arrival::Kind::queued);
+    now += 6s;
+    gate.expire(now, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].reason, Reason::queue_timeout);
+}
+
 TEST_F(Room, two_heavy_ones_begin_the_third_waits_and_light_ones_pass_it_by) {
     const WorkerKey first = begin(heavy);
     begin(heavy);
