@@ -20,6 +20,7 @@ Gate::Gate(Settings settings) : settings_(settings) {}
 // Health takes it up with its next word.
 void Gate::configure(const Settings& settings) {
     forget_breakers_without_judge(settings);
+    if (settings.memory_mode == Mode::off) load_line_ = stall_line_ = {}; // nobody looks at them any more
     settings_ = settings;
 }
 

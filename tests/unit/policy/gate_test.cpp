@@ -216,6 +216,18 @@ TEST_F(GateTest, while_all_are_above_the_load_line_only_sheddable_requests_are_s
     EXPECT_EQ(arrive({.priority = Priority::sheddable}).kind, Kind::admitted) << "a stale reading never sheds";
 }
 
+TEST_F(GateTest, switched_off_it_sheds_nobody_and_says_so) {
+    worker(1, 8, 0.9);
+    gate.observe_stall(0.5);
+    arrive({.priority = Priority::sheddable});
+    ASSERT_TRUE(gate.stats().memory_shedding);
+    ASSERT_TRUE(gate.stats().stall_shedding);
+    gate.configure({.memory_mode = Mode::off});
+    EXPECT_EQ(arrive({.priority = Priority::sheddable}).kind, Kind::admitted);
+    EXPECT_FALSE(gate.stats().memory_shedding);
+    EXPECT_FALSE(gate.stats().stall_shedding);
+}
+
 TEST_F(GateTest, shadow_decides_and_counts_but_does_not_act) {
     gate.configure({.memory_mode = Mode::shadow});
     worker(1, 8, 0.9);
