@@ -149,11 +149,16 @@ LoadLine::Settings Gate::stall_settings() const {
 }
 
 // The load line, for the pool as a whole: while one worker has room, the picker sends everybody there.
-bool Gate::memory_sheds(Instant now, const Facts& facts) {
+// What is left of the draw once it has decided is as even as it was: else all who are shed would get the same Retry-After.
+bool Gate::memory_sheds(Instant now, Facts& facts) {
     if (settings_.memory_mode == Mode::off) return false;
     load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
     stall_line_.observe(now, stall_settings(), stall_);
-    if (facts.draw >= shed_share(facts)) return false;
+    const double share = shed_share(facts);
+    if (share <= 0) return false;
+    const bool sheds = facts.draw < share;
+    facts.draw = sheds ? facts.draw / share : (facts.draw - share) / (1 - share);
+    if (!sheds) return false;
     if (settings_.memory_mode == Mode::enforce) return true;
     ++shadow_refused_[index(Reason::memory)];
     return false;
@@ -183,7 +188,8 @@ void Gate::refused(Priority priority, Reason reason) {
     ++refused_by_priority_[index(priority)];
 }
 
-Gate::Arrival Gate::arrive(Instant now, const Facts& facts, Events& events) {
+Gate::Arrival Gate::arrive(Instant now, const Facts& asked, Events& events) {
+    Facts facts = asked;
     Arrival arrival;
     RouteKey probed = 0; // the route, where this request is its probe
     const auto refuse = [&](Reason reason, Duration retry_after) {

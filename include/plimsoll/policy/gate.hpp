@@ -181,7 +181,7 @@ public:
 
     // The request's side.
     // A full queue gives its youngest waiter of a lower priority up for one of a higher: hence the events.
-    Arrival arrive(Instant now, const Facts& facts, Events& events);
+    Arrival arrive(Instant now, const Facts& asked, Events& events);
     // Whether arrive() would refuse now, as far as can be told without deciding anything: for what costs more than that to ask
     // about a request. The draw must be the same for both.
     bool turns_away(Instant now, const Facts& facts) const;
@@ -201,7 +201,7 @@ private:
     void wake_sidelined(Instant now, Events& events);
     void rest(Member& member, Instant now, Duration how_long);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
-    bool memory_sheds(Instant now, const Facts& facts);
+    bool memory_sheds(Instant now, Facts& facts);
     double shed_share(const Facts& facts) const;
     LoadLine::Settings stall_settings() const; // of requests like it, for memory
 

@@ -1,5 +1,6 @@
 #include "plimsoll/policy/gate.hpp"
 
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -214,6 +215,18 @@ TEST_F(GateTest, while_all_are_above_the_load_line_only_sheddable_requests_are_s
     EXPECT_EQ(arrive({.priority = Priority::critical}).kind, Kind::admitted);
     gate.observe(1, -1);
     EXPECT_EQ(arrive({.priority = Priority::sheddable}).kind, Kind::admitted) << "a stale reading never sheds";
+}
+
+TEST_F(GateTest, who_is_shed_among_few_is_told_to_come_again_at_times_of_their_own) {
+    worker(1, 8, 0.855); // a tenth of the sheddable ones is shed
+    for (int i = 0; i < 200; ++i) arrive({.priority = Priority::sheddable, .draw = 0}); // far more than is served
+    std::set<Duration> pauses;
+    for (int i = 0; i < 100; ++i) {
+        const auto shed = arrive({.priority = Priority::sheddable, .draw = 0.001 * i});
+        ASSERT_EQ(shed.reason, Reason::memory) << i;
+        pauses.insert(shed.retry_after);
+    }
+    EXPECT_GE(pauses.size(), 10U) << "half to one and a half of 30 s";
 }
 
 TEST_F(GateTest, switched_off_it_sheds_nobody_and_says_so) {
