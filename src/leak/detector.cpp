@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plimsoll/leak/swing.hpp"
+
 namespace plimsoll::leak {
 
 namespace {
@@ -100,8 +102,8 @@ bool Detector::worth_a_look() const {
 
 void Detector::forecast_anew(double limit, double requests_a_second) {
     if (!verdict_.forecast) return;
-    const double level = level_ + verdict_.slope * (age_ - judged_at_);
-    verdict_.forecast = forecast(limit - level, verdict_.slope, verdict_.low, verdict_.high, requests_a_second);
+    const double level = level_ + trend_.slope * (age_ - judged_at_);
+    verdict_.forecast = forecast(limit - level, swing_, trend_, requests_a_second);
 }
 
 const Verdict& Detector::judge(double limit, double requests_a_second, const History& history) {
@@ -112,6 +114,8 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     judged_at_ = age_;
     // The last low-water mark is as old as its block is wide: of a long life that is minutes, and too late is no forecast.
     level_ = std::max(found->level, std::min(found->trend.at(age_), highest_used_));
+    trend_ = found->trend;
+    swing_ = swing(used_.peaks_since(age_ / 3), trend_, limit - found->floor);
 
     const Situation situation{limit, requests_a_second,
                               history.precedent(age_, thresholds_.young, curve_.life, curve_.release)};
@@ -152,7 +156,7 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     verdict_.high = found->trend.high;
     verdict_.forecast = finding.kind == Class::steady
                             ? std::nullopt
-                            : forecast(limit - level_, verdict_.slope, verdict_.low, verdict_.high, requests_a_second);
+                            : forecast(limit - level_, swing_, trend_, requests_a_second);
     early_at_look_ = verdict_.forecast ? verdict_.forecast->requests_early : 0;
     return verdict_;
 }

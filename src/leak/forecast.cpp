@@ -6,14 +6,15 @@
 
 namespace plimsoll::leak {
 
-std::optional<Forecast> forecast(double room, double slope, double low, double high, double requests_a_second) {
-    if (!(slope > 0)) return std::nullopt;
+std::optional<Forecast> forecast(double room, double swing, const Line& trend, double requests_a_second) {
+    if (!(trend.slope > 0)) return std::nullopt;
     constexpr double forever = std::numeric_limits<double>::infinity();
     room = std::max(room, 0.0);
+    const double below_swing = std::max(room - swing, 0.0);
     Forecast found;
-    found.requests = room / slope;
-    found.requests_early = room / std::max(high, slope);
-    found.requests_late = low > 0 ? room / low : forever;
+    found.requests = below_swing / trend.slope;
+    found.requests_early = below_swing / std::max(trend.high, trend.slope);
+    found.requests_late = trend.low > 0 ? room / trend.low : forever;
     if (requests_a_second > 0) {
         found.seconds = found.requests / requests_a_second;
         found.seconds_early = found.requests_early / requests_a_second;

@@ -14,4 +14,6 @@ int main(int count, char** arguments) {
                     static_cast<unsigned long long>(seed),
                     plimsoll::sim::table(plimsoll::sim::tally(seed, lives, warm)).c_str());
     }
+    std::printf("recycled on the forecast (seed %llu)\n\n%s\n", static_cast<unsigned long long>(seed),
+                plimsoll::sim::table(plimsoll::sim::recycles(seed, lives)).c_str());
 }

@@ -13,6 +13,7 @@ namespace {
 
 constexpr double day = 24 * 3600, pi = 3.14159265358979;
 constexpr double z = 1.96;
+constexpr double recycle_lead = 100; // seconds: the defaults of ready_timeout, drain_timeout and capture_timeout
 
 using Random = std::mt19937_64;
 
@@ -202,12 +203,17 @@ Life live(const App& app, std::uint64_t seed, leak::History& history) {
             life.accused_at = n;
             life.confidence = verdict.confidence;
         }
-        if (app.lead > 0 && life.accused && is_time_to_recycle(verdict, t, app.lead)) {
-            life.recycled = true;
-            life.left = (limit - kept) / (app.leak * app.rate);
+        // It serves on while it is recycled, for as long as that may take.
+        if (used >= limit) {
+            life.reached_limit = true;
             break;
         }
-        if (kept >= limit) break;
+        if (life.recycled && t >= life.recycled_at + app.lead) break;
+        if (app.lead > 0 && !life.recycled && life.accused && is_time_to_recycle(verdict, t, app.lead)) {
+            life.recycled = true;
+            life.recycled_at = t;
+            life.used_up = (kept - app.base) / app.headroom;
+        }
     }
     life.requests = n;
     life.last = detector.verdict().kind;
@@ -301,37 +307,92 @@ Tally tally(std::uint64_t seed, unsigned lives, bool warm) {
     return found;
 }
 
+RecycleTally::Row RecycleTally::all() const {
+    Row sum{Family::leak, {}, {}};
+    for (const Row& row : rows) {
+        sum.in_time.k += row.in_time.k;
+        sum.in_time.n += row.in_time.n;
+        sum.used_up.insert(sum.used_up.end(), row.used_up.begin(), row.used_up.end());
+    }
+    return sum;
+}
+
+RecycleTally recycles(std::uint64_t seed, unsigned lives) {
+    RecycleTally found;
+    for (const Family family : innocents) found.rows.push_back({family, {}, {}});
+    for (const double hours : {1.0, 10.0, 20.0})
+        for (unsigned i = 0; i < lives; ++i) {
+            const std::uint64_t own = seed * 1'000'003 + i;
+            App app = draw_app(Family::leak, own);
+            app.leak = app.headroom / (hours * 3600 * app.rate);
+            app.length = 2 * day;
+            app.lead = recycle_lead;
+            leak::History history;
+            const Life life = live(app, own * 2, history);
+            RecycleTally::Row& row = *std::ranges::find(found.rows, app.background, &RecycleTally::Row::background);
+            row.in_time.n += 1;
+            row.in_time.k += life.recycled && !life.reached_limit ? 1 : 0;
+            if (life.recycled) row.used_up.push_back(life.used_up);
+        }
+    return found;
+}
+
+namespace {
+
+std::string cell(const Rate& r) {
+    char text[64];
+    if (r.n == 0) return "-";
+    std::snprintf(text, sizeof text, "%.3f (%.3f-%.3f)", r.value(), r.low(), r.high());
+    return text;
+}
+
+double quantile(std::vector<double> values, double share) {
+    if (values.empty()) return 0;
+    std::ranges::sort(values);
+    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+}
+
+} // namespace
+
+std::string table(const RecycleTally& tally) {
+    std::string text;
+    char line[200];
+    const auto add = [&](std::string_view name, const RecycleTally::Row& row) {
+        std::snprintf(line, sizeof line, "%-15s %6u %-22s %8.2f %8.2f\n", std::string(name).c_str(), row.in_time.n,
+                      cell(row.in_time).c_str(), quantile(row.used_up, 0.5), quantile(row.used_up, 0.05));
+        text += line;
+    };
+    std::snprintf(line, sizeof line, "%-15s %6s %-22s %8s %8s\n", "leaks besides", "lives", "recycled in time",
+                  "used up", "p5");
+    text += line;
+    for (const auto& row : tally.rows) add(to_string(row.background), row);
+    add("all", tally.all());
+    return text;
+}
+
 std::string table(const Tally& tally) {
     std::string text;
     char line[200];
-    const auto rate = [](const Rate& r) {
-        char cell[64];
-        if (r.n == 0) return std::string("-");
-        std::snprintf(cell, sizeof cell, "%.3f (%.3f-%.3f)", r.value(), r.low(), r.high());
-        return std::string(cell);
-    };
     std::snprintf(line, sizeof line, "%-15s %6s %-22s %-22s %-22s\n", "innocent", "lives", "suspected", "false alarms",
                   "class right");
     text += line;
     for (const auto& row : tally.innocent) {
         std::snprintf(line, sizeof line, "%-15s %6u %-22s %-22s %-22s\n", std::string(to_string(row.family)).c_str(),
-                      row.alarms.n, rate(row.suspicions).c_str(), rate(row.alarms).c_str(),
-                      rate(row.class_right).c_str());
+                      row.alarms.n, cell(row.suspicions).c_str(), cell(row.alarms).c_str(),
+                      cell(row.class_right).c_str());
         text += line;
     }
     text += "* not full at the end of its life: no series of memory tells it from a leak; not in the sum\n";
     std::snprintf(line, sizeof line, "%-15s %6u %-22s %-22s\n\n", "all innocents", tally.alarms().n, "",
-                  rate(tally.alarms()).c_str());
+                  cell(tally.alarms()).c_str());
     text += line;
     std::snprintf(line, sizeof line, "%-15s %6s %-22s %-22s %-22s %12s\n", "leak a request", "lives",
                   "before half is gone", "within 5,000 requests", "sure before the end", "median delay");
     text += line;
     for (const auto& row : tally.leaks) {
-        auto delays = row.delays;
-        std::ranges::sort(delays);
         std::snprintf(line, sizeof line, "%-15s %6u %-22s %-22s %-22s %12.0f\n", row.name.c_str(), row.sure.n,
-                      rate(row.before_half).c_str(), rate(row.in_5000).c_str(), rate(row.sure).c_str(),
-                      delays.empty() ? 0.0 : delays[delays.size() / 2]);
+                      cell(row.before_half).c_str(), cell(row.in_5000).c_str(), cell(row.sure).c_str(),
+                      quantile(row.delays, 0.5));
         text += line;
     }
     return text;

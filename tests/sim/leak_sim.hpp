@@ -59,8 +59,9 @@ struct Life {
     double requests = 0; // at its end
     leak::Class last = leak::Class::unknown;
     double confidence = 0; // when accused
-    bool recycled = false;
-    double left = 0; // seconds from there until it would have been at its limit
+    bool recycled = false, reached_limit = false;
+    double recycled_at = 0; // seconds
+    double used_up = 0;     // share of the headroom that was kept for good then
 };
 // `history` learns this life when it has ended.
 Life live(const App& app, std::uint64_t seed, leak::History& history);
@@ -89,5 +90,18 @@ struct Tally {
 // `lives` of each innocent family, and as many leaks of each rate.
 Tally tally(std::uint64_t seed, unsigned lives, bool warm);
 std::string table(const Tally& tally);
+
+// First processes that would be at their limit after 1, 10 and 20 hours, recycled on their forecast: was that in time?
+struct RecycleTally {
+    struct Row {
+        Family background;
+        Rate in_time; // no reading at the limit until the recycle was over
+        std::vector<double> used_up;
+    };
+    std::vector<Row> rows; // by what the memory does besides
+    Row all() const;
+};
+RecycleTally recycles(std::uint64_t seed, unsigned lives);
+std::string table(const RecycleTally& tally);
 
 } // namespace plimsoll::sim

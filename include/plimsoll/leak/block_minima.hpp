@@ -6,7 +6,8 @@
 //
 //     width 16:  |12|13|12|14|13|15|14|16|   --full-->   width 32:  |12 |12 |13 |14 |  |  |  |  |
 //
-// so that the whole life is always covered by 32 to 64 blocks.
+// so that the whole life is always covered by 32 to 64 blocks. The highest reading of each block is kept beside the lowest: it
+// tells how far the series swings above its marks.
 #pragma once
 
 #include <vector>
@@ -25,6 +26,8 @@ public:
     const std::vector<Point>& points() const { return points_; }
     // Those from `from` on.
     std::span<const Point> since(double from) const;
+    // The highest readings of the blocks from `from` on, with that of the block that is open.
+    std::vector<Point> peaks_since(double from) const;
     double width() const { return width_; }
 
 private:
@@ -33,8 +36,8 @@ private:
     double width_, start_ = 0;
     std::size_t most_, least_readings_;
     std::size_t readings_ = 0; // of the open block
-    Point lowest_;
-    std::vector<Point> points_;
+    Point lowest_, highest_;
+    std::vector<Point> points_, peaks_; // block by block
 };
 
 } // namespace plimsoll::leak

@@ -32,7 +32,7 @@ struct Verdict {
     double confidence = 0;
     bool slow = false;
     double since = 0; // age at which the class was first said
-    std::optional<Forecast> forecast;
+    std::optional<Forecast> forecast; // of its swings, too (plimsoll/leak/swing.hpp)
 };
 
 class Detector {
@@ -67,7 +67,9 @@ private:
     Verdict verdict_;
     std::deque<Answer> answers_; // since age / 1.2
     double age_ = 0, judged_at_ = 0, lasting_ = 0;
-    double level_ = 0, early_at_look_ = 0; // as the last lines had them: the level, and the requests to the limit
+    // As the last look had them: the trend, its end, what swings above it, and the requests to the limit.
+    Line trend_;
+    double level_ = 0, swing_ = 0, early_at_look_ = 0;
     double highest_ = 0;                   // of the low-water marks, before they are merged
     double highest_used_ = 0;              // of all readings
 };

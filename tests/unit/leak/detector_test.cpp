@@ -43,7 +43,7 @@ TEST(Detector, a_leak_of_4_kib_is_said_within_5000_requests_with_its_bytes_and_i
     EXPECT_LE(verdict.low, 4096);
     EXPECT_GE(verdict.high, 4096);
     ASSERT_TRUE(verdict.forecast);
-    const double left = (limit - base) / 4096 - 5000;
+    const double left = (limit - 20 * mib - base) / 4096 - 5000; // what requests hold is at the limit first
     EXPECT_NEAR(verdict.forecast->requests, left, left * 0.02);
     ASSERT_TRUE(verdict.forecast->seconds);
     EXPECT_NEAR(*verdict.forecast->seconds, left / 10, left * 0.002);
@@ -52,7 +52,7 @@ TEST(Detector, a_leak_of_4_kib_is_said_within_5000_requests_with_its_bytes_and_i
 // A leak that takes ten hours is looked at every twenty minutes near its end; a recycle needs less than two.
 TEST(Detector, between_two_looks_the_forecast_goes_on_with_each_request) {
     Detector detector;
-    const double end = 360'000, slope = (limit - base) / end;
+    const double end = 360'000, slope = (limit - 20 * mib - base) / end;
     const auto kept = [&](double n) { return slope * n; };
     live(detector, {}, end / 2, kept);
     ASSERT_EQ(detector.verdict().kind, Class::leaking);
@@ -61,6 +61,20 @@ TEST(Detector, between_two_looks_the_forecast_goes_on_with_each_request) {
         const double left = (end - n) / 10;
         ASSERT_NEAR(*detector.verdict().forecast->seconds, left, 0.02 * left + 5) << n;
     }
+}
+
+// Teeth of 80 MiB on a leak: the worker is killed on a tooth, long before its trend is at the limit.
+TEST(Detector, a_leak_below_a_sawtooth_ends_at_its_teeth) {
+    const auto kept = [](double n) { return 800 * n + 80 * mib * std::fmod(n, 4000) / 4000; };
+    Detector detector;
+    live(detector, {}, 300'000, kept);
+    double killed = detector.age();
+    while (base + kept(killed) < limit) killed += 10;
+    const auto forecast = detector.verdict().forecast;
+    ASSERT_TRUE(forecast);
+    EXPECT_LE(detector.age() + forecast->requests_early, killed);
+    EXPECT_GE(detector.age() + forecast->requests_late, killed);
+    EXPECT_NEAR(detector.age() + forecast->requests, killed, 0.15 * killed);
 }
 
 TEST(Detector, the_forecast_goes_with_the_rate_at_which_requests_come_now) {

@@ -1,4 +1,5 @@
 // The parts that the detector is made of: block minima, history, forecast.
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -35,6 +36,16 @@ TEST(BlockMinima, requests_that_come_in_bursts_still_make_two_readings_a_block) 
     minima.add(200, 7);
     ASSERT_EQ(minima.points().size(), 1U);
     EXPECT_EQ(minima.points()[0].y, 5);
+}
+
+TEST(BlockMinima, of_each_block_the_highest_is_kept_too_and_of_the_open_one) {
+    BlockMinima minima(10, 4);
+    for (int x = 0; x < 100; ++x) minima.add(x, x == 35 ? 700 : x == 99 ? 900 : x);
+    const auto peaks = minima.peaks_since(0);
+    ASSERT_EQ(peaks.size(), minima.points().size() + 1);
+    EXPECT_TRUE(std::ranges::any_of(peaks, [](const Point& peak) { return peak.x == 35 && peak.y == 700; }));
+    EXPECT_EQ(peaks.back().y, 900);
+    EXPECT_TRUE(minima.peaks_since(1000).empty());
 }
 
 AgeCurve curve(std::uint64_t life, double end, float growth, float trend) {
@@ -112,7 +123,7 @@ TEST(History, it_is_bounded_and_a_life_told_again_takes_its_own_place) {
 }
 
 TEST(Forecast, the_early_bound_comes_from_the_steepest_slope) {
-    const auto found = forecast(1000, 10, 5, 20, 2);
+    const auto found = forecast(1000, 0, {.slope = 10, .low = 5, .high = 20}, 2);
     ASSERT_TRUE(found);
     EXPECT_EQ(found->requests, 100);
     EXPECT_EQ(found->requests_early, 50);
@@ -120,11 +131,21 @@ TEST(Forecast, the_early_bound_comes_from_the_steepest_slope) {
     EXPECT_EQ(found->seconds_early, 25);
 }
 
+TEST(Forecast, what_swings_above_the_trend_is_at_the_limit_sooner) {
+    const auto found = forecast(1000, 400, {.slope = 10, .low = 5, .high = 20}, 2);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->requests, 60);
+    EXPECT_EQ(found->requests_early, 30);
+    EXPECT_EQ(found->requests_late, 200);
+    EXPECT_EQ(forecast(300, 400, {.slope = 10, .low = 5, .high = 20}, 2)->requests_early, 0);
+}
+
 TEST(Forecast, without_growth_there_is_no_end_and_without_traffic_no_time) {
-    EXPECT_FALSE(forecast(1000, 0, -1, 1, 2));
-    EXPECT_FALSE(forecast(1000, 1, 0, 1, 0)->seconds);
-    EXPECT_TRUE(std::isinf(forecast(1000, 1, 0, 1, 0)->requests_late));
-    EXPECT_EQ(forecast(-5, 1, 1, 1, 1)->requests, 0);
+    const Line unsure{.slope = 1, .low = 0, .high = 1};
+    EXPECT_FALSE(forecast(1000, 0, {.slope = 0, .low = -1, .high = 1}, 2));
+    EXPECT_FALSE(forecast(1000, 0, unsure, 0)->seconds);
+    EXPECT_TRUE(std::isinf(forecast(1000, 0, unsure, 0)->requests_late));
+    EXPECT_EQ(forecast(-5, 0, unsure, 1)->requests, 0);
 }
 
 TEST(Forecast, growth_that_slows_down_comes_to_less) {
