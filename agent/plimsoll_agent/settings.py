@@ -20,8 +20,8 @@ def read():
 
 
 def hide():
-    """From the programs that this process starts."""
-    os.environ.pop("PLIMSOLL_CONTROL", None)
+    """From the programs that this process starts. Returns the address."""
+    return os.environ.pop("PLIMSOLL_CONTROL", None)
 
 
 def parse_address(text):

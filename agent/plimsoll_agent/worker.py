@@ -1,7 +1,7 @@
 """The agent of this process, if it is a worker: there is one at most, whichever hook comes first."""
 import os
 
-from . import identity, quiet, settings as environment
+from . import anew, identity, quiet, settings as environment
 from .agent import Agent
 from .capture import abort
 from .memory import Memory
@@ -51,15 +51,16 @@ class Worker:
             abort.leave()
 
     def _close_listener(self):
-        """A process that the application forks must not keep a dead worker's address alive."""
-        quiet.guarded(self.listener.close)()
+        """A process that the application forks must not keep a dead worker's address alive. asyncio shows its socket in a wrapper
+        that cannot be closed."""
+        quiet.guarded(lambda: (self.listener if hasattr(self.listener, "close") else self.listener._sock).close())()
 
 
 def begin(*args, **named):
     """Makes this process a worker with an agent and starts the agent's thread. What it starts itself is none of the pool's: a server for its
-    metrics must not be asked what clients want. So they find no PLIMSOLL_CONTROL."""
+    metrics must not be asked what clients want. So they find no PLIMSOLL_CONTROL; what it becomes itself (os.execv) does."""
     global _current
     _current = Worker(*args, **named)
-    environment.hide()
+    anew.keep(environment.hide())
     _current.agent.start()
     return _current

@@ -45,6 +45,21 @@ def test_one_process_tells_its_own_address_and_copy(venv, serve, proxy):
     assert agent.address == "unix:" + server.public and answers(agent)
 
 
+@pytest.mark.parametrize("venv", VENVS)
+def test_a_process_that_executes_itself_anew_is_a_worker_still(venv, serve, proxy):
+    server = serve(venv, uvicorn(), proxy=proxy)
+    first, = proxy.ready(1)
+    for _ in range(2):                      # the successor can do so, too
+        before, = proxy.ready(1)
+        ask(before.address, "/again")
+        wait_for(lambda: before.gone, "the end of the former program")
+        after, = proxy.ready(1)
+        assert after is not before and after.pid == first.pid == server.pid and answers(after)
+        assert after.hello["started_at"] > before.hello["started_at"]
+    wait_for(lambda: server.output().count("forked control is None") == 2, "a child that is none of the pool's")
+    assert "Exception ignored" not in server.output()
+
+
 def test_one_process_on_a_port_tells_it(serve, proxy):
     command = uvicorn()
     command[command.index("--uds"):command.index("{public}") + 1] = ["--port", "0"]

@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include "fleet/leak_life.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/process_tree.hpp"
@@ -87,19 +88,39 @@ std::string Pool::refuse(const Hello& hello) {
     return source_->refuse(hello);
 }
 
+// Its process has executed itself anew: the pid is the same, and nothing that the former program held is left. A child of ours
+// keeps its generation, as it has the address that we gave it; of a server's own worker the next generation announces itself.
+void Pool::begins_anew(const WorkerPtr& worker, const GenerationPtr& generation) {
+    log::info("worker_executed_itself_anew", {{"pool", settings_.name},
+                                              {"worker", worker->id},
+                                              {"generation", generation->number},
+                                              {"process", generation->name_of_process()}});
+    if (generation->leak) generation->leak->forget_memory();
+    if (generation->child) return;
+    generation->said_bye = true; // on purpose, whatever it did not say
+    died(worker, generation);
+}
+
 void Pool::connected(const std::shared_ptr<Agent>& agent) {
     const Hello& hello = agent->hello();
+    struct {
+        WorkerPtr worker;
+        GenerationPtr generation;
+    } former;
     // The same process again: its connection broke, or we were away.
     for (const WorkerPtr& worker : workers_)
         for (const GenerationPtr& generation : {worker->current, worker->next}) {
             if (!generation || !generation->agent || generation->gone()) continue;
             const Hello& known = generation->agent->hello();
-            if (known.pid != hello.pid || known.host != hello.host || known.pid_namespace != hello.pid_namespace ||
-                known.started_at != hello.started_at)
+            if (known.pid != hello.pid || known.host != hello.host || known.pid_namespace != hello.pid_namespace)
                 continue;
-            log::debug("agent_is_back", {{"worker", worker->id}, {"pid", hello.pid}});
-            return bind(worker, generation, agent);
+            if (known.started_at == hello.started_at) {
+                log::debug("agent_is_back", {{"worker", worker->id}, {"pid", hello.pid}});
+                return bind(worker, generation, agent);
+            }
+            if (known.same_pids && hello.same_pids) former = {worker, generation};
         }
+    if (former.generation) begins_anew(former.worker, former.generation);
     source_->connected(agent);
 }
 

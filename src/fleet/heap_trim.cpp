@@ -84,11 +84,12 @@ void HeapTrim::look(Pool& pool, const std::string& name, const GenerationPtr& ge
     }
     state_->running = worker->in_capture = true;
     spawn(pool.context().control, "trim " + name,
-          run(pool.shared_from_this(), worker, generation, state_, life, grown));
+          run(pool.shared_from_this(), worker, generation, state_, life, known->incident, grown));
 }
 
 asio::awaitable<void> HeapTrim::run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
-                                    std::shared_ptr<State> state, std::string life, double grown) {
+                                    std::shared_ptr<State> state, std::string life, std::shared_ptr<Incident> story,
+                                    double grown) {
     const Turn turn{*pool, *worker, *generation, state->running};
     const bool aside = generation->address && pool->recycler().why_not_drain_first(*worker).empty();
     if (aside) {
@@ -100,8 +101,11 @@ asio::awaitable<void> HeapTrim::run(std::shared_ptr<Pool> pool, WorkerPtr worker
     boost::json::object nothing;
     const CommandResult result = co_await generation->agent->command("trim", std::move(nothing), trim_deadline);
     const auto known = std::ranges::find(state->lives, life, &State::Life::name);
-    if (known == state->lives.end()) co_return; // many others came meanwhile
-    Incident& incident = *known->incident;
+    if (known == state->lives.end()) { // many others came meanwhile
+        story->close();
+        co_return;
+    }
+    Incident& incident = *story;
     known->not_before = Clock::now() + rest;
     const auto before = anon_of(result.data, "before"), after = anon_of(result.data, "after");
     if (!result.ok || !before || !after) {
@@ -110,7 +114,7 @@ asio::awaitable<void> HeapTrim::run(std::shared_ptr<Pool> pool, WorkerPtr worker
     } else {
         const Bytes back{std::max<std::int64_t>(before->count - after->count, 0)};
         ++state->count;
-        if (generation->leak) generation->leak->trimmed();
+        if (generation->leak) generation->leak->forget_memory();
         state->given_back = state->given_back + back;
         known->left = *after;
         known->in_vain = static_cast<double>(back.count) < worthwhile * grown;

@@ -45,7 +45,8 @@ private:
     static constexpr std::size_t most_lives = 64;
     std::shared_ptr<Incident> incident_of(const std::string& worker) const; // null: none yet
     static boost::asio::awaitable<void> run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
-                                            std::shared_ptr<State> state, std::string life, double grown);
+                                            std::shared_ptr<State> state, std::string life,
+                                            std::shared_ptr<Incident> story, double grown);
     std::shared_ptr<State> state_ = std::make_shared<State>(); // outlives us while one is under way
 };
 

@@ -68,7 +68,7 @@ LeakLife::LeakLife(const Worker& of, const Generation& from)
                 leak::Detector(identity_of(of, from), thresholds_of(Watched::children))},
       worker(of.id), key(from.key), generation(from.number), began(from.serving_since) {}
 
-void LeakLife::trimmed() {
+void LeakLife::forget_memory() {
     const leak::AgeCurve curve = of(Watched::memory).curve();
     of(Watched::memory) = leak::Detector(curve.life, thresholds_of(Watched::memory));
     memory_from = requests;

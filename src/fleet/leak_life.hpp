@@ -29,8 +29,9 @@ struct LeakLife {
     // Takes what is new of the generation's readings. Returns the memory it uses, where that was read anew.
     std::optional<double> read(const Generation& from, std::uint64_t requests_so_far, Instant now,
                                Duration stale_after);
-    // Its heap was trimmed: what memory does from here on has nothing to do with the line that it followed before.
-    void trimmed();
+    // Its heap was trimmed, or its process executed itself anew: what memory does from here on has nothing to do with the line
+    // that it followed before.
+    void forget_memory();
     bool suspected() const; // something of it is called leaking, with whatever confidence
 
     std::array<leak::Detector, all_watched.size()> detectors; // of(what)

@@ -108,6 +108,7 @@ private:
     void look_after(const WorkerPtr& worker, const GenerationPtr& generation); // its agent said goodbye, or is silent
     unsigned slots_of(const Generation& generation) const;
     void warn_of_max_requests(const Hello& hello);
+    void begins_anew(const WorkerPtr& worker, const GenerationPtr& generation);
 
     std::shared_ptr<Context> context_;
     config::Pool settings_;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fleet/peer.hpp"
 #include "sense/memory.hpp"
 #include "tests/fleet/fake_agent.hpp"
 #include "tests/fleet/stage.hpp"
@@ -271,6 +272,25 @@ TEST(GunicornSource, a_worker_of_another_namespace_that_dials_a_unix_socket_is_s
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.serving(1));
     EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").memory.source == "proc"; }));
+}
+
+// As a reloader does: the pid stays, the program, its listener and all that it had learned do not.
+TEST(UvicornSource, a_process_that_executes_itself_anew_keeps_its_place) {
+    Stage stage;
+    stage.pool().source.kind = config::SourceKind::uvicorn;
+    ASSERT_EQ(stage.start(), "");
+    auto hello = FakeAgent::hello();
+    hello["pid_namespace"] = own_pid_namespace();
+    for (const double started_at : {1000.0, 2000.0, 3000.0}) {
+        hello["started_at"] = started_at;
+        FakeAgent agent(stage.io, stage.config.proxy.control.front());
+        agent.say(hello);
+        ASSERT_EQ(agent.hear_type(), "welcome");
+        const auto generation = static_cast<unsigned>(started_at / 1000);
+        EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").generation == generation; }, 3s)) << started_at;
+        EXPECT_EQ(stage.view().workers.size(), 1U);
+    }
+    EXPECT_FALSE(stage.incident("death", 0s)) << "nobody died";
 }
 
 TEST(UvicornSource, a_successor_that_takes_its_time_still_gets_the_place_of_the_one_that_said_goodbye) {
