@@ -1,7 +1,7 @@
 """A worker for the fleet's tests: one process, one request at a time, HTTP/1.1 with Connection: close.
 
     app.py [--socket PATH | --port N] [--agent] [--ignore-term] [--exit CODE] [--slow SECONDS] [--hang-capture] [--supervised]
-           [--elsewhere] [--deaf] [--commands FILE]
+           [--elsewhere] [--deaf] [--holes] [--commands FILE]
 
 GET /           "PID"
 POST /grow/N    keeps N MiB more
@@ -10,8 +10,9 @@ POST /die/N     exits with code N in the middle of the request
 POST /helper    starts another server with an agent, as an application may; what it says is in PLIMSOLL_RUN_DIR/helper
 
 With --agent a thread speaks the agent's protocol: docs/agent-protocol.md. With --supervised it starts again after SIGTERM, as a
-server under systemd does. With --elsewhere the agent says that it lives in another pid namespace, with --deaf it passes no signal on;
-FILE gets a line for each command that it hears.
+server under systemd does. With --holes its agent tells that what it grows by is in use nowhere, and that a trim gave half of
+it back. With --elsewhere the agent says that it lives in another pid namespace, with --deaf it passes no signal on; FILE gets
+a line for each command that it hears.
 """
 import argparse
 import base64
@@ -42,8 +43,9 @@ def dial():
 class Agent:
     """The smallest agent there can be, with what a test wants to go wrong."""
 
-    def __init__(self, hello, orders=None, hang_capture=False, deaf=False, commands=None):
+    def __init__(self, hello, orders=None, hang_capture=False, deaf=False, commands=None, holes=False):
         self.hello, self.orders, self.hang_capture, self.deaf, self.commands = hello, orders or {}, hang_capture, deaf, commands
+        self.holes = holes
         self.lock = threading.Lock()
 
     def run(self):
@@ -58,6 +60,8 @@ class Agent:
         self.connection = dial()
         self.send(dict(self.hello, type="hello"))
         self.send({"type": "sample", "rss": 50 << 20, "anon": 40 << 20, "cgroup_limit": 400 << 20})
+        if self.holes:
+            threading.Thread(target=self.tell_of_holes, daemon=True).start()
         reader = self.connection.makefile("rb")
         while True:
             head = reader.read(4)
@@ -69,6 +73,14 @@ class Agent:
                 return
             if message["type"] == "command":
                 self.obey(message)
+
+    def tell_of_holes(self):
+        while True:
+            try:
+                self.send({"type": "sample", "allocated_blocks": 1000, "malloc_in_use": 10 << 20})
+            except OSError:
+                return
+            time.sleep(0.05)
 
     def bye(self):
         try:
@@ -96,6 +108,9 @@ class Agent:
         elif name == "capture_b":
             self.file(command, "census.json", b"{}")
             data = {"types": [{"type": "bytearray", "count": len(KEPT), "bytes": sum(map(len, KEPT)), "delta": len(KEPT)}]}
+        elif name == "trim":
+            grown = sum(map(len, KEPT))
+            data = {"memory": {"before": {"anon": grown}, "after": {"anon": grown // 2}}}
         elif name in ("successor", "retire", "cancel"):
             error = self.orders[name](command["args"]["pid"]) if name in self.orders else "no arbiter"
         elif name == "signal" and self.deaf:
@@ -178,7 +193,7 @@ def main():
     parser.add_argument("--slow", type=float, default=0)
     parser.add_argument("--exit", type=int)
     parser.add_argument("--exit-if", help="a file: while it exists the process ends at once, with --exit's code")
-    for flag in ("--agent", "--ignore-term", "--hang-capture", "--supervised", "--elsewhere", "--deaf"):
+    for flag in ("--agent", "--ignore-term", "--hang-capture", "--supervised", "--elsewhere", "--deaf", "--holes"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--commands")
     options = parser.parse_args()
@@ -194,7 +209,7 @@ def main():
         index = os.environ.get("PLIMSOLL_INDEX")
         elsewhere = {"pid_namespace": 1} if options.elsewhere else {}
         agent = Agent(hello(index=int(index) if index else None, **elsewhere), hang_capture=options.hang_capture,
-                      deaf=options.deaf, commands=options.commands)
+                      deaf=options.deaf, commands=options.commands, holes=options.holes)
         threading.Thread(target=agent.run, daemon=True).start()
     serve(listener)
     return 0

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/fleet/fake_agent.hpp"
 #include "tests/fleet/stage.hpp"
 
 namespace plimsoll::fleet {
@@ -231,6 +232,32 @@ TEST(CommandSource, of_several_workers_behind_one_address_the_others_serve_on_wh
     clients.stop();
     EXPECT_EQ(clients.failed(), 0U);
     EXPECT_EQ(stage.worker("app-1").generation, 1U);
+}
+
+// Its server cannot answer any more: only an answer opens what a goodbye has closed.
+TEST(CommandSource, who_hangs_up_in_silence_takes_no_goodbye_back) {
+    Stage stage;
+    copies(stage, 1);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1) && stage.until([&] { return stage.admits(); }));
+    const int server = *stage.worker("app-1").pid;
+    ASSERT_EQ(::kill(server, SIGSTOP), 0);
+    auto hello = FakeAgent::hello();
+    hello["index"] = 1;
+    hello["pid_namespace"] = 1; // a container's: it is known by its number
+    for (const bool goodbye : {true, false}) {
+        hello["pid"] = goodbye ? 5001 : 5002;
+        FakeAgent agent(stage.io, stage.config.proxy.control.front());
+        agent.say(hello);
+        ASSERT_EQ(agent.hear_type(), "welcome");
+        ASSERT_TRUE(stage.until([&] { return stage.worker("app-1").agent.connected; }));
+        if (goodbye) agent.say(boost::json::object{{"type", "bye"}});
+        agent.hang_up();
+        ASSERT_TRUE(stage.until([&] { return !stage.worker("app-1").agent.connected; }));
+        EXPECT_FALSE(stage.admits()) << (goodbye ? "after the goodbye" : "after the silence");
+    }
+    ASSERT_EQ(::kill(server, SIGCONT), 0);
+    EXPECT_TRUE(stage.until([&] { return stage.admits(); })) << "it answers again";
 }
 
 TEST(CommandSource, a_server_that_an_application_starts_is_no_worker) {

@@ -1,5 +1,7 @@
 #include "fleet/leak_watch.hpp"
 
+#include <csignal>
+
 #include <gtest/gtest.h>
 
 #include "fleet/leak_file.hpp"
@@ -71,6 +73,31 @@ TEST(LeakWatch, who_only_observes_sees_the_class_and_nothing_is_done) {
     EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").state == "suspect"; })) << stage.worker("app-1").state;
     EXPECT_FALSE(leak_incident(stage));
     EXPECT_EQ(stage.worker("app-1").generation, 1U);
+}
+
+// One worker has one story of its holes, closed between two chapters, whatever process it is by then.
+TEST(LeakWatch, the_story_of_a_heap_that_is_trimmed_goes_on_with_the_next_process) {
+    Stage stage;
+    one_worker(stage, "act");
+    stage.pool().source.command.push_back("--holes");
+    ASSERT_EQ(stage.start(), "");
+    const auto of_holes = [&] {
+        std::vector<store::Incident> found;
+        for (const store::Incident& each : stage.store->list(100))
+            if (each.trigger == "fragmentation") found.push_back(*stage.store->get(each.id));
+        return found;
+    };
+    for (const unsigned generation : {1U, 2U}) {
+        ASSERT_TRUE(stage.until([&] {
+            return stage.view().serving == 1 && stage.worker("app-1").generation == generation &&
+                   stage.worker("app-1").agent.connected;
+        }));
+        ASSERT_TRUE(leak_until(stage, [&] { return stage.view().trims == generation; })) << generation;
+        ASSERT_TRUE(stage.until([&] { return of_holes().size() == 1 && of_holes()[0].state == "closed"; }));
+        const std::string chapter = "of app-1, generation " + std::to_string(generation);
+        EXPECT_NE(Stage::story(of_holes()[0]).find(chapter), std::string::npos) << Stage::story(of_holes()[0]);
+        ::kill(*stage.worker("app-1").pid, SIGKILL);
+    }
 }
 
 TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {

@@ -168,6 +168,16 @@ std::string Stage::ask(const std::string& path) {
     return body;
 }
 
+bool Stage::admits() {
+    Turn turn;
+    auto arrival = net->arrive(Clock::now(), {}, turn);
+    if (arrival.permit || arrival.ticket == 0) return static_cast<bool>(arrival.permit);
+    if (net->leave(arrival.ticket)) return false;
+    std::unique_lock lock(turn.mutex);
+    turn.changed.wait(lock, [&turn] { return turn.woken; });
+    return static_cast<bool>(turn.permit);
+}
+
 std::string Stage::ask_worker(const std::string& id, const std::string& path) {
     const auto address = net::parse_address(worker(id).address);
     return address ? http(*address, path) : std::string{};

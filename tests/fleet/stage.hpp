@@ -56,6 +56,7 @@ public:
     }
     // One request through the pool, or straight to a worker; the body of the answer, empty where it failed.
     std::string ask(const std::string& path);
+    bool admits(); // a request that came now would be sent to somebody
     std::string ask_worker(const std::string& id, const std::string& path);
     // The newest incident with this trigger, once it is closed.
     std::optional<store::Incident> incident(const std::string& trigger,

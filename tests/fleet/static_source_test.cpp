@@ -1,8 +1,11 @@
 #include <csignal>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "fleet/environment.hpp"
+#include "fleet/fd.hpp"
 #include "sense/memory.hpp"
 #include "tests/fleet/stage.hpp"
 #include "tests/fleet/stranger.hpp"
@@ -95,29 +98,58 @@ TEST(StaticSource, a_recycle_that_nobody_follows_halts_the_pool) {
     EXPECT_EQ(stage.fleet->recycle("app", "app-2", "").status, 409);
 }
 
-TEST(StaticSource, a_place_whose_worker_was_stuck_comes_back_with_the_next_process) {
-    Stage stage;
-    const auto port = free_port(), control = free_port();
-    ASSERT_TRUE(port && control);
-    stage.config.proxy.control = {"tcp:127.0.0.1:" + std::to_string(*control)}; // a unix socket would tell its pid
-    stage.config.proxy.token = "between us";
-    stage.pool().source.kind = config::SourceKind::static_addresses;
-    stage.pool().source.addresses = {"127.0.0.1:" + std::to_string(*port)};
-    stage.pool().recycle.end_timeout = 100ms;
-    const std::vector<std::string> arguments = {"--port", std::to_string(*port), "--agent", "--elsewhere", "--deaf"};
-    ASSERT_EQ(stage.start(), "");
-    Stranger first(stage, "app.py", arguments);
-    ASSERT_TRUE(stage.serving(1) && stage.until([&] { return stage.worker("app-1").agent.connected; }));
-    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
-    const auto incident = stage.incident("operator");
+// A worker that no signal reaches: its agent passes none on, and its pid means nothing here.
+class StuckWorker : public testing::Test {
+protected:
+    void SetUp() override {
+        const auto port = free_port(), control = free_port();
+        ASSERT_TRUE(port && control);
+        stage_.config.proxy.control = {"tcp:127.0.0.1:" + std::to_string(*control)}; // a unix socket would tell its pid
+        stage_.config.proxy.token = "between us";
+        stage_.pool().source.kind = config::SourceKind::static_addresses;
+        stage_.pool().source.addresses = {"127.0.0.1:" + std::to_string(*port)};
+        stage_.pool().recycle.end_timeout = 100ms;
+        arguments_ = {"--port", std::to_string(*port), "--agent", "--elsewhere", "--deaf"};
+        ASSERT_EQ(stage_.start(), "");
+        first_ = std::make_unique<Stranger>(stage_, "app.py", arguments_);
+        ASSERT_TRUE(stage_.serving(1) && stage_.until([&] { return stage_.worker("app-1").agent.connected; }));
+    }
+    Stage stage_;
+    std::vector<std::string> arguments_;
+    std::unique_ptr<Stranger> first_;
+};
+
+TEST_F(StuckWorker, its_place_comes_back_with_the_next_process) {
+    ASSERT_EQ(stage_.fleet->recycle("app", "app-1", "").status, 202);
+    const auto incident = stage_.incident("operator");
     ASSERT_TRUE(incident);
     ASSERT_NE(incident->details.find("\"outcome\":\"stuck\""), std::string::npos) << Stage::story(*incident);
-    EXPECT_EQ(stage.worker("app-1").state, "stuck");
-    first.end(SIGKILL);
-    Stranger next(stage, "app.py", arguments);
-    ASSERT_TRUE(stage.serving(1)) << stage.worker("app-1").state;
-    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").agent.connected; }));
-    EXPECT_EQ(stage.worker("app-1").generation, 2U);
+    EXPECT_EQ(stage_.worker("app-1").state, "stuck");
+    first_->end(SIGKILL);
+    Stranger next(stage_, "app.py", arguments_);
+    ASSERT_TRUE(stage_.serving(1)) << stage_.worker("app-1").state;
+    EXPECT_TRUE(stage_.until([&] { return stage_.worker("app-1").agent.connected; }));
+    EXPECT_EQ(stage_.worker("app-1").generation, 2U);
+}
+
+// The stacks are a pipe: they are being read for as long as the test has it open.
+TEST_F(StuckWorker, that_ends_at_last_while_its_stacks_are_read_is_not_stuck) {
+    const std::string stacks = at(stage_, "stacks." + std::to_string(first_->pid()) + ".txt");
+    ASSERT_EQ(::mkfifo(stacks.c_str(), 0600), 0);
+    ASSERT_EQ(stage_.fleet->recycle("app", "app-1", "").status, 202);
+    Fd pipe;
+    ASSERT_TRUE(stage_.until([&] {
+        pipe.reset(::open(stacks.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)); // nobody reads yet: ENXIO
+        return static_cast<bool>(pipe);
+    }));
+    first_->end(SIGKILL);
+    ASSERT_TRUE(stage_.until([&] { return !stage_.worker("app-1").agent.connected; }));
+    pipe.reset();
+    Stranger next(stage_, "app.py", arguments_);
+    const auto incident = stage_.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(incident->details.find("\"outcome\":\"done\""), std::string::npos) << Stage::story(*incident);
+    EXPECT_EQ(stage_.worker("app-1").generation, 2U);
 }
 
 TEST(StaticSource, an_agent_that_listens_at_none_of_the_addresses_is_refused) {
