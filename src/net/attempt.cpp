@@ -218,7 +218,8 @@ Ending Session::send_request(Exchange& x) {
 void Session::conclude(Exchange& x, Ending ending, const Download& download) {
     client_.no_deadline();
     const auto worker = x.permit ? std::optional(x.permit.endpoint().key) : std::nullopt;
-    x.worker.reset();
+    const bool still_busy = is_still_busy(x, ending);
+    if (!still_busy) x.worker.reset();
     if (ending == Ending::done) {
         x.complete = true;
         x.gone = download.unheard();
@@ -231,7 +232,10 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         reactor_.names().leave_out(x.permit.endpoint().address, *x.found_at);
     if (ending == Ending::closed) x.permit.broken_off();
     if (outcome_of(ending) != Outcome::refused_upstream) count_route(x); // the worker has seen it
-    x.held += x.permit.finish(outcome_of(ending));
+    if (still_busy)
+        x.held += leave_behind(x, outcome_of(ending));
+    else
+        x.held += x.permit.finish(outcome_of(ending));
     if (ending != Ending::client_gone && ending != Ending::no_room) report_failure(x, ending, download);
     if (x.answer_began) {
         x.refusal = {};
@@ -251,6 +255,21 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         return;
     }
     x.refusal = refusal_of(ending, download);
+}
+
+// A worker whose slots are known serves so many at once and no more: one that has the whole request is busy with it until it
+// answers, whatever we think of it. Those whose slots are learned notice who leaves.
+bool Session::is_still_busy(Exchange& x, Ending ending) const {
+    const bool left = ending == Ending::client_gone || ending == Ending::timeout || ending == Ending::overdue;
+    return left && !reactor_.stopping() && x.worker && x.upload.complete() && !request_unsent(x) && !x.sending_failed &&
+           !x.worker->is(Stream::hangup) && x.permit.of_told_slots();
+}
+
+Duration Session::leave_behind(Exchange& x, Outcome outcome) {
+    const Duration held = x.permit.held(reactor_.loop.now);
+    const auto bound = x.route->target->upstream.response_timeout;
+    reactor_.upstreams.leave_behind(std::move(x.worker), {snapshot_, std::move(x.permit), outcome}, bound);
+    return held;
 }
 
 void Session::report_failure(const Exchange& x, Ending ending, const Download& download) {

@@ -80,6 +80,12 @@ Duration Permit::finish(Outcome outcome) {
     return departure.took;
 }
 
+bool Permit::of_told_slots() const {
+    if (!pool_) return false;
+    const std::lock_guard lock(pool_->mutex_);
+    return !pool_->gate_.learned(place_->endpoint.key);
+}
+
 void Permit::broken_off() {
     if (!pool_) return;
     const Instant now = Clock::now();

@@ -61,6 +61,8 @@ public:
     Duration finish(Outcome outcome); // gives the slot back; afterwards empty. How long it was held
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
+    bool of_told_slots() const; // its worker's are known, not learned
+    Duration held(Instant now) const { return now - since_; }
     void asked_to_pause(Duration pause) { pause_ = pause; } // by the worker's Retry-After
 
 private:

@@ -220,6 +220,7 @@ ServerStats Server::stats() const {
         stats.upstream_reuses += each->upstream_reuses.get();
         stats.upstream_failures += each->upstream_failures.get();
         stats.upstream_idle += each->upstream_idle.get();
+        stats.upstream_unheard += each->upstream_unheard.get();
         lag = std::max(lag, each->loop_lag_nanoseconds.get());
         each->add_refusals(refusals);
     }

@@ -45,7 +45,7 @@ struct Series {
 struct alignas(64) ReactorCounters {
     Counter connections_open, connections_total, connections_refused;
     Counter retries, retries_denied, client_aborts, upgrades;
-    Counter upstream_connects, upstream_reuses, upstream_failures, upstream_idle;
+    Counter upstream_connects, upstream_reuses, upstream_failures, upstream_idle, upstream_unheard;
     Counter loop_lag_nanoseconds;
 
     // Both texts live as long as the program.

@@ -12,7 +12,8 @@
 namespace plimsoll::net {
 
 void UpstreamConnection::unattended() {
-    if (is(readable | hangup | late)) home_.drop(*this); // destroys *this
+    if (!is(readable | hangup | late)) return;
+    unheard_ ? home_.let_go(*this) : home_.drop(*this); // destroys *this
 }
 
 void Upstreams::count(std::size_t idle) {
@@ -63,6 +64,27 @@ void Upstreams::drop(UpstreamConnection& connection) {
     count(idle_count_ - 1);
 }
 
+void Upstreams::leave_behind(Connection connection, Unheard unheard, Duration bound) {
+    connection->detach();
+    connection->finish_writing();
+    if (connection->is(io::Stream::readable | io::Stream::hangup) || !connection->watch()) {
+        unheard.permit.finish(unheard.outcome);
+        return;
+    }
+    connection->unheard_.emplace(std::move(unheard));
+    connection->expect_within(bound);
+    left_behind_.push_back(std::move(connection));
+    counters_.upstream_unheard.set(left_behind_.size());
+}
+
+void Upstreams::let_go(UpstreamConnection& connection) {
+    const auto found = std::ranges::find(left_behind_, &connection, &Connection::get);
+    const Connection last = std::move(*found);
+    left_behind_.erase(found);
+    counters_.upstream_unheard.set(left_behind_.size());
+    last->unheard_->permit.finish(last->unheard_->outcome);
+}
+
 void Upstreams::close_idle(WorkerKey worker) {
     const auto found = idle_.find(worker);
     if (found == idle_.end()) return;
@@ -73,6 +95,8 @@ void Upstreams::close_idle(WorkerKey worker) {
 void Upstreams::close_idle() {
     idle_.clear();
     count(0);
+    left_behind_.clear(); // the slots go back with it
+    counters_.upstream_unheard.set(0);
 }
 
 Upstreams::Opening Upstreams::open(WorkerKey worker, const sockaddr_storage& address, socklen_t length) {

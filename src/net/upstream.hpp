@@ -3,11 +3,15 @@
 // something that nobody asked for) makes it unfit, and it is dropped before anybody could use it. Only what happened since the
 // events of this turn were read is not known: so a request that may not be sent again asks the kernel (0.3 us).
 //
+// One that was left in the middle of a request (its client left, or it took too long) is told so, and watched until it says a
+// word or hangs up: a synchronous worker computes to the end whoever listens, and has no free slot before that.
+//
 // None is ever opened ahead of need: a silent connection blocks a sync worker, and delays every worker's exit.
 #pragma once
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -18,6 +22,13 @@
 namespace plimsoll::net {
 
 class Upstreams;
+
+// A request that nobody waits for any more, in a worker that may still be busy with it.
+struct Unheard {
+    std::shared_ptr<const void> pool; // keeps it for as long as the permit
+    Permit permit;
+    Outcome outcome; // which is told when the worker is done
+};
 
 class UpstreamConnection final : public io::Stream {
 public:
@@ -34,6 +45,7 @@ private:
     Upstreams& home_;
     WorkerKey worker_;
     bool reused_ = false;
+    std::optional<Unheard> unheard_;
 };
 
 class Upstreams {
@@ -45,6 +57,9 @@ public:
     // A resting one, or null. `surely`: its worker has not hung up by now.
     Connection take(WorkerKey worker, bool surely);
     void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
+
+    void leave_behind(Connection connection, Unheard unheard, Duration bound);
+    std::size_t left_behind() const { return left_behind_.size(); }
 
     struct Opening {
         Connection connection;
@@ -68,11 +83,13 @@ public:
 private:
     friend class UpstreamConnection;
     void drop(UpstreamConnection& connection);
+    void let_go(UpstreamConnection& connection);
     void count(std::size_t idle);
 
     io::Loop& loop_;
     ReactorCounters& counters_;
     std::unordered_map<WorkerKey, std::vector<Connection>> idle_;
+    std::vector<Connection> left_behind_; // no more than there are slots
     std::size_t idle_count_ = 0;
 };
 

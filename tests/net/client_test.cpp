@@ -29,6 +29,78 @@ TEST(Client, one_that_leaves_while_the_worker_thinks_frees_the_slot_and_ends_the
     EXPECT_TRUE(eventually([&] { return proxy.server().stats().client_aborts == 1; }));
 }
 
+// Of one slot: the second request must not lie in the backlog of a worker that is still busy with the first.
+class Busy : public ::testing::Test {
+protected:
+    Busy() {
+        proxy.config.pools[0].upstream.response_timeout = milliseconds{300};
+        proxy.config.pools[0].queue.timeout = milliseconds{20'000};
+    }
+    void start(unsigned slots) {
+        key = proxy.add_worker(origin.address(), slots);
+        proxy.start();
+    }
+    std::atomic<int> asked = 0;
+    std::atomic<bool> done = false;
+    Origin origin{[this](Peer& peer) {
+        if (!peer.read_request().complete) return;
+        if (asked++ == 0) eventually([&] { return done.load(); });
+        peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+    }};
+    Proxy proxy;
+    WorkerKey key = 0;
+};
+
+TEST_F(Busy, a_worker_that_its_client_left_has_no_free_slot_before_it_is_done) {
+    proxy.config.pools[0].upstream.response_timeout = milliseconds{20'000};
+    start(1);
+    auto first = proxy.client();
+    first.send(get());
+    ASSERT_TRUE(eventually([&] { return asked == 1; }));
+    hang_up(first);
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().upstream_unheard == 1; }));
+    auto second = proxy.client();
+    second.send(get());
+    EXPECT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    EXPECT_EQ(asked, 1);
+    done = true;
+    EXPECT_EQ(second.read_response().status(), 200);
+    EXPECT_EQ(proxy.worker(key).finished[abandoned], 1u);
+    EXPECT_EQ(proxy.server().stats().upstream_unheard, 0u);
+}
+
+TEST_F(Busy, a_worker_that_answers_too_late_has_no_free_slot_before_it_is_done) {
+    start(1);
+    auto first = proxy.client();
+    first.send(get());
+    EXPECT_EQ(first.read_response().status(), 504);
+    auto second = proxy.client();
+    second.send(get());
+    EXPECT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    done = true;
+    EXPECT_EQ(second.read_response().status(), 200) << "it did not wait in the worker until it was too late as well";
+}
+
+TEST_F(Busy, a_worker_that_is_never_done_is_tried_again_after_another_timeout) {
+    start(1);
+    auto first = proxy.client();
+    first.send(get());
+    EXPECT_EQ(first.read_response().status(), 504);
+    auto second = proxy.client();
+    second.send(get());
+    EXPECT_TRUE(eventually([&] { return asked == 2; }));
+    done = true;
+}
+
+TEST_F(Busy, a_worker_whose_slots_are_learned_notices_who_leaves) {
+    start(0);
+    auto first = proxy.client();
+    first.send(get());
+    EXPECT_EQ(first.read_response().status(), 504);
+    EXPECT_EQ(proxy.server().stats().upstream_unheard, 0u);
+    done = true;
+}
+
 TEST(Client, one_that_leaves_lets_the_worker_finish_where_that_is_asked_for) {
     for (const bool large : {false, true}) {
         std::atomic<bool> asked = false, left = false, taken = false;
