@@ -91,6 +91,7 @@ json::object to_json(const fleet::WorkerView& worker) {
             {"started_at", at_or_null(worker.started_at)},
             {"requests", worker.requests},
             {"in_flight", worker.in_flight},
+            {"streams", worker.streams},
             {"slots", worker.slots},
             {"memory", to_json(worker.memory)},
             {"leak", worker.leak ? json::value(to_json(*worker.leak)) : json::value(nullptr)},

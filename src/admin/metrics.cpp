@@ -257,6 +257,8 @@ void add_workers(Page& page, const Snapshot& snapshot) {
     each(page.counter("worker_requests_total", "Requests given to this generation."),
          [](View worker) { return worker.requests; });
     each(page.gauge("worker_in_flight", "Requests in the worker now."), [](View worker) { return worker.in_flight; });
+    each(page.gauge("worker_streams", "Event streams and upgraded connections of the worker now, that hold none of its slots."),
+         [](View worker) { return worker.streams; });
     each(page.gauge("worker_slots", "Requests that the worker serves at once."),
          [](View worker) { return worker.slots; });
     auto learned = page.gauge("worker_learned_slots", "The limit that is learned of a worker whose slots nobody says.");

@@ -301,6 +301,7 @@ constexpr std::string_view document = R"json({
         "started_at": {"type": "string", "format": "date-time", "nullable": true},
         "requests": {"type": "integer"},
         "in_flight": {"type": "integer"},
+        "streams": {"type": "integer", "description": "Event streams and upgraded connections beside those in flight: they hold no slot"},
         "slots": {"type": "integer"},
         "memory": {"$ref": "#/components/schemas/Memory"},
         "leak": {"allOf": [{"$ref": "#/components/schemas/Growth"}], "nullable": true},

@@ -249,6 +249,7 @@ struct Queue { // [pool.queue]
 struct Adaptive {              // [pool.adaptive]: workers that nobody knows the slots of
     Mode mode = Mode::enforce; // shadow: the limit is learned and told, and `max` holds
     unsigned min = 1, initial = 8, max = 200;
+    unsigned streams = 1000; // event streams and upgraded connections of a worker, beside its requests
     friend bool operator==(const Adaptive&, const Adaptive&) = default;
 };
 struct CircuitBreaker {        // [pool.breaker]

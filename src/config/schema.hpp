@@ -220,6 +220,7 @@ void describe(Visitor& v, Adaptive& adaptive) {
     v("min", adaptive.min, {.min = 1, .max = 65'535});
     v("initial", adaptive.initial, {.min = 1, .max = 65'535});
     v("max", adaptive.max, {.min = 1, .max = 65'535});
+    v("streams", adaptive.streams, {.min = 0, .max = 1'000'000});
 }
 template <class Visitor>
 void describe(Visitor& v, CircuitBreaker& breaker) {

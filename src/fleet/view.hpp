@@ -88,7 +88,7 @@ struct WorkerView {
     std::string advice; // where not addressable: the one line that would fix it
     WallTime started_at{};
     std::uint64_t requests = 0;
-    unsigned in_flight = 0, slots = 0;
+    unsigned in_flight = 0, slots = 0, streams = 0; // streams: beside those in flight
     MemoryView memory;
     std::optional<LeakView> leak;       // unset: not enough was seen
     std::optional<HealthView> health;   // unset: it is not asked

@@ -26,6 +26,7 @@ Gate::Settings gate_settings(const config::Pool& pool) {
     settings.least_slots = pool.adaptive.min;
     settings.first_slots = pool.adaptive.initial;
     settings.most_slots = pool.adaptive.max;
+    settings.most_streams = pool.adaptive.streams;
     settings.queue_target = pool.queue.target.value_or(Duration::zero());
     settings.overload_mode = pool.queue.mode;
     const config::CircuitBreaker& breaker = pool.breaker;
@@ -48,7 +49,8 @@ Gate::Settings gate_settings(const config::Pool& pool) {
 
 Permit::Permit(Permit&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
-      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_) {}
+      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_),
+      stream_(other.stream_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
@@ -60,6 +62,7 @@ Permit& Permit::operator=(Permit&& other) noexcept {
         probe_ = other.probe_;
         since_ = other.since_;
         pause_ = other.pause_;
+        stream_ = other.stream_;
     }
     return *this;
 }
@@ -69,15 +72,26 @@ Permit::~Permit() { finish(Outcome::abandoned); }
 Duration Permit::finish(Outcome outcome) {
     if (!pool_) return Duration::zero();
     auto& place = *std::exchange(place_, nullptr);
+    Pool& pool = *std::exchange(pool_, nullptr);
     const Instant now = Clock::now();
+    stream_ ? pool.end_stream(place) : pool.depart(now, place, departure(outcome, now));
+    return now - since_;
+}
+
+void Permit::become_stream(Outcome so_far) {
+    if (!pool_ || stream_) return;
+    const Instant now = Clock::now();
+    stream_ = pool_->become_stream(now, *place_, departure(so_far, now));
+}
+
+Gate::Departure Permit::departure(Outcome outcome, Instant now) const {
     Gate::Departure departure(outcome);
     departure.took = now - since_;
     departure.route = route_;
     departure.label = label_;
     departure.retry_after = pause_;
     departure.probe = probe_;
-    std::exchange(pool_, nullptr)->depart(now, place, departure);
-    return departure.took;
+    return departure;
 }
 
 bool Permit::of_told_slots() const {
@@ -220,6 +234,30 @@ void Pool::depart(Instant now, Place& place, const Gate::Departure& departure) {
         let_go(place);
     }
     tell(std::move(wakes));
+}
+
+bool Pool::become_stream(Instant now, const Place& place, const Gate::Departure& departure) {
+    Gate::Events events;
+    Wakes wakes;
+    bool became = false;
+    {
+        const std::lock_guard lock(mutex_);
+        became = gate_.become_stream(now, place.endpoint.key, departure, events);
+        wakes = take(events, now);
+    }
+    tell(std::move(wakes));
+    return became;
+}
+
+void Pool::end_stream(Place& place) {
+    const std::lock_guard lock(mutex_);
+    gate_.end_stream(place.endpoint.key);
+    let_go(place);
+}
+
+unsigned Pool::streams(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.streams(worker);
 }
 
 void Pool::tick(Instant now) {

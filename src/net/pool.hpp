@@ -59,6 +59,7 @@ public:
     explicit operator bool() const { return pool_ != nullptr; }
     const Endpoint& endpoint() const { return place_->endpoint; }
     Duration finish(Outcome outcome); // gives the slot back; afterwards empty. How long it was held
+    void become_stream(Outcome so_far); // the answer has no end in sight: where slots are learned it holds none from here on
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
     bool of_told_slots() const; // its worker's are known, not learned
@@ -73,6 +74,9 @@ private:
     Gate::Probe probe_;
     Instant since_{};
     Duration pause_{};
+    bool stream_ = false;
+
+    Gate::Departure departure(Outcome outcome, Instant now) const;
 };
 
 // A health check's hold on a slot of a worker; move-only, and empty where none was free.
@@ -150,7 +154,8 @@ public:
     unsigned slots(WorkerKey worker) const;
     std::optional<Gate::Learned> learned(WorkerKey worker) const;
     void remove(WorkerKey worker); // its Endpoint goes when its last permit has
-    unsigned in_flight(WorkerKey worker) const;
+    unsigned in_flight(WorkerKey worker) const; // with its streams
+    unsigned streams(WorkerKey worker) const;
     std::uint64_t requests(WorkerKey worker) const; // admitted so far
     Gate::BreakerStats breaker(WorkerKey worker) const;
     CheckSlot begin_check(WorkerKey worker); // empty: no slot is free, or it is asked already
@@ -171,6 +176,8 @@ private:
         Duration retry_after;
     };
     using Wakes = std::vector<Woken>;
+    bool become_stream(Instant now, const Place& place, const Gate::Departure& departure);
+    void end_stream(Place& place);
     void depart(Instant now, Place& place, const Gate::Departure& departure);
     struct Waits {
         Waiter* waiter;

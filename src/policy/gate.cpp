@@ -106,7 +106,7 @@ void Gate::remove(WorkerKey worker) {
     roster_.set_accepting(*found, false, {});
     found->removed = true;
     std::erase(sidelined_, found);
-    if (found->in_flight == 0) roster_.erase(worker);
+    if (found->empty()) roster_.erase(worker);
 }
 
 void Gate::set_homes(std::span<const WorkerKey> homes) {
@@ -116,7 +116,7 @@ void Gate::set_homes(std::span<const WorkerKey> homes) {
 
 unsigned Gate::in_flight(WorkerKey worker) const {
     const Member* found = roster_.find(worker);
-    return found ? found->in_flight : 0;
+    return found ? found->in_flight + found->streams : 0;
 }
 
 bool Gate::avoidable(WorkerKey worker) const {
@@ -296,7 +296,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     const auto result = result_of(departure);
     judge_route(now, result, departure);
     if (member->removed) {
-        if (member->in_flight == 0) roster_.erase(worker);
+        if (member->empty()) roster_.erase(worker);
         return;
     }
     judge_worker(now, *member, result, departure);

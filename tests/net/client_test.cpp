@@ -101,6 +101,35 @@ TEST_F(Busy, a_worker_whose_slots_are_learned_notices_who_leaves) {
     done = true;
 }
 
+TEST(Client, thirty_that_listen_to_event_streams_keep_nobody_from_a_worker_whose_slots_are_learned) {
+    std::atomic<bool> over = false;
+    std::atomic<int> ended = 0;
+    Origin origin([&](Peer& peer) {
+        if (!peer.read_request().head.starts_with("GET /events")) {
+            peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+            return;
+        }
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
+        eventually([&] { return over.load(); });
+        ++ended;
+    });
+    Proxy proxy;
+    const auto key = proxy.add_worker(origin.address(), 0);
+    proxy.start();
+    std::vector<Peer> listeners;
+    for (int i = 0; i < 30; ++i) {
+        listeners.push_back(proxy.client());
+        listeners.back().send(get("/events"));
+        EXPECT_TRUE(listeners.back().read_some().starts_with("HTTP/1.1 200")) << i;
+    }
+    auto client = proxy.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_EQ(proxy.pool->streams(key), 30u);
+    over = true;
+    EXPECT_TRUE(eventually([&] { return proxy.pool->in_flight(key) == 0; }));
+}
+
 TEST(Client, one_that_leaves_lets_the_worker_finish_where_that_is_asked_for) {
     for (const bool large : {false, true}) {
         std::atomic<bool> asked = false, left = false, taken = false;

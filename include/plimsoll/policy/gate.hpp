@@ -60,6 +60,7 @@ public:
         Mode memory_mode = Mode::enforce;
         Mode adaptive_mode = Mode::enforce; // of workers with unknown slots; shadow: learned, but `most_slots` hold
         unsigned least_slots = 1, first_slots = 8, most_slots = 200; // of those
+        unsigned most_streams = 1000; // of one of those, that hold none of its slots (gate_streams.cpp)
         Breaker::Settings breaker;
         Mode breaker_mode = Mode::enforce; // of workers
         Mode route_mode = Mode::shadow;    // of routes
@@ -167,7 +168,8 @@ public:
     // Share of the last while in which everybody on its host, or in its cgroup, waited for memory; negative: unknown.
     void observe_stall(double share) { stall_ = share; }
     void remove(WorkerKey worker);                          // permits in flight may still depart afterwards
-    unsigned in_flight(WorkerKey worker) const;             // 0 for an unknown one
+    unsigned in_flight(WorkerKey worker) const;             // with its streams; 0 for an unknown one
+    unsigned streams(WorkerKey worker) const;
     unsigned slots(WorkerKey worker) const;                 // now
     std::optional<Learned> learned(WorkerKey worker) const; // nothing: its slots are known
     BreakerStats breaker(WorkerKey worker) const;
@@ -186,6 +188,10 @@ public:
     // about a request. The draw must be the same for both.
     bool turns_away(Instant now, const Facts& facts) const;
     void depart(Instant now, WorkerKey worker, const Departure& departure, Events& events);
+    // Its answer turned out to be a stream, which may last for hours: it gives its slot back and is only counted. True: so it
+    // is, and end_stream() is owed instead of depart(). False: it holds its slot like any other request.
+    bool become_stream(Instant now, WorkerKey worker, const Departure& departure, Events& events);
+    void end_stream(WorkerKey worker);
     // A process that dies closes its connections a moment before its listener: what comes in between is lost with it. Said
     // before the permit departs, so that its slot is given to nobody within that moment.
     void broke_off(Instant now, WorkerKey worker);

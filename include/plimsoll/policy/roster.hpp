@@ -25,6 +25,7 @@ struct Member {
     WorkerKey key = 0;
     std::uint64_t place = 0; // the hash of its place's name
     unsigned slots = 0, in_flight = 0;
+    unsigned streams = 0; // beside those in flight
     bool accepting = false, removed = false; // removed: only its last permits keep it here
     bool willing = false, ailing = false;    // it is to accept; but its health checks fail
     bool checked = false;                    // one of its slots is held by a health check
@@ -40,6 +41,7 @@ struct Member {
     std::size_t free_at = npos;                   // its place in the list of the free ones
 
     static constexpr std::size_t npos = static_cast<std::size_t>(-1);
+    bool empty() const { return in_flight + streams == 0; }
     bool sidelined() const { return resting || breaker.state() != Breaker::State::passing; }
 };
 

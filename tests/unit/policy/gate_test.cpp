@@ -364,5 +364,33 @@ TEST_F(Standing, who_gives_up_after_waiting_for_long_is_a_sign_of_overload) {
     EXPECT_TRUE(gate.stats().overloaded);
 }
 
+TEST_F(GateTest, where_slots_are_learned_a_stream_holds_none_and_is_counted_up_to_a_bound) {
+    gate.configure({.first_slots = 2, .most_streams = 20});
+    worker(1, 0);
+    for (unsigned i = 0; i < 20; ++i) {
+        ASSERT_EQ(arrive().kind, Kind::admitted) << i;
+        EXPECT_TRUE(gate.become_stream(start, 1, Outcome::success, events));
+    }
+    EXPECT_EQ(gate.streams(1), 20U);
+    EXPECT_EQ(gate.in_flight(1), 20U) << "a drain waits for them";
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_EQ(arrive().kind, Kind::admitted);
+        EXPECT_FALSE(gate.become_stream(start, 1, Outcome::success, events)) << "so many are too many";
+    }
+    EXPECT_EQ(arrive().kind, Kind::queued);
+    gate.remove(1);
+    for (int i = 0; i < 20; ++i) gate.end_stream(1);
+    EXPECT_EQ(gate.in_flight(1), 2U);
+    depart(1), depart(1);
+    EXPECT_TRUE(gate.stats().workers.empty());
+}
+
+TEST_F(GateTest, where_slots_are_known_a_stream_holds_one) {
+    worker(1, 1);
+    arrive();
+    EXPECT_FALSE(gate.become_stream(start, 1, Outcome::success, events));
+    EXPECT_EQ(arrive().kind, Kind::queued);
+}
+
 } // namespace
 } // namespace plimsoll
