@@ -76,7 +76,7 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (e.live && e.live->high < dead_growth * e.trend.slope) return {Class::fragmentation, 0.9};
 
     const bool fades = e.exponent < slows_down && growth_ahead(e.age, e.trend.slope, e.exponent, ahead) < room;
-    if (fades) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
+    if (fades && !e.settles) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
 
     if (known && past->later >= enough * needed)
         return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7};
@@ -84,11 +84,11 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (past && past->peak < bounded * headroom && e.level - e.floor <= beyond * past->peak)
         return {past->then >= the_same * e.trend.slope ? Class::cache : Class::steady, 0.9};
 
-    if (gone >= urgent) return {Class::leaking, 0.85};
+    if (gone >= urgent && !fades) return {Class::leaking, 0.85}; // that it settles suffices for a suspicion alone
     if (e.load_rise >= busier) return {Class::unknown, 0.5};
     if (e.age < t.young) return {Class::warming, 0.6};
     const double goes_on = std::max(e.exponent, e.late_exponent);
-    if (goes_on < slows_unproven) return {Class::cache, 0.6};
+    if (!e.settles && goes_on < slows_unproven) return {Class::cache, 0.6};
     return {Class::leaking, (known ? 0.7 : 0.5) + 0.2 * share_between(goes_on, slows_unproven, 1)};
 }
 

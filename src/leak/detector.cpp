@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plimsoll/leak/deceleration.hpp"
 #include "plimsoll/leak/swing.hpp"
 
 namespace plimsoll::leak {
@@ -20,18 +21,6 @@ constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since 
 constexpr double hurry = 0.40;                          // of the headroom is gone: one answer is enough
 constexpr double doubt = 0.98;                          // of the confidence, with each answer that does not support it
 constexpr double wide = 2.5;                            // Sen's interval for neighbours that resemble each other
-
-// Slopes of the earlier and the later half of the window, at the middle of each: p = 1 + log(q) / log(x2 / x1).
-double exponent_of(std::span<const Point> window, double slope) {
-    const auto middle = window.size() / 2;
-    const auto early = theil_sen(window.first(middle)), late = theil_sen(window.subspan(middle));
-    if (!early || !late || slope <= 0) return 1;
-    if (late->slope <= 0) return -1;
-    if (early->slope <= 0) return 2;
-    const double x1 = (window.front().x + window[middle].x) / 2, x2 = (window[middle].x + window.back().x) / 2;
-    if (x1 <= 0 || x2 <= x1) return 1;
-    return std::clamp(1 + std::log(late->slope / early->slope) / std::log(x2 / x1), -1.0, 2.0);
-}
 
 // Requests a second in the last third of the window by those in the first.
 double load_rise(std::span<const Point> clock) {
@@ -79,6 +68,7 @@ std::optional<Evidence> Detector::evidence() const {
     found.late_exponent = found.exponent;
     if (const auto late = used_.since(age_ / 2); late.size() >= 2 * least_blocks)
         if (const auto line = theil_sen(late, wide)) found.late_exponent = exponent_of(late, line->slope);
+    found.settles = settles(window);
     found.floor = floor();
     // Not beyond what was seen: through a sawtooth the trend's end lies above all of its teeth.
     found.level = std::max(found.floor, std::min(trend->at(age_), highest_));
@@ -154,9 +144,8 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     verdict_.slope = found->trend.slope;
     verdict_.low = found->trend.low;
     verdict_.high = found->trend.high;
-    verdict_.forecast = finding.kind == Class::steady
-                            ? std::nullopt
-                            : forecast(limit - level_, swing_, trend_, requests_a_second);
+    verdict_.forecast =
+        finding.kind == Class::steady ? std::nullopt : forecast(limit - level_, swing_, trend_, requests_a_second);
     early_at_look_ = verdict_.forecast ? verdict_.forecast->requests_early : 0;
     return verdict_;
 }

@@ -3,7 +3,7 @@
 //
 //   does it grow enough to exhaust what is left within the horizon?   no   -> steady, or unsharing where private pages rise
 //   do live bytes grow with it?                                       no   -> fragmentation
-//   does it slow down so that it will not get there?                  yes  -> warming (young) or cache
+//   does it slow down so that it will not get there, for good?        yes  -> warming (young) or cache
 //   did earlier processes go on growing to their end?                 yes  -> leaking
 //   did they stop, and were they never smaller than this?             yes  -> cache, or steady
 //   does more traffic come at the end of the window than before?      yes  -> unknown: memory may follow the load
@@ -31,6 +31,7 @@ struct Evidence {
     Line trend;                  // of the low-water marks
     double exponent = 1;         // p of growth ~ age^p: 1 goes on, below it slows down
     double late_exponent = 1;    // the same of the last half of the life: what faded earlier is out of it
+    bool settles = false;        // something faded and is over, what is left goes on (plimsoll/leak/deceleration.hpp)
     double level = 0, floor = 0; // the trend's end; the lowest low-water mark
     double load_rise = 1;        // requests a second late in the window by those early in it
     std::optional<Line> live;    // of the allocator's live bytes

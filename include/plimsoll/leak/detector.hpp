@@ -31,7 +31,7 @@ struct Verdict {
     double slope = 0, low = 0, high = 0; // bytes a request
     double confidence = 0;
     bool slow = false;
-    double since = 0; // age at which the class was first said
+    double since = 0;                 // age at which the class was first said
     std::optional<Forecast> forecast; // of its swings, too (plimsoll/leak/swing.hpp)
 };
 
@@ -70,8 +70,8 @@ private:
     // As the last look had them: the trend, its end, what swings above it, and the requests to the limit.
     Line trend_;
     double level_ = 0, swing_ = 0, early_at_look_ = 0;
-    double highest_ = 0;                   // of the low-water marks, before they are merged
-    double highest_used_ = 0;              // of all readings
+    double highest_ = 0;      // of the low-water marks, before they are merged
+    double highest_used_ = 0; // of all readings
 };
 
 } // namespace plimsoll::leak

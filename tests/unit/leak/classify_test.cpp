@@ -46,6 +46,18 @@ TEST(Classify, growth_that_faded_once_and_now_goes_on_is_a_leak_under_a_warm_up)
     EXPECT_NE(classify(evidence, ordinary, {}).kind, Class::leaking) << "too little of it is left to arrive";
 }
 
+TEST(Classify, who_faded_and_settles_is_suspected_but_not_accused_however_much_is_gone) {
+    Evidence evidence = growing();
+    evidence.exponent = evidence.late_exponent = 0.2;
+    evidence.age = 5000;
+    evidence.level = evidence.floor + 200 * mib;
+    EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::cache);
+    evidence.settles = true;
+    const Finding finding = classify(evidence, ordinary, {});
+    EXPECT_EQ(finding.kind, Class::leaking);
+    EXPECT_LT(finding.confidence, Thresholds{}.sure);
+}
+
 TEST(Classify, a_trend_that_is_not_sure_accuses_nobody) {
     Evidence evidence = growing();
     evidence.trend.low = -10;

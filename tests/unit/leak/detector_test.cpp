@@ -126,6 +126,12 @@ TEST(Detector, warm_up_accuses_nobody_at_any_age) {
     EXPECT_EQ(detector.verdict().kind, Class::steady);
 }
 
+TEST(Detector, a_leak_below_a_warm_up_is_said_when_the_warm_up_is_nearly_over) {
+    Detector detector;
+    const auto kept = [](double n) { return 80 * mib * (1 - std::exp(-n / 700)) + leak_of_4k(n); };
+    EXPECT_EQ(live(detector, {}, 5000, kept).kind, Class::leaking);
+}
+
 TEST(Detector, a_cache_that_an_earlier_process_filled_is_a_cache_from_the_beginning) {
     History history;
     Detector earlier(1), later(2);
