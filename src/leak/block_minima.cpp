@@ -4,6 +4,12 @@
 
 namespace plimsoll::leak {
 
+namespace {
+
+constexpr double widths_apart = 4;
+
+} // namespace
+
 BlockMinima::BlockMinima(double width, std::size_t most, std::size_t least_readings)
     : width_(width), most_(most), least_readings_(least_readings) {
     points_.reserve(most);
@@ -11,7 +17,8 @@ BlockMinima::BlockMinima(double width, std::size_t most, std::size_t least_readi
 }
 
 void BlockMinima::add(double x, double y) {
-    if (readings_ >= least_readings_ && x >= start_ + width_) close();
+    const bool enough = readings_ >= least_readings_ || (readings_ > 0 && x >= start_ + widths_apart * width_);
+    if (enough && x >= start_ + width_) close();
     if (readings_++ == 0) {
         start_ = x;
         lowest_ = highest_ = {x, y};

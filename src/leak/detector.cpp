@@ -71,7 +71,7 @@ std::optional<Evidence> Detector::evidence() const {
     found.settles = settles(window);
     found.floor = floor();
     // Not beyond what was seen: through a sawtooth the trend's end lies above all of its teeth.
-    found.level = std::max(found.floor, std::min(trend->at(age_), highest_));
+    found.level = std::max(found.floor, std::min(trend->at(age_), std::max(highest_, used_.open_mark())));
     found.load_rise = load_rise(clock_.since(age_ / 3));
     if (const auto live = live_.since(age_ / 3); live.size() >= least_live) found.live = theil_sen(live, wide);
     if (const auto own = private_.since(age_ / 3); own.size() >= least_blocks)

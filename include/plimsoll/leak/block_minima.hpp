@@ -18,7 +18,8 @@ namespace plimsoll::leak {
 
 class BlockMinima {
 public:
-    // A block has at least so many readings: two where single ones are of a moment, one where they come seldom.
+    // A block has at least so many readings: two where single ones are of a moment, one where they come seldom. One is enough that
+    // is four widths from the next: of a process that is full in two seconds there are not many.
     explicit BlockMinima(double width = 16, std::size_t most = 64, std::size_t least_readings = 2);
 
     void add(double x, double y); // x never falls
@@ -29,6 +30,7 @@ public:
     // The highest readings of the blocks from `from` on, with that of the block that is open.
     std::vector<Point> peaks_since(double from) const;
     double width() const { return width_; }
+    double open_mark() const { return readings_ > 0 ? lowest_.y : 0; } // of the block that is not complete
 
 private:
     void close();

@@ -106,6 +106,18 @@ TEST(Detector, a_young_process_that_is_accused_in_a_hurry_stays_accused_while_it
     }
 }
 
+// A thousand requests a second, ten readings: the worker is full in 2.8 s.
+TEST(Detector, a_leak_that_fills_its_worker_in_seconds_is_said_before_half_is_gone) {
+    Detector detector;
+    const double headroom = 140 * mib, each = 50 * 1024;
+    double n = 0;
+    for (; detector.verdict().kind != Class::leaking && n * each < headroom; n += 100) {
+        detector.observe({.requests = n, .seconds = n / 1000, .used = base + n * each});
+        detector.judge(base + headroom, 1000, {});
+    }
+    EXPECT_LE((n - 100) * each / headroom, 0.5);
+}
+
 TEST(Detector, live_bytes_that_are_told_seldom_still_tell_holes_from_a_leak) {
     Detector detector;
     const auto seldom = [](Reading& reading) { // each 40 s, as of a heap with very many holes

@@ -32,10 +32,17 @@ TEST(BlockMinima, a_long_life_takes_no_more_space_than_a_short_one) {
 TEST(BlockMinima, requests_that_come_in_bursts_still_make_two_readings_a_block) {
     BlockMinima minima(10);
     minima.add(0, 5);
-    minima.add(100, 9);
-    minima.add(200, 7);
+    minima.add(30, 9);
+    minima.add(60, 7);
     ASSERT_EQ(minima.points().size(), 1U);
     EXPECT_EQ(minima.points()[0].y, 5);
+    EXPECT_EQ(minima.open_mark(), 7);
+}
+
+TEST(BlockMinima, readings_that_are_far_apart_are_a_block_each) {
+    BlockMinima minima(10);
+    for (int x = 0; x <= 400; x += 100) minima.add(x, x);
+    EXPECT_EQ(minima.points().size(), 4U);
 }
 
 TEST(BlockMinima, of_each_block_the_highest_is_kept_too_and_of_the_open_one) {
