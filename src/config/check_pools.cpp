@@ -7,6 +7,7 @@
 #include "config/nearest.hpp"
 #include "config/place.hpp"
 #include "config/values.hpp"
+#include "plimsoll/policy/load_line.hpp"
 
 namespace plimsoll::config {
 namespace {
@@ -93,6 +94,11 @@ void check_memory(const std::string& path, const Memory& memory, Findings& findi
         findings.problem(path + (findings.stands(path + ".stale_after") ? ".stale_after" : ".interval"),
                          "stale_after (" + to_text(memory.stale_after) + ") must be longer than interval (" +
                              to_text(memory.interval) + "), or every reading would be too old");
+    constexpr double full = LoadLine::Settings{}.limit; // where normal requests are shed, all of them
+    if (findings.sound(path + ".load_line") && memory.load_line >= full && memory.mode != Mode::off)
+        findings.warning(path + ".load_line", "from " + to_text(full) +
+                                                  " on only sheddable requests are shed, and late: " +
+                                                  "write less, or mode = \"off\" to shed nobody");
 }
 
 // Two levels, or a level and the limit, in one measure: bytes where both can be had in bytes, else shares.
@@ -142,12 +148,13 @@ void check_capture(const std::string& path, const Capture& capture, Findings& fi
         findings.problem(path + ".command", "the first word is the program, and it is empty");
     // A word that is nearly a placeholder is a slip; other braces are the command's own.
     const std::vector<std::string> known = {"{pid}", "{worker}", "{pool}", "{directory}"};
-    for (const auto& word : capture.command) {
+    for (std::size_t i = 0; i < capture.command.size(); ++i) {
+        const auto& word = capture.command[i];
         bool braces = word.size() > 2 && word.front() == '{' && word.back() == '}';
         if (!braces || std::find(known.begin(), known.end(), word) != known.end()) continue;
         if (auto meant = nearest(word, known); !meant.empty())
-            findings.problem(path + ".command", "'" + word + "' is none of {pid}, {worker}, {pool}, {directory}",
-                             meant);
+            findings.problem(path + ".command[" + std::to_string(i) + "]",
+                             "'" + word + "' is none of {pid}, {worker}, {pool}, {directory}", meant);
     }
 }
 
@@ -164,6 +171,24 @@ void check_adaptive(const std::string& path, const Adaptive& adaptive, Findings&
                                                                     : ".min"),
                          "initial (" + std::to_string(adaptive.initial) + ") must be from min (" +
                              std::to_string(adaptive.min) + ") to max (" + std::to_string(adaptive.max) + ")");
+}
+
+void check_queue(const std::string& path, const Queue& queue, Findings& findings) {
+    if (!findings.sound(path + ".target") || !findings.sound(path + ".timeout")) return;
+    if (!queue.target || queue.timeout == Duration::zero() || *queue.target < queue.timeout) return;
+    findings.problem(path + ".target", "target (" + to_text(*queue.target) + ") must be below timeout (" +
+                                           to_text(queue.timeout) + "), after which nobody waits any more");
+}
+
+void check_breaker(const std::string& path, const CircuitBreaker& breaker, Findings& findings) {
+    if (findings.sound(path + ".rest") && findings.sound(path + ".longest_rest") && breaker.rest > breaker.longest_rest)
+        findings.problem(path + (findings.stands(path + ".rest") ? ".rest" : ".longest_rest"),
+                         "rest (" + to_text(breaker.rest) + ") must not be above longest_rest (" +
+                             to_text(breaker.longest_rest) + ")",
+                         "longest_rest = \"" + to_text(breaker.rest) + '"');
+    if (findings.sound(path + ".floor") && breaker.floor <= 0)
+        findings.warning(path + ".floor", "with a floor of 0 all workers may be passed over at once, and everybody is "
+                                          "refused: write at least the share that one of them is");
 }
 
 void check_health(const std::string& path, const Health& health, Findings& findings) {
@@ -193,6 +218,8 @@ void check_pool(const std::string& path, const Pool& pool, Findings& findings) {
     check_min_serving(path, pool, findings);
     check_capture(path + ".capture", pool.capture, findings);
     check_maintenance(path + ".maintenance", pool.maintenance, findings);
+    check_queue(path + ".queue", pool.queue, findings);
+    check_breaker(path + ".breaker", pool.breaker, findings);
     check_adaptive(path + ".adaptive", pool.adaptive, findings);
     check_health(path + ".health", pool.health, findings);
 }

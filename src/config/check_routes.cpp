@@ -55,6 +55,8 @@ std::string why_no_header(std::string_view text) {
     return pattern.problem().empty() ? std::string() : "the regular expression does not compile: " + pattern.problem();
 }
 
+std::string quoted(const std::string& word) { return word.empty() ? word : '"' + word + '"'; }
+
 std::string upper(std::string text) {
     for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     return text;
@@ -67,6 +69,28 @@ bool is_limit_key(std::string_view key) {
     return false;
 }
 
+std::string meant_limit_key(std::string_view key) {
+    const auto colon = key.find(':');
+    if (colon == std::string_view::npos) return nearest(key, std::vector<std::string>{"client", "path"});
+    const auto kind = nearest(key.substr(0, colon), std::vector<std::string>{"header", "cookie", "query"});
+    return kind.empty() || !is_token(key.substr(colon + 1)) ? "" : kind + std::string(key.substr(colon));
+}
+
+// What is owed at most, and with it all arithmetic on times, stays far below what fits.
+void check_rate(const std::string& path, const Limit& limit, Findings& findings) {
+    const auto rate = parse_rate(limit.rate);
+    if (!rate)
+        return findings.problem(path + ".rate",
+                                "'" + limit.rate +
+                                    "' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\"");
+    constexpr double most_years = 10, seconds_a_year = 365.0 * 24 * 3600;
+    if (!findings.sound(path + ".burst")) return;
+    if (const double years = (limit.burst + 1.0) / rate->per_second / seconds_a_year; years > most_years)
+        findings.problem(path + (findings.stands(path + ".burst") ? ".burst" : ".rate"),
+                         "at " + limit.rate + " a burst of " + std::to_string(limit.burst) +
+                             " is there again after more than 10 years: raise the rate or lower the burst");
+}
+
 bool is_limit_name(std::string_view name) {
     return name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
                return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
@@ -76,8 +100,9 @@ bool is_limit_name(std::string_view name) {
 void check_limit(const std::string& path, const Limit& limit, Findings& findings) {
     for (std::size_t i = 0; i < limit.key.size(); ++i)
         if (!is_limit_key(limit.key[i]))
-            findings.problem(path + ".key",
-                             "'" + limit.key[i] + "' must be client, path, header:NAME, cookie:NAME or query:NAME");
+            findings.problem(path + ".key[" + std::to_string(i) + "]",
+                             "'" + limit.key[i] + "' must be client, path, header:NAME, cookie:NAME or query:NAME",
+                             quoted(meant_limit_key(limit.key[i])));
     if (limit.key.empty())
         findings.problem(path + ".key", "must name at least one thing to count by, such as \"client\"");
     for (std::size_t i = 0; i < limit.allow.size(); ++i)
@@ -94,9 +119,8 @@ void check_limit(const std::string& path, const Limit& limit, Findings& findings
     if (limit.rate.empty() && limit.inflight == 0)
         findings.problem(path + ".rate",
                          "is missing: write how much is allowed, such as rate = \"100/s\" or inflight = 10");
-    else if (!limit.rate.empty() && !parse_rate(limit.rate))
-        findings.problem(path + ".rate",
-                         "'" + limit.rate + "' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\"");
+    else if (!limit.rate.empty())
+        check_rate(path, limit, findings);
 }
 
 // Limits that share their counts must agree on what they count.
@@ -134,8 +158,7 @@ void check_pool_of(const std::string& path, const Route& route, const Config& co
         findings.problem(path + ".pool", "is missing: name one of the pools: " + known);
     else {
         auto meant = nearest(route.pool, pools);
-        findings.problem(path + ".pool", "there is no pool '" + route.pool + "', only " + known,
-                         meant.empty() ? "" : '"' + meant + '"');
+        findings.problem(path + ".pool", "there is no pool '" + route.pool + "', only " + known, quoted(meant));
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 #include <vector>
 
 namespace plimsoll::config {
@@ -11,6 +12,21 @@ char folded(char c) { return c == '-' ? '_' : static_cast<char>(std::tolower(sta
 
 // Longer words are not keys of ours: a bound on work that grows with the square.
 constexpr std::size_t longest_word = 64;
+
+constexpr std::size_t shortest_beginning = 4; // of a word, that says which one is meant
+
+// What other programs call it.
+constexpr std::pair<std::string_view, std::string_view> other_names[] = {
+    {"high", "critical"}, {"low", "sheddable"},  {"medium", "normal"}, {"default", "normal"},
+    {"on", "enforce"},    {"dry_run", "shadow"}, {"disabled", "off"},
+};
+
+bool same(std::string_view a, std::string_view b) { return a.size() == b.size() && edit_distance(a, b) == 0; }
+
+bool begins_alike(std::string_view a, std::string_view b) {
+    const auto shorter = std::min(a.size(), b.size());
+    return shorter >= shortest_beginning && same(a.substr(0, shorter), b.substr(0, shorter));
+}
 
 } // namespace
 
@@ -43,7 +59,11 @@ std::string nearest(std::string_view word, std::span<const std::string> known) {
             best_distance = distance;
         }
     }
-    return best;
+    if (!best.empty()) return best;
+    for (const auto& [other, ours] : other_names)
+        if (same(word, other) && std::ranges::find(known, ours) != known.end()) return std::string(ours);
+    const auto found = std::ranges::find_if(known, [word](const auto& each) { return begins_alike(word, each); });
+    return found == known.end() ? std::string() : *found;
 }
 
 } // namespace plimsoll::config

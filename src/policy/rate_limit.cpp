@@ -20,7 +20,8 @@ std::uint64_t not_empty(std::uint64_t key) { return key == 0 ? 1 : key; }
 
 RateRule RateRule::per_second(double rate, unsigned burst, unsigned cost) {
     constexpr double nanoseconds = 1e9;
-    const auto interval = static_cast<Duration::rep>(std::clamp(std::round(nanoseconds / rate), 1.0, 1e15));
+    const double longest = 3.2e17 / (burst + 1.0); // a window of ten years: times still fit, whoever adds to them
+    const auto interval = static_cast<Duration::rep>(std::clamp(std::round(nanoseconds / rate), 1.0, longest));
     return {Duration{interval}, burst, cost};
 }
 

@@ -179,6 +179,7 @@ TEST(Parse, unknown_keys_are_told_with_what_was_meant_or_where_they_belong) {
         {"colour = 1\n", "f:6:1: pool.source.colour: unknown key"},
         {"[cache]\nurl = \"x\"\n", "f:6:2: cache: unknown key"},
         {"[pool.recicle]\n", "f:6:7: pool.recicle: unknown key (did you mean recycle?)"},
+        {"[pool.healthcheck]\n", "f:6:7: pool.healthcheck: unknown key (did you mean health?)"},
         {"[pool.memory]\nload-line = 0.5\n", "f:7:1: pool.memory.load-line: unknown key (did you mean load_line?)"},
     });
 }
@@ -315,6 +316,23 @@ TEST(Parse, routes_must_be_able_to_match) {
          "f:8:8: route.limit.rate: '100' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\""},
         {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"ip\"\n",
          "f:9:7: route.limit.key: 'ip' must be client, path, header:NAME, cookie:NAME or query:NAME"},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = [\"path\", \"clinet\"]\n",
+         "f:9:16: route.limit.key: 'clinet' must be client, path, header:NAME, cookie:NAME or query:NAME (did you mean "
+         "\"client\"?)"},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"headers:X-Key\"\n",
+         "f:9:7: route.limit.key: 'headers:X-Key' must be client, path, header:NAME, cookie:NAME or query:NAME (did "
+         "you "
+         "mean \"header:X-Key\"?)"},
+        {"[[route]]\n[[route.limit]]\nrate = \"0.01/h\"\nburst = 1000000\n",
+         "f:9:9: route.limit.burst: at 0.01/h a burst of 1000000 is there again after more than 10 years: raise the "
+         "rate or lower the burst"},
+        {"[[route]]\n[[route.limit]]\nrate = \"0.00001/h\"\n",
+         "f:8:8: route.limit.rate: at 0.00001/h a burst of 0 is there again after more than 10 years: raise the rate "
+         "or "
+         "lower the burst"},
+        {"[[route]]\n[[route.limit]]\nrate = \"0.01/h\"\nburst = 700\n", ""},
+        {"[[route]]\npriority = \"high\"\n",
+         "f:7:12: route.priority: 'high' is not one of critical, normal, sheddable (did you mean \"critical\"?)"},
     });
     auto parsed = parse(least + "[[route]]\npath = \"~a(\"\n", "f");
     ASSERT_EQ(parsed.problems.size(), 1u);
@@ -450,10 +468,38 @@ TEST(Parse, recycling_must_be_possible) {
         {"[pool.memory]\ninterval = \"20s\"\n", "f:9:12: pool.memory.interval: stale_after (10s) must be longer than "
                                                 "interval (20s), or every reading would be too old\n"},
         {"[pool.capture]\ncommand = [\"py-spy\", \"{pdi}\"]\n",
-         "f:9:11: pool.capture.command: '{pdi}' is none of {pid}, {worker}, {pool}, {directory} (did you mean "
+         "f:9:22: pool.capture.command: '{pdi}' is none of {pid}, {worker}, {pool}, {directory} (did you mean "
          "{pid}?)\n"},
     };
     for (const auto& c : cases) EXPECT_EQ(all_of(parse(pool + c.text, "f")), c.expect) << c.text;
+}
+
+TEST(Parse, a_bound_lies_beyond_what_it_bounds) {
+    expect_after_least({
+        {"[pool.breaker]\nrest = \"60s\"\n", "f:7:8: pool.breaker.rest: rest (1m) must not be above longest_rest (30s) "
+                                             "(did you mean longest_rest = \"1m\"?)"},
+        {"[pool.breaker]\nlongest_rest = \"500ms\"\n",
+         "f:7:16: pool.breaker.longest_rest: rest (1s) must not be above longest_rest (500ms) (did you mean "
+         "longest_rest = \"1s\"?)"},
+        {"[pool.breaker]\nrest = \"60s\"\nlongest_rest = \"60s\"\n", ""},
+        {"[pool.queue]\ntarget = \"5s\"\n",
+         "f:7:10: pool.queue.target: target (5s) must be below timeout (5s), after which nobody waits any more"},
+        {"[pool.queue]\ntarget = \"5s\"\ntimeout = \"0s\"\n", ""},
+    });
+}
+
+TEST(Parse, a_line_or_a_floor_that_switches_something_off_is_a_warning) {
+    const auto parsed = parse(least + "[pool.memory]\nload_line = 0.99\n[pool.breaker]\nfloor = 0\n", "f");
+    EXPECT_EQ(all_of(parsed), "");
+    ASSERT_EQ(parsed.warnings.size(), 2u);
+    EXPECT_EQ(
+        to_string(parsed.warnings[0]),
+        "f:7:13: pool.memory.load_line: from 95% on only sheddable requests are shed, and late: write less, or mode "
+        "= \"off\" to shed nobody");
+    EXPECT_EQ(to_string(parsed.warnings[1]),
+              "f:9:9: pool.breaker.floor: with a floor of 0 all workers may be passed over at once, and everybody is "
+              "refused: write at least the share that one of them is");
+    EXPECT_TRUE(parse(least + "[pool.memory]\nload_line = 0.94\n[pool.breaker]\nfloor = 0.1\n", "f").warnings.empty());
 }
 
 TEST(Parse, what_is_hardly_meant_is_a_warning_and_no_problem) {

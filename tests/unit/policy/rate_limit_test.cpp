@@ -98,6 +98,13 @@ TEST(RateLimit, rates_of_an_hour_and_of_a_microsecond_are_exact) {
     EXPECT_EQ(passed(table, bob, RateRule::per_second(1e6, 0), start, 1ms, 100ns), 1000U);
 }
 
+TEST(RateLimit, no_rate_and_no_burst_make_times_that_do_not_fit) {
+    const auto rule = RateRule::per_second(0.01 / 3600, 1'000'000);
+    RateTable table(16);
+    EXPECT_GT(rule.window(), 1h);
+    EXPECT_TRUE(table.spend(start, alice, rule).allowed);
+}
+
 TEST(RateLimit, in_a_full_table_the_oldest_goes_first) {
     RateTable table(4); // one set
     const auto slow = RateRule::per_second(0.001, 0), fast = RateRule::per_second(1000, 0);
