@@ -25,6 +25,7 @@ Config in_effect(const Config& running, const Config& next) {
     out.proxy.control = running.proxy.control;
     out.proxy.token = running.proxy.token;
     out.proxy.token_file = running.proxy.token_file;
+    out.proxy.rate_keys = running.proxy.rate_keys;
     out.admin = running.admin;
     out.store = running.store;
     out.pools = same_ones(running.pools, next.pools, &Pool::name);

@@ -75,6 +75,7 @@ TEST(Diff, what_waits_for_a_restart_is_told_at_every_reload) {
     auto next = some();
     next.proxy.threads = 7;
     next.proxy.max_connections = 77;
+    next.proxy.rate_keys = 5000;
     next.proxy.control = {"/run/other.sock"};
     next.admin.listen = "127.0.0.1:1";
     next.store.path = "/elsewhere";
@@ -90,7 +91,7 @@ TEST(Diff, what_waits_for_a_restart_is_told_at_every_reload) {
     for (const auto& change : diff(some(), running)) EXPECT_TRUE(change.live) << change.key;
     const auto waiting = diff(running, next);
     for (const auto& change : waiting) EXPECT_FALSE(change.live) << change.key;
-    EXPECT_EQ(waiting.size(), 6u); // neither routes nor listeners are among them
+    EXPECT_EQ(waiting.size(), 7u); // neither routes nor listeners are among them
     EXPECT_EQ(diff(some(), next).size(), diff(some(), running).size() + waiting.size());
     EXPECT_EQ(in_effect(running, next), running);
 }
