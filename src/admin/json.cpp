@@ -131,6 +131,7 @@ json::object to_json(const net::GateStats& gate) {
             {"queue_target_seconds", gate.target_seconds},
             {"service_seconds", gate.service_seconds},
             {"refused", std::move(refused)},
+            {"retries_denied", gate.retries.denied},
             {"breakers", std::move(breakers)}};
 }
 

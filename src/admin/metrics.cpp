@@ -180,6 +180,12 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
          [](Gate gate) { return gate.target_seconds; });
     each(page.gauge("pool_service_seconds", "How long a request holds its slot, on average."),
          [](Gate gate) { return gate.service_seconds; });
+    auto denied = page.counter("retries_denied_total",
+                               "Requests that were not sent once more, because their pool's retry budget was used up; "
+                               "mode shadow: they were all the same.");
+    for (const auto& gate : gates)
+        denied.add({{"pool", gate.pool}, {"mode", "enforce"}}, gate.retries.denied)
+            .add({{"pool", gate.pool}, {"mode", "shadow"}}, gate.retries.shadow);
     each(page.counter("pool_breaker_shadow_trips_total",
                       "How often a worker's breaker would have tripped (breaker.mode shadow). Its requests would have "
                       "gone to other workers: none of them counts as refused."),

@@ -265,6 +265,12 @@ struct CircuitBreaker {        // [pool.breaker]
     double floor = 0.5; // share of the workers that always pass
     friend bool operator==(const CircuitBreaker&, const CircuitBreaker&) = default;
 };
+struct Retry {                 // [pool.retry]: what requests that no worker has seen, or answered, may cost once more
+    Mode mode = Mode::enforce; // shadow: beyond the budget they are counted, and retried; off: there is none
+    double share = 0.2;        // of the pool's requests
+    unsigned most_saved = 100, minimum = 3;
+    friend bool operator==(const Retry&, const Retry&) = default;
+};
 struct Upstream { // [pool.upstream]
     Duration connect_timeout = seconds{2};
     Duration response_timeout = seconds{60}; // to the head of the response
@@ -297,6 +303,7 @@ struct Pool {
     Queue queue;
     Adaptive adaptive;
     CircuitBreaker breaker;
+    Retry retry;
     Upstream upstream;
     Health health;
     Maintenance maintenance;

@@ -236,6 +236,13 @@ void describe(Visitor& v, CircuitBreaker& breaker) {
     v("floor", breaker.floor);
 }
 template <class Visitor>
+void describe(Visitor& v, Retry& retry) {
+    v("mode", retry.mode);
+    v("share", retry.share);
+    v("most_saved", retry.most_saved, {.max = 1'000'000});
+    v("minimum", retry.minimum, {.max = 1'000'000});
+}
+template <class Visitor>
 void describe(Visitor& v, Upstream& upstream) {
     v("connect_timeout", upstream.connect_timeout, timeout());
     v("response_timeout", upstream.response_timeout, timeout());
@@ -270,6 +277,7 @@ void describe(Visitor& v, Pool& pool) {
     v.section("queue", pool.queue);
     v.section("adaptive", pool.adaptive);
     v.section("breaker", pool.breaker);
+    v.section("retry", pool.retry);
     v.section("upstream", pool.upstream);
     v.section("health", pool.health);
     v.section("maintenance", pool.maintenance);

@@ -29,7 +29,7 @@ std::string_view label_of(const Exchange& x) {
 } // namespace
 
 void Session::account(Exchange& x) {
-    if (x.retrying) reactor_.budget(*x.route->target->pool).give();
+    if (x.retrying) x.route->target->pool->end_retry();
     if (x.gone && x.head.empty()) return; // nobody asked for anything
     const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};
     if (x.refusal) reactor_.counters.refused(pool, x.refusal.reason);

@@ -10,7 +10,7 @@ using io::Stream;
 using io::until;
 
 Gate::Facts Session::facts_of(Exchange& x) {
-    if (!x.counted && !x.draw) name_for_memory(x);
+    if (!x.asked && !x.draw) name_for_memory(x);
     Gate::Facts facts;
     facts.priority = x.priority;
     facts.deadline = x.deadline;
@@ -32,7 +32,7 @@ bool Session::try_admit(Exchange& x) {
     x.draw.reset();
     if (!std::exchange(x.counted, true)) reactor_.budget(pool).request_began();
     wakeup_.clear(io::Wakeup::granted);
-    auto arrival = pool.arrive(reactor_.loop.now, facts, admission_);
+    auto arrival = pool.arrive(reactor_.loop.now, facts, admission_, std::exchange(x.asked, true));
     x.ticket = arrival.ticket;
     if (arrival.permit)
         x.permit = std::move(arrival.permit);

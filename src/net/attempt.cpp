@@ -295,10 +295,7 @@ bool Session::may_retry(Exchange& x, Ending ending, const Download& download) {
                             (!x.framing.has_body() || x.upload.spool().replayable());
     if (!(unseen || unanswered) || !x.upload.complete() || x.attempts >= most_attempts) return false;
     if (unanswered && !x.reused && ++x.unanswered >= most_deaths) return false;
-    if (!x.retrying && !reactor_.budget(*x.route->target->pool).take()) {
-        reactor_.counters.retries_denied.add();
-        return false;
-    }
+    if (!x.retrying && !x.route->target->pool->begin_retry()) return false;
     x.retrying = true;
     reactor_.counters.retries.add();
     return true;

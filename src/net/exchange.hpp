@@ -81,9 +81,10 @@ struct Exchange : Texts {
     Upstreams::Connection worker;
     std::optional<WorkerKey> avoid; // the one that failed us last
     unsigned attempts = 0;
-    bool reused = false;                    // this attempt's connection had rested
-    unsigned unanswered = 0;                // attempts that a worker ended without a word, on a fresh connection
-    bool counted = false, retrying = false; // in the retry budget: as a request, as a retry
+    bool reused = false;     // this attempt's connection had rested
+    unsigned unanswered = 0; // attempts that a worker ended without a word, on a fresh connection
+    bool asked = false;      // the gate, for a slot
+    bool retrying = false;   // and its pool's retry budget counts it
     Ticket ticket = 0;
     std::optional<sockaddr_storage> found_at; // this attempt's worker, if it is known by name
     std::string unsent_head;

@@ -136,6 +136,9 @@ void Pool::configure(const config::Pool& settings) {
     const std::lock_guard lock(mutex_);
     gate_.configure(gate_settings(settings));
     upstream_ = std::make_shared<const config::Upstream>(settings.upstream);
+    const config::Retry& retry = settings.retry;
+    retry_budget_.configure({retry.share, static_cast<double>(retry.most_saved), retry.minimum});
+    retry_mode_ = retry.mode;
 }
 
 std::shared_ptr<const config::Upstream> Pool::upstream() const {
@@ -187,12 +190,13 @@ void Pool::tell(Wakes wakes) {
     for (Woken& woken : wakes) woken.waiter->wake(std::move(woken.permit), woken.reason, woken.retry_after);
 }
 
-Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter) {
+Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter, bool again) {
     Arrival arrival;
     Gate::Events events;
     Wakes wakes;
     {
         const std::lock_guard lock(mutex_);
+        if (!again) retry_budget_.request_began();
         const Gate::Arrival verdict = gate_.arrive(now, facts, events);
         switch (verdict.kind) {
         case Gate::Arrival::Kind::admitted:
@@ -211,6 +215,28 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
     }
     tell(std::move(wakes));
     return arrival;
+}
+
+bool Pool::begin_retry() {
+    const std::lock_guard lock(mutex_);
+    if (retry_budget_.take()) return true;
+    if (retry_mode_ == Mode::enforce) {
+        ++retry_stats_.denied;
+        return false;
+    }
+    if (retry_mode_ == Mode::shadow) ++retry_stats_.shadow;
+    retry_budget_.exceed();
+    return true;
+}
+
+void Pool::end_retry() {
+    const std::lock_guard lock(mutex_);
+    retry_budget_.give();
+}
+
+Pool::RetryStats Pool::retry_stats() const {
+    const std::lock_guard lock(mutex_);
+    return retry_stats_;
 }
 
 bool Pool::turns_away(Instant now, const Gate::Facts& facts) const {

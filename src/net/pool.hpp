@@ -20,6 +20,7 @@
 #include "net/route_counts.hpp"
 #include "net/steering.hpp"
 #include "plimsoll/policy/gate.hpp"
+#include "plimsoll/policy/retry_budget.hpp"
 
 namespace plimsoll::net {
 
@@ -118,7 +119,15 @@ public:
         Reason reason = Reason::none; // else refused
         Duration retry_after{};
     };
-    Arrival arrive(Instant now, const Gate::Facts& facts, Waiter& waiter);
+    // `again`: a request that has asked before, for another worker.
+    Arrival arrive(Instant now, const Gate::Facts& facts, Waiter& waiter, bool again = false);
+    // Whether a request may be sent once more, by the budget of the pool (retry_budget.hpp). Each yes is ended once.
+    bool begin_retry();
+    void end_retry();
+    struct RetryStats {
+        std::uint64_t denied = 0, shadow = 0; // shadow: would have been
+    };
+    RetryStats retry_stats() const;
     bool turns_away(Instant now, const Gate::Facts& facts) const; // arrive() would refuse now; nothing is counted
     bool leave(Instant now, Ticket ticket);                       // false: wake() was or is being called
     void tick(Instant now);                                       // any reactor, every 10 ms or so
@@ -199,6 +208,9 @@ private:
     std::unordered_map<Ticket, Waits> waiters_;
     std::map<std::string, RouteKey, std::less<>> routes_;
     std::shared_ptr<const config::Upstream> upstream_;
+    RetryBudget retry_budget_;
+    Mode retry_mode_ = Mode::enforce;
+    RetryStats retry_stats_;
 };
 
 } // namespace plimsoll::net

@@ -238,11 +238,6 @@ bool Reactor::may_warn(std::uint64_t& passed_over) {
     return true;
 }
 
-RetryBudget& Reactor::budget(const Pool& pool) {
-    if (last_budget_.first != &pool) last_budget_ = {&pool, &budgets_[&pool]};
-    return *last_budget_.second;
-}
-
 std::uint64_t Reactor::random() { // splitmix64
     auto z = random_ += 0x9e3779b97f4a7c15;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;

@@ -22,7 +22,6 @@
 #include "net/trace_log.hpp"
 #include "net/upstream.hpp"
 #include "net/workspace.hpp"
-#include "plimsoll/policy/retry_budget.hpp"
 
 namespace plimsoll::net {
 
@@ -81,7 +80,6 @@ public:
     unsigned index() const { return index_; }
     std::shared_ptr<const Snapshot> snapshot(); // the newest; this thread's own handle on it
     std::uint64_t generation() const { return shared_.generation(); }
-    RetryBudget& budget(const Pool& pool);
     Limits& limits() { return shared_.limits; }
     Series& labelled(std::string_view pool, std::string_view label); // by the application's own label
     std::uint64_t random();                                          // good enough to spread load and to name requests
@@ -125,8 +123,6 @@ private:
     std::shared_ptr<redis::Link> redis_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::shared_ptr<const Snapshot> snapshot_;
-    std::unordered_map<const Pool*, RetryBudget> budgets_;
-    std::pair<const Pool*, RetryBudget*> last_budget_{}; // most requests go where the one before went
     std::unordered_map<std::string, std::unordered_map<std::string, Series*>> labels_;
     std::uint64_t random_;
     Session* sessions_ = nullptr;

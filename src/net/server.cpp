@@ -44,6 +44,7 @@ GateStats gate_stats(const Pool& pool) {
     stats.memory_shedding = gate.memory_shedding;
     stats.shedding_futile = gate.shedding_futile;
     stats.health_panic = gate.health_panic;
+    stats.retries = pool.retry_stats();
     stats.shadow_trips = gate.shadow_trips;
     stats.shadow_waits = gate.shadow_waits;
     if (gate.stall >= 0) stats.stall = gate.stall;
@@ -213,7 +214,6 @@ ServerStats Server::stats() const {
         stats.connections_total += each->connections_total.get();
         stats.connections_refused += each->connections_refused.get();
         stats.retries += each->retries.get();
-        stats.retries_denied += each->retries_denied.get();
         stats.client_aborts += each->client_aborts.get();
         stats.upgrades += each->upgrades.get();
         stats.upstream_connects += each->upstream_connects.get();

@@ -56,9 +56,10 @@ struct GateStats { // of one pool
         std::string route, state;
         std::uint64_t trips = 0;
     };
+    Pool::RetryStats retries;
     std::uint64_t shadow_trips = 0, shadow_waits = 0; // what enforce would do without refusing anybody (gate.hpp)
     std::vector<RouteBreaker> breakers;               // of routes that have had a request
-    std::size_t memory_waiting = 0;     // of those who queue: for room, because they need much memory
+    std::size_t memory_waiting = 0;                   // of those who queue: for room, because they need much memory
     struct MemoryNeed {
         std::string label; // "GET /reports/{n}"
         Bytes expected;    // at its peak
@@ -97,7 +98,6 @@ struct ServerStats {
     std::optional<RedisStats> redis;       // where one is configured
     std::uint64_t rate_keys_forgotten = 0; // pushed out of the table of rate limits before their time
     std::uint64_t connections_open = 0, connections_total = 0, connections_refused = 0; // refused: over max_connections
-    std::uint64_t retries_denied = 0;                                                   // the retry budget was used up
     std::uint64_t retries = 0, client_aborts = 0, upgrades = 0;
     std::uint64_t upstream_connects = 0, upstream_reuses = 0, upstream_failures = 0, upstream_idle = 0, upstream_unheard = 0;
     std::uint64_t buffered_bytes = 0; // in request and response buffers now

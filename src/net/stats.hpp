@@ -44,7 +44,7 @@ struct Series {
 // What belongs to no route: one for each reactor.
 struct alignas(64) ReactorCounters {
     Counter connections_open, connections_total, connections_refused;
-    Counter retries, retries_denied, client_aborts, upgrades;
+    Counter retries, client_aborts, upgrades;
     Counter upstream_connects, upstream_reuses, upstream_failures, upstream_idle, upstream_unheard;
     Counter loop_lag_nanoseconds;
 

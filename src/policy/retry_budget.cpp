@@ -2,6 +2,11 @@
 
 namespace plimsoll {
 
+void RetryBudget::configure(const Settings& settings) {
+    settings_ = settings;
+    saved_ = std::min(saved_, settings_.most_saved);
+}
+
 bool RetryBudget::take() {
     if (saved_ >= 1)
         saved_ -= 1;

@@ -259,6 +259,31 @@ TEST(Fault, a_refused_connect_goes_to_another_worker_even_with_a_post) {
     EXPECT_GT(proxy.worker(key).finished[static_cast<int>(Outcome::refused_upstream)], 0u);
 }
 
+TEST(Fault, a_pool_that_has_spent_its_retries_denies_more_and_in_shadow_only_says_so) {
+    Origin dead(echo), alive(echo);
+    Proxy proxy;
+    auto& pool = proxy.config.pools[0];
+    pool.retry = {.share = 0, .minimum = 0};
+    proxy.add_worker(dead.address());
+    proxy.add_worker(alive.address());
+    proxy.start();
+    dead.stop_listening();
+    const auto status = [&] {
+        auto client = proxy.client();
+        client.send(get());
+        return client.read_response().status();
+    };
+    const auto retries = [&] { return proxy.server().stats().gates.at(0).retries; };
+    EXPECT_TRUE(eventually([&] { return status() == 502; }));
+    EXPECT_EQ(retries().denied, 1U);
+    EXPECT_EQ(proxy.server().stats().retries, 0U);
+    pool.retry.mode = config::Mode::shadow;
+    proxy.pool->configure(pool);
+    EXPECT_TRUE(eventually([&] { return status() != 200 || retries().shadow > 0; }));
+    EXPECT_GT(proxy.server().stats().retries, 0U);
+    EXPECT_EQ(retries().denied, 1U);
+}
+
 // The connections of a process that dies are closed before its listener: what is sent to it in that moment is lost with it.
 TEST(Fault, a_worker_that_hung_up_is_given_nothing_in_the_moment_in_which_it_may_be_dying) {
     using Clock = std::chrono::steady_clock;

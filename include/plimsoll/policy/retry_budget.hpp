@@ -18,13 +18,17 @@ public:
         double share = 0.2;
         double most_saved = 100;
         unsigned minimum = 3;
+        friend bool operator==(const Settings&, const Settings&) = default;
     };
     RetryBudget() = default;
     explicit RetryBudget(Settings settings) : settings_(settings) {}
 
+    void configure(const Settings& settings); // who retries goes on; what is saved is bounded anew
+
     void request_began() { saved_ = std::min(settings_.most_saved, saved_ + settings_.share); }
-    bool take(); // true: retry, and give() back when that request has ended
-    void give(); // without a take: ignored
+    bool take();                  // true: retry, and give() back when that request has ended
+    void exceed() { ++retries_; } // retry all the same
+    void give();                  // without one of these: ignored
     unsigned retries() const { return retries_; }
 
 private:

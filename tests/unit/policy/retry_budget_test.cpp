@@ -66,6 +66,21 @@ TEST(RetryBudget, unpaired_endings_do_not_wrap_around) {
     EXPECT_EQ(taken(budget, 10), 3u);
 }
 
+TEST(RetryBudget, who_exceeds_it_counts_as_one_that_is_under_way) {
+    RetryBudget budget;
+    EXPECT_EQ(taken(budget, 10), 3u);
+    budget.exceed();
+    budget.give();
+    EXPECT_FALSE(budget.take()) << "three are under way still";
+}
+
+TEST(RetryBudget, another_configuration_holds_for_what_is_saved_already) {
+    RetryBudget budget;
+    requests(budget, 1000);
+    budget.configure({.share = 0.2, .most_saved = 5, .minimum = 0});
+    EXPECT_EQ(taken(budget, 100), 5u);
+}
+
 TEST(RetryBudget, a_minimum_of_zero_and_a_share_of_zero_forbid_retries) {
     RetryBudget budget({.share = 0, .minimum = 0});
     requests(budget, 100);
