@@ -30,7 +30,6 @@ bool Session::try_admit(Exchange& x) {
     auto& pool = *x.route->target->pool;
     const auto facts = facts_of(x);
     x.draw.reset();
-    if (!std::exchange(x.counted, true)) reactor_.budget(pool).request_began();
     wakeup_.clear(io::Wakeup::granted);
     auto arrival = pool.arrive(reactor_.loop.now, facts, admission_, std::exchange(x.asked, true));
     x.ticket = arrival.ticket;
@@ -42,6 +41,7 @@ bool Session::try_admit(Exchange& x) {
 }
 
 void Session::refuse_admission(Exchange& x, Reason reason, Duration retry_after) {
+    x.retry_after = std::max(retry_after, Duration{std::chrono::seconds{1}});
     // The operator's bound is the gateway's timeout, whoever notices first that it has passed: the gate or our own clock.
     const auto& bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline;
     if (reason == Reason::deadline && bound && reactor_.loop.now >= x.began + *bound) {
@@ -50,7 +50,6 @@ void Session::refuse_admission(Exchange& x, Reason reason, Duration retry_after)
     }
     const auto status = static_cast<unsigned short>(reason == Reason::rate ? 429 : 503);
     x.refusal = {status, to_string(reason), "the application cannot take this request now"};
-    x.retry_after = std::max(retry_after, Duration{std::chrono::seconds{1}});
 }
 
 io::Task<> Session::wait_for_slot(Exchange& x) {
@@ -61,10 +60,12 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
     while (!granted() && !client_left(x) && !overdue())
         co_await until(wakeup_, client_, client_end(x), io::Wakeup::granted);
     if (!granted()) {
-        if (client_left(x))
+        if (client_left(x)) {
             x.gone = !x.refusal;
-        else
+        } else {
             x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
+            x.retry_after = no_hint();
+        }
         // Too late to leave: the news is on its way and holds a pointer to us.
         if (!x.route->target->pool->leave(reactor_.loop.now, x.ticket))
             while (!granted()) co_await until(wakeup_, client_, 0, io::Wakeup::granted).whatever_happens();

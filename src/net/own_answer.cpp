@@ -69,10 +69,20 @@ http::Answer Session::own_answer(Exchange& x) {
     return answer;
 }
 
+// Where nobody knows when to come again: not at once, and not together.
+Duration Session::no_hint() { return from_seconds(1 + 2 * reactor_.draw()); }
+
+// Who is refused for now is told when to come again (RFC 9110, 10.2.3; RFC 6585, 4).
+Duration Session::pause_of(const Exchange& x) {
+    const bool for_now = x.refusal.status == 503 || x.refusal.status == 429;
+    if (x.retry_after > Duration::zero() || !for_now) return x.retry_after;
+    return no_hint();
+}
+
 io::Task<> Session::answer_refusal(Exchange& x) {
     auto answer = own_answer(x);
     answer.refusal = x.refusal;
-    answer.retry_after_seconds = in_seconds(x.retry_after);
+    answer.retry_after_seconds = in_seconds(pause_of(x));
     answer.head_only = x.method == http::Method::head;
     answer.json = x.json;
     x.status = x.refusal.status;

@@ -77,6 +77,8 @@ private:
     io::Task<> answer_with_page(Exchange& x);
     io::Task<> answer_as_last_hop(Exchange& x);
     http::Answer own_answer(Exchange& x);
+    Duration pause_of(const Exchange& x); // how long a refused client is asked to wait; 0: it is not
+    Duration no_hint();
     io::Task<> send_own(Exchange& x, std::size_t head_size, std::string_view body = {});
 
     // One attempt at one worker (attempt.cpp) ...

@@ -68,6 +68,7 @@ TEST(Deadline, a_request_that_waits_for_a_slot_is_504_and_leaves_the_queue) {
     const auto answer = waiting.read_response();
     EXPECT_EQ(answer.status(), 504);
     EXPECT_EQ(answer.field("x-plimsoll-reason"), "deadline");
+    EXPECT_NE(answer.field("retry-after"), "");
     EXPECT_EQ(proxy.queued(), 0u);
     EXPECT_EQ(proxy.pool->stats().admitted, 1u);
     EXPECT_TRUE(holder.silent_for(milliseconds{1})) << "the route without a deadline has none";
@@ -261,6 +262,7 @@ TEST(Disk, an_upload_that_all_bodies_together_leave_no_room_for_is_503) {
     sender.join();
     EXPECT_EQ(answer.status(), 503);
     EXPECT_EQ(answer.field("x-plimsoll-reason"), "buffers_full");
+    EXPECT_NE(answer.field("retry-after"), "");
 }
 
 TEST(Disk, a_worker_waits_for_its_client_where_the_disk_takes_no_more) {

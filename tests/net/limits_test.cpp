@@ -199,6 +199,9 @@ TEST(InflightLimit, no_more_than_allowed_are_under_way_and_an_end_makes_room) {
     const auto refused = third.read_response();
     EXPECT_EQ(refused.status(), 429);
     EXPECT_EQ(refused.field("x-plimsoll-reason"), "inflight");
+    const auto pause = std::stoi("0" + refused.field("retry-after"));
+    EXPECT_GE(pause, 1);
+    EXPECT_LE(pause, 3);
     answer = true;
     for (auto& client : clients) EXPECT_EQ(client.read_response().status(), 200);
     EXPECT_TRUE(eventually([&] {
