@@ -36,7 +36,10 @@ io::Task<> Session::ask_redis(Exchange& x) {
             x.gone = !x.refusal;
         else if (overdue())
             x.refusal = {504, "deadline", "the request was not answered within its deadline"};
-        if (x.gone || x.refusal) co_return;
+        if (x.gone || x.refusal) {
+            x.permit = {};
+            co_return;
+        }
     }
     std::optional<std::vector<RateVerdict>> said;
     if (question.answered()) said = shared_rate_verdicts(question.numbers(), under_way->shared.size());

@@ -103,6 +103,27 @@ struct RedisTest : ::testing::Test {
     }
 };
 
+TEST_F(RedisTest, who_is_refused_while_it_is_asked_keeps_no_slot) {
+    std::atomic<bool> mute = false;
+    Origin server(greeting_and([&](Peer& peer) {
+        if (!mute) peer.send(passed);
+    }));
+    proxy.config.routes[0].deadline = std::chrono::milliseconds{200};
+    start(server);
+    connected();
+    const auto memory = [this](double pressure) {
+        proxy.pool->observe(proxy.pool->stats().workers.front().worker, pressure);
+    };
+    memory(0.99);
+    EXPECT_EQ(ask().field("x-plimsoll-reason"), "memory");
+    memory(0.1); // the gate learns of it when it is asked for a slot, and gives one: then Redis is asked
+    mute = true;
+    auto client = proxy.client();
+    client.send(get("/", "Connection: close\r\n"));
+    EXPECT_EQ(client.read_response().status(), 504);
+    EXPECT_EQ(proxy.in_flight(), 0U) << "nobody waits for this client to hang up";
+}
+
 TEST_F(RedisTest, its_verdict_is_the_answer) {
     std::atomic<bool> allow = true;
     Origin server(greeting_and([&](Peer& peer) { peer.send(allow ? passed : refused); }));
