@@ -40,7 +40,7 @@ void Session::account(Exchange& x) {
     if (x.experiment != Steering::Phase::none && x.complete && !x.refusal)
         x.route->target->pool->steering().record(x.experiment, took);
     series->slots[reactor_.index()].record(x.status, took, x.received(), x.answer_bytes);
-    if (snapshot_->trace && !pool.empty()) trace(x);
+    if (snapshot_->trace && x.asked) trace(x);
     const auto& format = snapshot_->access;
     if (format.on() && (format.sample() >= 1 || reactor_.draw() < format.sample())) log_access(x);
 }

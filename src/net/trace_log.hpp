@@ -6,7 +6,7 @@
 //    "received":0,"sent":512,"status":200}
 //
 // at: unix seconds, when it asked for a slot. wait: in the queue. service: it held a slot for so long; not there where it never
-// held one. refused: why, where it was. Requests that no pool was asked for have no line.
+// held one. refused: why, where it was. Requests that asked no pool for a slot have no line.
 #pragma once
 
 #include <chrono>

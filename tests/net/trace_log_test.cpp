@@ -1,6 +1,7 @@
 // The trace of requests: what stands in it, that it gets to its file, and that it stays within its bound.
 #include "net/trace_log.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -113,6 +114,27 @@ TEST_F(Traced, each_request_that_asked_a_pool_has_its_line) {
     const auto service = std::stod(text.substr(text.find("\"service\":") + 10));
     EXPECT_GE(service, 0.03);
     EXPECT_LT(service, 5);
+}
+
+TEST_F(Traced, who_is_refused_before_he_asks_for_a_slot_is_no_load_to_replay) {
+    ASSERT_EQ(log::start(settings), "");
+    {
+        Origin origin(echo);
+        Proxy proxy;
+        proxy.config.log = settings;
+        proxy.config.listeners[0].max_body = {10};
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto large = proxy.client(), small = proxy.client();
+        large.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+        EXPECT_EQ(large.read_response().status(), 413);
+        small.send(get());
+        EXPECT_EQ(small.read_response().status(), 200);
+    }
+    log::stop();
+    const std::string text = content(settings.trace);
+    EXPECT_EQ(std::ranges::count(text, '\n'), 1) << text;
+    EXPECT_NE(text.find(R"("status":200)"), text.npos) << text;
 }
 
 TEST_F(Traced, the_file_stays_within_its_bound) {
