@@ -19,6 +19,8 @@ namespace {
 
 constexpr int version = 1;
 constexpr std::size_t most_marks = 128;
+constexpr std::size_t longest_label = 512;
+constexpr double most_needed = 1e15;
 constexpr double rate_grain = 1000; // thousandths of a request a second are kept
 
 double amount(const json::object& object, std::string_view key) { return std::max(number(object, key), 0.0); }
@@ -95,6 +97,19 @@ std::vector<leak::PastLeak> past_of(const json::array& array) {
     return past;
 }
 
+std::vector<net::Pool::Need> needs_of(const json::array& array) {
+    std::vector<net::Pool::Need> needs;
+    for (const json::value& each : array) {
+        if (!each.is_object() || needs.size() >= net::CostLabels::most_labels) continue;
+        const json::object& need = each.get_object();
+        const double expected = std::min(amount(need, "expected"), most_needed);
+        net::Pool::Need told{word(need, "label"), {static_cast<std::int64_t>(expected)}, count(need, "readings")};
+        const bool sane = !told.label.empty() && told.label.size() <= longest_label;
+        if (sane && told.readings >= MemoryCosts::confident) needs.push_back(std::move(told));
+    }
+    return needs;
+}
+
 } // namespace
 
 std::string to_text(const LeakMemory& memory) {
@@ -115,7 +130,12 @@ std::string to_text(const LeakMemory& memory) {
     }
     json::array load;
     for (const double rate : memory.load) load.push_back(std::round(rate * rate_grain) / rate_grain);
+    json::array needs;
+    for (const net::Pool::Need& need : memory.needs)
+        needs.push_back(
+            json::object{{"label", need.label}, {"expected", need.expected.count}, {"readings", need.readings}});
     return json::serialize(json::object{{"version", version},
+                                        {"needs", std::move(needs)},
                                         {"application", memory.fingerprint},
                                         {"watched", std::move(watched)},
                                         {"load", std::move(load)}});
@@ -145,6 +165,7 @@ LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprin
         entry.releases = releases_of(list(found->get_object(), "releases"));
         entry.past = past_of(list(found->get_object(), "past"));
     }
+    memory.needs = needs_of(list(object, "needs"));
     const json::array& load = list(object, "load");
     for (std::size_t quarter = 0; load.size() == memory.load.size() && quarter < load.size(); ++quarter) {
         const double rate = load[quarter].is_number() ? load[quarter].to_number<double>(bad) : -1;

@@ -1,5 +1,5 @@
-// What a pool's detectors have learned, in STORE/leaks-POOL.json: the next life of the program knows a cache from a leak at
-// once. Written on the thread pool, in order, whole or not at all; a file that is damaged, of another version or of another
+// What a pool's detectors have learned, in STORE/leaks-POOL.json, and what its requests need: the next life of the program knows
+// a cache from a leak, and a heavy route from a light one, at once. Written on the thread pool, in order, whole or not at all; a file that is damaged, of another version or of another
 // application says nothing.
 #pragma once
 
@@ -16,6 +16,7 @@ struct LeakMemory {
     std::string fingerprint;
     std::array<LeakCase::Kept, all_watched.size()> cases;
     leak::DayLoad::Rates load = leak::DayLoad{}.rates();
+    std::vector<net::Pool::Need> needs; // of labels that are known
 };
 std::string to_text(const LeakMemory& memory);
 // Empty where the text is not such a file, or of another application.

@@ -52,6 +52,7 @@ void LeakWatch::start() {
     const LeakMemory known = file_->read(fingerprint());
     for (const Watched what : all_watched) of(what).resume(pool_.context().journal, known.cases[index(what)]);
     load_.learn(known.load);
+    pool_.net().recall(known.needs);
 }
 
 void LeakWatch::save() {
@@ -61,6 +62,7 @@ void LeakWatch::save() {
     LeakMemory known;
     known.fingerprint = fingerprint();
     known.load = load_.rates();
+    known.needs = pool_.net().known_needs();
     for (const Watched what : all_watched) {
         leak::History history = of(what).history;
         // Those that live are written as if they had ended: they will have, when this is read.

@@ -1,5 +1,6 @@
 #include "net/cost_labels.hpp"
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -62,6 +63,18 @@ CostLabels::Found CostLabels::find(std::string_view method, std::string_view tar
 void CostLabels::split(CostKey label) {
     const std::lock_guard lock(mutex_);
     if (label != 0 && label < split_.size()) split_[label] = true;
+}
+
+CostKey CostLabels::recall(std::string_view label) {
+    const auto space = std::min(label.find(' '), label.size());
+    const auto target = label.substr(std::min(space + 1, label.size()));
+    const std::string whole = joined(label.substr(0, space), leak::route_template(target));
+    const std::lock_guard lock(mutex_);
+    bool is_new = false;
+    const CostKey key = key_of(label, is_new);
+    if (key == 0 || whole == label) return key;
+    if (const CostKey its_template = key_of(whole, is_new)) split_[its_template] = true;
+    return key;
 }
 
 std::string CostLabels::name(CostKey label) const {

@@ -43,6 +43,8 @@ public:
     };
     Found find(std::string_view method, std::string_view target);
     void split(CostKey label); // its requests are not alike
+    // A key for a label of an earlier life, by its name; 0 where there is no room. What was told apart stays so.
+    CostKey recall(std::string_view label);
     std::string name(CostKey label) const;
 
 private:

@@ -157,7 +157,10 @@ public:
         Bytes expected;
         unsigned readings = 0;
     };
-    std::vector<Need> needs(std::size_t most) const;  // the greatest first
+    std::vector<Need> needs(std::size_t most) const; // the greatest first
+    // Over a restart: what is known of labels (families are guesses), and what an earlier life knew of them.
+    std::vector<Need> known_needs() const;
+    void recall(std::span<const Need> needs);
     void set_homes(std::span<const WorkerKey> homes); // of an experiment
     void observe_stall(double share);                 // see Gate::observe_stall
     unsigned slots(WorkerKey worker) const;
@@ -197,6 +200,7 @@ private:
     void let_go(Place& place);                                                                    // with the lock held
     Wakes take(const Gate::Events& events, Instant now);                                          // with the lock held
     static void tell(Wakes wakes);                                                                // without
+    std::vector<std::pair<CostKey, Need>> needs_of(CostKey most_key, unsigned least_readings) const;
 
     const std::string name_;
     RouteCounts route_counts_;

@@ -54,14 +54,34 @@ bool Pool::waits_for_memory() const {
     return gate_.waits_for_memory();
 }
 
-std::vector<Pool::Need> Pool::needs(std::size_t most) const {
+std::vector<std::pair<CostKey, Pool::Need>> Pool::needs_of(CostKey most_key, unsigned least_readings) const {
     std::vector<std::pair<CostKey, Need>> all;
-    {
-        const std::lock_guard lock(mutex_);
-        const MemoryCosts& costs = gate_.memory().costs();
-        for (CostKey key = 1; key <= MemoryCosts::most; ++key)
-            if (costs.readings(key) > 0) all.push_back({key, {{}, costs.expected(key), costs.readings(key)}});
+    const std::lock_guard lock(mutex_);
+    const MemoryCosts& costs = gate_.memory().costs();
+    for (CostKey key = 1; key <= most_key; ++key)
+        if (costs.readings(key) >= least_readings) all.push_back({key, {{}, costs.expected(key), costs.readings(key)}});
+    return all;
+}
+
+std::vector<Pool::Need> Pool::known_needs() const {
+    std::vector<Need> known;
+    for (auto& [key, need] : needs_of(CostLabels::most_labels - 1, MemoryCosts::confident)) {
+        need.label = cost_labels_.name(key);
+        known.push_back(std::move(need));
     }
+    return known;
+}
+
+void Pool::recall(std::span<const Need> needs) {
+    for (const Need& need : needs)
+        if (const CostKey key = cost_labels_.recall(need.label)) {
+            const std::lock_guard lock(mutex_);
+            gate_.costs().recall(key, need.expected);
+        }
+}
+
+std::vector<Pool::Need> Pool::needs(std::size_t most) const {
+    auto all = needs_of(MemoryCosts::most, 1);
     std::ranges::sort(all, std::ranges::greater{}, [](const auto& each) { return each.second.expected; });
     std::vector<Need> needs;
     for (auto& [key, need] : all) {

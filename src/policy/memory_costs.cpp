@@ -91,6 +91,11 @@ void MemoryCosts::take_over(CostKey label, CostKey like, Likeness likeness) {
     cost->likeness = likeness;
 }
 
+void MemoryCosts::recall(CostKey label, Bytes expected) {
+    Cost* cost = readings(label) > 0 ? nullptr : make(label);
+    for (unsigned i = 0; cost && i < confident; ++i) cost->rises.add(expected);
+}
+
 void MemoryCosts::shows(CostKey label, Bytes rise) {
     if (Cost* cost = known(label) ? nullptr : make(label)) cost->shown = std::max(cost->shown, rise);
 }

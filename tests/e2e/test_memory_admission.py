@@ -59,6 +59,19 @@ def test_no_more_run_at_once_than_fit_and_all_are_served(plimsoll):
     assert int(most_at_once(proxy.address)["200"]) in (2, 3), "700 MiB hold three of 200 and no fourth"
 
 
+def test_what_a_route_needs_is_known_after_a_restart(plimsoll):
+    proxy = plimsoll(one_worker_of_eight_threads()).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/need/200", "GET /need/{n}", 195 << 20)
+    proxy.stop()
+    proxy.start()
+    proxy.wait_serving(1)
+    need = needs(proxy)["GET /need/{n}"]
+    assert need["readings"] >= 3 and 195 << 20 <= need["expected_bytes"] < 225 << 20, "nobody has asked for it yet"
+    assert in_parallel(proxy.address, ["/need/200"] * 8) == [200] * 8
+    assert int(most_at_once(proxy.address)["200"]) in (2, 3), "it is no stranger, of which one begins at a time"
+
+
 def test_those_who_need_little_pass_those_who_wait_for_room(plimsoll):
     proxy = plimsoll(one_worker_of_eight_threads()).start()
     proxy.wait_serving(1)

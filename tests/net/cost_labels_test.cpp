@@ -43,6 +43,16 @@ TEST(CostLabels, a_split_one_is_told_apart_by_the_whole_target_and_knows_what_it
     EXPECT_FALSE(is_new(labels.find("GET", "/reports/7?rows=10")));
 }
 
+TEST(CostLabels, after_a_restart_a_label_is_found_by_its_name_and_what_was_told_apart_is) {
+    CostLabels labels;
+    const CostKey reports = labels.recall("GET /reports/{n}"), large = labels.recall("GET /pages/7?rows=900");
+    const auto asked = labels.find("GET", "/reports/8");
+    EXPECT_EQ(asked.key, reports);
+    EXPECT_FALSE(is_new(asked)) << "what was learned of it would be lost";
+    EXPECT_EQ(labels.find("GET", "/pages/7?rows=900").key, large);
+    EXPECT_NE(labels.find("GET", "/pages/7?rows=1").key, large);
+}
+
 TEST(CostLabels, what_differs_in_its_last_part_only_is_a_family) {
     CostLabels labels;
     const auto berlin = labels.find("GET", "/reports/berlin"), rome = labels.find("GET", "/reports/rome?year=2020");

@@ -50,6 +50,10 @@ public:
     // The key is another label's now. As long as nothing was learned of it, it is expected to need what `like` needs; 0: nothing.
     void take_over(CostKey label, CostKey like = 0, Likeness likeness = Likeness::of_a_part);
 
+    // What an earlier life of the program expected of it. It is known at once, and some 300 new readings outvote the few that
+    // stand for it. Nothing where something was learned already.
+    void recall(CostKey label, Bytes expected);
+
     bool cold(Instant now, CostKey label) const;
     bool known(CostKey label) const { return readings(label) >= confident; }
     Bytes expected(CostKey label) const; // 0 where nothing was learned yet

@@ -48,6 +48,21 @@ TEST(MemoryCosts, a_label_is_known_after_three_readings_of_its_own) {
     EXPECT_EQ(costs.expected(heavy), 201_MiB);
 }
 
+TEST(MemoryCosts, what_is_recalled_is_known_at_once_and_outvoted_by_some_hundred_readings) {
+    MemoryCosts costs;
+    costs.recall(heavy, 200_MiB);
+    EXPECT_TRUE(costs.known(heavy));
+    EXPECT_FALSE(costs.cold(Instant{} + 1h, heavy));
+    EXPECT_NEAR(mebibytes(costs.expected(heavy)), 200, 1);
+    costs.recall(heavy, 900_MiB);
+    EXPECT_NEAR(mebibytes(costs.expected(heavy)), 200, 1) << "it was learned already";
+    const std::array ran = {Ran{heavy, 1, true}};
+    for (int i = 0; i < 100; ++i) costs.rose(ran, 1_MiB, nothing_much);
+    EXPECT_GT(costs.expected(heavy), 100_MiB) << "too soon";
+    for (int i = 0; i < 300; ++i) costs.rose(ran, 1_MiB, nothing_much);
+    EXPECT_LT(costs.expected(heavy), 2_MiB);
+}
+
 // The agent's readings: a second of a worker that served twenty requests, of which a tenth need 200 MB.
 TEST(MemoryCosts, readings_over_many_requests_tell_the_heavy_label_from_the_light_one) {
     std::mt19937_64 random(7);
