@@ -172,7 +172,7 @@ bool Stage::admits() {
     Turn turn;
     auto arrival = net->arrive(Clock::now(), {}, turn);
     if (arrival.permit || arrival.ticket == 0) return static_cast<bool>(arrival.permit);
-    if (net->leave(arrival.ticket)) return false;
+    if (net->leave(Clock::now(), arrival.ticket)) return false;
     std::unique_lock lock(turn.mutex);
     turn.changed.wait(lock, [&turn] { return turn.woken; });
     return static_cast<bool>(turn.permit);
