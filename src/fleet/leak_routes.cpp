@@ -77,8 +77,11 @@ void LeakRoutes::read(WorkerKey worker, std::uint64_t requests, double used) {
     if (is_new) {
         life.number = ++last_number_;
     } else {
-        leak::Interval interval{
-            .worker = life.number, .age = static_cast<double>(life.requests), .growth = used - life.used, .counts = {}};
+        leak::Interval interval{.worker = life.number,
+                                .age = static_cast<double>(life.requests),
+                                .growth = used - life.used,
+                                .counts = {},
+                                .busy = !at_rest};
         life.counts.resize(row.requests.size());
         for (std::size_t label = 0; label < row.requests.size(); ++label)
             interval.counts.push_back(static_cast<double>(row.requests[label]) -
@@ -118,7 +121,6 @@ void LeakRoutes::look(Instant now) {
             boost::asio::post(control, [outcome, found = std::move(found), routes = std::move(routes)]() mutable {
                 outcome->busy = false;
                 outcome->open = std::move(found.open);
-                outcome->open_share = found.open_share;
                 outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
                 if (routes.empty()) {
                     ++outcome->in_vain;
@@ -171,8 +173,8 @@ void LeakRoutes::steer() {
 void LeakRoutes::vary() {
     std::vector<WorkerKey> workers;
     for (const auto& [worker, life] : lives_) workers.push_back(worker);
-    const auto lots = leak::draw_lots(experiment_.salt(), pool_.route_counts().names().size(), outcome_->open,
-                                      outcome_->open_share, workers.size());
+    const auto lots =
+        leak::draw_lots(experiment_.salt(), pool_.route_counts().names().size(), outcome_->open, workers.size());
     std::vector<WorkerKey> homes;
     for (const std::size_t worker : lots.homes) homes.push_back(workers[worker]);
     pool_.set_homes(homes);

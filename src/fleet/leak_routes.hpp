@@ -59,8 +59,7 @@ private:
     };
     struct Outcome {
         std::vector<RouteShare> routes;
-        std::vector<std::size_t> open; // labels
-        double open_share = 1;
+        std::vector<leak::Candidate> open;
         unsigned sure = 0;    // looks in a row
         unsigned in_vain = 0; // looks so far, while nothing was found
         bool busy = false, fresh = false;

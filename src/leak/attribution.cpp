@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "plimsoll/core/median.hpp"
+#include "plimsoll/leak/growth_rows.hpp"
 #include "plimsoll/leak/sparse_fit.hpp"
 
 namespace plimsoll::leak {
@@ -15,116 +16,16 @@ namespace plimsoll::leak {
 namespace {
 
 constexpr unsigned reweightings = 8;
-constexpr double gaussian = 1.4826;   // median absolute deviation to standard deviation
-constexpr double least_spread = 1000; // bytes: memory is read in pages
-constexpr double jump = 5;            // spreads: from here on an interval is no noise
-constexpr double most_theta = 0.95;   // of noise that alternates: ten intervals of memory
-constexpr std::size_t finalists = 24; // columns that a bootstrap chooses from
-constexpr double open_from = 0.05;    // part of the bootstraps that choose a label which may leak, then
+constexpr double gaussian = 1.4826;          // median absolute deviation to standard deviation
+constexpr double least_spread = 1000;        // bytes: memory is read in pages
+constexpr double jump = 5;                   // spreads: from here on an interval is no noise
+constexpr double most_theta = 0.98;          // of noise that alternates: fifty intervals of memory
+constexpr std::size_t fewest_of_a_kind = 20; // rows, that tell a spread of their own
+constexpr std::size_t finalists = 24;        // columns that a bootstrap chooses from
+constexpr double most_held_fast = 2;
+constexpr double peeking = 1.1;    // wider: the answer is looked at again and again until it seems sure
+constexpr double open_from = 0.05; // part of the bootstraps that choose a label which may leak, then
 constexpr std::size_t fewest_resampled = 24, longest_block = 10; // of a bootstrap; intervals
-
-using Life = std::vector<const Interval*>;
-
-// What may grow memory: the background, all requests alike, and groups of labels, in this order.
-struct Columns {
-    std::vector<std::vector<std::size_t>> groups; // labels; empty: all requests
-    std::vector<std::size_t> group_of;            // by label
-    std::size_t count() const { return groups.size() + 1; }
-    std::ptrdiff_t labelled() const {
-        return static_cast<std::ptrdiff_t>(groups.size()) - (groups.back().empty() ? 1 : 0);
-    }
-};
-
-struct Rows {
-    std::size_t columns = 0;
-    std::vector<double> cells, growth;
-    std::vector<bool> starts; // a life begins here, or goes on after a jump
-    std::size_t count() const { return growth.size(); }
-    std::span<const double> row(std::size_t i) const { return {&cells[i * columns], columns}; }
-};
-
-double correlation(const std::vector<double>& a, const std::vector<double>& b) { // both centred
-    const double aa = std::inner_product(a.begin(), a.end(), a.begin(), 0.0);
-    const double bb = std::inner_product(b.begin(), b.end(), b.begin(), 0.0);
-    return aa > 0 && bb > 0 ? std::inner_product(a.begin(), a.end(), b.begin(), 0.0) / std::sqrt(aa * bb) : 0;
-}
-
-std::vector<double> centred(std::vector<double> values) {
-    const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-    for (double& each : values) each -= mean;
-    return values;
-}
-
-// Labels by how often they were asked; the rare ones are nobody's, and count for label 0.
-Columns columns_of(const Life& rows, const AttributionSettings& settings) {
-    const std::size_t labels = rows.front()->counts.size();
-    std::vector<double> asked(labels);
-    std::vector<std::vector<double>> counts(labels);
-    std::vector<double> all;
-    for (const Interval* row : rows) {
-        for (std::size_t label = 0; label < labels; ++label) counts[label].push_back(row->counts[label]);
-        std::ranges::transform(asked, row->counts, asked.begin(), std::plus<>());
-        all.push_back(std::accumulate(row->counts.begin(), row->counts.end(), 0.0));
-    }
-    std::vector<std::size_t> order(labels);
-    std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t label) { return asked[label]; });
-
-    Columns columns;
-    columns.group_of.assign(labels, 0);
-    columns.groups.push_back({0}); // the rest, for whoever has no column of his own
-    std::vector<std::vector<double>> heads{centred(counts[0])};
-    for (const std::size_t label : order) {
-        if (label == 0) continue;
-        if (asked[label] < settings.rare || columns.groups.size() >= settings.most_columns) {
-            for (std::size_t i = 0; i < rows.size(); ++i) counts[0][i] += counts[label][i];
-            continue;
-        }
-        auto own = centred(std::move(counts[label]));
-        std::size_t same = 0;
-        while (same < heads.size() && correlation(heads[same], own) < settings.alike) ++same;
-        columns.group_of[label] = same;
-        if (same < heads.size()) {
-            columns.groups[same].push_back(label);
-            continue;
-        }
-        columns.groups.push_back({label});
-        heads.push_back(std::move(own));
-    }
-    heads[0] = centred(std::move(counts[0]));
-    all = centred(std::move(all));
-    const bool one_is_all =
-        std::ranges::any_of(heads, [&](const auto& head) { return correlation(head, all) >= settings.alike; });
-    if (!one_is_all) columns.groups.emplace_back();
-    return columns;
-}
-
-// A group's count is that of its first label, the busiest: bytes are told for one request to each of them.
-std::vector<double> row_of(const Interval& interval, const Columns& columns) {
-    std::vector<double> row(columns.count());
-    row[0] = 1;
-    for (std::size_t label = 0; label < interval.counts.size(); ++label) {
-        const std::size_t group = columns.group_of[label];
-        const bool counts = group == 0 || columns.groups[group].front() == label;
-        if (counts) row[group + 1] += interval.counts[label];
-    }
-    if (columns.groups.back().empty())
-        row.back() = std::accumulate(interval.counts.begin(), interval.counts.end(), 0.0);
-    return row;
-}
-
-Rows rows_of(const std::vector<Life>& lives, const Columns& columns) {
-    Rows rows;
-    rows.columns = columns.count();
-    for (const Life& life : lives)
-        for (const Interval* interval : life) {
-            const auto row = row_of(*interval, columns);
-            rows.cells.insert(rows.cells.end(), row.begin(), row.end());
-            rows.growth.push_back(interval->growth);
-            rows.starts.push_back(interval == life.front());
-        }
-    return rows;
-}
 
 // What a fit leaves of each row's growth.
 std::vector<double> residuals_of(const Rows& rows, const SparseFit& fit) {
@@ -139,10 +40,24 @@ double spread_of(std::vector<double> residuals) {
     return std::max(gaussian * median(std::move(residuals)), least_spread);
 }
 
+// Of each row: readings at rest are more exact, and count for more.
+std::vector<double> spreads_of(const Rows& rows, const std::vector<double>& residuals) {
+    std::vector<double> calm, noisy;
+    for (std::size_t i = 0; i < rows.count(); ++i) (rows.noisy[i] ? noisy : calm).push_back(residuals[i]);
+    const double all = spread_of(residuals);
+    if (std::min(calm.size(), noisy.size()) < fewest_of_a_kind) return std::vector<double>(rows.count(), all);
+    const double low = spread_of(std::move(calm)), high = std::max(spread_of(std::move(noisy)), low);
+    std::vector<double> spreads;
+    for (std::size_t i = 0; i < rows.count(); ++i) spreads.push_back(rows.noisy[i] ? high : low);
+    return spreads;
+}
+
 struct RobustFit {
     SparseFit fit;
-    std::vector<double> weights;
+    std::vector<double> weights, spreads; // by row
     double spread = least_spread, price = 0;
+    // By how much a fit with these weights, drawn anew, varies less than one that would weigh anew: E w / E psi' (Huber 1981).
+    double held_fast = 1;
     NormalEquations equations{0};
 };
 
@@ -153,16 +68,23 @@ RobustFit fit_robustly(const Rows& rows, const AttributionSettings& settings) {
     robust.fit = {{0}, {std::max(median(rows.growth), 0.0)}};
     for (unsigned turn = 0; turn < reweightings; ++turn) {
         const auto residuals = residuals_of(rows, robust.fit);
-        const double spread = spread_of(residuals);
+        robust.spreads = spreads_of(rows, residuals);
+        const double spread = *std::ranges::min_element(robust.spreads); // of the most exact rows, which weigh 1
         const bool settled = turn > 0 && std::abs(spread - robust.spread) < 0.01 * robust.spread;
         robust.spread = spread;
         if (settled) break;
         robust.weights.clear();
+        double weight = 0, unbent = 0;
         robust.equations = NormalEquations(rows.columns);
         for (std::size_t i = 0; i < rows.count(); ++i) {
-            robust.weights.push_back(std::min(1.0, settings.huber * spread / std::max(std::abs(residuals[i]), 1e-9)));
+            const double own = robust.spreads[i], exact = spread / own;
+            const double believed = std::min(1.0, settings.huber * own / std::max(std::abs(residuals[i]), 1e-9));
+            robust.weights.push_back(exact * exact * believed);
             robust.equations.add(rows.row(i), rows.growth[i], robust.weights.back());
+            weight += robust.weights.back();
+            unbent += believed < 1 ? 0 : exact * exact;
         }
+        robust.held_fast = weight / std::max(unbent, weight / most_held_fast);
         robust.equations.complete();
         // Extended BIC: log n for a parameter, and twice log K for choosing it among K.
         robust.price = spread * spread * (std::log(n) + 2 * std::log(static_cast<double>(rows.columns)));
@@ -171,38 +93,48 @@ RobustFit fit_robustly(const Rows& rows, const AttributionSettings& settings) {
     return robust;
 }
 
-// Of e_i - theta * e_(i-1) the correlation of neighbours is -theta / (1 + theta^2). Jumps count like large noise.
-double theta_of(const Rows& rows, const RobustFit& robust, double bound) {
+// Of e_i - theta * e_(i-1) the correlation of neighbours is -theta / (1 + theta^2). Jumps count like large noise. Rows that begin
+// at a reading at rest have a theta of their own: what they hold then is not what requests do (a buffer that breathes).
+double theta_of(const Rows& rows, const RobustFit& robust, double bound, bool from_busy) {
     const auto residuals = residuals_of(rows, robust.fit);
     const auto clipped = [&](std::size_t i) {
-        return std::clamp(residuals[i], -bound * robust.spread, bound * robust.spread);
+        return std::clamp(residuals[i], -bound * robust.spreads[i], bound * robust.spreads[i]);
     };
-    double own = 0, neighbours = 0;
+    double own = 0, neighbours = 0, pairs = 0;
     for (std::size_t i = 0; i < rows.count(); ++i) {
-        own += clipped(i) * clipped(i);
-        if (!rows.starts[i]) neighbours += clipped(i) * clipped(i - 1);
+        if (rows.starts[i] || rows.from_busy[i] != from_busy) continue;
+        own += (clipped(i) * clipped(i) + clipped(i - 1) * clipped(i - 1)) / 2;
+        neighbours += clipped(i) * clipped(i - 1);
+        ++pairs;
     }
     const double r = own > 0 ? -neighbours / own : 0;
-    const double chance = 2 / std::sqrt(static_cast<double>(rows.count()));
+    const double chance = 2 / std::sqrt(std::max(pairs, 1.0));
     if (r < chance) return 0;
     return r >= 0.5 ? most_theta : std::min((1 - std::sqrt(1 - 4 * r * r)) / (2 * r), most_theta);
 }
 
-Rows without_alternation(const Rows& rows, const RobustFit& robust, double theta) {
+struct Theta {
+    double at_rest = 0, busy = 0;
+};
+
+Rows without_alternation(const Rows& rows, const RobustFit& robust, Theta theta) {
     const auto residuals = residuals_of(rows, robust.fit);
     Rows whole;
     whole.columns = rows.columns;
     bool starts = true;
     for (std::size_t i = 0; i < rows.count(); ++i) {
-        starts = starts || rows.starts[i];
-        if (std::abs(residuals[i]) > jump * robust.spread) {
+        const double part = rows.from_busy[i] ? theta.busy : theta.at_rest;
+        starts = starts || rows.starts[i] || part == 0;
+        if (std::abs(residuals[i]) > jump * robust.spreads[i]) {
             starts = true;
             continue;
         }
         const std::size_t before = whole.cells.size() - rows.columns;
         for (std::size_t c = 0; c < rows.columns; ++c)
-            whole.cells.push_back(rows.row(i)[c] + (starts ? 0 : theta * whole.cells[before + c]));
-        whole.growth.push_back(rows.growth[i] + (starts ? 0 : theta * whole.growth.back()));
+            whole.cells.push_back(rows.row(i)[c] + (starts ? 0 : part * whole.cells[before + c]));
+        whole.growth.push_back(rows.growth[i] + (starts ? 0 : part * whole.growth.back()));
+        whole.from_busy.push_back(rows.from_busy[i]);
+        whole.noisy.push_back(rows.noisy[i]);
         whole.starts.push_back(std::exchange(starts, false));
     }
     return whole;
@@ -241,6 +173,15 @@ std::vector<NormalEquations> blocks_of(const Rows& rows, const RobustFit& robust
     return blocks;
 }
 
+// A bootstrap of few blocks is too sure of itself: its weights are those of the fit, its spread lacks the degrees of freedom
+// that the fit took, and its tails are a normal's instead of Student's (z + (z^3 + z) / 4 nu, Fisher and Cornish).
+double widening(const RobustFit& robust, std::size_t blocks) {
+    constexpr double z = 1.96, bend = (z * z * z + z) / 4;
+    const auto n = static_cast<double>(blocks);
+    const double freedom = std::max(n - static_cast<double>(robust.fit.chosen.size()), 4.0);
+    return robust.held_fast * (1 + bend / z / freedom) * std::sqrt(std::max(n / freedom, 1.0)) * peeking;
+}
+
 // Fills in what the shares' confidence and intervals are; gives the columns that may leak.
 std::vector<std::size_t> bootstrap(const Rows& rows, const RobustFit& robust, const std::vector<double>& asked,
                                    const AttributionSettings& settings, std::uint64_t chance, Attribution& found) {
@@ -267,6 +208,7 @@ std::vector<std::size_t> bootstrap(const Rows& rows, const RobustFit& robust, co
         first += heaviest_column == 1 ? 1 : 0;
     }
     found.first = static_cast<double>(first) / settings.bootstraps;
+    const double wider = widening(robust, blocks.size());
     for (std::size_t i = 1; i < columns.size(); ++i)
         if (static_cast<double>(again[i].size()) >= open_from * settings.bootstraps) open.push_back(columns[i]);
     for (std::size_t i = 1; i < robust.fit.chosen.size(); ++i) {
@@ -274,8 +216,9 @@ std::vector<std::size_t> bootstrap(const Rows& rows, const RobustFit& robust, co
         share.confidence = static_cast<double>(again[i].size()) / settings.bootstraps;
         if (again[i].empty()) continue;
         std::ranges::sort(again[i]);
-        share.low = std::min(again[i][again[i].size() / 40], share.bytes);
-        share.high = std::max(again[i][again[i].size() - 1 - again[i].size() / 40], share.bytes);
+        share.low = share.bytes - wider * std::max(share.bytes - again[i][again[i].size() / 40], 0.0);
+        share.high =
+            share.bytes + wider * std::max(again[i][again[i].size() - 1 - again[i].size() / 40] - share.bytes, 0.0);
     }
     return open;
 }
@@ -291,13 +234,9 @@ void sort_by_growth(SparseFit& fit, const std::vector<double>& asked) {
 void tell_open(const std::vector<std::size_t>& open, const Columns& columns, const std::vector<double>& asked,
                Attribution& found) {
     const double all = std::accumulate(asked.begin() + 1, asked.begin() + 1 + columns.labelled(), 0.0);
-    double share = 0;
-    for (const std::size_t column : open) {
-        const auto& labels = columns.groups[column - 1];
-        found.open.insert(found.open.end(), labels.begin(), labels.end());
-        if (!labels.empty()) share += asked[column] / std::max(all, 1.0);
-    }
-    if (!found.open.empty()) found.open_share = share;
+    for (const std::size_t column : open) // of a group each was asked as often
+        for (const std::size_t label : columns.groups[column - 1])
+            found.open.push_back({label, asked[column] / std::max(all, 1.0)});
 }
 
 } // namespace
@@ -320,7 +259,8 @@ Attribution attribute(std::span<const Interval> intervals, const AttributionSett
     const Columns columns = columns_of(old, settings);
     Rows rows = rows_of(lives, columns);
     RobustFit robust = fit_robustly(rows, settings);
-    if (const double theta = theta_of(rows, robust, settings.huber); theta > 0) {
+    const Theta theta{theta_of(rows, robust, settings.huber, false), theta_of(rows, robust, settings.huber, true)};
+    if (theta.at_rest > 0 || theta.busy > 0) {
         rows = without_alternation(rows, robust, theta);
         robust = fit_robustly(rows, settings);
     }

@@ -53,26 +53,26 @@ Experiment::Change Experiment::end(Instant now, End how) {
     return Change::ended;
 }
 
-Lots draw_lots(std::uint64_t salt, std::size_t labels, std::span<const std::size_t> open, double open_share,
-               std::size_t workers) {
+Lots draw_lots(std::uint64_t salt, std::size_t labels, std::span<const Candidate> open, std::size_t workers) {
     std::mt19937_64 random(salt);
-    std::vector<std::size_t> drawn(open.begin(), open.end());
-    if (drawn.empty()) {
-        drawn.resize(labels);
-        std::iota(drawn.begin(), drawn.end(), 0);
-    }
+    std::vector<Candidate> drawn(open.begin(), open.end());
+    if (drawn.empty())
+        for (std::size_t label = 0; label < labels; ++label) drawn.push_back({label, 1 / static_cast<double>(labels)});
     Lots lots;
     lots.home.resize(labels);
-    std::ranges::shuffle(drawn, random);
-    // A half; of an odd number by lot the larger or the smaller one, so that a single one is home half of the time.
-    const std::size_t half = (drawn.size() + random() % 2) / 2;
-    for (std::size_t i = 0; i < half; ++i)
-        if (drawn[i] < labels) lots.home[drawn[i]] = true;
-
+    // Half of them; of an odd number by lot the larger or the smaller part. Who leads is always among them.
+    const std::size_t leads = open.empty() ? 0 : 1;
+    std::ranges::shuffle(drawn.begin() + static_cast<std::ptrdiff_t>(leads), drawn.end(), random);
+    const std::size_t half = std::max((drawn.size() + random() % 2) / 2, leads);
+    double share = 0;
+    for (std::size_t i = 0; i < half; ++i) {
+        share += drawn[i].share;
+        if (drawn[i].label < labels) lots.home[drawn[i].label] = true;
+    }
     lots.homes.resize(workers);
     std::iota(lots.homes.begin(), lots.homes.end(), 0);
     std::ranges::shuffle(lots.homes, random);
-    const double wanted = std::ceil(room * static_cast<double>(workers) * open_share / 2);
+    const double wanted = std::ceil(room * static_cast<double>(workers) * share);
     lots.homes.resize(std::clamp<std::size_t>(static_cast<std::size_t>(wanted), std::min<std::size_t>(workers, 1),
                                               std::max<std::size_t>(workers / 2, 1)));
     return lots;

@@ -64,35 +64,37 @@ int main(int count, char** arguments) {
     const std::uint64_t seed = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 1;
     const unsigned apps = count > 2 ? static_cast<unsigned>(std::strtoul(arguments[2], nullptr, 10)) : 100;
     const std::uint64_t most = count > 3 ? std::strtoull(arguments[3], nullptr, 10) : 200'000;
-    for (const bool together : {false, true}) {
-        Column columns[2];
-        std::vector<double> ratios, slower;
-        unsigned stopped = 0;
-        constexpr std::uint64_t length = 60'000; // requests, for response times
-        for (unsigned i = 0; i < apps; ++i) {
-            const RouteApp app = draw_route_app(seed * 100'000 + i, together);
-            RouteRun runs[2], timed[2];
-            for (const bool experiment : {false, true}) {
-                runs[experiment] =
-                    run_routes(app, seed * 100'000 + i, {.experiment = experiment, .most_requests = most});
-                columns[experiment].add(runs[experiment], 2000);
+    for (const bool threads : {false, true})
+        for (const bool together : {false, true}) {
+            Column columns[2];
+            std::vector<double> ratios, slower;
+            unsigned stopped = 0;
+            constexpr std::uint64_t length = 60'000; // requests, for response times
+            for (unsigned i = 0; i < apps; ++i) {
+                const RouteApp app = draw_route_app(seed * 100'000 + i, together, threads);
+                RouteRun runs[2], timed[2];
+                for (const bool experiment : {false, true}) {
+                    runs[experiment] =
+                        run_routes(app, seed * 100'000 + i, {.experiment = experiment, .most_requests = most});
+                    columns[experiment].add(runs[experiment], 2000);
+                }
+                for (const bool experiment : {false, true})
+                    timed[experiment] = run_routes(app, seed * 100'000 + i, {experiment, length, false});
+                slower.push_back(timed[1].p99 / timed[0].p99);
+                stopped += timed[1].slower ? 1 : 0;
+                if (runs[0].requests <= 2000 || !runs[1].decided) continue;
+                ratios.push_back(runs[0].requests / runs[1].requests);
             }
-            for (const bool experiment : {false, true})
-                timed[experiment] = run_routes(app, seed * 100'000 + i, {experiment, length, false});
-            slower.push_back(timed[1].p99 / timed[0].p99);
-            stopped += timed[1].slower ? 1 : 0;
-            if (runs[0].requests <= 2000 || !runs[1].decided) continue;
-            ratios.push_back(runs[0].requests / runs[1].requests);
+            std::printf("%s, %s, seed %llu, %u applications\n\n", threads ? "workers of eight threads" : "sync workers",
+                        together ? "routes that come together" : "independent routes",
+                        static_cast<unsigned long long>(seed), apps);
+            columns[0].tell("without the experiment");
+            columns[1].tell("with it");
+            std::printf(
+                "where it was not known at once (%zu): requests without / with: %.2f median, %.2f and %.2f quartiles\n",
+                ratios.size(), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75));
+            std::printf(
+                "p99 with / without, %llu requests each: %.3f median, %.3f at 95 %%; ended for it: %u of %u\n\n",
+                static_cast<unsigned long long>(length), quantile(slower, 0.5), quantile(slower, 0.95), stopped, apps);
         }
-        std::printf("%s, seed %llu, %u applications\n\n", together ? "routes that come together" : "independent routes",
-                    static_cast<unsigned long long>(seed), apps);
-        columns[0].tell("without the experiment");
-        columns[1].tell("with it");
-        std::printf(
-            "where it was not known at once (%zu): requests without / with: %.2f median, %.2f and %.2f quartiles\n",
-            ratios.size(), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75));
-        std::printf("p99 with / without, %llu requests each: %.3f median, %.3f at 95 %%; ended for it: %u of %u\n\n",
-                    static_cast<unsigned long long>(length), quantile(slower, 0.5), quantile(slower, 0.95), stopped,
-                    apps);
-    }
 }

@@ -64,10 +64,10 @@ public:
             pages += page.weight;
             routes += page.weight * static_cast<double>(page.routes.size());
         }
-        page_gap_ = work / (app.load * app.workers) * routes / pages;
+        page_gap_ = work / (app.load * app.workers * app.slots) * routes / pages;
         for (unsigned w = 0; w < app.workers; ++w) {
             workers_.emplace_back();
-            gate_.add(w + 1, 1, now());
+            gate_.add(w + 1, app.slots, now());
             Gate::Events events;
             gate_.accept(w + 1, true, now(), events);
         }
@@ -194,7 +194,8 @@ private:
             worker.counts.resize(app_.routes.size() + 1);
             worker.read_counts.resize(app_.routes.size() + 1);
             const double used = std::floor((worker.kept + worker.held) / 4096) * 4096;
-            leak::Interval interval{w, static_cast<double>(worker.read_requests), used - worker.read_used, {}};
+            leak::Interval interval{
+                w, static_cast<double>(worker.read_requests), used - worker.read_used, {}, worker.held > 0};
             for (std::size_t r = 0; r < worker.counts.size(); ++r)
                 interval.counts.push_back(worker.counts[r] - worker.read_counts[r]);
             worker.read_requests = worker.requests;
@@ -225,8 +226,7 @@ private:
         sight.p99_risen = latency_.risen(settings_.slower);
         const auto change = experiment_.look(now(), settings_, sight, draw_.bits());
         if (change == leak::Experiment::Change::none || experiment_.salt() == 0) return;
-        lots_ =
-            leak::draw_lots(experiment_.salt(), app_.routes.size() + 1, found_.open, found_.open_share, app_.workers);
+        lots_ = leak::draw_lots(experiment_.salt(), app_.routes.size() + 1, found_.open, app_.workers);
         std::vector<WorkerKey> homes;
         for (const std::size_t worker : lots_.homes) homes.push_back(static_cast<WorkerKey>(worker + 1));
         gate_.set_homes(homes);
@@ -291,11 +291,12 @@ private:
 
 } // namespace
 
-RouteApp draw_route_app(std::uint64_t seed, bool together) {
+RouteApp draw_route_app(std::uint64_t seed, bool together, bool threads) {
     Draw draw(seed * 7919 + (together ? 1 : 0));
     RouteApp app;
     app.routes.resize(20 + draw.index(31));
     app.workers = static_cast<unsigned>(2 + draw.index(7));
+    app.slots = threads ? 8 : 1;
     app.load = draw.uniform(0.2, 0.8);
     app.swing = draw.uniform(0, 0.8);
     app.day = draw.log_uniform(300, 86400);

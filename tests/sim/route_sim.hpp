@@ -2,7 +2,7 @@
 //
 // An application is drawn once: 20 to 50 routes that are asked for in pages (a page asks for several of them at once, so that
 // routes come together), by a Zipf law, with a day that changes the mix; 1 to 5 of them leak 64 B to 64 KiB a request. Its
-// workers serve one request at a time; what memory they show holds what requests hold just then, caches that fill, and jumps
+// workers serve one request at a time, or eight (`threads`: then they are never at rest); what memory they show holds what requests hold just then, caches that fill, and jumps
 // of the allocator.
 //
 // Counting begins when the leak is suspected. It is looked at again whenever a twentieth more intervals are known, until the
@@ -32,14 +32,14 @@ struct RouteApp {
     };
     std::vector<Route> routes;
     std::vector<Page> pages;
-    unsigned workers = 2;
-    double load = 0.5;            // of the capacity
-    double day = 1200, swing = 0; // seconds; how much the mix changes in it
-    double jumps = 0;             // a request
-    double jump = 0;              // bytes
+    unsigned workers = 2, slots = 1; // more slots: always something in flight
+    double load = 0.5;               // of the capacity
+    double day = 1200, swing = 0;    // seconds; how much the mix changes in it
+    double jumps = 0;                // a request
+    double jump = 0;                 // bytes
 };
 // `together`: routes of a page are asked for at once, and pages do not share them.
-RouteApp draw_route_app(std::uint64_t seed, bool together);
+RouteApp draw_route_app(std::uint64_t seed, bool together, bool threads = false);
 
 struct RouteRun {
     bool decided = false;

@@ -5,9 +5,10 @@
 // An interval i is some hundred requests of one worker. Plain least squares fails here, and so does fitting all routes at once:
 //   - a few intervals jump (an arena, a cache, a collection), and one jump outweighs hundreds of leaks. So residuals beyond
 //     `huber` spreads count linearly (Huber's weights, found by reweighting), and no route may give memory back;
-//   - what requests hold at the moment of a reading is in one growth with plus and in the next with minus: noise
-//     e_i - theta * e_(i-1), undone by x_i + theta * x_(i-1) + theta^2 * x_(i-2) ... on both sides of the equation. theta is
-//     read from the residuals (0 where readings are exact); the sum starts anew after a jump;
+//   - what requests hold at the moment of a reading is in one growth with plus and in the next with minus. Rows go from one
+//     reading at rest to the next where those are near (growth_rows.hpp), and rows of exact ends weigh more, by their own
+//     spread. What is left is noise e_i - theta * e_(i-1), undone by x_i + theta * x_(i-1) + theta^2 * x_(i-2) ... on both sides
+//     of the equation. theta is read from the residuals (0 where readings are exact); the sum starts anew after a jump;
 //   - few routes of many leak. Routes are taken in one by one, the best first, as long as the fit gains more than chance
 //     would give the best of so many (extended BIC, Chen and Chen 2008). "All requests alike" competes as if it were a route:
 //     what middleware leaks is not blamed on whoever is asked most.
@@ -15,7 +16,8 @@
 // them are one group, and said to be.
 //
 // Intervals of the answer, and its confidence, come from a bootstrap over stretches of each worker's life that chooses the
-// routes anew each time. Who is not chosen nearly always is not named.
+// routes anew each time. Who is not chosen nearly always is not named. They are widened by what such few stretches leave out,
+// and because the answer is looked at again and again until it seems sure.
 // Passive traffic separates routes slowly; shares of traffic that differ from worker to worker, faster (experiment.hpp).
 #pragma once
 
@@ -31,6 +33,7 @@ struct Interval {
     double age = 0;             // requests that the worker had served before
     double growth = 0;          // bytes
     std::vector<double> counts; // requests, by label; label 0 is the rest that has no label of its own
+    bool busy = false;          // requests were in flight when it ended
 };
 
 struct AttributionSettings {
@@ -52,13 +55,17 @@ struct Share {                           // of the growth
     double confidence = 1;               // part of the bootstraps that name it
 };
 
+struct Candidate {
+    std::size_t label = 0;
+    double share = 0; // of all requests
+};
+
 struct Attribution {
-    std::vector<Share> shares;     // the largest first; only those that surely grow
-    double background = 0;         // bytes an interval, whatever is asked
-    double first = 0;              // part of the bootstraps in which shares[0] is the largest, too
-    std::size_t intervals = 0;     // that counted
-    std::vector<std::size_t> open; // labels that may leak, by this evidence; empty: any may
-    double open_share = 1;         // of all requests
+    std::vector<Share> shares;   // the largest first; only those that surely grow
+    double background = 0;       // bytes an interval, whatever is asked
+    double first = 0;            // part of the bootstraps in which shares[0] is the largest, too
+    std::size_t intervals = 0;   // that counted
+    std::vector<Candidate> open; // who may leak, by this evidence, the likeliest first; empty: any may
 };
 
 Attribution attribute(std::span<const Interval> intervals, const AttributionSettings& settings, std::uint64_t chance);

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "plimsoll/core/time.hpp"
+#include "plimsoll/leak/attribution.hpp"
 
 namespace plimsoll::leak {
 
@@ -72,12 +73,11 @@ private:
 
 std::string_view to_string(Experiment::End end);
 
-// The lots of an epoch. `open`: labels that may leak, with so large a share of the requests; empty: any may.
+// The lots of an epoch. `open`: who may leak, the likeliest first; empty: any may.
 struct Lots {
     std::vector<bool> home;         // by label; those without a label are at 0
     std::vector<std::size_t> homes; // workers, by number
 };
-Lots draw_lots(std::uint64_t salt, std::size_t labels, std::span<const std::size_t> open, double open_share,
-               std::size_t workers);
+Lots draw_lots(std::uint64_t salt, std::size_t labels, std::span<const Candidate> open, std::size_t workers);
 
 } // namespace plimsoll::leak
