@@ -129,7 +129,8 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
     page.counter("upstream_reuses_total", "Requests sent on a kept connection.").add({}, traffic.upstream_reuses);
     page.counter("upstream_failures_total", "Connections to workers that failed.").add({}, traffic.upstream_failures);
     page.gauge("upstream_idle_connections", "Connections to workers that rest now.").add({}, traffic.upstream_idle);
-    page.gauge("upstream_unheard_requests", "Requests that nobody waits for any more, in workers that are busy with them now.")
+    page.gauge("upstream_unheard_requests",
+               "Requests that nobody waits for any more, in workers that are busy with them now.")
         .add({}, traffic.upstream_unheard);
     page.gauge("buffered_bytes", "Bytes of requests and responses in buffers now.").add({}, traffic.buffered_bytes);
     page.gauge("loop_lag_seconds", "The worst delay of a reactor's loop over the last second.")
@@ -263,7 +264,8 @@ void add_workers(Page& page, const Snapshot& snapshot) {
     each(page.counter("worker_requests_total", "Requests given to this generation."),
          [](View worker) { return worker.requests; });
     each(page.gauge("worker_in_flight", "Requests in the worker now."), [](View worker) { return worker.in_flight; });
-    each(page.gauge("worker_streams", "Event streams and upgraded connections of the worker now, that hold none of its slots."),
+    each(page.gauge("worker_streams",
+                    "Event streams and upgraded connections of the worker now, that hold none of its slots."),
          [](View worker) { return worker.streams; });
     each(page.gauge("worker_slots", "Requests that the worker serves at once."),
          [](View worker) { return worker.slots; });

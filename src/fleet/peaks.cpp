@@ -93,7 +93,8 @@ void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
 
 void Peaks::take(const Generation& generation, const Sample& sample) {
     if (generation.pid > 0 || generation.key == 0) return;
-    if (Shared* domain = generation.agent && sample.cgroup_limit ? shared(memory_domain(generation), sample.taken) : nullptr) {
+    if (Shared* domain =
+            generation.agent && sample.cgroup_limit ? shared(memory_domain(generation), sample.taken) : nullptr) {
         domain->use = sample.cgroup_working_set ? sample.cgroup_working_set : sample.cgroup_usage;
         domain->limit = sample.cgroup_limit;
         domain->told = sample.taken;
@@ -110,9 +111,10 @@ Peaks::Shared* Peaks::shared(const std::string& domain, Instant now) {
     const auto key = domains_.key_of(domain, now);
     if (!key) {
         if (!std::exchange(too_many_, true))
-            log::warn("memory_domains_full", {{"pool", pool_.settings().name},
-                                              {"most", DomainKeys::most},
-                                              {"effect", "workers in further cgroups are not admitted by what they share"}});
+            log::warn("memory_domains_full",
+                      {{"pool", pool_.settings().name},
+                       {"most", DomainKeys::most},
+                       {"effect", "workers in further cgroups are not admitted by what they share"}});
         return nullptr;
     }
     Shared& found = shared_[domain];

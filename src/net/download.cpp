@@ -119,7 +119,7 @@ void Download::begin(const http::ResponseHead& head) {
         exchange_.method == http::Method::head || (framing_.kind == Kind::none && head.content_length.value_or(0) > 0);
     keep_worker_ =
         head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel && !body_may_follow;
-    if (head.unbuffered || head.event_stream || tunnel()) 
+    if (head.unbuffered || head.event_stream || tunnel())
         exchange_.permit.become_stream(head.status < 500 ? Outcome::success : Outcome::failure);
     buffered_ = !(exchange_.route->rule.stream || head.unbuffered || head.event_stream || tunnel());
     exchange_.outbox.limit({exchange_.snapshot.body_memory, buffered_ ? exchange_.snapshot.response_file : 0});

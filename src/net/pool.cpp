@@ -49,8 +49,7 @@ Gate::Settings gate_settings(const config::Pool& pool) {
 
 Permit::Permit(Permit&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
-      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_),
-      stream_(other.stream_) {}
+      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), stream_(other.stream_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {

@@ -99,7 +99,8 @@ struct ServerStats {
     std::uint64_t rate_keys_forgotten = 0; // pushed out of the table of rate limits before their time
     std::uint64_t connections_open = 0, connections_total = 0, connections_refused = 0; // refused: over max_connections
     std::uint64_t retries = 0, client_aborts = 0, upgrades = 0;
-    std::uint64_t upstream_connects = 0, upstream_reuses = 0, upstream_failures = 0, upstream_idle = 0, upstream_unheard = 0;
+    std::uint64_t upstream_connects = 0, upstream_reuses = 0, upstream_failures = 0, upstream_idle = 0,
+                  upstream_unheard = 0;
     std::uint64_t buffered_bytes = 0; // in request and response buffers now
     double loop_lag_seconds = 0;      // the worst of the reactors, over the last second or so
 };

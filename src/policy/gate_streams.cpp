@@ -10,7 +10,8 @@ namespace plimsoll {
 
 bool Gate::become_stream(Instant now, WorkerKey worker, const Departure& departure, Events& events) {
     Member* member = roster_.find(worker);
-    if (!member || !member->adaptive || member->in_flight == 0 || member->streams >= settings_.most_streams) return false;
+    if (!member || !member->adaptive || member->in_flight == 0 || member->streams >= settings_.most_streams)
+        return false;
     ++member->streams;
     Departure begun = departure;
     begun.took = {};

@@ -89,8 +89,8 @@ bool MemoryAdmission::ever_fits(const Place& place, Bytes need) const {
 // No other one with a need is where it does not fit. The light ones are always there, and are the margin's business.
 bool MemoryAdmission::alone(const Place& place, Bytes need) const {
     const auto has_room = [&](const MemoryAccount& each) { return each.fits(need); };
-    const bool company = place.running.any(
-        [&](CostKey label, bool runs) { return runs && costs_.expected(label) > light_; });
+    const bool company =
+        place.running.any([&](CostKey label, bool runs) { return runs && costs_.expected(label) > light_; });
     return (has_room(place.own) || !company) && (shared_say(place, has_room) || weighty_ == 0);
 }
 

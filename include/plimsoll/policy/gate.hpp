@@ -167,8 +167,8 @@ public:
     void set_homes(std::span<const WorkerKey> homes); // the others, and who comes later, are away
     // Share of the last while in which everybody on its host, or in its cgroup, waited for memory; negative: unknown.
     void observe_stall(double share) { stall_ = share; }
-    void remove(WorkerKey worker);                          // permits in flight may still depart afterwards
-    unsigned in_flight(WorkerKey worker) const;             // with its streams; 0 for an unknown one
+    void remove(WorkerKey worker);              // permits in flight may still depart afterwards
+    unsigned in_flight(WorkerKey worker) const; // with its streams; 0 for an unknown one
     unsigned streams(WorkerKey worker) const;
     unsigned slots(WorkerKey worker) const;                 // now
     std::optional<Learned> learned(WorkerKey worker) const; // nothing: its slots are known

@@ -27,7 +27,7 @@ public:
     bool known() const { return known_; }
     bool fits(Bytes need) const;
     bool ever_fits(Bytes need) const; // with no promise to anybody
-    Bytes headroom() const;                            // 0 where it is not known
+    Bytes headroom() const;           // 0 where it is not known
     Bytes limit() const { return limit_; }
     Bytes base() const { return base_; }
     Bytes promised() const { return promised_; }

@@ -89,7 +89,7 @@ private:
     };
     std::vector<InFlight> in_flight_; // by label
     unsigned weighty_ = 0;            // of all labels
-    Bytes own_limit_;                    // the last that was seen: workers of a pool have the same
+    Bytes own_limit_;                 // the last that was seen: workers of a pool have the same
     Bytes light_;
 };
 

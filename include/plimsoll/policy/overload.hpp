@@ -28,7 +28,7 @@ public:
         bool workers_missing = false;
     };
 
-    void arrived() { ++arrivals_; } // somebody who competes for a slot
+    void arrived() { ++arrivals_; }                  // somebody who competes for a slot
     void took_back() { arrivals_ -= arrivals_ > 0; } // one of them no longer does, and hardly waited
     void departed() { ++departures_; }
     void look(Instant now, const Sight& sight);

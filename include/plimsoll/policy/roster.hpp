@@ -25,7 +25,7 @@ struct Member {
     WorkerKey key = 0;
     std::uint64_t place = 0; // the hash of its place's name
     unsigned slots = 0, in_flight = 0;
-    unsigned streams = 0; // beside those in flight
+    unsigned streams = 0;                    // beside those in flight
     bool accepting = false, removed = false; // removed: only its last permits keep it here
     bool willing = false, ailing = false;    // it is to accept; but its health checks fail
     bool checked = false;                    // one of its slots is held by a health check
@@ -35,7 +35,8 @@ struct Member {
     bool resting = false;   // it refused a connection or broke one off: until `rested` nobody goes there
     Instant rested{}, accepting_since{};
     Breaker breaker;
-    Breaker shadow; // what the other would do, where breakers are in shadow: it trips, rests and probes, and stops nobody
+    Breaker
+        shadow; // what the other would do, where breakers are in shadow: it trips, rests and probes, and stops nobody
     std::unique_ptr<AdaptiveLimit> adaptive;      // nobody says how many slots it has: they are learned
     std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
     std::size_t free_at = npos;                   // its place in the list of the free ones

@@ -288,8 +288,9 @@ TEST_F(Room, in_shadow_it_counts_and_lets_everybody_in) {
 class LittleRoom : public Room {
 protected:
     LittleRoom() {
-        for (int twice = 0; twice < 2; ++twice) gate.observe_domain(cgroup, 250_MiB, 600_MiB); // nobody ran between them
-        const auto tries = ask(huge); // nobody has for half a minute
+        for (int twice = 0; twice < 2; ++twice)
+            gate.observe_domain(cgroup, 250_MiB, 600_MiB); // nobody ran between them
+        const auto tries = ask(huge);                      // nobody has for half a minute
         end(tries.worker, huge);
     }
 };

@@ -186,7 +186,8 @@ TEST(GateHealth, so_many_may_be_out_as_the_floor_leaves_to_the_last_one) {
         double floor;
         unsigned out;
     };
-    for (const auto [workers, floor, out] : {Case{5, 0.8, 1}, {10, 0.9, 1}, {10, 0.8, 2}, {20, 0.95, 1}, {4, 0.5, 2}, {3, 0.5, 1}, {3, 1, 0}, {3, 0, 3}}) {
+    for (const auto [workers, floor, out] :
+         {Case{5, 0.8, 1}, {10, 0.9, 1}, {10, 0.8, 2}, {20, 0.95, 1}, {4, 0.5, 2}, {3, 0.5, 1}, {3, 1, 0}, {3, 0, 3}}) {
         Gate gate{Gate::Settings{.breaker_floor = floor}};
         Gate::Events events;
         for (WorkerKey key = 1; key <= workers; ++key) {
@@ -195,7 +196,8 @@ TEST(GateHealth, so_many_may_be_out_as_the_floor_leaves_to_the_last_one) {
         }
         for (WorkerKey key = 1; key <= workers; ++key) {
             gate.set_ailing(key, true, start, events);
-            EXPECT_EQ(gate.stats().health_panic, key > out) << workers << " workers, floor " << floor << ", ailing " << key;
+            EXPECT_EQ(gate.stats().health_panic, key > out)
+                << workers << " workers, floor " << floor << ", ailing " << key;
         }
     }
 }
