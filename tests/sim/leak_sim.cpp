@@ -6,6 +6,7 @@
 #include <random>
 
 #include "plimsoll/leak/recycle_time.hpp"
+#include "sim/quantile.hpp"
 
 namespace plimsoll::sim {
 
@@ -344,12 +345,6 @@ std::string cell(const Rate& r) {
     if (r.n == 0) return "-";
     std::snprintf(text, sizeof text, "%.3f (%.3f-%.3f)", r.value(), r.low(), r.high());
     return text;
-}
-
-double quantile(std::vector<double> values, double share) {
-    if (values.empty()) return 0;
-    std::ranges::sort(values);
-    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
 }
 
 } // namespace

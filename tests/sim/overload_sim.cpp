@@ -245,13 +245,6 @@ std::vector<double> all_of(const OverloadReport& report, std::vector<double> Fat
 
 } // namespace
 
-double quantile(std::vector<double> values, double share) {
-    if (values.empty()) return 0;
-    const auto place = values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
-    std::nth_element(values.begin(), place, values.end());
-    return *place;
-}
-
 double OverloadReport::goodput() const {
     std::uint64_t served = 0;
     for (const Fate& fate : of) served += fate.served;

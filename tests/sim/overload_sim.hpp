@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "plimsoll/policy/gate.hpp"
+#include "sim/quantile.hpp"
 
 namespace plimsoll::sim {
 
@@ -71,6 +72,5 @@ struct OverloadReport {
 };
 
 OverloadReport run(const OverloadSettings& settings);
-double quantile(std::vector<double> values, double share); // 0 of none
 
 } // namespace plimsoll::sim
