@@ -1,6 +1,6 @@
 // What a pool's detectors have learned, in STORE/leaks-POOL.json, and what its requests need: the next life of the program knows
-// a cache from a leak, and a heavy route from a light one, at once. Written on the thread pool, in order, whole or not at all; a file that is damaged, of another version or of another
-// application says nothing.
+// a cache from a leak, and a heavy route from a light one, at once. Written on the thread pool, in order, whole or not at all; a
+// file that is damaged, of another version or of another application says nothing.
 #pragma once
 
 #include <array>

@@ -92,8 +92,9 @@ WorkerView view_of(const Worker& worker, const std::string& pool, const net::Poo
         view.pid = generation.agent_pid();
     view.started_at = generation.started_at;
     view.requests = generation.key ? net.requests(generation.key) : generation.served;
-    view.streams = generation.key ? net.streams(generation.key) : 0;
-    view.in_flight = generation.key ? net.in_flight(generation.key) - view.streams : 0;
+    const unsigned all = generation.key ? net.in_flight(generation.key) : 0;
+    view.streams = generation.key ? std::min(net.streams(generation.key), all) : 0; // one may end between the two
+    view.in_flight = all - view.streams;
     view.slots = generation.key ? net.slots(generation.key) : generation.slots;
     if (generation.key) {
         if (const auto learned = net.learned(generation.key))

@@ -8,11 +8,10 @@ namespace plimsoll::leak {
 
 namespace {
 
-constexpr double quartiles_apart =
-    0.879; // of Gumbel's distribution with scale 1: from its median to its upper quartile
-constexpr double one_in_a_thousand = 6.54; // the same: from its median to what it exceeds so often
-constexpr double unseen = 1.5;             // of the second highest: more than that is no extrapolation
-constexpr double most = 0.5;               // of the headroom
+// Of Gumbel's distribution with scale 1: from its median to its upper quartile, and to what it exceeds once in a thousand.
+constexpr double quartiles_apart = 0.879, one_in_a_thousand = 6.54;
+constexpr double unseen = 1.5; // of the second highest: more than that is no extrapolation
+constexpr double most = 0.5;   // of the headroom
 
 } // namespace
 

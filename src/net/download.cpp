@@ -22,8 +22,8 @@ constexpr std::size_t worth_splicing = 64 << 10;
 // Holds a head and most bodies. Of a large body the rest can then go from socket to socket without ever being copied.
 constexpr std::size_t first_of_answer = 16 << 10;
 constexpr std::size_t worth_waiting = 256 << 10; // fewer wakeups, a third less CPU on 1 MB
-constexpr unsigned most_interim =
-    100; // answers to one request; of hints there are a few, of "still processing" some more
+// Answers to one request: of hints there are a few, of "still processing" some more.
+constexpr unsigned most_interim = 100;
 constexpr http::Limits limits_of_answer{60 << 10, http::max_fields_ever, 0};
 
 iovec part_of(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }

@@ -60,8 +60,8 @@ public:
     explicit operator bool() const { return pool_ != nullptr; }
     const Endpoint& endpoint() const { return place_->endpoint; }
     Duration finish(Outcome outcome); // gives the slot back; afterwards empty. How long it was held
-    void
-    become_stream(Outcome so_far); // the answer has no end in sight: where slots are learned it holds none from here on
+    // The answer has no end in sight: where slots are learned it holds none from here on.
+    void become_stream(Outcome so_far);
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
     bool of_told_slots() const; // its worker's are known, not learned

@@ -68,8 +68,8 @@ public:
     void leave();
     void listen(int fd, unsigned listener, bool shared_socket);
     void stop_listening(unsigned listener);
-    // Stops accepting, once those are here who were on their way. Clients that rest may send one more request, for a moment; all others have the bound to finish, then
-    // they are cut. `done` when none is left.
+    // Stops accepting, once those are here who were on their way. Clients that rest may send one more request, for a moment; all
+    // others have the bound to finish, then they are cut. `done` when none is left.
     void stop(Duration bound, std::function<void()> done);
     // A client that has rested may be just about to send, and closing would reset it. So for so long what it sends is
     // answered still, with "Connection: close".

@@ -40,6 +40,11 @@ protected:
         key = proxy.add_worker(origin.address(), slots);
         proxy.start();
     }
+    void one_is_late() {
+        auto client = proxy.client();
+        client.send(get());
+        EXPECT_EQ(client.read_response().status(), 504);
+    }
     std::atomic<int> asked = 0;
     std::atomic<bool> done = false;
     Origin origin{[this](Peer& peer) {
@@ -71,9 +76,7 @@ TEST_F(Busy, a_worker_that_its_client_left_has_no_free_slot_before_it_is_done) {
 
 TEST_F(Busy, a_worker_that_answers_too_late_has_no_free_slot_before_it_is_done) {
     start(1);
-    auto first = proxy.client();
-    first.send(get());
-    EXPECT_EQ(first.read_response().status(), 504);
+    one_is_late();
     auto second = proxy.client();
     second.send(get());
     EXPECT_TRUE(eventually([&] { return proxy.queued() == 1; }));
@@ -83,9 +86,7 @@ TEST_F(Busy, a_worker_that_answers_too_late_has_no_free_slot_before_it_is_done) 
 
 TEST_F(Busy, a_worker_that_is_never_done_is_tried_again_after_another_timeout) {
     start(1);
-    auto first = proxy.client();
-    first.send(get());
-    EXPECT_EQ(first.read_response().status(), 504);
+    one_is_late();
     auto second = proxy.client();
     second.send(get());
     EXPECT_TRUE(eventually([&] { return asked == 2; }));
@@ -94,9 +95,7 @@ TEST_F(Busy, a_worker_that_is_never_done_is_tried_again_after_another_timeout) {
 
 TEST_F(Busy, a_worker_whose_slots_are_learned_notices_who_leaves) {
     start(0);
-    auto first = proxy.client();
-    first.send(get());
-    EXPECT_EQ(first.read_response().status(), 504);
+    one_is_late();
     EXPECT_EQ(proxy.server().stats().upstream_unheard, 0u);
     done = true;
 }

@@ -27,10 +27,8 @@ public:
     std::size_t size() const { return bytes_.size() - used_; }
     std::string_view view() const { return std::string_view(bytes_).substr(used_); } // until the next assign or append
 
-    void use(std::size_t count) {
-        used_ += count;
-    }                                     // what was used stays where it is until then, too, or until release()
-    void assign(std::string_view bytes) { // none of its own
+    void use(std::size_t count) { used_ += count; } // it stays where it is until then, too, or until release()
+    void assign(std::string_view bytes) {           // none of its own
         release();
         if (!bytes.empty()) append(bytes);
     }

@@ -1,0 +1,86 @@
+// Holds on a worker's slot: of a request, and of a health check.
+#include <utility>
+
+#include "net/pool.hpp"
+
+namespace plimsoll::net {
+
+Permit::Permit(Permit&& other) noexcept
+    : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
+      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), stream_(other.stream_) {}
+
+Permit& Permit::operator=(Permit&& other) noexcept {
+    if (this != &other) {
+        finish(Outcome::abandoned);
+        pool_ = std::exchange(other.pool_, nullptr);
+        place_ = std::exchange(other.place_, nullptr);
+        route_ = other.route_;
+        label_ = other.label_;
+        probe_ = other.probe_;
+        since_ = other.since_;
+        pause_ = other.pause_;
+        stream_ = other.stream_;
+    }
+    return *this;
+}
+
+Permit::~Permit() { finish(Outcome::abandoned); }
+
+Duration Permit::finish(Outcome outcome) {
+    if (!pool_) return Duration::zero();
+    auto& place = *std::exchange(place_, nullptr);
+    Pool& pool = *std::exchange(pool_, nullptr);
+    const Instant now = Clock::now();
+    stream_ ? pool.end_stream(place) : pool.depart(now, place, departure(outcome, now));
+    return now - since_;
+}
+
+void Permit::become_stream(Outcome so_far) {
+    if (!pool_ || stream_) return;
+    const Instant now = Clock::now();
+    stream_ = pool_->become_stream(now, *place_, departure(so_far, now));
+}
+
+Gate::Departure Permit::departure(Outcome outcome, Instant now) const {
+    Gate::Departure departure(outcome);
+    departure.took = now - since_;
+    departure.route = route_;
+    departure.label = label_;
+    departure.retry_after = pause_;
+    departure.probe = probe_;
+    return departure;
+}
+
+bool Permit::of_told_slots() const {
+    if (!pool_) return false;
+    const std::lock_guard lock(pool_->mutex_);
+    return !pool_->gate_.learned(place_->endpoint.key);
+}
+
+void Permit::broken_off() {
+    if (!pool_) return;
+    const Instant now = Clock::now();
+    const std::lock_guard lock(pool_->mutex_);
+    pool_->gate_.broke_off(now, place_->endpoint.key);
+    if (now - place_->broken_since > Pool::recent) {
+        place_->broken_since = now;
+        place_->broken_off = 0;
+    }
+    ++place_->broken_off;
+}
+
+void CheckSlot::give_back() {
+    Pool* pool = std::exchange(pool_, nullptr);
+    if (!pool) return;
+    Gate::Events events;
+    Pool::Wakes wakes;
+    const Instant now = Clock::now();
+    {
+        const std::lock_guard lock(pool->mutex_);
+        pool->gate_.end_check(worker_, now, events);
+        wakes = pool->take(events, now);
+    }
+    Pool::tell(std::move(wakes));
+}
+
+} // namespace plimsoll::net
