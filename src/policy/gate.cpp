@@ -11,9 +11,10 @@ namespace plimsoll {
 
 namespace {
 
-constexpr double never_reached = 1e9; // by any pressure
+constexpr double never_reached = 1e9;  // by any pressure
+constexpr std::size_t most_woken = 64; // at a decision, as long as anybody is free
 
-}
+} // namespace
 
 Gate::Gate(Settings settings) : settings_(settings) {}
 
@@ -105,7 +106,7 @@ void Gate::remove(WorkerKey worker) {
     set_willing(*found, false);
     roster_.set_accepting(*found, false, {});
     found->removed = true;
-    std::erase(sidelined_, found);
+    sidelined_.remove(*found);
     if (found->empty()) roster_.erase(worker);
 }
 
@@ -266,17 +267,26 @@ void Gate::grant(Member& member, Instant now, Events& events) {
     }
 }
 
+// When a host comes back, all its workers do at once: a decision wakes some of them, the next ones the rest.
 void Gate::wake_sidelined(Instant now, Events& events) {
-    for (std::size_t i = 0; i < sidelined_.size();) {
-        Member& member = *sidelined_[i];
-        if (member.resting && now >= member.rested) member.resting = false;
-        roster_.judge(member, now);
-        if (!member.sidelined())
-            sidelined_.erase(sidelined_.begin() + static_cast<std::ptrdiff_t>(i));
-        else
-            ++i;
-        grant(member, now, events);
+    for (std::size_t woken = 0; woken < most_woken || roster_.free().empty(); ++woken) {
+        Member* member = sidelined_.due(now, roster_);
+        if (!member) return;
+        wake(*member, now, events);
     }
+}
+
+void Gate::wake(Member& member, Instant now, Events& events) {
+    keep_aside(member, now);
+    roster_.judge(member, now);
+    grant(member, now, events);
+}
+
+void Gate::keep_aside(Member& member, Instant now) {
+    if (member.sidelined())
+        sidelined_.put(member, now);
+    else
+        sidelined_.remove(member);
 }
 
 void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Events& events) {
@@ -301,7 +311,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     }
     judge_worker(now, *member, result, departure);
     if (departure.outcome == Outcome::refused_upstream) rest(*member, now, settings_.rest);
-    if (member->sidelined() && std::ranges::find(sidelined_, member) == sidelined_.end()) sidelined_.push_back(member);
+    keep_aside(*member, now);
     roster_.judge(*member, now);
     drop_stale(now, events);
     grant(*member, now, events);
@@ -312,7 +322,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
 void Gate::rest(Member& member, Instant now, Duration how_long) {
     member.rested = member.resting ? std::max(member.rested, now + how_long) : now + how_long;
     member.resting = true;
-    if (std::ranges::find(sidelined_, &member) == sidelined_.end()) sidelined_.push_back(&member);
+    sidelined_.put(member, now);
     roster_.judge(member, now);
 }
 

@@ -77,7 +77,7 @@ void Gate::keep_floor(Instant now, Events& events) {
         }
         if (tripped <= most_tripped()) return;
         rested->breaker.release();
-        wake_sidelined(now, events);
+        wake(*rested, now, events);
     }
 }
 
@@ -114,7 +114,10 @@ bool Gate::is_probed(RouteKey route) const {
 // A breaker that is not judged any more would stay as it is: a probe that ended unjudged would be the last request of its worker.
 void Gate::forget_breakers_without_judge(const Settings& next) {
     if (settings_.breaker_mode == Mode::enforce && next.breaker_mode != Mode::enforce)
-        for (const auto& member : roster_.all()) member->breaker.release();
+        for (const auto& member : roster_.all()) {
+            member->breaker.release();
+            sidelined_.look_soon(*member);
+        }
     if (next.breaker_mode != Mode::shadow)
         for (const auto& member : roster_.all()) member->shadow.release();
     if (next.route_mode == Mode::off)

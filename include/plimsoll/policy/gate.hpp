@@ -43,6 +43,7 @@
 #include "plimsoll/policy/queue.hpp"
 #include "plimsoll/policy/roster.hpp"
 #include "plimsoll/policy/service_time.hpp"
+#include "plimsoll/policy/sidelined.hpp"
 
 namespace plimsoll {
 
@@ -205,6 +206,8 @@ private:
     Probe admit(Member& member, Priority priority, CostKey label, RouteKey probed, Instant now);
     void grant(Member& member, Instant now, Events& events); // its free slots to those who wait
     void wake_sidelined(Instant now, Events& events);
+    void keep_aside(Member& member, Instant now);           // as long as it rests or is tripped
+    void wake(Member& member, Instant now, Events& events); // it may pass again
     void rest(Member& member, Instant now, Duration how_long);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
     bool memory_sheds(Instant now, Facts& facts);
@@ -274,7 +277,7 @@ private:
     Homes homes_;
     std::size_t willing_ = 0, ailing_ = 0; // ailing: of the willing
     bool panic_ = false;
-    std::vector<Member*> sidelined_;        // resting or tripped: looked at as time passes
+    Sidelined sidelined_;                   // resting or tripped: looked at as time passes
     std::vector<Breaker> routes_;           // by RouteKey
     Window<3> everybody_;                   // results of the whole pool, as breakers count them
     Queue queue_{1, 2}, memory_line_{2, 2}; // one sequence of tickets: odd and even

@@ -40,6 +40,8 @@ struct Member {
     std::unique_ptr<AdaptiveLimit> adaptive;      // nobody says how many slots it has: they are learned
     std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
     std::size_t free_at = npos;                   // its place in the list of the free ones
+    std::size_t sidelined_at = npos;              // and in that of the sidelined ones (sidelined.hpp)
+    Instant wakes = never;                        // when it is looked at there
 
     static constexpr std::size_t npos = static_cast<std::size_t>(-1);
     bool empty() const { return in_flight + streams == 0; }

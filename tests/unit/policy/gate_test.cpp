@@ -1,5 +1,7 @@
 #include "plimsoll/policy/gate.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <set>
 #include <utility>
 #include <vector>
@@ -390,6 +392,73 @@ TEST_F(GateTest, where_slots_are_known_a_stream_holds_one) {
     arrive();
     EXPECT_FALSE(gate.become_stream(start, 1, Outcome::success, events));
     EXPECT_EQ(arrive().kind, Kind::queued);
+}
+
+TEST_F(GateTest, all_workers_of_a_host_that_came_back_are_asked_again) {
+    constexpr WorkerKey workers = 200;
+    for (WorkerKey key = 1; key <= workers; ++key) worker(key);
+    for (WorkerKey i = 0; i < workers; ++i) gate.depart(start, arrive().worker, Outcome::refused_upstream, events);
+    EXPECT_EQ(arrive().kind, Kind::queued) << "all of them rest";
+    gate.leave(start, 1);
+    for (WorkerKey i = 0; i < workers; ++i) EXPECT_EQ(arrive({}, start + 100ms).kind, Kind::admitted) << i;
+}
+
+TEST_F(GateTest, a_rest_that_is_prolonged_ends_when_the_longer_one_does) {
+    worker(1);
+    worker(2, 2);
+    arrive({.avoid = 2});
+    gate.broke_off(start, 1);                                 // for 20 ms
+    gate.depart(start, 1, Outcome::refused_upstream, events); // for 100
+    for (const auto after : {0ms, 20ms, 99ms}) {
+        const auto arrival = arrive({.avoid = 2}, start + after);
+        EXPECT_EQ(arrival.kind == Kind::admitted && arrival.worker == 1, false) << after.count();
+        if (arrival.kind == Kind::admitted) gate.depart(start + after, arrival.worker, Outcome::success, events);
+        if (arrival.kind == Kind::queued) gate.leave(start + after, arrival.ticket);
+    }
+    EXPECT_EQ(arrive({.avoid = 2}, start + 100ms).worker, WorkerKey{1});
+}
+
+TEST_F(GateTest, who_is_tripped_passes_at_once_when_breakers_are_switched_off) {
+    Gate::Settings settings{.queue_size = 2, .queue_timeout = 5s};
+    worker(1);
+    worker(2);
+    for (int i = 0; i < 40; ++i) {
+        const auto arrival = arrive({.draw = i % 2 == 0 ? 0.25 : 0.75});
+        gate.depart(start, arrival.worker, arrival.worker == 1 ? Outcome::failure : Outcome::success, events);
+    }
+    ASSERT_EQ(gate.breaker(1).state, Breaker::State::tripped);
+    settings.breaker_mode = Mode::off;
+    gate.configure(settings);
+    EXPECT_EQ(arrive({.avoid = 2}).worker, WorkerKey{1});
+}
+
+// Of several tries the fastest: what else the machine does makes one slower, never faster.
+double seconds_beside_resting_workers(WorkerKey resting) {
+    using Clock = std::chrono::steady_clock;
+    Gate gate(Gate::Settings{});
+    Gate::Events events;
+    for (WorkerKey key = 1; key <= resting + 20; ++key) {
+        gate.add(key, 1, start);
+        gate.accept(key, true, start, events);
+    }
+    for (WorkerKey i = 0; i < resting; ++i) {
+        const auto arrival = gate.arrive(start, {}, events);
+        gate.depart(start, arrival.worker, Outcome::refused_upstream, events);
+    }
+    double best = 1e9;
+    for (int attempt = 0; attempt < 7; ++attempt) {
+        const auto begin = Clock::now();
+        for (int i = 0; i < 1000; ++i) {
+            const auto arrival = gate.arrive(start + 1ms, {}, events);
+            gate.depart(start + 1ms, arrival.worker, Outcome::success, events);
+        }
+        best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
+    }
+    return best;
+}
+
+TEST(GateCost, a_decision_costs_the_same_however_many_workers_rest) {
+    EXPECT_LT(seconds_beside_resting_workers(4000), 5 * seconds_beside_resting_workers(20));
 }
 
 } // namespace
