@@ -22,7 +22,7 @@ struct Context {
     std::string state_dir;              // where a recycle in flight is written down
     std::string control_address, token; // what agents of servers that we start are told
     std::function<unsigned(const std::string& domain)>
-        sharing; // how many workers of the whole fleet live in a memory domain
+        sharing; // how many workers of the whole fleet live in a memory domain or below
     bool stopping = false;
 };
 

@@ -1,7 +1,6 @@
 #include "fleet/fleet.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include "fleet/agent_server.hpp"
 #include "fleet/context.hpp"
@@ -9,6 +8,7 @@
 #include "fleet/pool.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
+#include "plimsoll/fleet/sharers.hpp"
 
 namespace plimsoll::fleet {
 
@@ -67,7 +67,7 @@ struct Fleet::Impl {
     std::shared_ptr<Context> context;
     std::vector<std::shared_ptr<Pool>> pools;
     AgentServer agents;
-    std::map<std::string, unsigned> sharers; // by memory domain, counted once a second
+    Sharers sharers; // counted once a second
     Instant sharers_counted{};
 };
 
@@ -140,12 +140,11 @@ unsigned Fleet::Impl::sharing(const std::string& domain) {
             for (const WorkerPtr& worker : pool->workers()) {
                 if (!worker->current || worker->current->gone()) continue;
                 const std::string where = memory_domain(*worker->current);
-                ++sharers[where];
-                if (worker->current->pid > 0 && where != this_host) ++sharers[this_host];
+                sharers.add(where);
+                if (worker->current->pid > 0 && where != this_host) sharers.add(this_host);
             }
     }
-    const auto found = sharers.find(domain);
-    return found == sharers.end() ? 1U : std::max(1U, found->second);
+    return sharers.of(domain);
 }
 
 asio::awaitable<void> Fleet::Impl::stop(Impl* self, std::function<void()> done) {

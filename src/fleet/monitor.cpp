@@ -139,7 +139,7 @@ std::optional<Bytes> Monitor::limit_of(const Generation& generation) const {
     };
     if (generation.pid > 0) {
         if (const auto& cgroup = generation.memory.cgroup)
-            share(cgroup->limit, pool_.context().sharing(memory_domain(generation)));
+            share(cgroup->limit, pool_.context().sharing(cgroup->limit_path));
         if (host_) share(host_->total, pool_.context().sharing(this_host));
         return limit;
     }

@@ -109,8 +109,8 @@ struct Worker {
     WorkerState state() const { return face() ? face()->state : WorkerState::starting; }
 };
 
-// Whose memory limit a process lives under: its cgroup's directory, or its agent's host where only the agent sees it. Workers
-// of one domain share what it allows.
+// Where a process lives, as far as memory goes: its cgroup's directory, or its agent's host where only the agent sees it. What a
+// limit allows is shared by all who live there or below (plimsoll/fleet/sharers.hpp).
 std::string memory_domain(const Generation& generation);
 inline constexpr const char* this_host = ""; // the domain of all processes that we see in /proc
 

@@ -86,7 +86,10 @@ std::optional<Cgroup> read_v1(const std::string& mount, const std::string& path)
     // The kernel's own minimum over the ancestors knows those above the mount, and whether they count at all.
     if (const auto text = parse_flat_key(stat, "hierarchical_memory_limit")) {
         const auto tightest = parse_limit(std::to_string(*text));
-        if (tightest != cgroup.limit) cgroup.limit_path = tightest ? cgroup.path : "";
+        // One above the mount: all in the mount share it.
+        const bool hidden = tightest && (!cgroup.limit || *tightest < *cgroup.limit);
+        const std::string& owner = hidden && number(mount + "/memory.usage_in_bytes") ? mount : cgroup.path;
+        if (tightest != cgroup.limit) cgroup.limit_path = tightest ? owner : "";
         cgroup.limit = tightest;
     }
     cgroup.oom_kills = oom_kills_in(cgroup);

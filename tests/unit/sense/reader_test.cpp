@@ -100,6 +100,10 @@ TEST_F(cgroup, v1_takes_the_kernels_minimum_over_the_ancestors) {
     write("cgroup/memory/app/memory.limit_in_bytes", "5000\n");
     write("cgroup/memory/app/memory.stat", "hierarchical_memory_limit 3000\n");
     EXPECT_EQ(reader().cgroup(9)->limit, Bytes{3000});
+    EXPECT_EQ(reader().cgroup(9)->limit_path, root_ + "/cgroup/memory/app") << "nobody tells how much all of them use";
+    write("cgroup/memory/memory.usage_in_bytes", "2500\n"); // of the container
+    EXPECT_EQ(reader().cgroup(9)->limit_path, root_ + "/cgroup/memory") << "they all share the limit above the mount";
+    EXPECT_EQ(reader().use_of_limit(*reader().cgroup(9)), Bytes{2500});
 }
 
 TEST_F(cgroup, v1_walks_up_where_the_kernel_does_not_tell) {
