@@ -126,6 +126,7 @@ json::object to_json(const net::GateStats& gate) {
             {"memory_shedding", gate.memory_shedding},
             {"shedding_futile", gate.shedding_futile},
             {"health_panic", gate.health_panic},
+            {"memory_pressure", or_null(gate.memory_pressure)},
             {"stall", or_null(gate.stall)},
             {"stall_shedding", gate.stall_shedding},
             {"queue_target_seconds", gate.target_seconds},

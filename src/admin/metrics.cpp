@@ -173,6 +173,11 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
          [](Gate gate) { return gate.health_panic ? 1 : 0; });
     each(page.gauge("pool_stall_shedding", "1 while requests are shed because tasks stall for memory (PSI)."),
          [](Gate gate) { return gate.stall_shedding ? 1 : 0; });
+    auto pressure =
+        page.gauge("pool_memory_pressure_ratio",
+                   "Of the worker with the most room, its cgroup and host included: what the load line goes by.");
+    for (const auto& gate : gates)
+        if (gate.memory_pressure) pressure.add({{"pool", gate.pool}}, *gate.memory_pressure);
     auto stall =
         page.gauge("pool_memory_stall_ratio", "Share of the last 10 s in which everybody waited for memory (PSI).");
     for (const auto& gate : gates)

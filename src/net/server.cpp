@@ -49,6 +49,7 @@ GateStats gate_stats(const Pool& pool) {
     stats.shadow_waits = gate.shadow_waits;
     if (gate.stall >= 0) stats.stall = gate.stall;
     stats.stall_shedding = gate.stall_shedding;
+    if (gate.memory_pressure >= 0) stats.memory_pressure = gate.memory_pressure;
     stats.target_seconds = to_seconds(gate.queue_target);
     stats.service_seconds = to_seconds(gate.service_time);
     std::copy(std::begin(gate.refused_by_priority), std::end(gate.refused_by_priority), stats.refused.begin());

@@ -50,6 +50,7 @@ struct GateStats { // of one pool
     bool health_panic = false;   // so many workers fail their checks that all are served
     std::optional<double> stall; // share of the time that tasks stall for memory; unset: unknown
     bool stall_shedding = false;
+    std::optional<double> memory_pressure;           // what the load line goes by
     double target_seconds = 0, service_seconds = 0;  // the wait that is aimed at; how long a slot is held
     std::array<std::uint64_t, priorities> refused{}; // by priority: critical, normal, sheddable
     struct RouteBreaker {

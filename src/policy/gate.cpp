@@ -73,7 +73,10 @@ void Gate::observe(WorkerKey worker, double pressure, const MemorySight& sight) 
     const bool partly = pressure > 0 && sight.use && sight.use->count > 0;
     const double lasting =
         partly ? std::max(0.0, 1 - static_cast<double>(passing.count) / static_cast<double>(sight.use->count)) : 1.0;
-    roster_.set_pressure(*found, pressure * lasting);
+    // Where its cgroup or its host is full, whoever filled it, it has no room either.
+    const double shared = memory_.shared_pressure(found->memory);
+    const bool known = pressure >= 0 || shared >= settings_.load_line.line;
+    roster_.set_pressure(*found, known ? std::max(pressure * lasting, shared) : pressure);
 }
 
 void Gate::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit) {
@@ -383,6 +386,7 @@ Gate::Stats Gate::stats() const {
     stats.memory_shedding = load_line_.shedding();
     stats.shedding_futile = load_line_.futile();
     stats.health_panic = panic_;
+    stats.memory_pressure = roster_.lowest_pressure();
     stats.stall = stall_;
     stats.stall_shedding = stall_line_.shedding();
     stats.queue_target = target();

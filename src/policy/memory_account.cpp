@@ -28,6 +28,10 @@ Bytes MemoryAccount::room() const {
     return std::max(usable - base_, Bytes{});
 }
 
+double MemoryAccount::pressure() const {
+    return known_ ? static_cast<double>(base_.count) / static_cast<double>(limit_.count) : -1;
+}
+
 Bytes MemoryAccount::headroom() const { return known_ ? std::max(room() - promised_, Bytes{}) : Bytes{}; }
 
 bool MemoryAccount::fits(Bytes need) const {

@@ -4,6 +4,14 @@
 
 namespace plimsoll {
 
+namespace {
+
+// A cgroup is cut to those who live in it; a host has other tenants too, and many a one is meant to be nearly full. Its last third
+// counts for all of it: 95 % of a host are what 85 % of a cgroup are, and the kernel kills at 100 % of both.
+constexpr double host_stretch = 3;
+
+} // namespace
+
 void MemoryAdmission::observe(Place& place, const MemorySight& sight) {
     // A worker that moves to other domains takes what it was promised with it.
     const Bytes promised = place.running.promised();
@@ -139,6 +147,17 @@ bool MemoryAdmission::worth_reading(Instant now, const Place& place, Instant las
 
 const MemoryAccount* MemoryAdmission::domain(DomainKey key) const {
     return key == 0 || key >= domains_.size() ? nullptr : &domains_[key];
+}
+
+double MemoryAdmission::shared_pressure(const Place& place) const {
+    double worst = -1;
+    for (std::size_t i = 0; i < place.domains.size(); ++i) {
+        const MemoryAccount* account = domain(place.domains[i]);
+        if (!account || !account->known()) continue;
+        const double pressure = account->pressure();
+        worst = std::max(worst, i == of_host ? std::max(1 - host_stretch * (1 - pressure), 0.0) : pressure);
+    }
+    return worst;
 }
 
 } // namespace plimsoll

@@ -119,8 +119,10 @@ std::optional<Bytes> Reader::use_of_limit(const Cgroup& cgroup) const {
     if (at.empty()) return std::nullopt;
     const bool v1 = cgroup.version == Cgroup::Version::v1;
     const auto usage = number(at + (v1 ? "/memory.usage_in_bytes" : "/memory.current"));
-    const auto inactive = flat_key(at + "/memory.stat", v1 ? "total_inactive_file" : "inactive_file");
-    return inactive ? working_set(usage, inactive) : usage;
+    const auto stat = read_small_file(at + "/memory.stat").value_or("");
+    const auto inactive = parse_flat_key(stat, v1 ? "total_inactive_file" : "inactive_file");
+    const auto active = parse_flat_key(stat, v1 ? "total_active_file" : "active_file");
+    return inactive ? working_set(usage, *inactive + active.value_or(0)) : usage;
 }
 
 std::optional<std::uint64_t> Reader::oom_kills(const Cgroup& cgroup) const { return oom_kills_in(cgroup); }

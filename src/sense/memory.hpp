@@ -90,7 +90,8 @@ public:
     // Lists folders of /proc: some microseconds for each descriptor and thread, so not on the control thread.
     Opened opened(int pid) const;
     std::optional<Cgroup> cgroup(int pid) const; // of the process; v2, v1 and hybrid hierarchies
-    // What counts against the limit that a cgroup lives under, by now: less the file pages that the kernel would drop.
+    // What counts against the limit that a cgroup lives under, by now: less the file pages, all of which the kernel drops before
+    // it kills. (tmpfs and shared memory are none of them.)
     std::optional<Bytes> use_of_limit(const Cgroup& cgroup) const;
     // Out-of-memory kills in it by now: the process that was seen there may be one of them.
     std::optional<std::uint64_t> oom_kills(const Cgroup& cgroup) const;

@@ -137,8 +137,9 @@ public:
         std::size_t memory_waiting = 0; // of the queued, those who need much memory
         Bytes memory_light;             // who needs less is not asked; 0: no limit is known
         bool overloaded = false, memory_shedding = false, shedding_futile = false;
-        bool health_panic = false; // too many are ailing: all of them accept
-        double stall = -1;         // as it was last observed; negative: unknown
+        bool health_panic = false;   // too many are ailing: all of them accept
+        double memory_pressure = -1; // what the load line goes by; negative: unknown
+        double stall = -1;           // as it was last observed; negative: unknown
         bool stall_shedding = false;
         Duration queue_target{}, service_time{}; // now; service_time: the mean
         std::vector<WorkerStats> workers;

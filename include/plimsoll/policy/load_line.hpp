@@ -1,10 +1,10 @@
 // How much to shed because memory runs short: the mark on the hull of a whole pool.
 //
 //   shed  1 |          .-----.------           p = pressure of the worker that has the most room: while one is below the
-//           |   shed- /     /                  line, the picker sends requests there and nobody is shed
-//           |  dable /     / normal
-//         0 |-------'-----'---------- p        critical: never. When every worker is high there is nobody better to ask
-//                 line   mid   limit
+//           |   shed- /     /                  line, the picker sends requests there and nobody is shed. A worker's is the
+//           |  dable /     / normal            worst of its own, its cgroup's and its host's (memory_admission.hpp)
+//         0 |-------'-----'---------- p
+//                 line   mid   limit           critical: never. When every worker is high there is nobody better to ask
 //
 // Shedding begins at the line and ends 5 % below it (hysteresis), or it would flutter with every reading.
 //

@@ -27,6 +27,7 @@ public:
     bool known() const { return known_; }
     bool fits(Bytes need) const;
     bool ever_fits(Bytes need) const; // with no promise to anybody
+    double pressure() const;          // the base's share of the limit; negative where it is not known
     Bytes headroom() const;           // 0 where it is not known
     Bytes limit() const { return limit_; }
     Bytes base() const { return base_; }

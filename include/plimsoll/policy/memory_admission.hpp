@@ -30,6 +30,7 @@ namespace plimsoll {
 
 using DomainKey = std::uint16_t;              // what several workers share the memory of; 0: none
 inline constexpr std::size_t most_shared = 2; // domains a worker: its cgroup, the host
+inline constexpr std::size_t of_host = 1;     // which of them the host is
 
 // A worker's reading, as the fleet tells it.
 struct MemorySight {
@@ -72,6 +73,8 @@ public:
     const MemoryCosts& costs() const { return costs_; }
     Bytes light() const { return light_; } // 0: no limit is known
     const MemoryAccount* domain(DomainKey key) const;
+    // Of what the worker shares, without what requests in flight were promised; negative: unknown.
+    double shared_pressure(const Place& place) const;
 
 private:
     template <class Says>

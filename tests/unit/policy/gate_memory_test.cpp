@@ -215,8 +215,8 @@ TEST_F(Room, among_a_thousand_free_workers_one_with_room_is_found_though_few_are
         gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
     }
     for (WorkerKey key = 1; key <= 4; ++key) gate.accept(key, key == 4, now, events);
-    gate.observe_domain(full, 590_MiB, 600_MiB);
-    const auto waits = ask(heavy); // worker 4 alone has room
+    gate.observe_domain(full, 590_MiB, 600_MiB); // nothing ran there before
+    const auto waits = ask(heavy);               // worker 4 alone has room
     ASSERT_EQ(waits.kind, Gate::Arrival::Kind::queued) << "it was found by chance";
     for (int i = 0; i < 70 && !granted(waits.ticket); ++i) end(begin(light), light, 5ms);
     EXPECT_EQ(granted(waits.ticket), WorkerKey{4});
@@ -268,6 +268,54 @@ TEST_F(Room, a_worker_has_a_limit_of_its_own) {
     for (int i = 0; i < 4; ++i) begin(heavy);
     gate.set_slots(1, 2, now, events);
     EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued) << "two of 200 in a worker of 300";
+}
+
+TEST_F(Room, a_cgroup_that_somebody_else_has_filled_sheds_though_its_workers_are_small) {
+    const auto look = [&] {
+        for (WorkerKey key = 1; key <= 4; ++key) gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+    };
+    for (int reading = 0; reading < 2; ++reading)      // what ran before the first may explain that one
+        gate.observe_domain(cgroup, 588_MiB, 600_MiB); // 98 %: a sidecar, a tmpfs
+    look();
+    EXPECT_EQ(ask(light, Priority::sheddable).reason, Reason::memory);
+    EXPECT_EQ(ask(light, Priority::normal).reason, Reason::memory);
+    end(ask(light, Priority::critical).worker, light);
+    gate.observe_domain(cgroup, 100_MiB, 600_MiB);
+    look();
+    EXPECT_EQ(ask(light, Priority::sheddable).kind, Gate::Arrival::Kind::admitted);
+}
+
+TEST_F(Room, what_requests_in_flight_were_promised_sheds_nobody) {
+    begin(heavy);
+    begin(heavy);
+    gate.observe_domain(cgroup, 550_MiB, 600_MiB); // they hold nearly all of it, and may
+    for (WorkerKey key = 1; key <= 4; ++key) gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+    EXPECT_EQ(ask(light, Priority::sheddable).kind, Gate::Arrival::Kind::admitted);
+}
+
+TEST_F(Room, a_host_sheds_later_than_a_cgroup) {
+    constexpr DomainKey host = 2;
+    const auto shed_at = [&](std::int64_t percent) {
+        gate.observe_domain(host, Bytes{percent * 10'000'000}, Bytes{1'000'000'000});
+        for (WorkerKey key = 1; key <= 4; ++key)
+            gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, host}});
+        const auto arrival = ask(light, Priority::sheddable);
+        if (arrival.kind == Gate::Arrival::Kind::admitted) end(arrival.worker, light);
+        return arrival.reason == Reason::memory;
+    };
+    EXPECT_FALSE(shed_at(90)) << "a database that fills its host is no reason";
+    EXPECT_TRUE(shed_at(97));
+}
+
+TEST_F(Room, a_worker_in_a_cgroup_with_room_takes_those_whom_a_full_one_would_shed) {
+    constexpr DomainKey full = 2;
+    gate.observe_domain(full, 590_MiB, 600_MiB); // nothing ran there before
+    for (WorkerKey key = 1; key <= 3; ++key) gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
+    for (int i = 0; i < 20; ++i) {
+        const WorkerKey worker = begin(light);
+        EXPECT_EQ(worker, WorkerKey{4}) << i;
+        end(worker, light);
+    }
 }
 
 TEST_F(Room, nobody_is_refused_where_no_limit_is_known) {

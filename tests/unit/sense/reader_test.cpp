@@ -125,6 +125,8 @@ TEST_F(cgroup, what_counts_against_a_limit_is_read_where_the_limit_is) {
     ASSERT_TRUE(v1);
     EXPECT_EQ(v1->limit_path, root_ + "/cgroup/memory/a");
     EXPECT_EQ(reader().use_of_limit(*v1), Bytes{1500});
+    write("cgroup/memory/a/memory.stat", "total_inactive_file 400\ntotal_active_file 900\n");
+    EXPECT_EQ(reader().use_of_limit(*v1), Bytes{600}) << "a file that is read often kills nobody";
     EXPECT_FALSE(reader().use_of_limit(Cgroup{})) << "no limit, nothing to count against it";
 }
 
