@@ -11,6 +11,7 @@
 
 #include "fleet/fleet.hpp"
 #include "fleet/journal.hpp"
+#include "net/shared_promises.hpp"
 
 namespace plimsoll::fleet {
 
@@ -23,6 +24,7 @@ struct Context {
     std::string control_address, token; // what agents of servers that we start are told
     std::function<unsigned(const std::string& domain)>
         sharing; // how many workers of the whole fleet live in a memory domain or below
+    std::shared_ptr<net::SharedPromises> promises = std::make_shared<net::SharedPromises>(); // of memory, by all pools
     bool stopping = false;
 };
 

@@ -117,14 +117,15 @@ Peaks::Shared* Peaks::shared(const std::string& domain, Instant now) {
                        {"effect", "workers in further cgroups are not admitted by what they share"}});
         return nullptr;
     }
-    Shared& found = shared_[domain];
-    found.key = *key;
-    return &found;
+    const auto [found, is_new] = shared_.try_emplace(domain);
+    found->second.key = *key;
+    if (is_new) pool_.net().share_domain(*key, pool_.context().promises, domain);
+    return &found->second;
 }
 
 void Peaks::forget_domains(Instant now) {
     for (const auto& [name, key] : domains_.forget(now)) {
-        pool_.net().observe_domain(key, {}, {});
+        pool_.net().forget_domain(key);
         shared_.erase(name);
         too_many_ = false;
     }

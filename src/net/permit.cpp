@@ -70,17 +70,7 @@ void Permit::broken_off() {
 }
 
 void CheckSlot::give_back() {
-    Pool* pool = std::exchange(pool_, nullptr);
-    if (!pool) return;
-    Gate::Events events;
-    Pool::Wakes wakes;
-    const Instant now = Clock::now();
-    {
-        const std::lock_guard lock(pool->mutex_);
-        pool->gate_.end_check(worker_, now, events);
-        wakes = pool->take(events, now);
-    }
-    Pool::tell(std::move(wakes));
+    if (Pool* pool = std::exchange(pool_, nullptr)) pool->end_check(worker_);
 }
 
 } // namespace plimsoll::net

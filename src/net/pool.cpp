@@ -47,6 +47,20 @@ Gate::Settings gate_settings(const config::Pool& pool) {
 
 } // namespace
 
+// Whatever may give slots to those who wait.
+template <class Decision> // decision(events)
+void Pool::decide(Instant now, Decision decision) {
+    Gate::Events events;
+    Wakes wakes;
+    {
+        const std::lock_guard lock(mutex_);
+        const PoolPromises::Turn turn(promises_, gate_, gate_.waits_for_memory());
+        decision(events);
+        wakes = take(events, now);
+    }
+    tell(std::move(wakes));
+}
+
 Pool::Pool(std::string name, const config::Pool& settings) : name_(std::move(name)), gate_(gate_settings(settings)) {
     configure(settings);
 }
@@ -118,6 +132,7 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
     {
         const std::lock_guard lock(mutex_);
         if (!again) retry_budget_.request_began();
+        const PoolPromises::Turn turn(promises_, gate_, gate_.waits_for_memory() || gate_.weighs_now(now, facts.label));
         const Gate::Arrival verdict = gate_.arrive(now, facts, events);
         switch (verdict.kind) {
         case Gate::Arrival::Kind::admitted:
@@ -176,6 +191,7 @@ void Pool::depart(Instant now, Place& place, const Gate::Departure& departure) {
     Wakes wakes;
     {
         const std::lock_guard lock(mutex_);
+        const PoolPromises::Turn turn(promises_, gate_, gate_.waits_for_memory());
         gate_.depart(now, place.endpoint.key, departure, events);
         wakes = take(events, now);
         let_go(place);
@@ -184,15 +200,9 @@ void Pool::depart(Instant now, Place& place, const Gate::Departure& departure) {
 }
 
 bool Pool::become_stream(Instant now, const Place& place, const Gate::Departure& departure) {
-    Gate::Events events;
-    Wakes wakes;
     bool became = false;
-    {
-        const std::lock_guard lock(mutex_);
-        became = gate_.become_stream(now, place.endpoint.key, departure, events);
-        wakes = take(events, now);
-    }
-    tell(std::move(wakes));
+    decide(now,
+           [&](Gate::Events& events) { became = gate_.become_stream(now, place.endpoint.key, departure, events); });
     return became;
 }
 
@@ -208,14 +218,7 @@ unsigned Pool::streams(WorkerKey worker) const {
 }
 
 void Pool::tick(Instant now) {
-    Gate::Events events;
-    Wakes wakes;
-    {
-        const std::lock_guard lock(mutex_);
-        gate_.expire(now, events);
-        wakes = take(events, now);
-    }
-    tell(std::move(wakes));
+    decide(now, [&](Gate::Events& events) { gate_.expire(now, events); });
 }
 
 WorkerKey Pool::add(Endpoint endpoint, unsigned slots) {
@@ -230,27 +233,13 @@ WorkerKey Pool::add(Endpoint endpoint, unsigned slots) {
 }
 
 void Pool::set_slots(WorkerKey worker, unsigned slots) {
-    Gate::Events events;
-    Wakes wakes;
     const Instant now = Clock::now();
-    {
-        const std::lock_guard lock(mutex_);
-        gate_.set_slots(worker, slots, now, events);
-        wakes = take(events, now);
-    }
-    tell(std::move(wakes));
+    decide(now, [&](Gate::Events& events) { gate_.set_slots(worker, slots, now, events); });
 }
 
 void Pool::accept(WorkerKey worker, bool accepting) {
-    Gate::Events events;
-    Wakes wakes;
     const Instant now = Clock::now();
-    {
-        const std::lock_guard lock(mutex_);
-        gate_.accept(worker, accepting, now, events);
-        wakes = take(events, now);
-    }
-    tell(std::move(wakes));
+    decide(now, [&](Gate::Events& events) { gate_.accept(worker, accepting, now, events); });
 }
 
 void Pool::remove(WorkerKey worker) {
@@ -297,16 +286,14 @@ CheckSlot Pool::begin_check(WorkerKey worker) {
     return gate_.begin_check(worker, Clock::now()) ? CheckSlot(this, worker) : CheckSlot();
 }
 
-void Pool::set_ailing(WorkerKey worker, bool ailing) {
-    Gate::Events events;
-    Wakes wakes;
+void Pool::end_check(WorkerKey worker) {
     const Instant now = Clock::now();
-    {
-        const std::lock_guard lock(mutex_);
-        gate_.set_ailing(worker, ailing, now, events);
-        wakes = take(events, now);
-    }
-    tell(std::move(wakes));
+    decide(now, [&](Gate::Events& events) { gate_.end_check(worker, now, events); });
+}
+
+void Pool::set_ailing(WorkerKey worker, bool ailing) {
+    const Instant now = Clock::now();
+    decide(now, [&](Gate::Events& events) { gate_.set_ailing(worker, ailing, now, events); });
 }
 
 std::uint64_t Pool::successes(WorkerKey worker) const {

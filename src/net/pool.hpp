@@ -18,6 +18,7 @@
 #include "net/address.hpp"
 #include "net/cost_labels.hpp"
 #include "net/route_counts.hpp"
+#include "net/shared_promises.hpp"
 #include "net/steering.hpp"
 #include "plimsoll/policy/gate.hpp"
 #include "plimsoll/policy/retry_budget.hpp"
@@ -148,6 +149,9 @@ public:
     void accept(WorkerKey worker, bool accepting);
     void observe(WorkerKey worker, double pressure, const MemorySight& sight = {});
     void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);
+    // Other pools may live in that domain, too: they count each other's promises from now on, until it is forgotten.
+    void share_domain(DomainKey key, const std::shared_ptr<SharedPromises>& table, const std::string& domain);
+    void forget_domain(DomainKey key);
     void rose(WorkerKey worker, Bytes rise); // see Gate::rose
     void shows(WorkerKey worker, Bytes rise);
     bool strangers_run(WorkerKey worker) const; // labels of which too little is known
@@ -189,8 +193,11 @@ private:
         Duration retry_after;
     };
     using Wakes = std::vector<Woken>;
+    template <class Decision>
+    void decide(Instant now, Decision decision);
     bool become_stream(Instant now, const Place& place, const Gate::Departure& departure);
     void end_stream(Place& place);
+    void end_check(WorkerKey worker);
     void depart(Instant now, Place& place, const Gate::Departure& departure);
     struct Waits {
         Waiter* waiter;
@@ -209,6 +216,7 @@ private:
     Steering steering_;
     mutable std::mutex mutex_; // guards all below
     Gate gate_;
+    PoolPromises promises_;
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;
     std::unordered_map<Ticket, Waits> waiters_;
     std::map<std::string, RouteKey, std::less<>> routes_;

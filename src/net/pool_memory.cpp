@@ -20,13 +20,28 @@ CostKey Pool::cost_label(std::string_view method, std::string_view target) {
 void Pool::observe(WorkerKey worker, double pressure, const MemorySight& sight) {
     const bool limited = sight.limit || std::ranges::any_of(sight.domains, [](DomainKey key) { return key != 0; });
     const std::lock_guard lock(mutex_);
+    const PoolPromises::Turn turn(promises_, gate_, false);
     gate_.observe(worker, pressure, sight);
     if (limited) cost_labels_.turn_on();
 }
 
 void Pool::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit) {
     const std::lock_guard lock(mutex_);
+    const PoolPromises::Turn turn(promises_, gate_,
+                                  true); // what others hold of the use is not what is held without requests
     gate_.observe_domain(domain, use, limit);
+}
+
+void Pool::share_domain(DomainKey key, const std::shared_ptr<SharedPromises>& table, const std::string& domain) {
+    const std::lock_guard lock(mutex_);
+    promises_.join(key, table, domain);
+}
+
+void Pool::forget_domain(DomainKey key) {
+    const std::lock_guard lock(mutex_);
+    promises_.leave(key);
+    gate_.promised_elsewhere(key, {});
+    gate_.observe_domain(key, {}, {});
 }
 
 void Pool::rose(WorkerKey worker, Bytes rise) {
@@ -36,6 +51,7 @@ void Pool::rose(WorkerKey worker, Bytes rise) {
 
 void Pool::shows(WorkerKey worker, Bytes rise) {
     const std::lock_guard lock(mutex_);
+    const PoolPromises::Turn turn(promises_, gate_, false);
     gate_.shows(Clock::now(), worker, rise);
 }
 

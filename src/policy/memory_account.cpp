@@ -12,13 +12,18 @@ void MemoryAccount::observe(std::optional<Bytes> use, std::optional<Bytes> limit
     const Bytes lowest = std::max(*use - most_promised_, Bytes{});
     base_ = known_ ? std::clamp(base_, lowest, *use) : lowest;
     limit_ = *limit;
-    most_promised_ = promised_;
+    most_promised_ = promised_ + others_;
     known_ = true;
 }
 
 void MemoryAccount::promise(Bytes need) {
     promised_ = promised_ + need;
-    most_promised_ = std::max(most_promised_, promised_);
+    most_promised_ = std::max(most_promised_, promised_ + others_);
+}
+
+void MemoryAccount::promised_elsewhere(Bytes others) {
+    others_ = others;
+    most_promised_ = std::max(most_promised_, promised_ + others_);
 }
 
 void MemoryAccount::end(Bytes need) { promised_ = std::max(promised_ - need, Bytes{}); }
@@ -32,7 +37,7 @@ double MemoryAccount::pressure() const {
     return known_ ? static_cast<double>(base_.count) / static_cast<double>(limit_.count) : -1;
 }
 
-Bytes MemoryAccount::headroom() const { return known_ ? std::max(room() - promised_, Bytes{}) : Bytes{}; }
+Bytes MemoryAccount::headroom() const { return known_ ? std::max(room() - promised_ - others_, Bytes{}) : Bytes{}; }
 
 bool MemoryAccount::fits(Bytes need) const {
     return !known_ || need.count <= limit_.count / negligible || need <= headroom();

@@ -1,6 +1,7 @@
 #include "plimsoll/policy/memory_admission.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace plimsoll {
 
@@ -24,6 +25,7 @@ void MemoryAdmission::observe(Place& place, const MemorySight& sight) {
             if (domains_.size() <= key) domains_.resize(key + std::size_t{1});
             domains_[key].promise(promised);
         }
+        moved_ = true;
     }
     place.own.observe(sight.use, sight.limit);
     own_limit_ = sight.limit.value_or(Bytes{});
@@ -60,6 +62,12 @@ void MemoryAdmission::shows(Instant now, Place& place, Bytes rise) {
         if (each.ended || !costs_.cold(now, each.label)) continue;
         costs_.shows(each.label, rise);
         promise(place, place.running.raise(each.label, costs_.expected(each.label)));
+        if (costs_.expected(each.label) <= light_) continue;
+        // What one shows all of them are taken to need.
+        InFlight& label = in_flight_[each.label];
+        weighty_ += label.all - label.weighty;
+        label.weighty = label.all;
+        moved_ = true;
     }
 }
 
@@ -99,7 +107,10 @@ bool MemoryAdmission::alone(const Place& place, Bytes need) const {
     const auto has_room = [&](const MemoryAccount& each) { return each.fits(need); };
     const bool company =
         place.running.any([&](CostKey label, bool runs) { return runs && costs_.expected(label) > light_; });
-    return (has_room(place.own) || !company) && (shared_say(place, has_room) || weighty_ == 0);
+    const auto empty = [&](const MemoryAccount& each) {
+        return has_room(each) || (weighty_ == 0 && each.promised_by_others().count == 0);
+    };
+    return (has_room(place.own) || !company) && shared_say(place, empty);
 }
 
 MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, CostKey label, Instant arrived) const {
@@ -125,6 +136,7 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
     if (need <= light_) return;
     ++in_flight_[label].weighty;
     ++weighty_;
+    moved_ = true;
 }
 
 void MemoryAdmission::end(Place& place, CostKey label) {
@@ -137,6 +149,7 @@ void MemoryAdmission::end(Place& place, CostKey label) {
     if (in_flight_[label].weighty == 0) return;
     --in_flight_[label].weighty;
     --weighty_;
+    moved_ = true;
 }
 
 bool MemoryAdmission::worth_reading(Instant now, const Place& place, Instant last_reading, Duration usual) const {
@@ -148,6 +161,16 @@ bool MemoryAdmission::worth_reading(Instant now, const Place& place, Instant las
 const MemoryAccount* MemoryAdmission::domain(DomainKey key) const {
     return key == 0 || key >= domains_.size() ? nullptr : &domains_[key];
 }
+
+void MemoryAdmission::promised_elsewhere(DomainKey key, Bytes others) {
+    if (key != 0 && key < domains_.size()) domains_[key].promised_elsewhere(others);
+}
+
+Bytes MemoryAdmission::promised_to_weighty(DomainKey key) const {
+    return weighty_ == 0 || key >= domains_.size() ? Bytes{} : domains_[key].promised();
+}
+
+bool MemoryAdmission::moved() { return std::exchange(moved_, false); }
 
 double MemoryAdmission::shared_pressure(const Place& place) const {
     double worst = -1;

@@ -163,6 +163,13 @@ public:
     void shows(Instant now, WorkerKey worker, Bytes rise); // so far, and requests are in flight
     bool strangers_run(Instant now, WorkerKey worker) const;
     bool worth_reading(Instant now, WorkerKey worker, Instant last_reading, Duration usual) const;
+    // About whom the pools that share its memory have to be asked; and what they tell each other.
+    bool weighs_now(Instant now, CostKey label) const {
+        return settings_.memory_mode != Mode::off && memory_.weighs(now, label);
+    }
+    void promised_elsewhere(DomainKey domain, Bytes others) { memory_.promised_elsewhere(domain, others); }
+    Bytes promised_to_weighty(DomainKey domain) const { return memory_.promised_to_weighty(domain); }
+    bool promises_moved() { return memory_.moved(); }
     bool waits_for_memory() const { return memory_line_.size() > 0; }
     MemoryCosts& costs() { return memory_.costs(); }
     const MemoryAdmission& memory() const { return memory_; }

@@ -1,7 +1,7 @@
 // Room under one memory limit: a worker's own, or one that several workers share (their cgroup's, the host's).
 //
 //   base in [use - promised, use]          at each reading; it moves only as far as it must
-//   fits(need): base + promised + need <= limit * (1 - margin)
+//   fits(need): base + promised + need <= limit * (1 - margin)        promised: by all who share it
 //
 // A reading does not tell how much of what requests in flight were promised they have taken already: adding the promises to
 // the use would count it twice, and two requests that fit would go one after the other. But what is held without them, the
@@ -22,7 +22,8 @@ public:
 
     void observe(std::optional<Bytes> use, std::optional<Bytes> limit); // unset: not known, or too old
     void promise(Bytes need);
-    void end(Bytes need); // of a promise
+    void end(Bytes need);                  // of a promise
+    void promised_elsewhere(Bytes others); // by gates that share it, all together
 
     bool known() const { return known_; }
     bool fits(Bytes need) const;
@@ -32,12 +33,13 @@ public:
     Bytes limit() const { return limit_; }
     Bytes base() const { return base_; }
     Bytes promised() const { return promised_; }
+    Bytes promised_by_others() const { return others_; }
 
 private:
     Bytes room() const; // beside the base
 
-    Bytes limit_, base_, promised_;
-    Bytes most_promised_; // since the reading before
+    Bytes limit_, base_, promised_, others_;
+    Bytes most_promised_; // since the reading before, with what others did
     bool known_ = false;
 };
 

@@ -69,6 +69,12 @@ public:
     // Whether a reading now would tell something: of a cold or a heavy label, or of anything after `usual`.
     bool worth_reading(Instant now, const Place& place, Instant last_reading, Duration usual) const;
 
+    // Gates that share a domain tell each other what they have promised there (src/net/shared_promises.hpp): to those who need
+    // much, and to all others beside them. Small needs alone are the margin's business.
+    void promised_elsewhere(DomainKey domain, Bytes others);
+    Bytes promised_to_weighty(DomainKey domain) const;
+    bool moved(); // it may have changed since this was asked last
+
     MemoryCosts& costs() { return costs_; }
     const MemoryCosts& costs() const { return costs_; }
     Bytes light() const { return light_; } // 0: no limit is known
@@ -92,7 +98,8 @@ private:
     };
     std::vector<InFlight> in_flight_; // by label
     unsigned weighty_ = 0;            // of all labels
-    Bytes own_limit_;                 // the last that was seen: workers of a pool have the same
+    bool moved_ = false;
+    Bytes own_limit_; // the last that was seen: workers of a pool have the same
     Bytes light_;
 };
 

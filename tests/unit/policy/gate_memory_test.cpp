@@ -367,5 +367,33 @@ TEST_F(LittleRoom, twice_a_minute_one_that_would_not_fit_is_let_in_alone_all_the
     EXPECT_TRUE(granted(stubborn.ticket));
 }
 
+TEST_F(LittleRoom, nobody_is_alone_where_another_pool_has_promised_room) {
+    const auto stubborn = ask(huge);
+    ASSERT_EQ(stubborn.kind, Gate::Arrival::Kind::queued);
+    now += MemoryAdmission::try_again;
+    gate.promised_elsewhere(cgroup, 200_MiB);
+    end(begin(light), light);
+    EXPECT_FALSE(granted(stubborn.ticket));
+    gate.promised_elsewhere(cgroup, {});
+    end(begin(light), light);
+    EXPECT_TRUE(granted(stubborn.ticket));
+}
+
+TEST_F(Room, other_pools_are_told_of_those_who_need_much_and_of_nobody_else) {
+    gate.promises_moved();
+    const WorkerKey small = begin(light);
+    EXPECT_FALSE(gate.promises_moved());
+    EXPECT_EQ(gate.promised_to_weighty(cgroup), Bytes{});
+    const WorkerKey stranger = begin(strange);
+    EXPECT_FALSE(gate.promises_moved());
+    gate.shows(now, stranger, 190_MiB);
+    EXPECT_TRUE(gate.promises_moved());
+    EXPECT_GE(gate.promised_to_weighty(cgroup), 190_MiB);
+    end(stranger, strange);
+    EXPECT_TRUE(gate.promises_moved());
+    EXPECT_EQ(gate.promised_to_weighty(cgroup), Bytes{}) << "the light one beside it is the margin's business again";
+    end(small, light);
+}
+
 } // namespace
 } // namespace plimsoll

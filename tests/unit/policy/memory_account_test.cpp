@@ -41,6 +41,19 @@ TEST(MemoryAccount, a_reading_that_is_older_than_the_end_of_a_request_does_not_r
     EXPECT_EQ(account.base(), 320_MiB);
 }
 
+TEST(MemoryAccount, what_others_promised_counts_like_ones_own_and_is_not_their_base) {
+    MemoryAccount account;
+    account.observe(100_MiB, 600_MiB);
+    account.promised_elsewhere(400_MiB);
+    EXPECT_FALSE(account.fits(100_MiB));
+    EXPECT_TRUE(account.ever_fits(400_MiB));
+    account.observe(480_MiB, 600_MiB); // they hold most of theirs
+    account.observe(480_MiB, 600_MiB);
+    EXPECT_EQ(account.base(), 100_MiB);
+    account.promised_elsewhere({});
+    EXPECT_TRUE(account.fits(400_MiB));
+}
+
 TEST(MemoryAccount, a_stale_reading_refuses_nobody) {
     MemoryAccount account;
     EXPECT_TRUE(account.fits(900_MiB)) << "never read";
