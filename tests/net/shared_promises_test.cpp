@@ -55,7 +55,7 @@ private:
     CostKey report_ = 0;
 };
 
-struct SharedPromisesTest : testing::Test {
+struct SharedPromisesTest : ::testing::Test {
     std::shared_ptr<SharedPromises> table = std::make_shared<SharedPromises>();
     Tenant web{table, "/container"}, admin{table, "/container"}, elsewhere{table, "/other"};
 };
