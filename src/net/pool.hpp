@@ -16,6 +16,7 @@
 
 #include "config/config.hpp"
 #include "net/address.hpp"
+#include "net/brief_mutex.hpp"
 #include "net/cost_labels.hpp"
 #include "net/route_counts.hpp"
 #include "net/shared_promises.hpp"
@@ -214,7 +215,7 @@ private:
     RouteCounts route_counts_;
     CostLabels cost_labels_;
     Steering steering_;
-    mutable std::mutex mutex_; // guards all below
+    mutable BriefMutex mutex_; // guards all below
     Gate gate_;
     PoolPromises promises_;
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;

@@ -81,9 +81,12 @@ PEERS = {
     "plimsoll": "defaults, told nothing",
     "plimsoll-agent": "the same, but its workers live in a process namespace of their own: only the agent's readings are to be had",
     "threads-none": "one gunicorn worker of 4 threads under RLIMIT_AS",
+    "threads-nginx": "before it, limit_conn 12",
     "threads-haproxy": "before it, maxconn 4, queue of 5 s",
+    "threads-static-2": "HAProxy, two requests at a time whatever they are",
     "threads-oracle": "HAProxy told which route is heavy: two of it at a time",
     "threads-plimsoll": "defaults, told nothing",
+    "threads-plimsoll-agent": "the same, its worker in a process namespace of its own",
 }
 
 
@@ -222,7 +225,7 @@ def main():
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
     print(f"4 sync workers in {LIMIT // 1_000_000} MB, {options.clients} clients, one request in ten heavy")
-    print(f"{'':14} {'kills':>5} {'learning':>8} {'served/s':>8} {'light p50':>9} {'p99 ms':>7} {'heavy p50':>9} {'p99 ms':>7} {'refused':>7} {'lost':>5}")
+    print(f"{'':22} {'kills':>5} {'learning':>8} {'served/s':>8} {'light p50':>9} {'p99 ms':>7} {'heavy p50':>9} {'p99 ms':>7} {'refused':>7} {'lost':>5}")
     for name in options.peers.split(","):
         rows = []
         for seed in range(1, options.rounds + 1):
@@ -250,10 +253,10 @@ def main():
             rows.append((kills, learning + failed, len(served) / options.seconds, quantile(light, 0.5), quantile(light, 0.99),
                          quantile(heavy, 0.5), quantile(heavy, 0.99), refused, len(results) - len(served) - refused))
         middle = [statistics.median(column) for column in zip(*rows)]
-        print("{:14} {:5.0f} {:8.0f} {:8.1f} {:9.0f} {:7.0f} {:9.0f} {:7.0f} {:7.0f} {:5.0f}".format(name, *middle))
+        print("{:22} {:5.0f} {:8.0f} {:8.1f} {:9.0f} {:7.0f} {:9.0f} {:7.0f} {:7.0f} {:5.0f}".format(name, *middle))
         sys.stdout.flush()
     for name in options.peers.split(","):
-        print(f"  {name:14} {PEERS[name]}")
+        print(f"  {name:22} {PEERS[name]}")
 
 
 if __name__ == "__main__":
