@@ -17,7 +17,9 @@ namespace {
 constexpr std::uint64_t stretch = 50; // requests: fewer are all noise of pages
 constexpr std::uint64_t patience = 4; // stretches that a busy worker is waited for
 constexpr std::size_t most_intervals = 800;
-constexpr Duration look_interval = 20s, first_look_interval = 5s, experiment_look_interval = 5s;
+// Between two looks: twenty times what one takes (a twentieth of a core, however many routes and stretches there are), within these.
+constexpr int times_a_look = 20;
+constexpr Duration least_pause = 1s, pause_of_experiment = 5s, pause_of_known = 20s, most_pause = 60s;
 constexpr unsigned looks_in_a_row = 2;    // that are sure: one may be luck
 constexpr std::size_t least_news = 8;     // intervals, before it is worth another look
 constexpr double young_part = 4;          // of the longest life: where workers do not get old, warm-up is shorter
@@ -102,34 +104,32 @@ void LeakRoutes::ended(WorkerKey worker) {
 
 void LeakRoutes::look(Instant now) {
     const bool enough = intervals_.size() >= leak::AttributionSettings{}.least && seen_ - looked_ >= least_news;
-    // Soon again while nothing is known, and then as seldom as for what is.
-    const Duration patient =
-        outcome_->routes.empty()
-            ? std::min<Duration>(first_look_interval * std::max(outcome_->in_vain, 1U), look_interval)
-            : look_interval;
-    const Duration interval = experiment_.running() ? experiment_look_interval : patient;
-    if (!enough || outcome_->busy || (looked_at_ && now - *looked_at_ < interval)) return;
+    const Duration least = experiment_.running()      ? pause_of_experiment
+                           : outcome_->routes.empty() ? least_pause
+                                                      : pause_of_known;
+    const Duration pause = std::clamp<Duration>(times_a_look * outcome_->took, least, most_pause);
+    if (!enough || outcome_->busy || (looked_at_ && now - *looked_at_ < pause)) return;
     looked_at_ = now;
     looked_ = seen_;
     outcome_->busy = true;
-    boost::asio::post(
-        *context_.threads, [outcome = outcome_, intervals = std::vector(intervals_.begin(), intervals_.end()),
-                            names = pool_.route_counts().names(), control = context_.control.get_executor()]() mutable {
-            for (leak::Interval& each : intervals) each.counts.resize(names.size());
-            auto found = attribute(intervals);
-            auto routes = named(found, names);
-            boost::asio::post(control, [outcome, found = std::move(found), routes = std::move(routes)]() mutable {
-                outcome->busy = false;
-                outcome->open = std::move(found.open);
-                outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
-                if (routes.empty()) {
-                    ++outcome->in_vain;
-                    return; // what was known still holds
-                }
-                outcome->routes = std::move(routes);
-                outcome->fresh = true;
-            });
-        });
+    boost::asio::post(*context_.threads,
+                      [outcome = outcome_, intervals = std::vector(intervals_.begin(), intervals_.end()),
+                       names = pool_.route_counts().names(), control = context_.control.get_executor()]() mutable {
+                          for (leak::Interval& each : intervals) each.counts.resize(names.size());
+                          const Instant began = Clock::now();
+                          auto found = attribute(intervals);
+                          auto routes = named(found, names);
+                          boost::asio::post(control, [outcome, took = Clock::now() - began, found = std::move(found),
+                                                      routes = std::move(routes)]() mutable {
+                              outcome->busy = false;
+                              outcome->took = took;
+                              outcome->open = std::move(found.open);
+                              outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
+                              if (routes.empty()) return; // what was known still holds
+                              outcome->routes = std::move(routes);
+                              outcome->fresh = true;
+                          });
+                      });
 }
 
 std::string LeakRoutes::experiment(Instant now, bool suspected, bool observed, const config::Leak& settings) {

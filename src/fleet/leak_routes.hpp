@@ -60,8 +60,8 @@ private:
     struct Outcome {
         std::vector<RouteShare> routes;
         std::vector<leak::Candidate> open;
-        unsigned sure = 0;    // looks in a row
-        unsigned in_vain = 0; // looks so far, while nothing was found
+        unsigned sure = 0; // looks in a row
+        Duration took{};   // the last look
         bool busy = false, fresh = false;
     };
     void hand_over(const std::vector<std::uint32_t>& serials);

@@ -165,7 +165,7 @@ class Stage:
         self.started.remove(process)
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60) # its own bounds come first, or what it has started would stay behind
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
