@@ -52,17 +52,22 @@ void Monitor::start() {
 }
 
 asio::awaitable<void> Monitor::poll(std::shared_ptr<Pool> pool) {
+    ReadingPace pace;
     while (!pool->context().stopping) {
         Monitor& self = pool->monitor();
         const Instant now = Clock::now();
+        const Duration interval = pool->settings().memory.interval;
+        pace.begin();
         for (const GenerationPtr& generation : alive(*pool)) {
             if (generation->pid > 0) self.read(*generation, now);
             self.judge(*generation, now);
+            if (const auto pressure = generation->memory.pressure(now, pool->settings().memory.stale_after))
+                pace.saw(*pressure, generation->memory.growth.see(*pressure, now, interval));
         }
         self.look_for_stalls();
         pool->leaks().tick(now);
         pool->recycler().tick(now);
-        co_await pause(pool->settings().memory.interval);
+        co_await pause(pace.pause(Clock::now() - now, interval));
     }
 }
 

@@ -1,6 +1,7 @@
 // Keeps the memory readings of a pool's workers fresh.
 //
-//   every memory.interval   /proc/PID/statm of every visible process, on the control thread (17 us each)
+//   every memory.interval   /proc/PID/statm of every visible process, on the control thread (17 us each); sooner where
+//                           one of them is about to run out (plimsoll/fleet/reading_pace.hpp)
 //   as it comes             the agent's sample, where the process is not visible
 //   every memory.interval   memory.pressure of the host and of the cgroups (stall.hpp), where the kernel tells
 //   every 15 s or so smaps_rollup and cgroup, on the thread pool (20 ms per GiB, and it holds the process's mmap lock)

@@ -17,6 +17,7 @@
 #include "fleet/process.hpp"
 #include "fleet/view.hpp"
 #include "net/pool.hpp"
+#include "plimsoll/fleet/reading_pace.hpp"
 #include "plimsoll/fleet/recycle_planner.hpp"
 #include "plimsoll/fleet/worker_state.hpp"
 #include "sense/memory.hpp"
@@ -38,6 +39,7 @@ struct MemoryReading {
     std::optional<Bytes> limit;                              // of this worker
     std::optional<Bytes> address_space, address_space_limit; // where it runs under RLIMIT_AS (`ulimit -v`)
     std::optional<Bytes> floor; // the least seen since it serves: what a recycle can win back
+    PressureGrowth growth;
 
     std::optional<Bytes> used(Instant now, Duration stale_after) const; // anon, else rss; nothing when stale
     std::optional<double> pressure(Instant now, Duration stale_after) const;
