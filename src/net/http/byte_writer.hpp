@@ -8,7 +8,6 @@
 #include <cstring>
 #include <span>
 #include <string_view>
-#include <utility>
 
 namespace plimsoll::http {
 
@@ -18,7 +17,7 @@ public:
 
     ByteWriter& operator<<(std::string_view text) {
         if (text.size() > static_cast<std::size_t>(end_ - at_)) return overflow();
-        put(text);
+        at_ = copy(at_, text);
         return *this;
     }
     ByteWriter& operator<<(char c) { return *this << std::string_view(&c, 1); }
@@ -28,34 +27,46 @@ public:
         at_ = end;
         return *this;
     }
-    void field(std::string_view name, std::string_view value) {
-        constexpr std::string_view colon = ": ", line_end = "\r\n";
-        const auto size = name.size() + colon.size() + value.size() + line_end.size();
-        if (size > static_cast<std::size_t>(end_ - at_)) {
+    void field(std::string_view name, std::string_view value) { join(name, ": ", value, "\r\n"); }
+    // Several texts with one look at the room for them.
+    template <class... Texts>
+    void join(const Texts&... texts) {
+        if ((view(texts).size() + ...) > static_cast<std::size_t>(end_ - at_)) {
             overflow();
             return;
         }
-        for (const auto part : {name, colon, value, line_end}) put(part);
+        ((at_ = copy(at_, view(texts))), ...);
     }
     std::size_t size() const { return overflowed_ ? 0 : static_cast<std::size_t>(at_ - begin_); }
     bool overflowed() const { return overflowed_; }
 
 private:
-    // Nearly all texts are short: those are copied by two moves that may overlap, without a call.
-    void put(std::string_view text) {
-        char* const to = std::exchange(at_, at_ + text.size());
+    static constexpr std::string_view view(std::string_view text) { return text; }
+    template <std::size_t size>
+    static constexpr std::string_view view(const char (&literal)[size]) { // its length is known to the compiler
+        return {literal, size - 1};
+    }
+    // Nearly all texts are short: those are copied by a few moves that may overlap, without a call.
+    static char* copy(char* to, std::string_view text) { // returns where it ends
         const char* const from = text.data();
         const auto size = text.size();
-        if (size > 2 * sizeof(Pair))
+        if (size > 4 * sizeof(Pair)) {
             std::memcpy(to, from, size);
-        else if (size >= sizeof(Pair))
+        } else if (size > 2 * sizeof(Pair)) {
+            std::memcpy(to, from, 2 * sizeof(Pair));
+            std::memcpy(to + size - 2 * sizeof(Pair), from + size - 2 * sizeof(Pair), 2 * sizeof(Pair));
+        } else if (size >= sizeof(Pair)) {
             move_ends<Pair>(to, from, size);
-        else if (size >= sizeof(std::uint64_t))
+        } else if (size >= sizeof(std::uint64_t)) {
             move_ends<std::uint64_t>(to, from, size);
-        else if (size >= sizeof(std::uint32_t))
+        } else if (size >= sizeof(std::uint32_t)) {
             move_ends<std::uint32_t>(to, from, size);
-        else
-            for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+        } else if (size > 0) {
+            to[0] = from[0];
+            to[size / 2] = from[size / 2];
+            to[size - 1] = from[size - 1];
+        }
+        return to + size;
     }
     struct Pair {
         std::uint64_t first, second;

@@ -117,10 +117,10 @@ bool same(const char* token, const char* lower_case) {
     std::memcpy(&a, token, sizeof a);
     std::memcpy(&b, lower_case, sizeof b);
     std::memset(&bits, 0x20, sizeof bits);
-    return (a | bits) == (b | bits);
+    return static_cast<Word>(a | bits) == static_cast<Word>(b | bits);
 }
 
-// Both of `size`; the last word may overlap the one before it.
+// Both of `size`, at least two: no name that is known is shorter. The last word may overlap the one before it.
 bool same_name(const char* token, const char* lower_case, std::size_t size) {
     if (size >= 8) {
         for (std::size_t i = 0; i + 8 < size; i += 8)
@@ -129,16 +129,15 @@ bool same_name(const char* token, const char* lower_case, std::size_t size) {
     }
     if (size >= 4)
         return same<std::uint32_t>(token, lower_case) && same<std::uint32_t>(token + size - 4, lower_case + size - 4);
-    for (std::size_t i = 0; i < size; ++i)
-        if (lower(token[i]) != lower_case[i]) return false;
-    return true;
+    return same<std::uint16_t>(token, lower_case) && same<std::uint16_t>(token + size - 2, lower_case + size - 2);
 }
 
 bool starts_with(std::string_view name, std::string_view prefix) {
     return name.size() >= prefix.size() && same_name(name.data(), prefix.data(), prefix.size());
 }
 
-FieldName by_prefix(std::string_view name) {
+// Not inlined: the registers that it needs would be saved for every name.
+[[gnu::noinline]] FieldName by_prefix(std::string_view name) {
     if (starts_with(name, "x-forwarded-") || starts_with(name, "x-ssl-") || starts_with(name, "x-remote-") ||
         starts_with(name, "x-auth-request-"))
         return FieldName::claims_of_a_proxy;

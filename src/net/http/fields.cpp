@@ -6,12 +6,13 @@ namespace plimsoll::http {
 
 std::optional<std::uint64_t> parse_decimal(std::string_view text) {
     constexpr std::uint64_t most = (std::uint64_t{1} << 63) - 1;
+    constexpr std::size_t safe_digits = 18; // so many fit, whatever they are
     if (text.empty()) return {};
     std::uint64_t number = 0;
     for (char c : text) {
         if (!is(digit_char, c)) return {};
         const auto digit = static_cast<std::uint64_t>(c - '0');
-        if (number > (most - digit) / 10) return {};
+        if (text.size() > safe_digits && number > (most - digit) / 10) return {};
         number = number * 10 + digit;
     }
     return number;

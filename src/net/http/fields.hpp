@@ -14,7 +14,8 @@ namespace plimsoll::http {
 // The fields that a proxy must know by name. All others are passed on as they came.
 enum class FieldName : std::uint8_t {
     other,
-    // Framing and routing: read once, written anew.
+    // Framing and routing: read once, written anew. (plain_fields.cpp: those that need a look at their value stand together,
+    // from content_length to upgrade.)
     host,
     content_length,
     transfer_encoding,
@@ -65,6 +66,9 @@ enum class FieldName : std::uint8_t {
 struct Field {
     std::string_view name, value; // value without white space around it
     FieldName id;
+    // It was read as it would be written: name, colon, one space, value and CR LF lie in one piece.
+    bool plain = false;
+    std::string_view line() const { return {name.data(), name.size() + 2 + value.size() + 2}; } // where it is plain
 };
 
 inline constexpr std::size_t max_fields_ever = 256; // the array's size; Limits::max_fields is the setting
@@ -73,11 +77,16 @@ inline constexpr std::size_t max_fields_ever = 256; // the array's size; Limits:
 class FieldTable {
 public:
     void clear() { count_ = 0; }
-    bool add(const Field& field) { // false: full
+    bool add(std::string_view name, std::string_view value, FieldName id, bool plain = false) { // false: full
         if (count_ == fields_.size()) return false;
-        fields_[count_++] = field;
+        Field& added = fields_[count_++];
+        added.name = name;
+        added.value = value;
+        added.id = id;
+        added.plain = plain;
         return true;
     }
+    bool add(const Field& field) { return add(field.name, field.value, field.id, field.plain); }
     const Field* begin() const { return fields_.data(); }
     const Field* end() const { return fields_.data() + count_; }
     std::size_t size() const { return count_; }

@@ -89,6 +89,8 @@ struct Singles {
     // Lists may come in several fields (RFC 9110, 5.3).
     const Field* upgrade = nullptr;
     bool several_upgrades = false, expects_continue = false, expects_more = false, wants_trailers = false;
+    unsigned cookies = 0;
+    const Field *buffering = nullptr, *route = nullptr; // the last word of a worker's
     ConnectionOptions connection;
     Refusal refusal; // of the first one that came twice
 
@@ -105,6 +107,9 @@ struct Singles {
             case FieldName::content_type: once(content_type, field, repeated); break;
             case FieldName::authorization: once(authorization, field, repeated); break;
             case FieldName::connection: connection.read(field.value); break;
+            case FieldName::cookie: ++cookies; break;
+            case FieldName::x_accel_buffering: buffering = &field; break;
+            case FieldName::plimsoll_route: route = &field; break;
             default: break;
             }
         }
@@ -168,6 +173,7 @@ Refusal check_request(RequestHead& head) {
     if (Refusal refusal = read_framing(singles, head.minor, head.content_length, head.framing)) return refusal;
 
     head.connection_names_fields = singles.connection.names_fields;
+    head.several_cookies = singles.cookies > 1;
     head.keep_alive = singles.connection.persistent(head.minor);
     // A wish may be ignored (RFC 9110, 7.8). One for h2c is: a tunnel for it would carry requests past every check. So is
     // one that is spread over several fields: nobody who means it does that.
@@ -217,10 +223,8 @@ Refusal check_response(ResponseHead& head, Asked asked) {
         constexpr std::string_view event_stream = "text/event-stream";
         head.event_stream = iequals(singles.content_type->value.substr(0, event_stream.size()), event_stream);
     }
-    for (const Field& field : head.fields) {
-        if (field.id == FieldName::x_accel_buffering) head.unbuffered = iequals(field.value, "no");
-        if (field.id == FieldName::plimsoll_route) head.route = field.value;
-    }
+    if (singles.buffering) head.unbuffered = iequals(singles.buffering->value, "no");
+    if (singles.route) head.route = singles.route->value;
     return {};
 }
 
@@ -248,19 +252,19 @@ Parsed parse_request(std::string_view bytes, std::size_t seen, const Limits& lim
     seen -= std::min(seen, empty_lines.size);
 
     const std::string_view within = bytes.substr(0, limits.max_head);
-    const Parsed need_more = within.size() == limits.max_head ? error(too_large) : Parsed{};
+    const auto need_more = [&] { return within.size() == limits.max_head ? error(too_large) : Parsed{}; };
     // A start line that an earlier call has seen whole is not scanned again before the head is complete: it was good.
     if (within.substr(0, seen).find('\n') != std::string_view::npos &&
         find_head_end(within, seen).state == Parsed::State::need_more)
-        return need_more;
+        return need_more();
 
     const StartLine start = scan_request_line(within, limits.max_target, head);
     if (start.state == Parsed::State::error) return error(start.refusal);
-    if (start.state == Parsed::State::need_more) return need_more;
+    if (start.state == Parsed::State::need_more) return need_more();
     if (Refusal refusal = split_target(head)) return error(refusal);
 
     const Fields fields = read_fields(within, start.size, seen, limits.max_fields, head.fields);
-    if (fields.state == Parsed::State::need_more) return need_more;
+    if (fields.state == Parsed::State::need_more) return need_more();
     if (fields.refusal) return error(fields.refusal);
     head.bytes = bytes.substr(0, fields.end);
 
@@ -274,13 +278,13 @@ Parsed parse_request(std::string_view bytes, std::size_t seen, const Limits& lim
 
 Parsed parse_response(std::string_view bytes, std::size_t seen, const Limits& limits, Asked asked, ResponseHead& head) {
     const std::string_view within = bytes.substr(0, limits.max_head);
-    const Parsed need_more = within.size() == limits.max_head ? worker_error(too_large) : Parsed{};
+    const auto need_more = [&] { return within.size() == limits.max_head ? worker_error(too_large) : Parsed{}; };
     const StartLine start = scan_status_line(within, head);
     if (start.state == Parsed::State::error) return error(start.refusal);
-    if (start.state == Parsed::State::need_more) return need_more;
+    if (start.state == Parsed::State::need_more) return need_more();
 
     const Fields fields = read_fields(within, start.size, seen, limits.max_fields, head.fields);
-    if (fields.state == Parsed::State::need_more) return need_more;
+    if (fields.state == Parsed::State::need_more) return need_more();
     if (fields.refusal) return worker_error(fields.refusal);
     head.bytes = bytes.substr(0, fields.end);
 

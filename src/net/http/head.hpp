@@ -73,6 +73,7 @@ struct RequestHead {
     bool wants_trailers = false;          // TE: trailers
     bool last_hop = false;                // OPTIONS or TRACE with Max-Forwards 0: answer, do not forward
     bool connection_names_fields = false; // Connection lists more than close, keep-alive and upgrade
+    bool several_cookies = false;         // Cookie came in more than one field
     FieldTable fields;
 };
 

@@ -51,6 +51,7 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
 class ByteWriter;
 void write_forwarded_for(ByteWriter& out, const RequestHead& head, const Forwarding& about);
 void write_forwarded(ByteWriter& out, const RequestHead& head, const Forwarding& about);
+constexpr std::string_view via_version(std::uint8_t minor) { return minor == 0 ? "Via: 1.0 " : "Via: 1.1 "; }
 std::string_view forwarded_proto(const RequestHead& head, const Forwarding& about);
 std::string_view forwarded_host(const RequestHead& head, const Forwarding& about);
 std::string_view request_id(const RequestHead& head, const Forwarding& about); // for the log too

@@ -1,5 +1,6 @@
 #include "net/http/byte_writer.hpp"
 #include "net/http/head_writer.hpp"
+#include "net/http/passed_fields.hpp"
 
 namespace plimsoll::http {
 namespace {
@@ -39,7 +40,7 @@ void write_cookies(ByteWriter& out, const RequestHead& head, const Field& this_o
 std::size_t write_request_head(const RequestHead& head, const Forwarding& about, const ToWorker& how,
                                std::span<char> buffer) {
     ByteWriter out(buffer);
-    out << head.method_text << ' ' << (how.path.empty() ? head.path : how.path) << head.query << " HTTP/1.1\r\n";
+    out.join(head.method_text, " ", how.path.empty() ? head.path : how.path, head.query, " HTTP/1.1\r\n");
     out.field("Host", head.authority.empty() ? about.fallback_host : head.authority);
     if (head.upgrade)
         out << "Connection: upgrade\r\nUpgrade: " << head.upgrade_to << "\r\n";
@@ -55,15 +56,19 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
 
     const bool trailers_follow = how.framing.kind == Framing::Kind::chunked;
     const FieldEdits* edits = about.edits;
+    PassedFields passed(out);
     for (const Field& field : head.fields) {
         if (edits && edits->touch(field.name)) continue;
         if (!reaches_worker(head, field, about.trusted) && !(field.id == FieldName::trailer && trailers_follow))
             continue;
-        if (field.id == FieldName::cookie)
+        if (field.id == FieldName::cookie && head.several_cookies) {
+            passed.write();
             write_cookies(out, head, field);
-        else
-            out.field(field.name, field.value);
+        } else {
+            passed.add(field);
+        }
     }
+    passed.write();
     if (edits)
         for (const auto& [name, value] : edits->set) out.field(name, value);
 
@@ -79,7 +84,7 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     out << "\r\n";
     out.field("X-Request-Id", request_id(head, about));
     if (const std::string_view trace = traceparent(head, about); !trace.empty()) out.field("traceparent", trace);
-    if (!about.via.empty()) out << "Via: 1." << std::uint64_t{head.minor} << ' ' << about.via << "\r\n";
+    if (!about.via.empty()) out.join(via_version(head.minor), about.via, "\r\n");
     out << "\r\n";
     return out.size();
 }

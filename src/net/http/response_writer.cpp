@@ -2,6 +2,7 @@
 
 #include "net/http/byte_writer.hpp"
 #include "net/http/head_writer.hpp"
+#include "net/http/passed_fields.hpp"
 
 namespace plimsoll::http {
 namespace {
@@ -44,7 +45,9 @@ void write_framing(ByteWriter& out, const ResponseHead& head, const Framing& fra
 }
 
 void write_status_line(ByteWriter& out, unsigned status, std::string_view reason) {
-    out << "HTTP/1.1 " << std::uint64_t{status} << ' ' << reason << "\r\n";
+    const auto digit = [status](unsigned unit) { return static_cast<char>('0' + status / unit % 10); };
+    const char line[] = {'H', 'T', 'T', 'P', '/', '1', '.', '1', ' ', digit(100), digit(10), digit(1), ' '};
+    out.join(std::string_view(line, sizeof line), reason, "\r\n");
 }
 
 } // namespace
@@ -60,13 +63,15 @@ std::size_t write_response_head(const ResponseHead& head, const ToClient& how, s
     ByteWriter out(buffer);
     bool date = false, request_id = false, upgrade = false;
     write_status_line(out, head.status, head.reason.empty() ? standard_reason(head.status) : head.reason);
+    PassedFields passed(out);
     for (const Field& field : head.fields) {
         if (!reaches_client(head, field, how) || (how.edits && how.edits->touch(field.name))) continue;
         date |= field.id == FieldName::date;
         request_id |= field.id == FieldName::x_request_id;
         upgrade |= field.id == FieldName::upgrade;
-        out.field(field.name, field.value);
+        passed.add(field);
     }
+    passed.write();
     if (head.status == 101) {
         out << "Connection: upgrade\r\n";
     } else if (!head.interim()) {
@@ -82,7 +87,7 @@ std::size_t write_response_head(const ResponseHead& head, const ToClient& how, s
         }
         if (!date && !how.date.empty()) out.field("Date", how.date);
         if (how.server == ServerField::own) out << own_server_field;
-        if (!how.via.empty()) out << "Via: 1." << std::uint64_t{head.minor} << ' ' << how.via << "\r\n";
+        if (!how.via.empty()) out.join(via_version(head.minor), how.via, "\r\n");
         if (!request_id && !how.request_id.empty()) out.field("X-Request-Id", how.request_id);
         out << how.own_fields;
     }

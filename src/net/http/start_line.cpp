@@ -40,6 +40,10 @@ enum class Version { need_more, ok, malformed, unsupported };
 // "HTTP/1.x" at the front of `text`; any digit as x, and more than 1 counts as 1 (RFC 9110, 2.5).
 Version scan_version(std::string_view text, std::uint8_t& minor) {
     constexpr std::string_view pattern = "HTTP/1.";
+    if (text.starts_with("HTTP/1.1")) { // nearly always
+        minor = 1;
+        return Version::ok;
+    }
     for (std::size_t i = 0; i <= pattern.size(); ++i) {
         if (i == text.size()) return Version::need_more;
         const char c = text[i];

@@ -66,10 +66,10 @@ bool is_uri_port(std::string_view text) { // may be empty (RFC 3986, 3.2.3)
 
 // No escapes, no empty segments, none that begin with a dot.
 bool is_resolved(std::string_view path) {
-    char before = 0;
-    for (const char c : path) {
-        if (c == '%' || (before == '/' && (c == '/' || c == '.'))) return false;
-        before = c;
+    for (std::size_t i = 0; i < path.size(); ++i) {
+        const char c = path[i];
+        if (c > '/') continue; // nearly all; "%./" are not
+        if (c == '%' || (i > 0 && path[i - 1] == '/' && (c == '/' || c == '.'))) return false;
     }
     return true;
 }

@@ -48,7 +48,8 @@ const char* skip(const char* at, const char* end, Ordinary ordinary) {
         Block block;
         std::memcpy(&block, at, sizeof block);
         const auto marked = static_cast<unsigned>(_mm_movemask_epi8(std::bit_cast<__m128i>(ordinary(block))));
-        if (marked != 0xffff) return at + std::countr_one(marked);
+        if (marked != 0xffff)
+            return at + __builtin_ctz(~marked); // std::countr_one() would look for "all of them" again
     }
 #endif
     if constexpr (std::endian::native == std::endian::little) {

@@ -44,6 +44,15 @@ TEST(RequestWriter, writes_the_head_anew) {
                     "Via: 1.1 plimsoll\r\n\r\n");
 }
 
+TEST(RequestWriter, lines_that_are_copied_whole_keep_their_order_and_their_borders) {
+    const Sent sent("GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nHost: a\r\nC:3\r\nD: 4\r\nKeep-Alive: 5\r\nE:  6 \r\nF: \r\n"
+                    "Cookie: 7\r\nG:\r\nH: 8\r\n\r\n");
+    const auto head = sent.to_worker();
+    EXPECT_NE(head.find("Host: a\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 6\r\nF: \r\nCookie: 7\r\nG: \r\nH: 8\r\nX-"),
+              std::string::npos)
+        << head;
+}
+
 TEST(RequestWriter, cookies_arrive_in_one_field) {
     const Sent sent("GET / HTTP/1.1\r\nHost: a\r\ncookie: a=1; b=2\r\nAccept: x/y\r\nCookie: c=3\r\n\r\n");
     EXPECT_TRUE(holds(sent.to_worker(), "cookie: a=1; b=2; c=3")) << sent.to_worker();

@@ -28,6 +28,9 @@ bool agrees_with_beast(std::string_view bytes) {
         EXPECT_EQ(plain[i].name, judged[i].name);
         EXPECT_EQ(plain[i].value, judged[i].value);
         EXPECT_EQ(plain[i].id, judged[i].id) << plain[i].name;
+        if (plain[i].plain) {
+            EXPECT_EQ(plain[i].line(), std::string(plain[i].name) + ": " + std::string(plain[i].value) + "\r\n");
+        }
     }
     return true;
 }
@@ -42,6 +45,8 @@ TEST(PlainFields, an_everyday_head_is_plain) {
     EXPECT_EQ(table.find(FieldName::claims_of_a_proxy)->value, "1.2.3.4");
     EXPECT_EQ(table.find(FieldName::ambiguous)->value, "c");
     EXPECT_EQ(table.value("x-empty"), "");
+    EXPECT_TRUE(table.find("cookie")->plain);
+    for (const char* name : {"x-real-ip", "x-empty", "a_b"}) EXPECT_FALSE(table.find(name)->plain) << name;
     EXPECT_TRUE(agrees_with_beast(fields));
     EXPECT_TRUE(agrees_with_beast("Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"));
     EXPECT_TRUE(agrees_with_beast("\r\n"));
