@@ -36,15 +36,17 @@ enum class Ending : std::uint8_t {
     no_room,   // the proxy's own: descriptors, buffer memory or disk
 };
 
-struct Exchange : Texts {
-    Exchange(io::Loop& loop, Workspace& workspace, const Snapshot& settings, http::Identity id)
-        : Texts(workspace.texts.take()), spare_texts(workspace.texts), snapshot(settings), upload(loop), outbox(loop),
+struct Exchange {
+    Exchange(io::Loop& loop, Workspace& workspace, const Snapshot& settings, const http::Identity& id)
+        : spare_texts(workspace.texts), texts(workspace.texts.take()), snapshot(settings), upload(loop), outbox(loop),
           identity(id) {}
-    ~Exchange() { spare_texts.give(std::move(*this)); }
+    ~Exchange() { spare_texts.give(std::move(texts)); }
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;
 
     SpareTexts& spare_texts;
+    std::unique_ptr<Texts> texts;
+    std::string &head = texts->head, &worker_name = texts->worker_name, &worker_route = texts->worker_route;
 
     const Snapshot& snapshot; // held by the session for as long as this lasts
 
@@ -54,7 +56,7 @@ struct Exchange : Texts {
     http::Method method = http::Method::get;
     http::Framing framing;
     std::uint8_t minor = 1;
-    bool upgrade = false, json = false, keep_alive = false, expects_continue = false;
+    bool upgrade = false, keep_alive = false, expects_continue = false;
     bool half_closed = false;        // the client finished writing with this request, and waits
     bool unheard_to_the_end = false; // finish_abandoned: whether the client is there no longer matters
     Instant whole_at{};              // when its last byte was read

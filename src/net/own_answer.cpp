@@ -84,7 +84,7 @@ io::Task<> Session::answer_refusal(Exchange& x) {
     answer.refusal = x.refusal;
     answer.retry_after_seconds = in_seconds(pause_of(x));
     answer.head_only = x.method == http::Method::head;
-    answer.json = x.json;
+    answer.json = x.parsed_at > 0 && http::wants_json(head_of(x));
     x.status = x.refusal.status;
     return send_own(x, http::write_refusal(answer, reactor_.workspace.out));
 }

@@ -11,7 +11,7 @@ Permit::Permit(Permit&& other) noexcept
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
-        finish(Outcome::abandoned);
+        if (pool_) finish(Outcome::abandoned);
         pool_ = std::exchange(other.pool_, nullptr);
         place_ = std::exchange(other.place_, nullptr);
         route_ = other.route_;
@@ -23,8 +23,6 @@ Permit& Permit::operator=(Permit&& other) noexcept {
     }
     return *this;
 }
-
-Permit::~Permit() { finish(Outcome::abandoned); }
 
 Duration Permit::finish(Outcome outcome) {
     if (!pool_) return Duration::zero();

@@ -58,7 +58,9 @@ public:
         : pool_(pool), place_(place), route_(route), label_(label), probe_(probe), since_(since) {}
     Permit(Permit&& other) noexcept;
     Permit& operator=(Permit&& other) noexcept;
-    ~Permit();
+    ~Permit() {
+        if (pool_) finish(Outcome::abandoned);
+    }
     explicit operator bool() const { return pool_ != nullptr; }
     const Endpoint& endpoint() const { return place_->endpoint; }
     Duration finish(Outcome outcome); // gives the slot back; afterwards empty. How long it was held

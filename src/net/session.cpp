@@ -236,7 +236,6 @@ void Session::find_route(Exchange& x) {
     const auto& head = head_of(x);
     // What applies to the whole server is routed as its root.
     const auto path = head.path == "*" ? std::string_view("/") : http::routing_path(head.path, reactor_.workspace.out);
-    x.json = http::wants_json(head);
     if (!path.empty()) x.route = snapshot_->find({head.host, path, head.method_text, &head.fields});
     x.series = x.route ? x.route->series : &snapshot_->unrouted();
     begin_body(x);
@@ -268,8 +267,9 @@ void Session::read_wishes(Exchange& x, const http::RequestHead& head) {
         for (const auto& [name, priority] : config::names(Priority{}))
             if (http::iequals(head.fields.value(snapshot_->priority_header), name)) x.priority = priority;
     if (snapshot_->deadline_header.empty()) return;
-    const auto patience = http::parse_seconds(head.fields.value(snapshot_->deadline_header));
-    if (patience) x.deadline = x.began + *patience;
+    const auto* wish = head.fields.find(snapshot_->deadline_header);
+    if (!wish) return;
+    if (const auto patience = http::parse_seconds(wish->value)) x.deadline = x.began + *patience;
 }
 
 void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {

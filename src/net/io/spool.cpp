@@ -19,8 +19,6 @@ constexpr std::size_t largest_chunk = 64 << 10;
 
 } // namespace
 
-Spool::~Spool() { clear(); }
-
 void Spool::clear() {
     loop_.buffers.give(held_);
     chunks_.clear();
@@ -100,6 +98,12 @@ bool Spool::append_to_file(std::string_view bytes) {
 }
 
 Io Spool::send_to(Stream& stream, std::string_view& before) {
+    if (!holds_anything()) { // of nearly all requests only the head is to be sent
+        if (before.empty()) return {};
+        const auto io = stream.write(before);
+        before.remove_prefix(io.bytes);
+        return io;
+    }
     std::size_t total = 0;
     while (unread_ > 0 || !before.empty()) {
         const auto io = chunk_ < chunks_.size() || !before.empty() ? send_memory(stream, before) : send_file(stream);

@@ -26,7 +26,9 @@ public:
     explicit Spool(Loop& loop) : loop_(loop) {}
     Spool(const Spool&) = delete;
     Spool& operator=(const Spool&) = delete;
-    ~Spool();
+    ~Spool() {
+        if (holds_anything()) clear();
+    }
 
     void limit(Limits limits) { limits_ = limits; }
     void keep_for_replay() { replayable_ = true; } // rewind() will be possible
@@ -59,6 +61,7 @@ private:
         std::unique_ptr<char[]> bytes;
         std::uint32_t capacity, filled;
     };
+    bool holds_anything() const { return !chunks_.empty() || file_ >= 0; }
     bool add_chunk(std::size_t wanted);
     std::size_t left_in_chunk() const;
     bool append_to_file(std::string_view bytes);
