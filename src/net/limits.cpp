@@ -81,9 +81,10 @@ std::string client_key(std::string_view client, unsigned ipv6_prefix) {
     return {bytes.begin(), bytes.end()};
 }
 
-void tell(LimitsUnderWay& under_way, const RouteLimit& limit, const RateVerdict& verdict) {
+// `rate`: the limit's own, or this proxy's share of it.
+void tell(LimitsUnderWay& under_way, const RouteLimit& limit, const RateRule& rate, const RateVerdict& verdict) {
     const std::string name = (under_way.policies.empty() ? "\"" : ", \"") + limit.name + '"';
-    const auto quota = quota_of(limit.rate, verdict);
+    const auto quota = quota_of(rate, verdict);
     under_way.policies += name + ";q=" + std::to_string(quota.requests) + ";w=" + std::to_string(quota.seconds);
     under_way.states += name + ";r=" + std::to_string(quota.remaining) + ";t=" + std::to_string(quota.reset);
 }
@@ -156,7 +157,8 @@ std::vector<RouteLimit> Limits::compile(const config::Route& route, const std::s
         const auto ordinal = ++seen[what]; // "client" twice, a rate each: they count apart
         if (limit.mode == config::Mode::off) continue;
         RouteLimit made;
-        made.name = limit.name.empty() ? what : limit.name;
+        made.name = limit.name;
+        if (limit.name.empty()) made.name = ordinal == 1 ? what : what + '#' + std::to_string(ordinal);
         // What clients have used up outlives a change of the rate, so the rate is no part of the identity.
         made.scope = limit.name.empty()
                          ? methods + route.host + route.path + headers + '\n' + what + '\n' + std::to_string(ordinal)
@@ -253,7 +255,7 @@ LimitVerdict Limits::judge(Instant now, const std::vector<RouteLimit>& limits, c
         Duration retry_after{};
         if (limit.rated && !limit.shared) {
             const auto rate = spend(now, key, limit.rate);
-            if (limit.enforced) tell(under_way, limit, rate);
+            if (limit.enforced) tell(under_way, limit, limit.rate, rate);
             if (rate.allowed)
                 under_way.passed.push_back({key, limit.rate});
             else
@@ -282,7 +284,7 @@ LimitVerdict Limits::conclude(Instant now, LimitsUnderWay& under_way, std::span<
             const std::lock_guard lock(stripe.mutex);
             stripe.rates.note(now, key, said[i].whole_after);
         }
-        if (limit->enforced) tell(under_way, *limit, said[i]);
+        if (limit->enforced) tell(under_way, *limit, limit->rate, said[i]);
         const auto refusal = said[i].allowed ? http::Refusal{} : too_often;
         if (!apply(*limit, refusal, said[i].retry_after, under_way, verdict)) break;
     }
@@ -295,11 +297,11 @@ LimitVerdict Limits::conclude_without(Instant now, LimitsUnderWay& under_way, co
     for (const auto& [limit, key, digest] : under_way.shared) {
         http::Refusal refusal;
         Duration retry_after{};
-        if (how == config::OnFailure::closed) refusal = not_known, retry_after = std::chrono::seconds{1};
+        if (how == config::OnFailure::closed) refusal = not_known; // until when, nobody knows
         if (how == config::OnFailure::local) {
             const auto share = local_share(limit->rate, proxies);
             const auto rate = spend(now, key, share);
-            if (limit->enforced) tell(under_way, *limit, rate);
+            if (limit->enforced) tell(under_way, *limit, share, rate);
             if (rate.allowed)
                 under_way.passed.push_back({key, share});
             else

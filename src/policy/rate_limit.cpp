@@ -30,7 +30,9 @@ RateQuota quota_of(const RateRule& rule, const RateVerdict& verdict) {
     if (rule.window() >= one_second)
         return {std::uint64_t{rule.burst} + 1, whole_seconds(rule.window()), verdict.remaining, reset};
     const auto within = [&](Duration span) { return static_cast<std::uint64_t>(span / rule.interval); };
-    return {within(one_second), 1, within(one_second - std::min(verdict.whole_after, one_second)), reset};
+    const auto remaining = verdict.allowed ? within(one_second - std::min(verdict.whole_after, one_second))
+                                           : std::uint64_t{verdict.remaining};
+    return {within(one_second), 1, remaining, reset};
 }
 
 RateTable::RateTable(std::size_t keys) : sets_(std::max<std::size_t>(1, (keys + ways - 1) / ways)) {}

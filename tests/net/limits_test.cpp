@@ -130,6 +130,21 @@ TEST_F(LimitsTest, every_limit_of_a_route_counts_and_what_one_refuses_costs_noth
     EXPECT_EQ(answer.field("ratelimit-policy"), "\"client\";q=3;w=10800");
 }
 
+TEST_F(LimitsTest, two_limits_of_one_key_are_told_apart) {
+    limits = {per_hour({"client"}, 2), per_hour({"client"})};
+    limits[0].rate = "1/m";
+    start();
+    EXPECT_EQ(ask().field("ratelimit-policy"), "\"client\";q=3;w=180, \"client#2\";q=1;w=3600");
+    const auto refused = ask();
+    EXPECT_EQ(refused.status(), 429);
+    EXPECT_TRUE(refused.field("ratelimit").find("\"client#2\";r=0;") != std::string::npos)
+        << refused.field("ratelimit");
+    EXPECT_EQ(stats(0).limit, "client");
+    EXPECT_EQ(stats(0).refused, 0U);
+    EXPECT_EQ(stats(1).limit, "client#2");
+    EXPECT_EQ(stats(1).refused, 1U);
+}
+
 TEST_F(LimitsTest, limits_of_one_name_share_their_counts_and_a_route_may_cost_more) {
     limits = {per_hour({"client"}, 4)};
     limits[0].name = "api";

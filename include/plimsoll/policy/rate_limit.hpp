@@ -40,7 +40,8 @@ struct RateVerdict {
 
 // A rule and a verdict in the whole seconds of draft-ietf-httpapi-ratelimit-headers: `requests` in `seconds`; `remaining` are
 // left of them, and all are there again after `reset`. A window of less than a second is told as the rate of one second, and
-// what remains as what passes within it: "100/s" without a burst would read "1 a second" otherwise.
+// what remains as what passes within it: "100/s" without a burst would read "1 a second" otherwise. Who was refused is told what
+// would pass at once.
 struct RateQuota {
     std::uint64_t requests = 0, seconds = 1, remaining = 0, reset = 1;
 };

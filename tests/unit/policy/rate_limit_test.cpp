@@ -65,6 +65,16 @@ TEST(RateLimit, who_keeps_to_the_quota_he_is_told_gets_the_whole_rate) {
     }
 }
 
+TEST(RateLimit, who_came_too_early_is_not_told_that_he_may_go_on) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(10, 0);
+    table.spend(start, alice, rule);
+    const auto refused = table.spend(start + 20ms, alice, rule);
+    ASSERT_FALSE(refused.allowed);
+    EXPECT_EQ(quota_of(rule, refused).requests, 10U);
+    EXPECT_EQ(quota_of(rule, refused).remaining, 0U);
+}
+
 TEST(RateLimit, a_quota_of_several_seconds_is_told_as_its_burst) {
     RateTable table(16);
     const auto rule = RateRule::per_second(10, 20);
