@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -25,6 +26,26 @@ void check_token(const std::string& section, const std::string& token, const std
         findings.problem(section + ".token_file", "token and token_file exclude each other: keep one of them");
 }
 
+std::string in_lower_case(std::string text) {
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+}
+
+// The fields by which a client says what it wishes. One that no request can have would be read by nobody, without a word.
+void check_wishes(const Proxy& proxy, Findings& findings) {
+    for (const auto& [key, name] : {std::pair{"proxy.deadline_header", &proxy.deadline_header},
+                                    std::pair{"proxy.priority_header", &proxy.priority_header}})
+        if (!name->empty() && !is_token(*name))
+            findings.problem(key, "'" + *name + "' must be the name of a field, without a colon, or empty for none");
+    if (proxy.priority_header.empty()) return;
+    if (in_lower_case(proxy.priority_header) == in_lower_case(proxy.deadline_header))
+        findings.problem("proxy.priority_header",
+                         "'" + proxy.priority_header + "' is deadline_header as well: one field says one thing");
+    if (proxy.trusted_proxies.empty() && findings.sound("proxy.trusted_proxies"))
+        findings.warning("proxy.priority_header",
+                         "is believed from nobody: name in trusted_proxies who may say how urgent a request is");
+}
+
 void check_proxy(const Proxy& proxy, Findings& findings) {
     bool has_token = !proxy.token.empty() || !proxy.token_file.empty();
     for (std::size_t i = 0; i < proxy.control.size(); ++i) {
@@ -47,6 +68,7 @@ void check_proxy(const Proxy& proxy, Findings& findings) {
                              "'" + proxy.trusted_proxies[i] +
                                  "' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\", or "
                                  "\"unix\" for all on unix sockets");
+    check_wishes(proxy, findings);
     if (!proxy.via.empty() && !is_token(proxy.via))
         findings.problem("proxy.via", "'" + proxy.via + "' must be a name without spaces, or empty for no Via at all");
     check_token("proxy", proxy.token, proxy.token_file, findings);

@@ -488,6 +488,26 @@ TEST(Parse, a_bound_lies_beyond_what_it_bounds) {
     });
 }
 
+TEST(Parse, fields_that_say_what_a_client_wishes_can_be_sent_and_believed) {
+    expect_after_least({
+        {"[proxy]\ndeadline_header = \"X Wait\"\n",
+         "f:7:19: proxy.deadline_header: 'X Wait' must be the name of a field, without a colon, or empty for none"},
+        {"[proxy]\npriority_header = \"X-Priority:\"\n", "f:7:19: proxy.priority_header: 'X-Priority:' must be the "
+                                                         "name of a field, without a colon, or empty for none"},
+        {"[proxy]\npriority_header = \"x-request-timeout\"\n",
+         "f:7:19: proxy.priority_header: 'x-request-timeout' is deadline_header as well: one field says one thing"},
+        {"[proxy]\ndeadline_header = \"\"\npriority_header = \"\"\n", ""},
+    });
+    const std::string named = least + "[proxy]\npriority_header = \"X-Priority\"\n";
+    const auto nobody = parse(named, "f");
+    EXPECT_EQ(all_of(nobody), "");
+    ASSERT_EQ(nobody.warnings.size(), 1u);
+    EXPECT_EQ(to_string(nobody.warnings[0]),
+              "f:7:19: proxy.priority_header: is believed from nobody: name in trusted_proxies "
+              "who may say how urgent a request is");
+    EXPECT_TRUE(parse(named + "trusted_proxies = [\"10.0.0.0/8\"]\n", "f").warnings.empty());
+}
+
 TEST(Parse, a_line_or_a_floor_that_switches_something_off_is_a_warning) {
     const auto parsed = parse(least + "[pool.memory]\nload_line = 0.99\n[pool.breaker]\nfloor = 0\n", "f");
     EXPECT_EQ(all_of(parsed), "");
