@@ -7,6 +7,17 @@
 namespace plimsoll::http {
 namespace {
 
+// "application/json;q=0": a range of Accept with a weight of nothing (RFC 9110, 12.4.2).
+bool is_refused(std::string_view range) {
+    for (auto at = range.find(';'); at != std::string_view::npos; at = range.find(';', at + 1)) {
+        const auto parameter = range.substr(std::min(range.find_first_not_of(" \t", at + 1), range.size()));
+        if (!parameter.starts_with("q=") && !parameter.starts_with("Q=")) continue;
+        const auto weight = parameter.substr(2, parameter.find_first_of("; \t") - 2);
+        return weight.find_first_not_of("0.") == std::string_view::npos;
+    }
+    return false;
+}
+
 bool reaches_client(const ResponseHead& head, const Field& field, const ToClient& how) {
     switch (field.id) {
     case FieldName::content_length:
@@ -102,10 +113,17 @@ Framing client_framing(const Framing& from, std::uint8_t client_minor) {
 }
 
 bool wants_json(const RequestHead& head) {
-    for (const Field& field : head.fields)
-        if (field.id == FieldName::accept && (field.value.find("/json") != std::string_view::npos ||
-                                              field.value.find("+json") != std::string_view::npos))
-            return true;
+    for (const Field& field : head.fields) {
+        if (field.id != FieldName::accept) continue;
+        for (std::string_view rest = field.value; !rest.empty();) {
+            const auto end = std::min(rest.find(','), rest.size());
+            const auto range = rest.substr(0, end);
+            rest.remove_prefix(std::min(end + 1, rest.size()));
+            const bool json =
+                range.find("/json") != std::string_view::npos || range.find("+json") != std::string_view::npos;
+            if (json && !is_refused(range)) return true;
+        }
+    }
     return false;
 }
 

@@ -358,6 +358,21 @@ TEST(Refusal, speaks_json_where_it_is_asked_for_and_sends_no_body_to_head) {
     EXPECT_FALSE(wants_json(Sent("GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html, */*\r\n\r\n").head));
 }
 
+TEST(Refusal, json_is_for_those_who_accept_it) {
+    const auto wants = [](const std::string& accept) {
+        return wants_json(Sent("GET / HTTP/1.1\r\nHost: a\r\n" + accept + "\r\n").head);
+    };
+    for (const char* yes :
+         {"application/problem+json", "text/html;q=0.9, application/json;q=0.1", "application/json",
+          "application/json; charset=utf-8", "text/html;q=0,application/json", "application/json;q=0.001"})
+        EXPECT_TRUE(wants("Accept: " + std::string(yes) + "\r\n")) << yes;
+    for (const char* no : {"application/json;q=0", "text/html, application/json; q=0.000", "text/html", "*/*", "", ";",
+                           ",,", "application/json;Q=0, text/plain"})
+        EXPECT_FALSE(wants("Accept: " + std::string(no) + "\r\n")) << no;
+    EXPECT_TRUE(wants("Accept: text/html\r\nAccept: application/json\r\n"));
+    EXPECT_FALSE(wants(""));
+}
+
 TEST(HttpDate, is_imf_fixdate) {
     using namespace std::chrono;
     const auto text = [](sys_seconds at) {
