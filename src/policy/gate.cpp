@@ -209,7 +209,9 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& asked, Events& events) {
         offers_[index(facts.priority)].add(now, rate_memory());
         return refuse(Reason::memory, retry_hint(now, facts.draw));
     }
-    if (const auto pause = route_refuses(now, facts.route, probed)) return refuse(Reason::breaker, *pause);
+    if (const auto pause =
+            route_refuses(now, facts.route, probed)) // the first who comes back is the probe: not all of them
+        return refuse(Reason::breaker, *pause + from_seconds(facts.draw * std::max(0.5 * to_seconds(*pause), 2.0)));
     if (weighs(now, facts)) return arrive_weighty(now, facts, probed, events);
     if (Member* member = choose(now, facts)) {
         asked_for_slot(now, facts.priority);

@@ -269,6 +269,8 @@ TEST_F(GateBreakerTest, a_route_that_fails_everywhere_is_refused_but_for_one_pro
     const auto refused = gate.arrive(start, {.route = 7}, events);
     EXPECT_EQ(refused.reason, Reason::breaker);
     EXPECT_GE(refused.retry_after, 1s);
+    EXPECT_GE(gate.arrive(start, {.draw = 0.9, .route = 7}, events).retry_after, refused.retry_after + 500ms)
+        << "they don't come back together";
     EXPECT_EQ(round(start, {}, 8).size(), 4U);
 
     EXPECT_EQ(round(start + 1s, {1, 2, 3, 4}, 7).size(), 1U) << "the probe";
