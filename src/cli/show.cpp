@@ -61,6 +61,11 @@ std::string show_status(Facts status, const Style& style) {
             alert(pool["name"].text() + ": " + pool["ailing"].text() + " of " + count_text(pool["worker_count"]) +
                   " workers fail their health checks (plimsoll workers tells which)");
     }
+    for (auto gate : status["gates"].list())
+        for (auto breaker : gate["breakers"].list())
+            if (breaker["state"].text() == "tripped" || breaker["state"].text() == "probing")
+                alert(gate["pool"].text() + ": the route " + breaker["route"].text() +
+                      " fails everywhere: its breaker is " + breaker["state"].text());
     if (const auto redis = status["redis"]; redis["problem"].known())
         alert("shared limits are " + redis["on_failure"].text() + ": " + redis["server"].text() + ": " +
               redis["problem"].text());
@@ -86,6 +91,10 @@ std::string show_workers(Facts workers, const Style& style) {
             advice += painted("! " + worker["id"].text() +
                                   " fails its health checks: " + or_dash(worker["health"]["last"].text()),
                               Colour::red, style.colours) +
+                      "\n";
+        if (const auto state = worker["breaker"]["state"].text(); state == "tripped" || state == "probing")
+            advice += painted("! " + worker["id"].text() + " fails and is passed over: its breaker is " + state,
+                              Colour::yellow, style.colours) +
                       "\n";
         if (worker["addressable"].known() && !worker["addressable"].truth())
             advice +=

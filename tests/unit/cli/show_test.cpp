@@ -67,7 +67,8 @@ TEST(Length, is_told_in_two_units_at_most) {
 TEST(Workers, are_rows_and_unknown_is_a_dash) {
     auto value = json(R"({"workers":[
       {"id":"app-1","pool":"app","pid":4711,"generation":3,"state":"serving","addressable":true,"started_at":"2026-03-01T02:10:53Z",
-       "requests":1234,"in_flight":1,"slots":1,"memory":{"anon_bytes":104857600,"limit_bytes":536870912,"pressure":0.195}},
+       "requests":1234,"in_flight":1,"slots":1,"breaker":{"state":"tripped","trips":2},
+       "memory":{"anon_bytes":104857600,"limit_bytes":536870912,"pressure":0.195}},
       {"id":"app-2","pool":"app","pid":null,"generation":1,"state":"starting","addressable":false,"advice":"install plimsoll-agent",
        "started_at":null,"requests":0,"in_flight":0,"slots":0,"memory":{"anon_bytes":null,"rss_bytes":null,"limit_bytes":null,"pressure":null}}]})");
     EXPECT_EQ(show_workers(Facts(&value), plain),
@@ -75,6 +76,7 @@ TEST(Workers, are_rows_and_unknown_is_a_dash) {
               "app-1   serving     3  4711  100.0 MiB  512.0 MiB   20%      1234   1/1  3m 12s\n"
               "app-2   starting    1     -          -          -     -         0   0/-       -\n"
               "\n"
+              "! app-1 fails and is passed over: its breaker is tripped\n"
               "! app-2 has no address of its own: install plimsoll-agent\n");
     auto none = json(R"({"workers":[]})");
     EXPECT_EQ(show_workers(Facts(&none), plain), "no workers\n");
@@ -93,6 +95,7 @@ TEST(Status, tells_pools_and_what_is_wrong) {
         R"({"version":"0.1.0","started_at":"2026-03-01T00:09:05Z","ready":false,"reasons":["pool b: no worker serves"],
       "listeners":["0.0.0.0:8080"],"traffic":{"requests":10,"refusals":1,"server_errors":0,"connections":2},
       "store":{"incidents":3,"problem":"no space left"},
+      "gates":[{"pool":"app","breakers":[{"route":"/","state":"passing","trips":3},{"route":"/b","state":"tripped","trips":1}]}],
       "redis":{"server":"redis://db:6379","state":"tripped","problem":"no answer within 5ms","on_failure":"local"},
       "pools":[{"name":"app","source":"gunicorn","serving":4,"min_serving":3,"worker_count":4,"in_flight":2,"slots":4,"queued":0,
                 "recycling":null,"alert":null,"recycles":{"last_hour":2,"max_per_hour":60},"deaths":1,"ailing":1},
@@ -109,6 +112,7 @@ TEST(Status, tells_pools_and_what_is_wrong) {
               "! pool b: no worker serves\n"
               "! app: 1 of 4 workers fail their health checks (plimsoll workers tells which)\n"
               "! b: the successor did not start\n"
+              "! app: the route /b fails everywhere: its breaker is tripped\n"
               "! shared limits are local: redis://db:6379: no answer within 5ms\n"
               "! incidents: no space left\n");
 }
