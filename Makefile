@@ -8,7 +8,7 @@ PRESETS := release asan tsan dev
 PYTHON := build/venvs/current/bin/python
 
 .PHONY: build demo test lint format packages test-packages venvs $(PRESETS) \
-        test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench bench-overload bench-leaks conformance websockets slow-attacks clean
+        test-asan test-tsan test-sim test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench bench-overload bench-leaks conformance websockets slow-attacks clean
 
 packages:
 	@cmake/install-packages.sh cmake/packages.txt
@@ -27,7 +27,7 @@ demo: build venvs
 	@$(PYTHON) tests/demo/demo.py --binary build/release/plimsoll
 
 # What needs no sanitizer runs on the program as it ships; what parses foreign bytes or has threads runs under both.
-test: lint test-asan test-tsan test-agent test-conformance test-e2e test-e2e-asan
+test: lint test-asan test-tsan test-sim test-agent test-conformance test-e2e test-e2e-asan
 
 test-asan: test-packages asan
 	@ctest --preset asan -j 2
@@ -35,6 +35,10 @@ test-tsan: test-packages
 	@cmake --preset tsan >/dev/null
 	@cmake --build --preset tsan --target threaded_tests
 	@ctest --preset tsan -L net
+# The invariants of admission over 10,000 seeds; under a sanitizer they try a tenth of that.
+test-sim: build
+	@cmake --build --preset release --target test_sim
+	@build/release/test_sim --gtest_brief=1 --gtest_filter='Invariants.*'
 test-agent: test-packages
 	@python3 agent/tests/venvs.py >/dev/null
 	@build/venvs/runner/bin/python -m pytest -n 2 agent/tests
