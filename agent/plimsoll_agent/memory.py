@@ -68,11 +68,11 @@ def child_count():
     return count
 
 
-def malloc_in_use():
-    """Bytes that C code and Python's larger objects hold in glibc's heap, and Arrow in its own; Python's small objects are in
-    allocated_blocks. None where another allocator serves: nobody knows what is in use there."""
+def malloc_use():
+    """In use: bytes that C code and Python's larger objects hold in glibc's heap, and Arrow in its own; Python's small objects are
+    in allocated_blocks. Free: what glibc keeps for the next of them. None where another allocator serves: nobody knows there."""
     info = malloc.info()
-    return info["uordblks"] + info["hblkhd"] + arrow_in_use() if info else None
+    return (info["uordblks"] + info["hblkhd"] + arrow_in_use(), info["fordblks"]) if info else (None, None)
 
 
 def arrow_in_use():
@@ -161,16 +161,17 @@ class Memory:
         self.cgroup = Cgroup()
         self.peaks = False                  # the proxy cannot read them by itself
         self._blocks = Seldom(sys.getallocatedblocks) if hasattr(sys, "getallocatedblocks") else Seldom(lambda: None)
-        self._malloc = Seldom(malloc_in_use, 2 * Seldom.SHARE)      # tells holes from leaks: of a heap full of them it takes milliseconds
+        self._malloc = Seldom(malloc_use, 2 * Seldom.SHARE)      # tells holes from leaks: of a heap full of them it takes milliseconds
         self._children = Seldom(child_count)
         self._fds = Seldom(lambda: len(os.listdir("/proc/self/fd")) - 1)
 
     def sample(self):
         values = statm()
+        # At the same moment: the proxy takes the one from the other.
+        values["malloc_in_use"], values["malloc_free"] = self._malloc.read() or (None, None)
         values.update(self.cgroup.read())
         values["peak"] = peak() if self.peaks else None
         values["allocated_blocks"] = self._blocks.read()
-        values["malloc_in_use"] = self._malloc.read()
         values["threads"] = thread_count()
         values["fds"] = self._fds.read()
         values["children"] = self._children.read()

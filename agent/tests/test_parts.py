@@ -307,15 +307,33 @@ def test_run_without_a_command_says_what_it_wants():
 
 
 def test_what_the_allocator_holds_is_counted_by_it_and_not_by_the_pages():
-    before = memory.malloc_in_use()
+    before, _ = memory.malloc_use()
     if malloc.info() is None:
         assert before is None
         return
     kept = [bytearray(3000) for _ in range(10_000)]
-    assert memory.malloc_in_use() - before > len(kept) * 3000 * 0.9
+    assert memory.malloc_use()[0] - before > len(kept) * 3000 * 0.9
     del kept
     gc.collect()
-    assert memory.malloc_in_use() - before < 10_000 * 3000 * 0.5
+    assert memory.malloc_use()[0] - before < 10_000 * 3000 * 0.5
+
+
+def test_what_fills_a_hole_of_the_heap_shows_in_resident_memory_less_what_is_free():
+    if malloc.info() is None:
+        return
+    holes = [bytearray(30_000) for _ in range(2000)]
+    between = holes[1::2]                   # keeps the holes from becoming one, which would be given back
+    del holes
+    gc.collect()
+
+    def used():
+        sample = memory.Memory().sample()
+        return sample["anon"] - sample["malloc_free"]
+    before, resident = used(), memory.statm()["anon"]
+    kept = [bytearray(3000) for _ in range(5000)]
+    assert abs(used() - before - len(kept) * 3000) < len(kept) * 3000 * 0.1
+    assert memory.statm()["anon"] - resident < len(kept) * 3000 * 0.5
+    assert len(between) == 1000
 
 
 def test_a_search_for_retainers_asks_for_no_more_than_its_time_allows(monkeypatch):

@@ -149,6 +149,7 @@ std::string read_sample(const json::object& object, Sample& sample) {
     keys.take("peak", sample.peak);
     keys.take("allocated_blocks", sample.allocated_blocks);
     keys.take("malloc_in_use", sample.malloc_in_use);
+    keys.take("malloc_free", sample.malloc_free);
     keys.take("threads", sample.threads);
     keys.take("fds", sample.fds);
     keys.take("children", sample.children);

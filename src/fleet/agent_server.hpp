@@ -40,7 +40,7 @@ struct Hello { // as in the protocol's table; unset: null or absent
     bool same_pids = false; // the agent's pid means the same process in our /proc
 };
 struct Sample { // unset: unknown
-    std::optional<Bytes> rss, anon, cgroup_usage, cgroup_working_set, cgroup_limit, malloc_in_use;
+    std::optional<Bytes> rss, anon, cgroup_usage, cgroup_working_set, cgroup_limit, malloc_in_use, malloc_free;
     std::optional<Bytes> peak; // the most that was resident since the sample before
     std::optional<std::int64_t> allocated_blocks, threads, fds, children;
     Instant taken{}; // when it arrived

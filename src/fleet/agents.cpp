@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "fleet/leak_life.hpp"
+#include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/process_tree.hpp"
@@ -133,7 +134,10 @@ void Pool::ready(Agent& agent) {
 void Pool::sample(Agent& agent, const Sample& sample) {
     const auto seat = seats_.find(&agent);
     if (seat == seats_.end()) return;
-    if (const auto generation = seat->second.generation.lock()) monitor_->take(*generation, sample);
+    const auto generation = seat->second.generation.lock();
+    if (!generation) return;
+    monitor_->take(*generation, sample);
+    leaks_->sampled(*generation);
 }
 
 void Pool::disconnected(Agent& agent, bool said_bye) {

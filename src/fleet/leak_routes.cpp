@@ -20,6 +20,7 @@ constexpr std::size_t most_intervals = 800;
 // Between two looks: twenty times what one takes (a twentieth of a core, however many routes and stretches there are), within these.
 constexpr int times_a_look = 20;
 constexpr Duration least_pause = 1s, pause_of_experiment = 5s, pause_of_known = 20s, most_pause = 60s;
+constexpr unsigned most_unsampled = 100; // of our own readings, until the agent is no longer waited for
 constexpr unsigned looks_in_a_row = 2;    // that are sure: one may be luck
 constexpr std::size_t least_news = 8;     // intervals, before it is worth another look
 constexpr double young_part = 4;          // of the longest life: where workers do not get old, warm-up is shorter
@@ -51,6 +52,11 @@ std::vector<RouteShare> named(const leak::Attribution& found, const std::vector<
     return routes;
 }
 
+std::optional<double> in_use_of(const Sample& sample) {
+    if (!sample.anon || !sample.malloc_free || *sample.malloc_free > *sample.anon) return std::nullopt;
+    return static_cast<double>(sample.anon->count - sample.malloc_free->count);
+}
+
 LeakRoutes::LeakRoutes(Context& context, net::Pool& pool) : context_(context), pool_(pool) {}
 LeakRoutes::~LeakRoutes() { pool_.steering().end(); }
 
@@ -66,12 +72,31 @@ void LeakRoutes::hand_over(const std::vector<std::uint32_t>& serials) {
     }
 }
 
-void LeakRoutes::read(WorkerKey worker, std::uint64_t requests, double used) {
+LeakRoutes::Life& LeakRoutes::life_of(WorkerKey worker, std::uint64_t requests) {
     const auto [found, is_new] = lives_.try_emplace(worker);
     Life& life = found->second;
     if (is_new) pool_.route_counts().watch(worker);
     requests_ += is_new ? 0 : requests - life.last_requests;
     life.last_requests = requests;
+    return life;
+}
+
+void LeakRoutes::read(WorkerKey worker, std::uint64_t requests, double used) {
+    Life& life = life_of(worker, requests);
+    if (life.by_agent && ++life.unsampled < most_unsampled) return;
+    if (std::exchange(life.by_agent, false)) life.number = 0;
+    take(worker, life, requests, used);
+}
+
+void LeakRoutes::sampled(WorkerKey worker, std::uint64_t requests, double in_use) {
+    Life& life = life_of(worker, requests);
+    life.unsampled = 0;
+    if (!std::exchange(life.by_agent, true)) life.number = 0;
+    take(worker, life, requests, in_use);
+}
+
+void LeakRoutes::take(WorkerKey worker, Life& life, std::uint64_t requests, double used) {
+    const bool is_new = life.number == 0;
     const bool at_rest = pool_.in_flight(worker) == 0;
     if (!is_new && requests - life.requests < stretch * (at_rest ? 1 : patience)) return;
     const net::RouteCounts::Row row = pool_.route_counts().of(worker);

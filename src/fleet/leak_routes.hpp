@@ -9,6 +9,9 @@
 // The ring holds the lives of all workers of the pool, ended ones too: what a route leaves behind does not change with the
 // process. What a request holds while it runs is noise: a moment in which the worker serves none is waited for, for up to four
 // stretches.
+//
+// Resident memory does not see what fills holes of the heap, until they are full: a leak would be blamed on whoever is asked then.
+// Where the agent tells what glibc holds free, readings are its resident memory less that, taken when its word comes.
 #pragma once
 
 #include <deque>
@@ -20,6 +23,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "fleet/agent_server.hpp"
 #include "fleet/context.hpp"
 #include "fleet/view.hpp"
 #include "net/pool.hpp"
@@ -32,12 +36,16 @@ namespace plimsoll::fleet {
 leak::Attribution attribute(const std::vector<leak::Interval>& intervals);
 std::vector<RouteShare> named(const leak::Attribution& found, const std::vector<std::string>& names);
 
+// Resident memory less the holes in glibc's heap. Unset: not known.
+std::optional<double> in_use_of(const Sample& sample);
+
 class LeakRoutes {
 public:
     LeakRoutes(Context& context, net::Pool& pool);
     ~LeakRoutes();
 
-    void read(WorkerKey worker, std::uint64_t requests, double used);
+    void read(WorkerKey worker, std::uint64_t requests, double used);      // resident
+    void sampled(WorkerKey worker, std::uint64_t requests, double in_use); // by its agent
     void ended(WorkerKey worker);
     void look(Instant now); // somebody is suspect: find out, unless that is under way or was done just now
     const std::vector<RouteShare>& found() const { return outcome_->routes; }
@@ -52,10 +60,12 @@ public:
 
 private:
     struct Life {
-        std::uint32_t number = 0; // of the worker's life, in intervals
+        std::uint32_t number = 0; // of the worker's life, in intervals; 0: not read yet, or by another measure
         std::uint64_t requests = 0, last_requests = 0;
         double used = 0;
         std::vector<std::uint64_t> counts;
+        bool by_agent = false;  // `used` is
+        unsigned unsampled = 0; // our own readings since its agent told
     };
     struct Outcome {
         std::vector<RouteShare> routes;
@@ -65,6 +75,8 @@ private:
         bool busy = false, fresh = false;
     };
     void hand_over(const std::vector<std::uint32_t>& serials);
+    Life& life_of(WorkerKey worker, std::uint64_t requests);
+    void take(WorkerKey worker, Life& life, std::uint64_t requests, double used);
     void steer(); // as the experiment is now
     void vary();
 

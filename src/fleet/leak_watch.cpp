@@ -118,6 +118,12 @@ void LeakWatch::read(const GenerationPtr& generation, Instant now) {
     if (life.verdict(Watched::memory).kind == leak::Class::fragmentation) act_on_holes(generation, now);
 }
 
+void LeakWatch::sampled(const Generation& generation) {
+    const auto in_use = in_use_of(*generation.sample);
+    if (in_use && generation.leak && generation.leak->key != 0)
+        routes_.sampled(generation.leak->key, pool_.requests(generation), *in_use);
+}
+
 void LeakWatch::act_on_holes(const GenerationPtr& generation, Instant now) {
     const std::string& policy = pool_.settings().leak.policy;
     const leak::Detector& memory = generation->leak->of(Watched::memory);

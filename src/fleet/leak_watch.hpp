@@ -33,6 +33,7 @@ public:
     ~LeakWatch();
     void start(); // what earlier lives of the program learned
     void tick(Instant now);
+    void sampled(const Generation& generation); // its agent has just told of it
     void save();
     void recycled(const Worker& worker, const std::string& incident); // for the story of a leak
     // What a capture of this generation found is in the incident; it gets the growth of the generation as a picture.

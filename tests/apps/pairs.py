@@ -1,7 +1,7 @@
 """Two routes that clients always ask together, one of which leaves memory behind; and a buffer that breathes, as noise.
 
-The buffer is mapped, and no block of the heap: the hole that such a block leaves is filled by what leaks, so that the leak shows when the
-next buffer comes, whoever is asked then."""
+`wsgi` maps the buffer. `holes` has it in the heap: the hole that such a block leaves there is filled by what leaks, so that resident
+memory grows when the next buffer comes, whoever is asked then."""
 import mmap
 import random
 
@@ -10,16 +10,33 @@ kept = []
 buffer = mmap.mmap(-1, 4096)
 
 
-def wsgi(environ, start_response):
+def breathe_mapped():
     global buffer
+    buffer.close()
+    size = random.randrange(4096, 4 << 20)
+    buffer = mmap.mmap(-1, size)
+    buffer.write(b"x" * size)
+
+
+def breathe_in_the_heap():
+    global buffer
+    buffer = bytearray(b"x" * random.randrange(4096, 4 << 20))
+
+
+def answer(breathe, environ, start_response):
     path = environ["PATH_INFO"]
     if random.random() < 0.05:
-        buffer.close()
-        size = random.randrange(4096, 4 << 20)
-        buffer = mmap.mmap(-1, size)
-        buffer.write(b"x" * size)
+        breathe()
     if path == "/basket":
         kept.append(bytearray(b"x" * LEFT_BEHIND))
     body = path.encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
+
+
+def wsgi(environ, start_response):
+    return answer(breathe_mapped, environ, start_response)
+
+
+def holes(environ, start_response):
+    return answer(breathe_in_the_heap, environ, start_response)

@@ -2,6 +2,8 @@
 import http.client
 import threading
 
+import pytest
+
 from harness.fleets import fleet
 from harness.waiting import until
 
@@ -48,8 +50,8 @@ class Visit:
         self.browser.close()
 
 
-def shop(plimsoll, affinity=None, **leak):
-    config = fleet("sync", 2, app="pairs:wsgi", memory={"limit": "2GiB", "interval": "100ms"}, leak={"policy": "advise", **leak})
+def shop(plimsoll, affinity=None, app="pairs:wsgi", **leak):
+    config = fleet("sync", 2, app=app, memory={"limit": "2GiB", "interval": "100ms"}, leak={"policy": "advise", **leak})
     if affinity:
         config["route"] = [{"path": "/", "pool": "app", "affinity": affinity}]
     proxy = plimsoll(config).start()
@@ -65,8 +67,9 @@ def experiment(proxy):
     return proxy.admin.read("/v1/status")["pools"][0]["experiment"]
 
 
-def test_of_two_routes_that_come_together_the_experiment_tells_which_one_leaks(plimsoll):
-    proxy = shop(plimsoll)
+@pytest.mark.parametrize("app", ["pairs:wsgi", "pairs:holes"])
+def test_of_two_routes_that_come_together_the_experiment_tells_which_one_leaks(plimsoll, app):
+    proxy = shop(plimsoll, app=app)
     with Visit(proxy.address) as visit:
         until(lambda: (experiment(proxy) or {}).get("epochs", 0) > 2 and visit.pages, 120, "an experiment runs")
         assert b"plimsoll_leak_experiment_running{" in proxy.admin.get("/metrics").body

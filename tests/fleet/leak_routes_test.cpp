@@ -57,6 +57,18 @@ TEST(LeakRoutes, among_two_hundred_labels_the_heavy_one_is_found_still) {
     EXPECT_EQ(found[0].route, "GET /150");
 }
 
+TEST(LeakRoutes, what_fills_holes_of_the_heap_is_growth_where_the_agent_sees_them) {
+    Sample before, after;
+    before.anon = after.anon = Bytes{100'000'000};
+    before.malloc_free = Bytes{40'000'000};
+    after.malloc_free = Bytes{39'000'000};
+    EXPECT_EQ(*in_use_of(after) - *in_use_of(before), 1'000'000);
+    after.malloc_free.reset(); // its heap is another allocator's, or this was not the time to look
+    EXPECT_FALSE(in_use_of(after));
+    after.malloc_free = Bytes{100'000'001}; // free and never touched: nobody knows how much of it is resident
+    EXPECT_FALSE(in_use_of(after));
+}
+
 TEST(LeakRoutes, too_few_intervals_or_no_growth_accuse_nobody) {
     EXPECT_TRUE(routes_of(lives(5, 2, 10, 3), names(5)).empty());
     EXPECT_TRUE(routes_of({}, names(1)).empty());
