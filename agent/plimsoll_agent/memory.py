@@ -69,10 +69,12 @@ def child_count():
 
 
 def malloc_use():
-    """In use: bytes that C code and Python's larger objects hold in glibc's heap, and Arrow in its own; Python's small objects are
-    in allocated_blocks. Free: what glibc keeps for the next of them. None where another allocator serves: nobody knows there."""
+    """In use: bytes that C code and Python's larger objects hold in glibc's heap, and Arrow in its own; Python's small objects are in
+    allocated_blocks. Free: memory that glibc keeps for the next of them. None where another allocator serves: nobody knows there."""
     info = malloc.info()
-    return (info["uordblks"] + info["hblkhd"] + arrow_in_use(), info["fordblks"]) if info else (None, None)
+    if info is None:
+        return None, None
+    return info["uordblks"] + info["hblkhd"] + arrow_in_use(), malloc.resident_free(info)
 
 
 def arrow_in_use():

@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, HERE)
 
 from plimsoll_agent import memory, release    # noqa: E402
-from plimsoll_agent.capture import census, cycles, graph, opened, stacks, tasks     # noqa: E402
+from plimsoll_agent.capture import census, cycles, graph, malloc, opened, stacks, tasks     # noqa: E402
 
 
 class Loop:
@@ -191,3 +191,47 @@ def test_a_dict_of_atoms_is_found_though_the_collector_has_given_it_up():
         assert len(mine) == 1 and mine[0].length == 2000 and mine[0].bytes > 2000 * 1000
     finally:
         seen.clear()
+
+
+# Each in a process of its own: the heap of this one is whatever earlier tests made of it.
+def measured(code):
+    if malloc.info() is None:
+        pytest.skip("another allocator serves")
+    head = "import gc\nfrom plimsoll_agent import memory\n" \
+           "def told():\n    sample = memory.Memory().sample()\n    return sample['anon'], sample['malloc_free']\n"
+    done = subprocess.run([sys.executable, "-c", head + code], cwd=HERE, stdout=subprocess.PIPE, text=True, check=True)
+    return [int(word) for word in done.stdout.split()]
+
+
+def test_what_fills_a_hole_of_the_heap_shows_in_resident_memory_less_what_is_free():
+    resident, used, kept = measured(
+        "holes = [bytearray(30_000) for _ in range(2000)]\n"
+        "between = holes[1::2]\n"              # keeps the holes from becoming one, which would be given back
+        "del holes; gc.collect(); told()\n"
+        "anon, free = told()\n"
+        "kept = [bytearray(3000) for _ in range(5000)]\n"
+        "after, left = told()\n"
+        "print(after - anon, after - left - anon + free, len(kept) * 3000)\n")
+    assert abs(used - kept) < kept * 0.05
+    assert resident < kept * 0.5
+
+
+def test_the_end_of_the_heap_that_nobody_has_touched_is_not_taken_for_memory():
+    steps = measured(
+        "kept, levels = [], []\n"
+        "for _ in range(64):\n"                # 15,000 bytes at a time; the heap grows by 132 KiB at a time
+        "    kept.extend(bytearray(1500) for _ in range(10))\n"
+        "    anon, free = told()\n"
+        "    levels.append(anon - free)\n"
+        "print(*(after - before for before, after in zip(levels[8:], levels[9:])))\n")
+    assert max(steps) - min(steps) < 40_000, steps
+
+
+def test_after_a_trim_nobody_knows_how_much_of_what_is_free_is_memory():
+    free, trimmed = measured(
+        "from plimsoll_agent.capture import malloc\n"
+        "free = told()[1]\n"
+        "malloc.trim()\n"
+        "print(free, int(told()[1] is None))\n")
+    assert free >= 0
+    assert trimmed == 1

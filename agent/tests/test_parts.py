@@ -318,24 +318,6 @@ def test_what_the_allocator_holds_is_counted_by_it_and_not_by_the_pages():
     assert memory.malloc_use()[0] - before < 10_000 * 3000 * 0.5
 
 
-def test_what_fills_a_hole_of_the_heap_shows_in_resident_memory_less_what_is_free():
-    if malloc.info() is None:
-        return
-    holes = [bytearray(30_000) for _ in range(2000)]
-    between = holes[1::2]                   # keeps the holes from becoming one, which would be given back
-    del holes
-    gc.collect()
-
-    def used():
-        sample = memory.Memory().sample()
-        return sample["anon"] - sample["malloc_free"]
-    before, resident = used(), memory.statm()["anon"]
-    kept = [bytearray(3000) for _ in range(5000)]
-    assert abs(used() - before - len(kept) * 3000) < len(kept) * 3000 * 0.1
-    assert memory.statm()["anon"] - resident < len(kept) * 3000 * 0.5
-    assert len(between) == 1000
-
-
 def test_a_search_for_retainers_asks_for_no_more_than_its_time_allows(monkeypatch):
     """A walk of the heap takes as long as the number of things that are asked for says, and can't be interrupted."""
     clock, asked, layers = [100.0], [], [[[number] for number in range(10)]]

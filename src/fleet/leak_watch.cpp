@@ -119,9 +119,10 @@ void LeakWatch::read(const GenerationPtr& generation, Instant now) {
 }
 
 void LeakWatch::sampled(const Generation& generation) {
+    if (!generation.leak || generation.leak->key == 0 || generation.leak->over) return; // who drains tells still
+    const std::uint64_t requests = pool_.requests(generation);
     const auto in_use = in_use_of(*generation.sample);
-    if (in_use && generation.leak && generation.leak->key != 0)
-        routes_.sampled(generation.leak->key, pool_.requests(generation), *in_use);
+    if (in_use && requests > 0) routes_.sampled(generation.leak->key, requests, *in_use);
 }
 
 void LeakWatch::act_on_holes(const GenerationPtr& generation, Instant now) {
