@@ -13,7 +13,12 @@ constexpr double improvement = 0.01, worsening = 0.02;
 
 void LoadLine::observe(Instant now, const Settings& settings, double pressure) {
     pressure_ = pressure;
-    if (pressure < settings.line - hysteresis(settings.line)) { // unknown, too
+    if (pressure < 0) { // or a level that is told now and then would never be found futile
+        if (now - told_ >= settings.patience) state_ = State::clear;
+        return;
+    }
+    told_ = now;
+    if (pressure < settings.line - hysteresis(settings.line)) {
         state_ = State::clear;
         return;
     }
@@ -23,24 +28,26 @@ void LoadLine::observe(Instant now, const Settings& settings, double pressure) {
         break;
     case State::shedding:
         if (pressure <= reference_ - improvement) {
-            reference_ = pressure;
+            reference_ = highest_ = pressure;
             improved_ = now;
-        } else if (now - improved_ >= settings.patience) {
-            state_ = State::futile;
-            reference_ = pressure;
+            return;
         }
+        highest_ = std::max(highest_, pressure);
+        if (now - improved_ < settings.patience) return;
+        state_ = State::futile;
+        reference_ = highest_;
         return;
     case State::futile:
         if (pressure < reference_ + worsening) return;
         break;
     }
     state_ = State::shedding;
-    reference_ = pressure;
+    reference_ = highest_ = pressure;
     improved_ = now;
 }
 
 double LoadLine::share(const Settings& settings, Priority priority) const {
-    if (state_ != State::shedding || priority == Priority::critical) return 0;
+    if (!shedding() || priority == Priority::critical) return 0;
     const double half = (settings.limit - settings.line) / 2;
     if (half <= 0) return priority == Priority::sheddable ? 1 : 0;
     // Within the hysteresis as much as at the line, and there already a little: else it would not be felt.

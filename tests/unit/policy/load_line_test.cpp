@@ -53,6 +53,33 @@ TEST(LoadLine, a_level_that_shedding_does_not_lower_is_not_shed_for_ever) {
     EXPECT_TRUE(line.shedding()) << "it rises again: perhaps that is the load";
 }
 
+// Of a host that others fill: they come and go, and what the pool sheds changes nothing.
+TEST(LoadLine, a_level_that_others_move_up_and_down_is_not_shed_for_ever) {
+    LoadLine line;
+    Duration shed_for{};
+    for (Duration at{}; at < 1h; at += 1s) {
+        line.observe(start + at, settings, at % 14s < 7s ? 0.93 : 0.89);
+        if (line.shedding()) shed_for += 1s;
+    }
+    EXPECT_LE(shed_for, 2min);
+    EXPECT_TRUE(line.futile());
+    line.observe(start + 1h, settings, 0.96);
+    EXPECT_TRUE(line.shedding()) << "that is more than others had moved it";
+}
+
+TEST(LoadLine, a_level_that_is_told_now_and_then_is_not_shed_for_ever) {
+    LoadLine line;
+    Duration shed_for{};
+    for (Duration at{}; at < 1h; at += 1s) {
+        line.observe(start + at, settings, at % 15s < 10s ? 0.93 : -1);
+        if (line.shedding()) shed_for += 1s;
+    }
+    EXPECT_LE(shed_for, 1min);
+    line.observe(start + 2h, settings, -1);
+    line.observe(start + 2h + 1s, settings, 0.93);
+    EXPECT_TRUE(line.shedding()) << "nobody knows what came meanwhile";
+}
+
 TEST(LoadLine, shedding_that_helps_goes_on_as_long_as_it_does) {
     LoadLine line;
     double pressure = 0.95;
