@@ -20,7 +20,8 @@ constexpr std::size_t most_intervals = 800;
 // Between two looks: twenty times what one takes (a twentieth of a core, however many routes and stretches there are), within these.
 constexpr int times_a_look = 20;
 constexpr Duration least_pause = 1s, pause_of_experiment = 5s, pause_of_known = 20s, most_pause = 60s;
-constexpr unsigned most_unsampled = 100; // of our own readings, until the agent is no longer waited for
+constexpr unsigned most_unsampled = 100;  // of our own readings, until the agent is no longer waited for
+constexpr std::uint64_t most_apart = 400; // requests between two words of the agent; our own readings come more often
 constexpr unsigned looks_in_a_row = 2;    // that are sure: one may be luck
 constexpr std::size_t least_news = 8;     // intervals, before it is worth another look
 constexpr double young_part = 4;          // of the longest life: where workers do not get old, warm-up is shorter
@@ -90,7 +91,9 @@ void LeakRoutes::read(WorkerKey worker, std::uint64_t requests, double used) {
 
 void LeakRoutes::sampled(WorkerKey worker, std::uint64_t requests, double in_use) {
     Life& life = life_of(worker, requests);
-    life.unsampled = 0;
+    const bool near = requests - std::exchange(life.sampled, requests) <= most_apart;
+    life.unsampled = near ? 0 : most_unsampled;
+    if (!near) return;
     if (!std::exchange(life.by_agent, true)) life.number = 0;
     take(worker, life, requests, in_use);
 }
@@ -129,9 +132,9 @@ void LeakRoutes::ended(WorkerKey worker) {
 
 void LeakRoutes::look(Instant now) {
     const bool enough = intervals_.size() >= leak::AttributionSettings{}.least && seen_ - looked_ >= least_news;
-    const Duration least = experiment_.running()      ? pause_of_experiment
-                           : outcome_->routes.empty() ? least_pause
-                                                      : pause_of_known;
+    const Duration least = experiment_.running() ? pause_of_experiment
+                           : outcome_->sure == 0 ? least_pause
+                                                 : pause_of_known;
     const Duration pause = std::clamp<Duration>(times_a_look * outcome_->took, least, most_pause);
     if (!enough || outcome_->busy || (looked_at_ && now - *looked_at_ < pause)) return;
     looked_at_ = now;

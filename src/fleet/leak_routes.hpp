@@ -11,7 +11,7 @@
 // stretches.
 //
 // Resident memory does not see what fills holes of the heap, until they are full: a leak would be blamed on whoever is asked then.
-// Where the agent tells what glibc holds free, readings are its resident memory less that, taken when its word comes.
+// Where the agent tells what glibc holds free, and often enough, readings are its resident memory less that, taken when its word comes.
 #pragma once
 
 #include <deque>
@@ -64,8 +64,9 @@ private:
         std::uint64_t requests = 0, last_requests = 0;
         double used = 0;
         std::vector<std::uint64_t> counts;
-        bool by_agent = false;  // `used` is
-        unsigned unsampled = 0; // our own readings since its agent told
+        bool by_agent = false;     // `used` is
+        unsigned unsampled = 0;    // our own readings since its agent told
+        std::uint64_t sampled = 0; // requests, then
     };
     struct Outcome {
         std::vector<RouteShare> routes;

@@ -24,6 +24,7 @@ constexpr std::size_t fewest_of_a_kind = 20; // rows, that tell a spread of thei
 constexpr std::size_t finalists = 24;        // columns that a bootstrap chooses from
 constexpr double most_held_fast = 2;
 constexpr double peeking = 1.1;    // wider: the answer is looked at again and again until it seems sure
+constexpr double beyond_price = 2; // standard deviations: what would be taken in nearly always
 constexpr double open_from = 0.05; // part of the bootstraps that choose a label which may leak, then
 constexpr std::size_t fewest_resampled = 24, longest_block = 10; // of a bootstrap; intervals
 
@@ -231,6 +232,34 @@ void sort_by_growth(SparseFit& fit, const std::vector<double>& asked) {
     for (std::size_t i = 1; i < fit.chosen.size(); ++i) std::tie(fit.chosen[i], fit.slopes[i]) = both[i - 1];
 }
 
+// What few routes leak looks like every route's as long as nothing tells the routes apart: growth follows requests. So every route
+// is blamed only if these few would have shown. The hardest to see are those that are asked most, at so many bytes each as all
+// of them need for the whole growth.
+bool few_would_show(const Rows& rows, const RobustFit& robust, const Columns& columns, const std::vector<double>& asked,
+                    const AttributionSettings& settings, double bytes_of_all) {
+    std::vector<std::size_t> order(static_cast<std::size_t>(columns.labelled()));
+    std::iota(order.begin(), order.end(), 1);
+    const std::size_t few = std::min(order.size(), settings.most_shares);
+    std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(few), std::greater<>(),
+                              [&](std::size_t column) { return asked[column]; });
+    double asked_of_few = 0;
+    for (std::size_t i = 0; i < few; ++i) asked_of_few += asked[order[i]];
+    if (asked_of_few <= 0) return true;
+    const double bytes = bytes_of_all * asked[columns.count() - 1] / asked_of_few;
+    const double to_show = std::sqrt(robust.price) + beyond_price * robust.spread;
+    for (std::size_t i = 0; i < few; ++i) {
+        double weight = 0, sum = 0, squares = 0;
+        for (std::size_t row = 0; row < rows.count(); ++row) {
+            const double count = rows.row(row)[order[i]];
+            weight += robust.weights[row];
+            sum += robust.weights[row] * count;
+            squares += robust.weights[row] * count * count;
+        }
+        if (bytes * std::sqrt(std::max(squares - sum * sum / weight, 0.0)) < to_show) return false;
+    }
+    return true;
+}
+
 void tell_open(const std::vector<std::size_t>& open, const Columns& columns, const std::vector<double>& asked,
                Attribution& found) {
     const double all = std::accumulate(asked.begin() + 1, asked.begin() + 1 + columns.labelled(), 0.0);
@@ -283,6 +312,12 @@ Attribution attribute(std::span<const Interval> intervals, const AttributionSett
     if (settings.bootstraps == 0) return found;
     const auto open = bootstrap(rows, robust, asked, settings, chance, found);
     tell_open(open, columns, asked, found);
+    for (std::size_t i = 0; i < found.shares.size(); ++i) {
+        Share& share = found.shares[i];
+        if (!share.labels.empty() || few_would_show(rows, robust, columns, asked, settings, share.bytes)) continue;
+        share.confidence = 0;
+        if (i == 0) found.first = 0;
+    }
     std::erase_if(found.shares, [&](const Share& share) { return share.confidence < settings.named_from; });
     return found;
 }

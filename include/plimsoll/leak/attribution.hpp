@@ -11,7 +11,8 @@
 //     of the equation. theta is read from the residuals (0 where readings are exact); the sum starts anew after a jump;
 //   - few routes of many leak. Routes are taken in one by one, the best first, as long as the fit gains more than chance
 //     would give the best of so many (extended BIC, Chen and Chen 2008). "All requests alike" competes as if it were a route:
-//     what middleware leaks is not blamed on whoever is asked most.
+//     what middleware leaks is not blamed on whoever is asked most. It is named only where few routes that leak as much would
+//     have shown: in the first stretches of a life nothing tells them from all.
 // What a worker does in its first requests is left out. Routes that come together so regularly that nothing can separate
 // them are one group, and said to be.
 //
