@@ -180,6 +180,19 @@ TEST_F(HealthGate, a_worker_that_goes_while_it_is_checked_is_forgotten_with_the_
     gate.end_check(1, start, events);
 }
 
+TEST_F(HealthGate, a_worker_that_goes_while_it_is_checked_is_not_forgotten_before_its_last_stream) {
+    gate.add(1, 0, start);
+    gate.accept(1, true, start, events);
+    ASSERT_EQ(arrive().kind, Kind::admitted);
+    ASSERT_TRUE(gate.become_stream(start, 1, Outcome::success, events));
+    EXPECT_TRUE(gate.begin_check(1, start));
+    gate.remove(1);
+    gate.end_check(1, start, events);
+    EXPECT_EQ(gate.in_flight(1), 1U);
+    gate.end_stream(1);
+    EXPECT_TRUE(gate.stats().workers.empty());
+}
+
 TEST(GateHealth, so_many_may_be_out_as_the_floor_leaves_to_the_last_one) {
     struct Case {
         unsigned workers;
