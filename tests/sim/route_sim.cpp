@@ -214,6 +214,11 @@ private:
             next_look_ = seen_ + std::max<std::size_t>(8, intervals_.size() / 20);
             attribute();
             sure_in_a_row_ = leak::sure(found_) ? sure_in_a_row_ + 1 : 0;
+            named_in_a_row_ = names_the_right_one() ? named_in_a_row_ + 1 : 0;
+            if (named_in_a_row_ == 2 && !run_.named) {
+                run_.named = true;
+                run_.named_at = static_cast<double>(requests_ - began_);
+            }
             if (sure_in_a_row_ >= 2 && traffic_.stop_when_sure) over_ = run_.decided = true;
         }
         if (static_cast<std::uint64_t>(requests_ - began_) >= traffic_.most_requests) over_ = true;
@@ -240,15 +245,31 @@ private:
         found_ = leak::attribute(intervals_, settings, 1);
     }
 
+    // Is the route at the top, and no other, surely the heaviest; and is it?
+    bool names_the_right_one() const {
+        if (found_.shares.empty() || found_.first < 0.95) return false;
+        const auto& top = found_.shares.front();
+        if (top.labels.size() != 1 || top.labels.front() == 0) return false;
+        const auto grown = growth_by_route();
+        return grown[top.labels.front() - 1] >= 0.9 * *std::ranges::max_element(grown);
+    }
+
+    std::vector<double> growth_by_route() const {
+        std::vector<double> grown(app_.routes.size());
+        for (const Worker& worker : workers_)
+            for (std::size_t r = 0; r < std::min(grown.size(), worker.counts.size()); ++r)
+                grown[r] += worker.counts[r + 1] * app_.routes[r].leak;
+        return grown;
+    }
+
     void finish() {
         run_.requests = static_cast<double>(requests_ - began_);
         run_.slower = experiment_.ended() == leak::Experiment::End::slower;
         run_.steered = homes_ / std::max(homeward_, 1.0) - strays_ / std::max(outward_, 1.0);
         std::ranges::sort(times_);
         if (!times_.empty()) run_.p99 = times_[times_.size() * 99 / 100];
-        std::vector<double> grown(app_.routes.size());
-        for (const Worker& worker : workers_)
-            for (std::size_t r = 0; r < grown.size(); ++r) grown[r] += worker.counts[r + 1] * app_.routes[r].leak;
+        if (!run_.named) run_.named_at = run_.requests;
+        const auto grown = growth_by_route();
         const double most = *std::ranges::max_element(grown);
         for (const auto& share : found_.shares) {
             ++run_.names;
@@ -283,7 +304,7 @@ private:
     std::vector<leak::Interval> intervals_;
     std::size_t seen_ = 0, next_look_ = 0;
     leak::Attribution found_;
-    unsigned sure_in_a_row_ = 0;
+    unsigned sure_in_a_row_ = 0, named_in_a_row_ = 0;
     double homeward_ = 0, homes_ = 0, outward_ = 0, strays_ = 0;
     bool over_ = false;
     RouteRun run_;

@@ -44,6 +44,8 @@ RouteApp draw_route_app(std::uint64_t seed, bool together, bool threads = false)
 struct RouteRun {
     bool decided = false;
     double requests = 0;                 // after the suspicion, until it was sure (or the end)
+    bool named = false;                  // the right route stood alone at the top, at two looks in a row
+    double named_at = 0;                 // requests after the suspicion until then (or the end)
     bool top_right = false;              // when it was sure, or at the end
     double error = 1;                    // of the top's bytes
     bool held = false;                   // its interval holds the truth
