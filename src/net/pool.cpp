@@ -56,9 +56,9 @@ void Pool::decide(Instant now, Decision decision) {
         const std::lock_guard lock(mutex_);
         const PoolPromises::Turn turn(promises_, gate_, gate_.waits_for_memory());
         decision(events);
-        wakes = take(events, now);
+        take(events, now, wakes);
     }
-    tell(std::move(wakes));
+    tell(wakes);
 }
 
 Pool::Pool(std::string name, const config::Pool& settings) : name_(std::move(name)), gate_(gate_settings(settings)) {
@@ -109,8 +109,7 @@ void Pool::let_go(Place& place) {
     if (--place.held == 0 && place.removed) places_.erase(place.endpoint.key);
 }
 
-Pool::Wakes Pool::take(const Gate::Events& events, Instant now) {
-    Wakes wakes;
+void Pool::take(const Gate::Events& events, Instant now, Wakes& wakes) {
     for (const Gate::Event& event : events) {
         const auto found = waiters_.extract(event.ticket);
         if (found.empty()) continue;
@@ -118,10 +117,9 @@ Pool::Wakes Pool::take(const Gate::Events& events, Instant now) {
         wakes.push_back({waiter, event.granted ? hold(*event.granted, route, label, event.probe, now) : Permit{},
                          event.reason, event.retry_after});
     }
-    return wakes;
 }
 
-void Pool::tell(Wakes wakes) {
+void Pool::tell(Wakes& wakes) {
     for (Woken& woken : wakes) woken.waiter->wake(std::move(woken.permit), woken.reason, woken.retry_after);
 }
 
@@ -147,9 +145,9 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
             arrival.retry_after = verdict.retry_after;
             break;
         }
-        wakes = take(events, now);
+        take(events, now, wakes);
     }
-    tell(std::move(wakes));
+    tell(wakes);
     return arrival;
 }
 
@@ -193,10 +191,10 @@ void Pool::depart(Instant now, Place& place, const Gate::Departure& departure) {
         const std::lock_guard lock(mutex_);
         const PoolPromises::Turn turn(promises_, gate_, gate_.waits_for_memory());
         gate_.depart(now, place.endpoint.key, departure, events);
-        wakes = take(events, now);
+        take(events, now, wakes);
         let_go(place);
     }
-    tell(std::move(wakes));
+    tell(wakes);
 }
 
 bool Pool::become_stream(Instant now, const Place& place, const Gate::Departure& departure) {

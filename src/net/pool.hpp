@@ -209,8 +209,8 @@ private:
     };
     Permit hold(WorkerKey worker, RouteKey route, CostKey label, Gate::Probe probe, Instant now); // with the lock held
     void let_go(Place& place);                                                                    // with the lock held
-    Wakes take(const Gate::Events& events, Instant now);                                          // with the lock held
-    static void tell(Wakes wakes);                                                                // without
+    void take(const Gate::Events& events, Instant now, Wakes& wakes);                             // with the lock held
+    static void tell(Wakes& wakes);                                                               // without
     std::vector<std::pair<CostKey, Need>> needs_of(CostKey most_key, unsigned least_readings) const;
 
     const std::string name_;

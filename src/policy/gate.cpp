@@ -158,6 +158,7 @@ bool Gate::memory_sheds(Instant now, Facts& facts) {
     if (settings_.memory_mode == Mode::off) return false;
     load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
     stall_line_.observe(now, stall_settings(), stall_);
+    if (!load_line_.shedding() && !stall_line_.shedding()) return false;
     const double share = shed_share(facts);
     if (share <= 0) return false;
     const bool sheds = facts.draw < share;

@@ -21,7 +21,8 @@ public:
 private:
     static double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
     double faded(Instant now, Duration memory) const {
-        return count_ == 0 ? 0 : count_ * std::exp(-seconds(std::max(now - at_, Duration::zero())) / seconds(memory));
+        if (now <= at_) return count_; // those of one batch come at the same moment
+        return count_ == 0 ? 0 : count_ * std::exp(-seconds(now - at_) / seconds(memory));
     }
 
     double count_ = 0;
