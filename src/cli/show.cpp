@@ -35,6 +35,21 @@ std::string first_line(Facts status, const Style& style) {
     return text + "\n";
 }
 
+// Why requests are refused, or would be where a policy is in shadow.
+template <class Alert>
+void alerts_of_gate(Facts gate, Alert alert) {
+    const auto pool = gate["pool"].text() + ": ";
+    if (gate["overloaded"].truth()) alert(pool + "overloaded: it is asked for more than its workers can do");
+    if (gate["shedding_futile"].truth())
+        alert(pool + "above its load line, and refusing requests did not help: everybody is served");
+    else if (gate["memory_shedding"].truth())
+        alert(pool + "above its load line: memory is at " + percent_text(gate["memory_pressure"]) + " of its limit");
+    if (gate["stall_shedding"].truth()) alert(pool + "tasks stand still for want of memory");
+    for (auto breaker : gate["breakers"].list())
+        if (const auto state = breaker["state"].text(); state == "tripped" || state == "probing")
+            alert(pool + "the route " + breaker["route"].text() + " fails everywhere: its breaker is " + state);
+}
+
 } // namespace
 
 std::string show_status(Facts status, const Style& style) {
@@ -61,11 +76,7 @@ std::string show_status(Facts status, const Style& style) {
             alert(pool["name"].text() + ": " + pool["ailing"].text() + " of " + count_text(pool["worker_count"]) +
                   " workers fail their health checks (plimsoll workers tells which)");
     }
-    for (auto gate : status["gates"].list())
-        for (auto breaker : gate["breakers"].list())
-            if (breaker["state"].text() == "tripped" || breaker["state"].text() == "probing")
-                alert(gate["pool"].text() + ": the route " + breaker["route"].text() +
-                      " fails everywhere: its breaker is " + breaker["state"].text());
+    for (auto gate : status["gates"].list()) alerts_of_gate(gate, alert);
     if (const auto redis = status["redis"]; redis["problem"].known())
         alert("shared limits are " + redis["on_failure"].text() + ": " + redis["server"].text() + ": " +
               redis["problem"].text());

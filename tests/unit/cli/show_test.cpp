@@ -95,7 +95,9 @@ TEST(Status, tells_pools_and_what_is_wrong) {
         R"({"version":"0.1.0","started_at":"2026-03-01T00:09:05Z","ready":false,"reasons":["pool b: no worker serves"],
       "listeners":["0.0.0.0:8080"],"traffic":{"requests":10,"refusals":1,"server_errors":0,"connections":2},
       "store":{"incidents":3,"problem":"no space left"},
-      "gates":[{"pool":"app","breakers":[{"route":"/","state":"passing","trips":3},{"route":"/b","state":"tripped","trips":1}]}],
+      "gates":[{"pool":"b","overloaded":true,"memory_shedding":true,"memory_pressure":0.91,"stall_shedding":true,"shedding_futile":false},
+               {"pool":"c","overloaded":false,"memory_shedding":true,"shedding_futile":true},
+               {"pool":"app","overloaded":false,"memory_shedding":false,"stall_shedding":false,"shedding_futile":false,"breakers":[{"route":"/","state":"passing","trips":3},{"route":"/b","state":"tripped","trips":1}]}],
       "redis":{"server":"redis://db:6379","state":"tripped","problem":"no answer within 5ms","on_failure":"local"},
       "pools":[{"name":"app","source":"gunicorn","serving":4,"min_serving":3,"worker_count":4,"in_flight":2,"slots":4,"queued":0,
                 "recycling":null,"alert":null,"recycles":{"last_hour":2,"max_per_hour":60},"deaths":1,"ailing":1},
@@ -112,6 +114,10 @@ TEST(Status, tells_pools_and_what_is_wrong) {
               "! pool b: no worker serves\n"
               "! app: 1 of 4 workers fail their health checks (plimsoll workers tells which)\n"
               "! b: the successor did not start\n"
+              "! b: overloaded: it is asked for more than its workers can do\n"
+              "! b: above its load line: memory is at 91% of its limit\n"
+              "! b: tasks stand still for want of memory\n"
+              "! c: above its load line, and refusing requests did not help: everybody is served\n"
               "! app: the route /b fails everywhere: its breaker is tripped\n"
               "! shared limits are local: redis://db:6379: no answer within 5ms\n"
               "! incidents: no space left\n");
