@@ -133,6 +133,7 @@ std::optional<Ending> Session::move_bytes(Exchange& x, Download& download) {
             download.receive();
             x.worker_moved |= !download.awaits_head(); // interim answers, or a head in drops, put nothing off
         }
+        if (!download.nothing_came()) x.upload.spool().give_up_replay(); // who has answered is not asked again
     }
     if (!download.all_sent() && client_.is(Stream::writable)) {
         download.flush();
@@ -185,6 +186,7 @@ void Session::release_worker(Exchange& x, const Download& download) {
         reactor_.upstreams.keep(std::move(x.worker),
                                 x.route->target->upstream.idle_timeout.value_or(endpoint.idle_time));
     x.worker.reset();
+    x.upload.spool().clear(); // what the worker did not want is no use to anybody, and its client may read for long
     count_route(x);
     x.held += x.permit.finish(x.status < 500 ? Outcome::success : Outcome::failure);
 }

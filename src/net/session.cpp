@@ -125,6 +125,7 @@ io::Task<bool> Session::serve_one() {
         if (x.open()) co_await attempt(x);
     }
     deadline_.stop();
+    x.upload.spool().clear(); // no worker will be shown it, and the client may take its time over what it is told now
     if (x.page)
         co_await answer_with_page(x);
     else if (x.refusal)

@@ -255,6 +255,95 @@ TEST(Client, what_waits_for_a_slow_reader_counts_as_buffered_and_is_given_back) 
     }
 }
 
+// A request's body is kept for another attempt, and no longer: its client may read the answer for hours.
+class Uploaded : public ::testing::Test {
+protected:
+    Uploaded() {
+        proxy.config.proxy.threads = 1;
+        proxy.config.proxy.body_memory = Bytes{64 << 20}; // none of it goes to a file
+        proxy.config.listeners[0].max_body = Bytes{64 << 20};
+    }
+    static std::string put(const std::string& body, const std::string& more = "") {
+        std::string request = post("/", body, more);
+        return request.replace(0, 4, "PUT");
+    }
+    std::uint64_t buffered() { return proxy.server().stats().buffered_bytes; }
+    const std::string body = std::string(8'000'000, 'b');
+    Proxy proxy;
+};
+
+TEST_F(Uploaded, a_body_is_given_back_when_the_answer_has_begun) {
+    std::atomic<bool> released = false;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n");
+        eventually([&] { return released.load(); });
+        peer.send("0\r\n\r\n");
+    });
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(put(body));
+    EXPECT_NE(client.read_some().find("begun"), std::string::npos);
+    EXPECT_TRUE(eventually([&] { return buffered() == 0; })) << buffered();
+    released = true;
+    EXPECT_NE(client.read_some().find("0\r\n\r\n"), std::string::npos);
+}
+
+TEST_F(Uploaded, its_file_leaves_its_room_to_others_as_soon) {
+    proxy.config.proxy.body_memory = Bytes{16 << 10};
+    proxy.config.proxy.buffer_files = Bytes{10 << 20};
+    std::atomic<bool> released = false;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbegun");
+        eventually([&] { return released.load(); });
+        peer.send("ended");
+    });
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto first = proxy.client(), second = proxy.client();
+    for (auto* client : {&first, &second}) {
+        client->send(put(body));
+        EXPECT_NE(client->read_some().find("begun"), std::string::npos);
+    }
+    released = true;
+    EXPECT_EQ(first.read_some(), "ended");
+    EXPECT_EQ(second.read_some(), "ended");
+}
+
+TEST_F(Uploaded, what_a_worker_did_not_want_is_given_back_while_a_slow_client_reads_its_answer) {
+    const std::string answer(8'000'000, 'a');
+    Origin origin([&](Peer& peer) {
+        peer.small_window();
+        peer.read_some(1000);
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + answer);
+        peer.ended();
+    });
+    const auto key = proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.small_window();
+    client.send(post("/", std::string(40'000'000, 'b')));
+    ASSERT_TRUE(eventually([&] { return proxy.worker(key).finished[0] == 1; }));
+    EXPECT_GT(buffered(), 0U) << "the answer waits";
+    EXPECT_LE(buffered(), answer.size() + (1 << 20));
+    EXPECT_TRUE(client.read_response().body == answer);
+}
+
+TEST_F(Uploaded, a_body_that_nobody_took_is_given_back_before_its_client_is_told_so) {
+    Origin origin(echo);
+    origin.stop_listening();
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(put(body, "Connection: close\r\n"));
+    EXPECT_EQ(client.read_response().status(), 502);
+    // It is waited for its end, for as long as it goes on sending.
+    EXPECT_TRUE(eventually([&] { return client.send("x") && buffered() == 0; })) << buffered();
+    EXPECT_EQ(proxy.server().stats().connections_open, 1U);
+}
+
 TEST(Client, a_slow_reader_of_a_chunked_answer_does_not_hold_the_slot) {
     std::string bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", body;
     for (int i = 0; i < 2000; ++i) {

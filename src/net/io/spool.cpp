@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <sys/uio.h>
 #include <unistd.h>
@@ -160,6 +161,10 @@ void Spool::drop_chunks(std::size_t count) {
     chunk_ -= count;
     held_ -= freed;
     loop_.buffers.give(freed);
+}
+
+void Spool::give_up_replay() {
+    if (std::exchange(replayable_, false)) sent(0);
 }
 
 void Spool::rewind() {

@@ -32,6 +32,7 @@ public:
 
     void limit(Limits limits) { limits_ = limits; }
     void keep_for_replay() { replayable_ = true; } // rewind() will be possible
+    void give_up_replay();                         // it will not be asked for: what was sent is given back
 
     // Ask before reading more from the source. What one read gave is always taken, so a limit is passed by at most that.
     bool takes_more() const;
