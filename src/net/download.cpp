@@ -212,7 +212,7 @@ void Download::deliver(std::string_view payload) {
     std::array<iovec, 3> parts;
     std::size_t count = 0;
     std::string_view tail;
-    std::array<char, http::ChunkScanner::max_trailers + 8> trailer_text;
+    std::array<char, 2 + http::largest_last_chunk> trailer_text;
     if (exchange_.answer_framing.kind == Kind::chunked) {
         if (!payload.empty()) {
             head_size += http::write_chunk_size(payload.size(), workspace_.out.data() + head_size);
@@ -228,17 +228,15 @@ void Download::deliver(std::string_view payload) {
     if (count) send({parts.data(), count});
 }
 
-// "0", the worker's trailers as far as they may be passed on, and the blank line.
+// What ends the last chunk, if there was one; "0", the worker's trailers as far as they may be passed on, and the blank line.
 std::string_view Download::last_chunk_after(bool nothing, std::span<char> out) {
-    const auto plain = nothing ? http::last_chunk : std::string_view("\r\n0\r\n\r\n");
-    if (scanner_.trailers().empty()) return plain;
-    workspace_.trailers.clear();
+    if (scanner_.trailers().empty()) return nothing ? http::last_chunk : std::string_view("\r\n0\r\n\r\n");
     http::ByteWriter writer(out);
-    writer << (nothing ? "0\r\n" : "\r\n0\r\n");
-    if (!http::parse_trailers(scanner_.trailers(), http::ChunkScanner::Of::response, workspace_.trailers))
-        for (const auto& field : workspace_.trailers) writer.field(field.name, field.value);
-    writer << "\r\n";
-    return writer.overflowed() ? plain : std::string_view(out.data(), writer.size());
+    if (!nothing) writer << "\r\n";
+    const auto before = writer.size();
+    const auto size =
+        http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::response, out.subspan(before));
+    return {out.data(), before + size};
 }
 
 void Download::send(std::span<iovec> parts) {

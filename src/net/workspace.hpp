@@ -48,7 +48,6 @@ private:
 struct Workspace {
     http::RequestHead request;
     http::ResponseHead response;
-    http::FieldTable trailers;
     SpareTexts texts;
     std::array<char, 80 << 10> out; // heads as they are sent, and small bodies after them
     http::DateText date{};

@@ -50,6 +50,32 @@ TEST(Framing, trailers_of_an_answer_are_passed_on) {
     EXPECT_EQ(served.answer.field("x-sum"), "42");
 }
 
+// Written anew each has a blank behind its colon, so that they grow on the way.
+TEST(Framing, trailers_that_just_fit_are_all_passed_on_and_more_are_no_whole_answer) {
+    const auto answer_with = [](std::size_t of_last) {
+        std::string trailers;
+        for (int i = 10; i < 70; ++i) trailers += "x-" + std::to_string(i) + ":" + std::string(100, 'v') + "\r\n";
+        trailers += "x-last:" + std::string(of_last, 'l') + "\r\n";
+        return std::pair(trailers.size() + 2,
+                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n" + trailers + "\r\n");
+    };
+    const std::size_t fits = 8192 - answer_with(0).first;
+    const auto served = serve(answer_with(fits).second);
+    EXPECT_TRUE(served.answer.complete);
+    EXPECT_TRUE(served.kept);
+    for (int i = 10; i < 70; ++i) EXPECT_TRUE(served.answer.has("x-" + std::to_string(i))) << i;
+    EXPECT_EQ(served.answer.field("x-last"), std::string(fits, 'l'));
+
+    Origin origin(answers(answer_with(fits + 1).second));
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    EXPECT_EQ(client.read_response().status(), 502) << "it would have lost its trailers";
+    EXPECT_EQ(proxy.server().stats().upstream_failures, 1U);
+}
+
 TEST(Framing, an_answer_that_ends_with_the_connection_is_chunked_for_the_client) {
     const auto served = serve("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end", get(), true);
     EXPECT_EQ(served.answer.field("transfer-encoding"), "chunked");
