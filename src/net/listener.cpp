@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -153,8 +154,8 @@ Listening open_listening(const std::string& text, unsigned count, bool port_is_o
     return result;
 }
 
-Listener::Listener(Reactor& reactor, int fd, unsigned index, bool shared)
-    : reactor_(reactor), fd_(fd), index_(index), shared_(shared) {
+Listener::Listener(Reactor& reactor, std::shared_ptr<ListeningSocket> socket, unsigned index, bool shared)
+    : reactor_(reactor), socket_(std::move(socket)), fd_(socket_->fd()), index_(index), shared_(shared) {
     watch();
 }
 
@@ -166,6 +167,7 @@ Listener::~Listener() {
 
 void Listener::watch() {
     // A socket that several reactors watch wakes one of them, not all.
+    watched_ = true;
     if (!reactor_.loop.poller.add(fd_, *this, EPOLLIN | (shared_ ? EPOLLEXCLUSIVE : 0U)))
         log::error("listener_unwatched", {{"error", std::strerror(errno)}});
 }
@@ -175,21 +177,35 @@ void Listener::ready(std::uint32_t) { pending_ = true; }
 void Listener::expired() {
     if (!leaves_at_)
         watch();
-    else if (leave())
+    else if (go_on_leaving())
         reactor_.left(*this); // destroys *this
 }
 
 bool Listener::leave() {
+    leaves_at_ = reactor_.loop.now + longest_leave;
+    defer_accept(0);
+    return go_on_leaving();
+}
+
+bool Listener::go_on_leaving() {
     const auto now = reactor_.loop.now;
-    if (!leaves_at_) {
-        leaves_at_ = now + longest_leave;
-        const int off = 0;
-        if (!shared_) ::setsockopt(fd_, IPPROTO_TCP, TCP_DEFER_ACCEPT, &off, sizeof off);
-    }
-    const bool wait = !shared_ && now < *leaves_at_ && io::handshakes_under_way(fd_).value_or(true);
+    const bool wait =
+        socket_->leaves() && !shared_ && now < *leaves_at_ && io::handshakes_under_way(fd_).value_or(true);
     accept_all();
-    if (wait) reactor_.loop.deadlines.arm(*this, next_look, now);
-    return !wait;
+    if (wait) {
+        reactor_.loop.deadlines.arm(*this, next_look, now);
+        return false;
+    }
+    if (socket_->closes()) return true;
+    leaves_at_.reset();
+    reactor_.loop.deadlines.disarm(*this);
+    defer_accept(defer_seconds);
+    if (!watched_) watch();
+    return false;
+}
+
+void Listener::defer_accept(int seconds) {
+    if (!shared_) ::setsockopt(fd_, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
 }
 
 void Listener::accept_all() {
@@ -216,6 +232,7 @@ void Listener::accept_pending() {
             log::warn("accept_paused",
                       {{"error", std::strerror(errno)}, {"hint", "raise the limit of open files (ulimit -n)"}});
             reactor_.loop.poller.remove(fd_);
+            watched_ = false;
             reactor_.loop.deadlines.arm(*this, pause_without_descriptors, reactor_.loop.now);
             more_ = false;
             return;

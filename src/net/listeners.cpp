@@ -21,26 +21,61 @@ std::string Listeners::open(const std::vector<config::Listener>& wanted, std::ve
         } else {
             *known = each;
         }
-        if (!places[index].address.empty()) continue;
-        std::string problem;
-        auto listening = open_listening(each.address, reactors_, port_is_ours(each.address), problem);
-        if (!problem.empty()) {
-            for (const auto& one : fresh)
-                for (const int fd : one.listening.sockets) ::close(fd);
+        if (places[index].open) continue;
+        Opened one;
+        one.index = static_cast<unsigned>(index);
+        if (auto problem = open(each.address, places[index], one); !problem.empty()) {
+            for (const auto& other : fresh)
+                for (const auto& socket : other.sockets)
+                    if (socket) ::close(socket->fd());
             for (std::size_t i = 0; i < places.size(); ++i)
                 if (!places[i].file.empty() && (i >= places_.size() || places_[i].file.empty()))
                     ::unlink(places[i].file.c_str());
+            for (auto& place : places_) // those that were to stay
+                place.open |= std::ranges::any_of(place.sockets, [](const auto& socket) { return socket->is_open(); });
             return problem;
         }
-        places[index].address = listening.address;
-        if (listening.shared) places[index].file = listening.address.substr(listening.address.find(':') + 1);
-        fresh.push_back({static_cast<unsigned>(index), std::move(listening)});
+        fresh.push_back(std::move(one));
     }
-    for (const auto& one : fresh)
-        Heirlooms::of_this_process().keep("listener", settings[one.index].address, one.listening.sockets);
+    for (const auto& one : fresh) {
+        std::vector<int> sockets;
+        for (const auto& socket : places[one.index].sockets) sockets.push_back(socket->fd());
+        Heirlooms::of_this_process().keep("listener", settings[one.index].address, std::move(sockets));
+    }
     settings_ = std::move(settings);
     places_ = std::move(places);
     opened = std::move(fresh);
+    return {};
+}
+
+// Of an address that has just gone some sockets may be open still, or all: those stay, and only what is missing is made.
+std::string Listeners::open(const std::string& address, Place& place, Opened& opened) const {
+    for (auto& socket : place.sockets)
+        if (!socket->stays()) socket = nullptr;
+    std::size_t missing = static_cast<std::size_t>(std::ranges::count(place.sockets, nullptr));
+    const bool some_stay = missing < place.sockets.size();
+    if (!some_stay) {
+        place.sockets.assign(reactors_, nullptr);
+        missing = reactors_;
+    }
+    opened.sockets.assign(place.sockets.size(), nullptr);
+    if (missing > 0) {
+        std::string problem;
+        auto listening = open_listening(some_stay ? place.address : address, static_cast<unsigned>(missing),
+                                        some_stay || port_is_ours(address), problem);
+        if (!problem.empty()) return problem;
+        opened.shared = listening.shared;
+        place.address = listening.address;
+        if (listening.shared) place.file = listening.address.substr(listening.address.find(':') + 1);
+        if (listening.sockets.size() > missing) { // a predecessor had more reactors
+            place.sockets.resize(listening.sockets.size());
+            opened.sockets.resize(listening.sockets.size());
+        }
+        auto next = listening.sockets.begin();
+        for (std::size_t i = 0; i < place.sockets.size() && next != listening.sockets.end(); ++i)
+            if (!place.sockets[i]) place.sockets[i] = opened.sockets[i] = std::make_shared<ListeningSocket>(*next++);
+    }
+    place.open = true;
     return {};
 }
 
@@ -49,14 +84,16 @@ bool Listeners::port_is_ours(const std::string& address) const {
     const auto asked = parse_address(address);
     return asked && asked->port != 0 && std::ranges::any_of(places_, [&](const Place& place) {
                const auto ours = parse_address(place.address);
-               return ours && ours->family == Address::Family::tcp && ours->port == asked->port;
+               return ours && ours->family == Address::Family::tcp && ours->port == asked->port &&
+                      std::ranges::any_of(place.sockets,
+                                          [](const auto& socket) { return socket->is_open() || socket->leaves(); });
            });
 }
 
 std::vector<unsigned> Listeners::close_others(const std::vector<config::Listener>& wanted) {
     std::vector<unsigned> closed;
     for (std::size_t i = 0; i < places_.size(); ++i) {
-        if (places_[i].address.empty()) continue;
+        if (!places_[i].open) continue;
         if (std::ranges::find(wanted, settings_[i].address, &config::Listener::address) != wanted.end()) continue;
         close(i);
         closed.push_back(static_cast<unsigned>(i));
@@ -66,24 +103,29 @@ std::vector<unsigned> Listeners::close_others(const std::vector<config::Listener
 
 void Listeners::close(std::size_t index) {
     auto& heirlooms = Heirlooms::of_this_process();
-    if (!places_[index].file.empty() && !heirlooms.passed_on()) ::unlink(places_[index].file.c_str());
+    auto& place = places_[index];
     heirlooms.forget("listener", settings_[index].address);
-    places_[index] = {};
+    for (const auto& socket : place.sockets) socket->leave();
+    place.open = false;
+    if (place.file.empty()) return;
+    if (!heirlooms.passed_on()) ::unlink(place.file.c_str());
+    place = {}; // nobody is on the way to a unix socket
 }
 
-void Listeners::unlink_files() {
+void Listeners::leave_all() {
     for (std::size_t i = 0; i < places_.size(); ++i) {
         auto& file = places_[i].file;
         if (!file.empty() && !Heirlooms::of_this_process().passed_on()) ::unlink(file.c_str());
         file.clear();
         Heirlooms::of_this_process().forget("listener", settings_[i].address);
+        for (const auto& socket : places_[i].sockets) socket->leave();
     }
 }
 
 std::vector<std::string> Listeners::addresses() const {
     std::vector<std::string> addresses;
     for (const auto& place : places_)
-        if (!place.address.empty()) addresses.push_back(place.address);
+        if (place.open) addresses.push_back(place.address);
     return addresses;
 }
 

@@ -129,14 +129,15 @@ void Reactor::leave() {
     ports_->context.stop();
 }
 
-void Reactor::listen(int fd, unsigned listener, bool shared_socket) {
-    listeners_.push_back(std::make_unique<Listener>(*this, fd, listener, shared_socket));
+void Reactor::listen(std::shared_ptr<ListeningSocket> socket, unsigned listener, bool shared_socket) {
+    listeners_.push_back(std::make_unique<Listener>(*this, std::move(socket), listener, shared_socket));
 }
 
 void Reactor::stop_listening(unsigned listener) {
     const bool handed_over = Heirlooms::of_this_process().passed_on(); // then the queue is the successor's
-    std::erase_if(listeners_,
-                  [&](const auto& each) { return each->index() == listener && (handed_over || each->leave()); });
+    std::erase_if(listeners_, [&](const auto& each) {
+        return each->index() == listener && (handed_over ? each->leave_at_once() : each->leave());
+    });
 }
 
 void Reactor::watch() {

@@ -27,6 +27,7 @@ namespace plimsoll::net {
 
 class Admission;
 class Listener;
+class ListeningSocket;
 class Names;
 class Session;
 namespace redis {
@@ -66,7 +67,7 @@ public:
 
     void run(); // the thread's body; ends after leave()
     void leave();
-    void listen(int fd, unsigned listener, bool shared_socket);
+    void listen(std::shared_ptr<ListeningSocket> socket, unsigned listener, bool shared_socket);
     void stop_listening(unsigned listener);
     // Stops accepting, once those are here who were on their way. Clients that rest may send one more request, for a moment; all
     // others have the bound to finish, then they are cut. `done` when none is left.

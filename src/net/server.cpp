@@ -83,6 +83,10 @@ struct Server::Impl {
     }
     void use_redis();
     void listen(const std::vector<Listeners::Opened>& opened);
+    void close_others(const std::vector<config::Listener>& wanted) {
+        for (const auto index : listeners.close_others(wanted))
+            for (auto& reactor : reactors) reactor->post([&reactor, index] { reactor->stop_listening(index); });
+    }
     void close_all() {
         for (auto& reactor : reactors) reactor->leave();
         for (auto& thread : threads) thread.join();
@@ -125,11 +129,11 @@ void Server::Impl::use_redis() {
 // Before the threads run, or on each of them.
 void Server::Impl::listen(const std::vector<Listeners::Opened>& opened) {
     for (const auto& one : opened) {
-        const auto& sockets = one.listening.sockets;
-        for (std::size_t i = 0; i < sockets.size(); ++i) { // more than reactors: a predecessor had more of them
+        for (std::size_t i = 0; i < one.sockets.size(); ++i) { // more than reactors: a predecessor had more of them
+            if (!one.sockets[i]) continue;
             auto& reactor = *reactors[i % reactors.size()];
-            const auto listen = [&reactor, fd = sockets[i], index = one.index, shared = one.listening.shared] {
-                reactor.listen(fd, index, shared);
+            const auto listen = [&reactor, socket = one.sockets[i], index = one.index, shared = one.shared] {
+                reactor.listen(socket, index, shared);
             };
             if (threads.empty())
                 listen();
@@ -160,14 +164,16 @@ std::vector<std::string> Server::addresses() const { return impl_->listeners.add
 
 std::string Server::apply(const config::Config& config, Pools pools) {
     std::vector<Listeners::Opened> opened;
-    if (auto problem = impl_->listeners.open(config.listeners, opened); !problem.empty()) return problem;
+    if (auto problem = impl_->listeners.open(config.listeners, opened); !problem.empty()) {
+        impl_->close_others(impl_->config.listeners);
+        return problem;
+    }
     impl_->config = config;
     impl_->pools = std::move(pools);
     impl_->publish(); // before anybody comes through a new listener
     for (auto& reactor : impl_->reactors) reactor->post([&reactor] { reactor->snapshot(); });
     impl_->listen(opened);
-    for (const auto index : impl_->listeners.close_others(config.listeners))
-        for (auto& reactor : impl_->reactors) reactor->post([&reactor, index] { reactor->stop_listening(index); });
+    impl_->close_others(config.listeners);
     return {};
 }
 
@@ -199,7 +205,7 @@ void Server::close_idle(WorkerKey worker, std::function<void()> done) {
 }
 
 void Server::stop(Duration bound, std::function<void()> done) {
-    impl_->listeners.unlink_files();
+    impl_->listeners.leave_all();
     impl_->on_all(
         [bound](Reactor& reactor, std::function<void()> one_done) { reactor.stop(bound, std::move(one_done)); },
         std::move(done));

@@ -47,11 +47,21 @@ void Upstreams::keep(Connection connection, Duration idle_time) {
         if (connection->read(&byte, 1).kind != io::Io::blocked) return;
     }
     if (!connection->watch()) return; // unwatched, its end would go unseen
-    auto& resting = idle_[connection->worker()];
+    auto& resting = resting_of(connection->worker());
     if (resting.size() >= max_idle) return;
     connection->expect_within(idle_time);
     resting.push_back(std::move(connection));
     count(idle_count_ + 1);
+}
+
+// A worker whose last connection is at work keeps its place: to make it anew would cost each request an allocation. Those that
+// have gone meanwhile are forgotten when the table is full, which doubles where all of them are alive.
+std::vector<Upstreams::Connection>& Upstreams::resting_of(WorkerKey worker) {
+    if (idle_.size() >= forget_at_ && !idle_.contains(worker)) {
+        std::erase_if(idle_, [](const auto& each) { return each.second.empty(); });
+        forget_at_ = std::max(least_known, 2 * idle_.size());
+    }
+    return idle_[worker];
 }
 
 void Upstreams::drop(UpstreamConnection& connection) {

@@ -77,6 +77,7 @@ public:
     void close_idle(WorkerKey worker);
     void close_idle();
     std::size_t idle() const { return idle_count_; }
+    std::size_t known_workers() const { return idle_.size(); } // bounded by twice those with resting connections, or 32
 
     static constexpr std::size_t max_idle = 512; // of one worker, in one reactor
 
@@ -84,6 +85,7 @@ private:
     friend class UpstreamConnection;
     void drop(UpstreamConnection& connection);
     void let_go(UpstreamConnection& connection);
+    std::vector<Connection>& resting_of(WorkerKey worker);
     void count(std::size_t idle);
 
     io::Loop& loop_;
@@ -91,6 +93,8 @@ private:
     std::unordered_map<WorkerKey, std::vector<Connection>> idle_;
     std::vector<Connection> left_behind_; // no more than there are slots
     std::size_t idle_count_ = 0;
+    std::size_t forget_at_ = least_known; // so many workers
+    static constexpr std::size_t least_known = 32;
 };
 
 } // namespace plimsoll::net

@@ -7,6 +7,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/address.hpp"
+#include "net/io/loop.hpp"
+#include "net/upstream.hpp"
 #include "proxy.hpp"
 
 namespace plimsoll::net::testing {
@@ -187,6 +190,30 @@ TEST(Recycling, an_idle_upstream_connection_is_closed_in_time) {
     client.send(get());
     EXPECT_EQ(client.read_response().status(), 200);
     EXPECT_TRUE(eventually([&] { return ended.load() && proxy.server().stats().upstream_idle == 0; }));
+}
+
+TEST(Upstreams, a_thousand_generations_of_workers_leave_nothing_behind) {
+    Origin origin(echo);
+    sockaddr_storage address{};
+    socklen_t length = 0;
+    ASSERT_TRUE(to_sockaddr(*parse_address(origin.address()), address, length));
+    io::Loop loop;
+    ReactorCounters counters;
+    Upstreams upstreams(loop, counters);
+    const auto use = [&](WorkerKey worker) { // as a request does, once or again
+        auto connection = upstreams.take(worker, false);
+        if (!connection) connection = upstreams.open(worker, address, length).connection;
+        return connection;
+    };
+    constexpr WorkerKey alive = 100;
+    for (WorkerKey worker = 1; worker <= alive; ++worker) upstreams.keep(use(worker), std::chrono::seconds{60});
+    for (WorkerKey worker = alive + 1; worker <= alive + 1000; ++worker) {
+        upstreams.keep(use(worker), std::chrono::seconds{60});
+        ASSERT_NE(use(worker), nullptr); // and it crashes with that request
+        ASSERT_LE(upstreams.known_workers(), 2 * alive + 2);
+    }
+    EXPECT_EQ(upstreams.idle(), alive) << "those who rest are not forgotten";
+    EXPECT_NE(upstreams.take(1, false), nullptr);
 }
 
 TEST(Stop, clients_at_rest_are_closed_and_running_requests_finish_with_connection_close) {
@@ -547,6 +574,73 @@ TEST(Reload, a_client_that_has_said_nothing_yet_is_served_though_its_listener_go
     std::this_thread::sleep_for(milliseconds{100});
     client.send(get());
     EXPECT_EQ(client.read_response().status(), 200);
+}
+
+// The old sockets wait for whoever is on his way in: nothing else can have the port until then.
+class Returning : public ::testing::Test {
+protected:
+    Returning() {
+        proxy.add_worker(origin.address());
+        proxy.start();
+        home = proxy.address(); // port 0 would be another one
+        EXPECT_EQ(apply("127.0.0.2:0"), "");
+        EXPECT_TRUE(eventually([&] { return Peer::connect(home).fd() < 0; }));
+        EXPECT_EQ(apply(home), "");
+        silent = Peer::connect(home); // the kernel keeps it for itself until it speaks
+    }
+    std::string apply(const std::string& address) {
+        proxy.config.listeners[0].address = address;
+        return proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    }
+    bool serves(Peer client) {
+        client.send(get());
+        return client.read_response().status() == 200;
+    }
+    Origin origin{echo};
+    Proxy proxy;
+    std::string home;
+    Peer silent;
+};
+
+TEST_F(Returning, an_address_that_comes_back_at_once_is_served_and_its_clients_with_it) {
+    ASSERT_EQ(apply("127.0.0.2:0"), "");
+    ASSERT_EQ(apply(home), "");
+    EXPECT_EQ(proxy.server().addresses(), std::vector<std::string>{home});
+    EXPECT_TRUE(serves(Peer::connect(home)));
+    EXPECT_TRUE(serves(std::move(silent)));
+    // Longer than any socket waits before it closes.
+    for (const auto end = std::chrono::steady_clock::now() + milliseconds{1'500};
+         std::chrono::steady_clock::now() < end;)
+        ASSERT_TRUE(serves(Peer::connect(home)));
+}
+
+TEST_F(Returning, or_after_its_sockets_have_closed) {
+    ASSERT_EQ(apply("127.0.0.2:0"), "");
+    silent.close();
+    ASSERT_TRUE(eventually([&] { return Peer::connect(home).fd() < 0; }));
+    ASSERT_EQ(apply(home), "");
+    EXPECT_TRUE(serves(Peer::connect(home)));
+}
+
+TEST_F(Returning, another_address_may_have_its_port) {
+    ASSERT_EQ(apply("127.0.0.2:0"), "");
+    const std::string everywhere = "0.0.0.0" + home.substr(home.find(':'));
+    ASSERT_EQ(apply(everywhere), "");
+    EXPECT_TRUE(serves(std::move(silent)));
+    EXPECT_TRUE(serves(Peer::connect("127.0.0.2" + home.substr(home.find(':')))));
+}
+
+TEST_F(Returning, one_that_was_to_come_back_goes_on_leaving_where_another_cannot_be_opened) {
+    ASSERT_EQ(apply("127.0.0.2:0"), "");
+    const auto elsewhere = proxy.server().addresses();
+    Proxy other;
+    other.start();
+    proxy.config.listeners.push_back(proxy.config.listeners[0]);
+    proxy.config.listeners[1].address = other.address();
+    EXPECT_NE(apply(home).find("is taken by another process"), std::string::npos);
+    EXPECT_EQ(proxy.server().addresses(), elsewhere);
+    EXPECT_TRUE(serves(std::move(silent)));
+    EXPECT_TRUE(eventually([&] { return Peer::connect(home).fd() < 0; }));
 }
 
 TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {
