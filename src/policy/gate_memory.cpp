@@ -1,5 +1,7 @@
 // The gate's room: requests that need much memory, or of which nobody knows how much (memory_admission.hpp).
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "plimsoll/policy/gate.hpp"
 #include "plimsoll/policy/picker.hpp"
@@ -120,6 +122,23 @@ Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, RouteKey pr
     arrival.kind = Arrival::Kind::queued;
     arrival.ticket = memory_line_.add({0, facts.priority, now, facts.deadline, facts.avoid, probed, facts.label});
     return arrival;
+}
+
+// Under overload a stranger waits for a slot like anybody else, whatever line he stands in: who came before `since` is given
+// up. Those who need much are not: it is room that they wait for.
+void Gate::drop_stale_strangers(Instant now, Priority priority, Instant since, Events& events) {
+    std::array<Ticket, looked_at> stale;
+    std::size_t count = 0, left = looked_at;
+    memory_line_.look_through(priority, [&](const Queue::Waiting& waiting) {
+        if (waiting.arrived >= since) return false;
+        if (memory_.costs().cold(now, waiting.label)) stale[count++] = waiting.ticket;
+        return --left > 0;
+    });
+    for (const Ticket ticket : std::span(stale).first(count)) {
+        overload_.hopeless(now);
+        asked_for_slot(now, priority);
+        tell_dropped(*memory_line_.remove(ticket), Reason::concurrency, now, events);
+    }
 }
 
 // The oldest that may begin at this worker. Behind one that does not fit now only strangers begin: if others did, the one before

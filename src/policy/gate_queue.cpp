@@ -94,13 +94,16 @@ bool Gate::hopeless(Instant now, const Facts& facts) {
 // Under overload those who have waited too long are served last (queue.hpp), and not for ever.
 void Gate::drop_stale(Instant now, Events& events) {
     if (!overload_.on() || settings_.overload_mode != Mode::enforce) return;
-    for (const auto priority : {Priority::critical, Priority::normal, Priority::sheddable})
+    for (const auto priority : {Priority::critical, Priority::normal, Priority::sheddable}) {
         queue_.remove_oldest_while(priority, [&](const Queue::Waiting& each) {
             if (now - each.arrived <= given_up_after * patience(now, priority)) return false;
             overload_.hopeless(now);
             tell_dropped(each, Reason::concurrency, now, events);
             return true;
         });
+        if (memory_line_.size(priority) > 0)
+            drop_stale_strangers(now, priority, now - given_up_after * patience(now, priority), events);
+    }
 }
 
 Instant Gate::fresh_since(Instant now, Priority priority) const {

@@ -249,6 +249,7 @@ private:
     bool full_for(Priority priority) const;
     bool give_up_a_lower(Priority priority, Instant now, Events& events);
     void drop_stale(Instant now, Events& events);
+    void drop_stale_strangers(Instant now, Priority priority, Instant since, Events& events);
     void refused(Priority priority, Reason reason);
     Duration retry_hint(Instant now, double draw) const;
     void tell_dropped(const Queue::Waiting& waiting, Reason reason, Instant now, Events& events);

@@ -222,6 +222,27 @@ TEST_F(Room, among_a_thousand_free_workers_one_with_room_is_found_though_few_are
     EXPECT_EQ(granted(waits.ticket), WorkerKey{4});
 }
 
+TEST_F(Room, under_overload_strangers_do_not_wait_where_nobody_else_may) {
+    for (WorkerKey key = 1; key <= 4; ++key) begin(light);
+    const auto stranger = ask(strange, Priority::sheddable), needy = ask(heavy, Priority::sheddable);
+    ASSERT_EQ(stranger.kind, Gate::Arrival::Kind::queued);
+    ASSERT_EQ(needy.kind, Gate::Arrival::Kind::queued);
+    events.clear();
+    for (unsigned i = 0; i < 3200; ++i) { // four seconds in which four times as much is asked as can be done
+        now += 1250us;
+        for (int each = 0; each < 4; ++each) ask(light);
+        end(i % 4 + 1, light, 5ms);
+    }
+    ASSERT_TRUE(gate.stats().overloaded);
+    const auto told = [&](Ticket ticket) {
+        for (const auto& event : events)
+            if (event.ticket == ticket) return event.reason;
+        return Reason::none;
+    };
+    EXPECT_EQ(told(stranger.ticket), Reason::concurrency);
+    EXPECT_EQ(told(needy.ticket), Reason::none) << "it waits for room";
+}
+
 TEST_F(Room, a_critical_one_goes_first) {
     const WorkerKey first = begin(heavy);
     begin(heavy);
