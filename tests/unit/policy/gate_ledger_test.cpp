@@ -37,7 +37,8 @@ public:
         case 5: reload(); break;
         case 6: read(); break;
         case 7:
-            if (const auto worker = any()) gate_.shows(now_, worker, Bytes{static_cast<std::int64_t>(below(300)) << 20});
+            if (const auto worker = any())
+                gate_.shows(now_, worker, Bytes{static_cast<std::int64_t>(below(300)) << 20});
             break;
         case 8:
             if (const auto worker = any()) gate_.rose(worker, Bytes{static_cast<std::int64_t>(below(300)) << 20});
@@ -82,7 +83,8 @@ public:
             unsigned slots = gate_.slots(workers_[i]);
             for (; slots > 0; --slots) arrive(), settle();
         }
-        for (const WorkerKey worker : workers_) EXPECT_GT(requests_[worker], 0U) << "nobody goes to " << worker << " any more";
+        for (const WorkerKey worker : workers_)
+            EXPECT_GT(requests_[worker], 0U) << "nobody goes to " << worker << " any more";
         while (!held_.empty()) depart(0, Outcome::success), settle();
         while (!streams_.empty()) end_stream();
         while (!workers_.empty()) remove(0);
