@@ -38,9 +38,15 @@ def test_the_trace_holds_each_request_and_is_replayed(plimsoll):
     simulator = binary().parent / "plimsoll_sim"
     if not simulator.exists():
         pytest.skip("plimsoll_sim is not built beside the binary")
-    told = subprocess.run([str(simulator), "replay", str(trace), "--workers", "8"], text=True, stdout=subprocess.PIPE, check=True).stdout
-    assert told.startswith("20 requests of 2 routes"), told
-    assert "critical          8        8        0" in told and "nobody was refused" in told, told
+    recorded = trace.read_text().splitlines(keepends=True)
+    older, newer = proxy.directory / "cut.1", proxy.directory / "cut"       # as it would stand there once rotated
+    older.write_text("".join(recorded[:7]))
+    newer.write_text("".join(recorded[7:]))
+    for files in [trace], [older, newer]:
+        told = subprocess.run([str(simulator), "replay", *map(str, files), "--workers", "8"], text=True, stdout=subprocess.PIPE, check=True).stdout
+        assert told.startswith("20 requests of 2 routes"), told
+        assert "critical          8        8        0" in told and "nobody was refused" in told, told
+        assert 0 < float(told.split("goodput ")[1].split()[0]) <= 1, told
 
 
 def test_the_trace_stays_within_its_bound_and_a_reload_ends_it(plimsoll):

@@ -151,6 +151,7 @@ private:
             report_.broken = "somebody was refused though all was calm: " + std::string(to_string(reason));
         Fate& fate = report_.of[index(request.priority)];
         ++fate.refused;
+        last_answer_ = now_;
         ++report_.reasons[std::string(to_string(reason))];
         fate.refusal_latency.push_back(milliseconds(now_ - request.arrived));
     }
@@ -169,6 +170,8 @@ private:
             Fate& fate = report_.of[index(request.priority)];
             ++fate.served;
             fate.failed += fails;
+            report_.worked += to_seconds(request.service);
+            last_answer_ = now_;
             fate.latency.push_back(milliseconds(now_ - request.arrived));
             if (milliseconds(now_ - request.arrived) > 2 * milliseconds(settings_.service) + 5) last_slow_ = now_;
             Gate::Departure departure(fails ? Outcome::failure : Outcome::success);
@@ -210,7 +213,8 @@ private:
     }
 
     void finish() {
-        report_.seconds = to_seconds(length_);
+        report_.seconds = std::max(to_seconds(length_), to_seconds(last_answer_ - Instant{}));
+        report_.slots = settings_.workers * settings_.slots;
         report_.capacity = capacity();
         for (WorkerKey key = 1; key <= settings_.workers; ++key) report_.permits_at_end += gate_.in_flight(key);
         if (!settings_.steps.empty()) {
@@ -232,7 +236,7 @@ private:
     std::uint64_t sequence_ = 0;
     std::size_t next_traced_ = 0;
     Duration length_{};
-    Instant now_{}, last_slow_{};
+    Instant now_{}, last_slow_{}, last_answer_{};
     std::optional<Priority> newcomer_; // it has joined the queue in the call whose events are being told
     OverloadReport report_;
 };
@@ -246,9 +250,8 @@ std::vector<double> all_of(const OverloadReport& report, std::vector<double> Fat
 } // namespace
 
 double OverloadReport::goodput() const {
-    std::uint64_t served = 0;
-    for (const Fate& fate : of) served += fate.served;
-    return static_cast<double>(served) / seconds / capacity;
+    const double offered = slots * seconds;
+    return offered > 0 ? worked / offered : 0;
 }
 
 double OverloadReport::served_share(Priority priority) const {

@@ -59,13 +59,18 @@ struct OverloadReport {
     std::string broken; // the first promise that broke; empty: none did
     Fate of[priorities];
     std::map<std::string, std::uint64_t> reasons; // of refusals
-    double seconds = 0, capacity = 0;             // requests a second
+    double seconds = 0;         // from the first arrival until both the load and the last answer were over
+    double worked = 0;          // slot-seconds that went into requests that were served
+    double slots = 0;           // of all workers
+    double capacity = 0;        // requests a second, of the mean service
     double recovered_after = 0; // seconds from the last step until latencies stayed within 2 * service + target
     std::uint64_t permits_at_end = 0;
     // Refused on arrival, and of those whom turns_away() had named before; and those whom it named though they were not refused.
     std::uint64_t refused_at_once = 0, foretold = 0, misjudged = 0;
 
-    double goodput() const; // as a share of the capacity
+    // worked / (slots * seconds): the share of the slots' time that served somebody, never more than 1; 0 where no time passed.
+    // In time, not in requests, since those of a trace are unlike: many cheap ones would be more than the capacity.
+    double goodput() const;
     double served_share(Priority priority) const;
     double latency(double quantile) const; // of all who were served, in ms
     double refusal_latency(double quantile) const;

@@ -79,6 +79,35 @@ TEST(OverloadSim, a_burst_refuses_nobody) {
     EXPECT_EQ(report.of[index(Priority::sheddable)].served, 3000U);
 }
 
+TEST(OverloadSim, a_burst_keeps_the_workers_busy_until_its_last_answer_and_not_for_more_than_all_of_their_time) {
+    OverloadSettings settings; // four workers
+    for (int i = 0; i < 300; ++i) settings.trace.push_back({0s, Priority::normal, 0, i % 2 ? 8ms : 2ms});
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "");
+    EXPECT_NEAR(report.seconds, 300 * 0.005 / 4, 0.01) << "until the last answer, not the last arrival";
+    EXPECT_LE(report.goodput(), 1);
+    EXPECT_GT(report.goodput(), 0.97);
+}
+
+TEST(OverloadSim, goodput_counts_the_time_of_the_slots_however_unlike_the_requests_are) {
+    OverloadSettings settings;
+    settings.workers = 1;
+    settings.service = 20ms; // the mean of the two kinds, of which the cheap one comes more often here
+    for (int i = 0; i < 100; ++i) settings.trace.push_back({i * 10ms, Priority::normal, 0, 8ms});
+    const OverloadReport report = run(settings);
+    EXPECT_NEAR(report.goodput(), 0.8, 0.01);
+}
+
+TEST(OverloadSim, a_trace_of_one_request_or_of_nothing_but_refusals_has_a_goodput) {
+    OverloadSettings settings;
+    settings.trace = {{0s, Priority::normal, 0, 5ms}};
+    const OverloadReport one = run(settings);
+    EXPECT_NEAR(one.seconds, 0.005, 1e-6);
+    EXPECT_NEAR(one.goodput(), 0.25, 1e-6) << "one of four workers";
+    settings.workers = 0;
+    EXPECT_EQ(run(settings).goodput(), 0);
+}
+
 TEST(OverloadSim, a_failing_worker_costs_a_handful_of_requests) {
     const OverloadReport report = run({.steps = {{20s, 0.5}}, .failing_worker = 2});
     EXPECT_EQ(report.broken, "");

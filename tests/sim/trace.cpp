@@ -37,7 +37,8 @@ Priority priority_of(std::string_view text) {
 }
 
 bool refused_before_the_gate(std::string_view reason) {
-    return reason == "rate" || reason == "inflight" || reason == "maintenance" || reason == "draining";
+    return reason == "rate" || reason == "inflight" || reason == "limit_unknown" || reason == "maintenance" ||
+           reason == "draining";
 }
 
 Duration not_negative(double seconds) { return from_seconds(std::max(seconds, 0.0)); }
@@ -56,23 +57,23 @@ struct Mean {
 
 } // namespace
 
-Trace read_trace(std::istream& input, std::string pool) {
+Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
     Trace trace{{}, {""}, {}, 0, 0};
     std::map<std::string, RouteKey, std::less<>> keys;
     std::vector<Line> lines;
     std::map<RouteKey, Mean> means;
     Mean all;
-    for (std::string text; std::getline(input, text);) {
+    const auto read = [&](const std::string& text) {
         const auto at = number(text, "at");
         const auto whose = member(text, "pool");
         if (!at || !whose || whose->empty() || !text.ends_with('}')) {
             ++trace.passed_over;
-            continue;
+            return;
         }
         if (pool.empty()) pool = *whose;
         if (pool != *whose || refused_before_the_gate(member(text, "refused").value_or(""))) {
             ++trace.left_out;
-            continue;
+            return;
         }
         Line line{*at, priority_of(member(text, "priority").value_or("")), 0, number(text, "service")};
         const std::string label(member(text, "route").value_or(""));
@@ -82,7 +83,9 @@ Trace read_trace(std::istream& input, std::string pool) {
         if (line.service)
             for (Mean* mean : {&means[line.route], &all}) mean->sum += *line.service, ++mean->count;
         lines.push_back(line);
-    }
+    };
+    for (std::istream* file : files)
+        for (std::string text; std::getline(*file, text);) read(text);
     std::ranges::stable_sort(lines, {}, &Line::arrived);
     for (const Line& line : lines) {
         const Mean& mean = means[line.route].count > 0 ? means[line.route] : all;

@@ -1,7 +1,7 @@
 // Requests as a proxy recorded them: the trace of [log] trace (src/net/trace_log.hpp has its form).
 //
 // One that was refused by the gate, or left while it waited, never held a slot: it gets what others of its route needed on
-// average. One that its limits refused (rate, inflight), or that met a closed door, asked the gate for nothing and is left out,
+// average. One that its limits refused (rate, inflight, limit_unknown), or that met a closed door, asked the gate for nothing and is left out,
 // since it would be again. What is no such line is passed over.
 #pragma once
 
@@ -19,7 +19,8 @@ struct Trace {
     Duration mean_service{};
     std::size_t left_out = 0, passed_over = 0; // lines
 };
-// pool: whose requests; empty: those of the first pool that there is one of.
-Trace read_trace(std::istream& lines, std::string pool = {});
+// files: one, or those of one that was rotated, in any order. pool: whose requests; empty: those of the first pool that there is
+// one of.
+Trace read_trace(const std::vector<std::istream*>& files, std::string pool = {});
 
 } // namespace plimsoll::sim

@@ -23,7 +23,7 @@ TEST(Trace, a_line_is_a_request_that_came_when_it_says_and_needs_what_it_took) {
         R"({"at":1772367246,"pool":"other","route":"/o","priority":"normal","wait":0,"service":9,"received":0,"sent":0,"status":200})"
         "\n"
         R"({"at":1772367246.5,"pool":"app","route":"/a","prio)");
-    const Trace trace = read_trace(lines);
+    const Trace trace = read_trace({&lines});
     EXPECT_EQ(trace.passed_over, 2U) << "the last line was being written";
     EXPECT_EQ(trace.left_out, 2U) << "the rate limit's, and another pool's";
     ASSERT_EQ(trace.requests.size(), 3U);
@@ -49,9 +49,34 @@ TEST(Trace, another_pool_may_be_asked_for) {
         "\n"
         R"({"at":2,"pool":"b","route":"/x\",\"pool\":\"app","priority":"normal","service":2,"status":200})"
         "\n");
-    const Trace trace = read_trace(lines, "b");
+    const Trace trace = read_trace({&lines}, "b");
     ASSERT_EQ(trace.requests.size(), 1U);
     EXPECT_EQ(trace.routes.at(1), R"(/x\",\"pool\":\"app)");
+}
+
+TEST(Trace, what_was_refused_before_the_gate_was_asked_is_left_out) {
+    for (const std::string reason : {"rate", "inflight", "limit_unknown", "maintenance", "draining"}) {
+        std::istringstream lines(R"({"at":1,"pool":"app","route":"/a","priority":"normal","refused":")" + reason +
+                                 "\"}\n");
+        const Trace trace = read_trace({&lines});
+        EXPECT_EQ(trace.left_out, 1U) << reason;
+        EXPECT_TRUE(trace.requests.empty()) << reason;
+    }
+}
+
+TEST(Trace, both_files_of_a_rotated_one_are_read_in_whatever_order_they_are_named) {
+    const auto line = [](int at, const std::string& pool, const std::string& route) {
+        return R"({"at":)" + std::to_string(at) + R"(,"pool":")" + pool + R"(","route":")" + route +
+               R"(","priority":"normal","service":1,"status":200})";
+    };
+    std::istringstream older(line(10, "app", "/a") + "\n" + line(11, "app", "/b")), // no end of line at its end
+        newer(line(12, "other", "/a") + "\n" + line(13, "app", "/a") + "\n");
+    const Trace trace = read_trace({&newer, &older}, "app");
+    ASSERT_EQ(trace.requests.size(), 3U);
+    EXPECT_EQ(trace.requests[0].at, 0s);
+    EXPECT_EQ(trace.requests[2].at, 3s);
+    EXPECT_EQ(trace.requests[0].route, trace.requests[2].route) << "a label is one route in both";
+    EXPECT_EQ(trace.left_out, 1U);
 }
 
 } // namespace

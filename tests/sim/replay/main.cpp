@@ -1,11 +1,13 @@
 // Plays a trace that a proxy recorded ([log] trace) through the real gate, and prints what would have become of it under other
 // limits: for choosing them.
-//     ninja -C build/release plimsoll_sim && build/release/plimsoll_sim replay trace.ndjson --workers 4 --slots 4
+//     ninja -C build/release plimsoll_sim && build/release/plimsoll_sim replay trace.ndjson.1 trace.ndjson --workers 4 --slots 4
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "sim/trace.hpp"
 
@@ -14,10 +16,10 @@ namespace {
 using namespace plimsoll;
 
 constexpr const char* usage =
-    "plimsoll_sim replay TRACE [--pool NAME] [--workers N] [--slots N] [--size N] [--timeout MS] [--target MS] "
+    "plimsoll_sim replay TRACE... [--pool NAME] [--workers N] [--slots N] [--size N] [--timeout MS] [--target MS] "
     "[--faster N]\n"
     "\n"
-    "TRACE is what [log] trace of a proxy has written, one line a request.\n"
+    "TRACE is what [log] trace of a proxy has written, one line a request; FILE.1 and FILE, where it was rotated.\n"
     "  --pool      whose requests (the first one's)\n"
     "  --workers   that serve them (4), each with so many --slots (1)\n"
     "  --size      of the queue (1024): [pool.queue] size;  --timeout of it (5000): timeout;  --target: target\n"
@@ -32,7 +34,8 @@ void print(const char* name, const sim::Fate& fate) {
 
 struct Wish {
     sim::OverloadSettings settings;
-    std::string file, pool;
+    std::vector<std::string> files;
+    std::string pool;
     double faster = 1;
 };
 
@@ -41,7 +44,7 @@ bool read(Wish& wish, int count, char** words) {
     for (int i = 0; i < count; ++i) {
         const std::string_view word = words[i];
         if (!word.starts_with("--")) {
-            wish.file = word;
+            wish.files.emplace_back(word);
             continue;
         }
         if (++i == count) return false;
@@ -57,7 +60,7 @@ bool read(Wish& wish, int count, char** words) {
     const auto milliseconds = [](double value) {
         return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(value));
     };
-    auto& [settings, file, pool, faster] = wish;
+    auto& [settings, files, pool, faster] = wish;
     for (const auto& [name, value] : numbers)
         if (value <= 0) return false;
     settings.workers = static_cast<unsigned>(take("--workers", settings.workers));
@@ -66,15 +69,18 @@ bool read(Wish& wish, int count, char** words) {
     settings.gate.queue_timeout = milliseconds(take("--timeout", 5000));
     settings.gate.queue_target = milliseconds(take("--target", 0));
     faster = take("--faster", 1);
-    return numbers.empty() && !file.empty();
+    return numbers.empty() && !files.empty();
 }
 
 int replay(Wish& wish) {
-    std::ifstream lines(wish.file);
-    if (!lines) return std::fprintf(stderr, "%s cannot be read\n", wish.file.c_str()), 2;
-    const sim::Trace trace = sim::read_trace(lines, wish.pool);
+    std::vector<std::ifstream> files;
+    for (const std::string& name : wish.files)
+        if (!files.emplace_back(name)) return std::fprintf(stderr, "%s cannot be read\n", name.c_str()), 2;
+    std::vector<std::istream*> all;
+    for (auto& file : files) all.push_back(&file);
+    const sim::Trace trace = sim::read_trace(all, wish.pool);
     if (trace.requests.empty())
-        return std::fprintf(stderr, "%s holds no request%s: is it the file of [log] trace?\n", wish.file.c_str(),
+        return std::fprintf(stderr, "%s holds no request%s: is it the file of [log] trace?\n", wish.files[0].c_str(),
                             wish.pool.empty() ? "" : " of that pool"),
                2;
     wish.settings.trace = trace.requests;
@@ -85,7 +91,7 @@ int replay(Wish& wish) {
     std::printf("%zu requests of %zu routes in %.1f s (%zu left out, %zu other lines), %.1f ms of service on average\n",
                 trace.requests.size(), trace.routes.size() - 1, report.seconds, trace.left_out, trace.passed_over,
                 std::chrono::duration<double, std::milli>(trace.mean_service).count());
-    std::printf("goodput %.3f of the capacity (%.0f requests/s)\n\n", report.goodput(), report.capacity);
+    std::printf("goodput %.3f of the capacity (%.1f requests/s)\n\n", report.goodput(), report.capacity);
     std::puts("            offered   served  refused    p50 ms    p99 ms   refused after p99 ms");
     const char* names[priorities] = {"critical", "normal", "sheddable"};
     for (std::size_t i = 0; i < priorities; ++i) print(names[i], report.of[i]);
