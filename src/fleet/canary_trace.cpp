@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fleet/capture.hpp"
+#include "fleet/leak_evidence.hpp"
 #include "fleet/leak_watch.hpp"
 #include "fleet/recycler.hpp"
 
@@ -46,7 +47,10 @@ bool CanaryTrace::look(Pool& pool, const std::string& name, const std::shared_pt
     if (!worker || worker->in_capture || worker->held || pool.recycler().recycles(*worker)) return false;
     const GenerationPtr generation = worker->current;
     if (!generation || generation->gone() || !generation->agent_connected()) return false;
-    if (std::exchange(state_->incident, incident->id()) != incident->id()) state_->budget.forget_failures();
+    if (std::exchange(state_->incident, incident->id()) != incident->id()) {
+        state_->budget.forget_failures();
+        state_->told.clear();
+    }
     state_->running = worker->in_capture = true;
     spawn(pool.context().control, "trace " + name, run(pool.shared_from_this(), worker, generation, incident, state_));
     return true;
@@ -69,10 +73,15 @@ asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr wor
     if (!pool->recycler().recycles(*worker)) co_await capture->trace_stop();
     window.cost = capture->trace_cpu();
     capture->finish();
-    // Told once: the windows that follow it would say the same.
-    if (capture->succeeded() && in_vain == 0 && !has_lines(*incident) && capture->traced_what_leaks())
-        incident->note("no line of Python code explains the growth of " + worker->id +
-                       " yet: if it is real, C code has it, or it is asked seldom");
+    if (capture->succeeded() && !has_lines(*incident) && capture->traced_what_leaks()) {
+        const std::string why =
+            traced_in_vain(incident->details)
+                ? "if it is real, C code has it, or it is asked seldom"
+                : "its heap is too large to be collected while it serves, so few lines can be claimed";
+        // Told once: the windows that follow it would say the same.
+        if (std::exchange(state->told, why) != why)
+            incident->note("no line of Python code explains the growth of " + worker->id + " yet: " + why);
+    }
     pool->leaks().captured(*generation, *incident);
 }
 

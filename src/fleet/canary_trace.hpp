@@ -31,6 +31,7 @@ private:
         bool running = false;
         leak::TraceBudget budget;
         std::string incident; // of the last window
+        std::string told;     // why no line is known, in that incident
     };
     struct Window; // one that is open
     static asio::awaitable<void> run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,

@@ -75,7 +75,7 @@ asio::awaitable<bool> Capture::ask(std::string command, boost::json::object args
     if (!agent) co_return false;
     CommandResult result = co_await agent->command(command, std::move(args), deadline);
     for (AgentFile& file : result.files) co_await keep(file.name, std::move(file.content));
-    for (auto& [key, value] : result.data) incident_->details[key] = std::move(value);
+    add_answer(incident_->details, std::move(result.data));
     incident_->save_details();
     silent_ = result.error == "deadline";
     if (!result.ok)

@@ -196,7 +196,8 @@ void LeakCase::found_routes(Journal& journal, const std::vector<RouteShare>& rou
 void LeakCase::drop_what_another_release_had() {
     const std::string release = word(incident_->details, "lines_of");
     if (release.empty()) return;
-    for (const char* key : {"lines_of", "lines", "kept_by", "types", "retainers", "traces"})
+    for (const char* key :
+         {"lines_of", "lines", "kept_by", "types", "retainers", "traces", "window", "collected_windows"})
         incident_->details.erase(key);
     told_ = incident_->details;
     incident_->note("that is another leak: the lines that were found in release " + release + " are no longer told");

@@ -22,6 +22,14 @@ bool is_claimed(const json::value& line) {
     return claimed != nullptr && claimed->is_bool() && claimed->get_bool();
 }
 
+// Agents that tell nothing of it always collected.
+bool was_collected(const json::object& answer) {
+    const auto* window = answer.if_contains("window");
+    const auto* collected =
+        window != nullptr && window->is_object() ? window->get_object().if_contains("collected") : nullptr;
+    return collected == nullptr || !collected->is_bool() || collected->get_bool();
+}
+
 bool explains(double bytes, const Growth& growth) {
     if (growth.requests <= 0 || growth.low <= 0) return false;
     const double a_request = bytes / growth.requests;
@@ -52,6 +60,14 @@ std::string keeper_in(const json::object& capture, const Growth& growth) {
 }
 
 } // namespace
+
+void add_answer(json::object& details, json::object answer) {
+    if (answer.contains("traces")) {
+        if (was_collected(answer)) details["collected_windows"] = number(details, "collected_windows") + 1;
+        details.erase("window"); // an earlier one's
+    }
+    for (auto& [key, value] : answer) details[key] = std::move(value);
+}
 
 json::object evidence_of(const json::object& capture, const Growth& growth) {
     json::object found;
@@ -177,13 +193,18 @@ leak::Fingerprint fingerprint_of(const json::object& details) {
     return mark;
 }
 
+bool traced_in_vain(const json::object& details) {
+    const bool proven = number(details, "collected_windows") > 0 || was_collected(details);
+    return details.contains("traces") && proven && claimed_lines(details).empty();
+}
+
 leak::AdviceFacts advice_facts(const json::object& details, leak::Class kind, std::string_view what) {
     leak::AdviceFacts facts;
     facts.kind = kind;
     facts.what = what;
     facts.mostly = mostly_in(details, what);
     facts.has_line = !claimed_lines(details).empty();
-    facts.traced_in_vain = details.contains("traces") && !facts.has_line;
+    facts.traced_in_vain = traced_in_vain(details);
     // "shop.orders._seen (dict, 40213 items)"
     const std::string keeper = word(details, "kept_by");
     const auto open = keeper.rfind(" ("), comma = keeper.rfind(", ");

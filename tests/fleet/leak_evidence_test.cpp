@@ -114,6 +114,37 @@ TEST(LeakEvidence, the_advice_goes_by_keeper_cycles_and_traces) {
     EXPECT_FALSE(advice_facts({}, leak::Class::leaking, "memory").traced_in_vain);
 }
 
+// What cycles hold is claimed nowhere in a heap that was not collected: that none is claimed says nothing of C code.
+TEST(LeakEvidence, only_a_window_that_was_collected_proves_that_no_line_explains_the_growth) {
+    const auto uncollected = parsed(R"json({"traces": 100, "window": {"collected": false}, "lines": []})json");
+    const auto collected = parsed(R"json({"traces": 100, "window": {"collected": true}, "lines": []})json");
+    const auto in_vain = [](const boost::json::object& details) {
+        return advice_facts(details, leak::Class::leaking, "memory").traced_in_vain;
+    };
+    EXPECT_FALSE(in_vain(uncollected));
+    EXPECT_TRUE(in_vain(collected));
+
+    boost::json::object details;
+    add_answer(details, uncollected);
+    EXPECT_FALSE(in_vain(details));
+    add_answer(details, collected); // a later one counts
+    EXPECT_TRUE(in_vain(details));
+    add_answer(details, uncollected); // and goes on to count
+    EXPECT_TRUE(in_vain(details));
+    EXPECT_FALSE(details.at("window").at("collected").as_bool()); // which tells of the last one
+    add_answer(details, parsed(R"json({"lines": [{"file": "a.py", "line": 3, "claimed": true}]})json"));
+    EXPECT_FALSE(in_vain(details));
+}
+
+TEST(LeakEvidence, an_agent_that_tells_of_no_collection_has_collected) {
+    boost::json::object details;
+    add_answer(details, parsed(R"json({"traces": 100, "window": {"collected": false}})json"));
+    add_answer(details, parsed(R"json({"types": []})json")); // no trace
+    EXPECT_FALSE(advice_facts(details, leak::Class::leaking, "memory").traced_in_vain);
+    add_answer(details, parsed(R"json({"traces": 100})json"));
+    EXPECT_TRUE(advice_facts(details, leak::Class::leaking, "memory").traced_in_vain);
+}
+
 TEST(LeakEvidence, whatever_an_agent_sends_is_taken_as_it_is_or_not_at_all) {
     const auto found = evidence_of(parsed(R"json({"containers": [7, {"kept_by": [], "length": 0, "bytes": "x"}],
         "types": [null, {}], "retainers": [{}], "lines": [[], {"claimed": 1}], "cycles": [], "open": 3})json"),
