@@ -79,6 +79,7 @@ void Session::trace(const Exchange& x) {
     entry.pool = x.route->target->name;
     entry.route = label_of(x);
     entry.priority = config::name_of(x.priority);
+    if (x.deadline != never) entry.deadline = x.deadline - x.began - x.body_took;
     entry.wait = x.waited;
     if (x.attempts > 0) entry.service = x.held;
     entry.received = x.received();

@@ -22,6 +22,10 @@ void append_trace_line(std::string& out, const TraceEntry& entry) {
     text(R"(,"pool":)", entry.pool);
     text(R"(,"route":)", entry.route);
     text(R"(,"priority":)", entry.priority);
+    if (entry.deadline) {
+        out.append(R"(,"deadline":)");
+        append_seconds(out, *entry.deadline);
+    }
     out.append(R"(,"wait":)");
     append_seconds(out, entry.wait);
     if (entry.service) {

@@ -2,11 +2,13 @@
 // plimsoll_sim replays, so it tells what does not hang on the limits that were in force: when a request came, how important
 // it was, and how long it needs a worker.
 //
-//   {"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","wait":0,"service":0.004812,
+//   {"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","deadline":2.500000,"wait":0,"service":0.004812,
 //    "received":0,"sent":512,"status":200}
 //
-// at: unix seconds, when it asked for a slot. wait: in the queue. service: it held a slot for so long; not there where it never
-// held one. refused: why, where it was. Requests that asked no pool for a slot have no line.
+// at: unix seconds, when it asked for a slot. deadline: for so long from then on an answer was of use, to the client (its
+// X-Request-Timeout) or by the deadline of its route or pool, whichever is sooner; not there where neither said so. wait: in the
+// queue. service: it held a slot for so long; not there where it never held one. refused: why, where it was. All spans are
+// seconds. Requests that asked no pool for a slot have no line.
 #pragma once
 
 #include <chrono>
@@ -22,6 +24,7 @@ namespace plimsoll::net {
 struct TraceEntry {
     std::chrono::system_clock::time_point at;
     std::string_view pool, route, priority, refused;
+    std::optional<Duration> deadline; // from `at` on; below 0: it had passed
     Duration wait{};
     std::optional<Duration> service;
     std::uint64_t received = 0, sent = 0; // bytes of the bodies

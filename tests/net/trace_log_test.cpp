@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -54,6 +55,14 @@ TEST(TraceLine, one_that_was_refused_has_a_reason_and_no_service) {
               R"({"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","wait":0.020000,)"
               R"("received":0,"sent":0,"status":503,"refused":"queue_timeout"})"
               "\n");
+}
+
+TEST(TraceLine, tells_for_how_long_an_answer_was_of_use_where_that_was_bounded) {
+    TraceEntry entry = a_traced_entry();
+    entry.deadline = 2500ms;
+    EXPECT_NE(line_of(entry).find(R"("priority":"normal","deadline":2.500000,"wait":0,)"), std::string::npos);
+    entry.deadline = -1ms;
+    EXPECT_NE(line_of(entry).find(R"("deadline":0,)"), std::string::npos) << "it had passed when a slot was asked for";
 }
 
 TEST(TraceLine, no_label_can_forge_a_line_and_each_has_a_bound) {
@@ -114,6 +123,32 @@ TEST_F(Traced, each_request_that_asked_a_pool_has_its_line) {
     const auto service = std::stod(text.substr(text.find("\"service\":") + 10));
     EXPECT_GE(service, 0.03);
     EXPECT_LT(service, 5);
+}
+
+TEST_F(Traced, how_long_the_client_would_have_waited_counts_from_when_it_asked_for_a_slot) {
+    ASSERT_EQ(log::start(settings), "");
+    {
+        Origin origin(echo);
+        Proxy proxy;
+        proxy.config.log = settings;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nX-Request-Timeout: 30\r\nContent-Length: 3\r\n\r\n");
+        std::this_thread::sleep_for(50ms); // the body comes later than the head: nothing to wait for
+        client.send("abc");
+        EXPECT_EQ(client.read_response().status(), 200);
+        client.send(get());
+        EXPECT_EQ(client.read_response().status(), 200);
+    }
+    log::stop();
+    const std::string text = content(settings.trace);
+    constexpr std::string_view key = "\"deadline\":";
+    ASSERT_NE(text.find(key), text.npos) << text;
+    EXPECT_EQ(text.find(key), text.rfind(key)) << "who names none has none: " << text;
+    const auto deadline = std::stod(text.substr(text.find(key) + key.size()));
+    EXPECT_GT(deadline, 20);
+    EXPECT_LE(deadline, 29.96);
 }
 
 TEST_F(Traced, who_is_refused_before_he_asks_for_a_slot_is_no_load_to_replay) {

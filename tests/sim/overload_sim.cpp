@@ -58,6 +58,7 @@ private:
         Priority priority;
         RouteKey route;
         Duration service;
+        Instant deadline = never;
     };
     static constexpr Duration tick = 10ms;
 
@@ -94,7 +95,7 @@ private:
             at(Instant{} + settings_.trace[next_traced_].at, [this] {
                 const Traced& each = settings_.trace[next_traced_++];
                 schedule_arrival();
-                arrive({now_, each.priority, each.route, each.service});
+                arrive({now_, each.priority, each.route, each.service, each.deadline ? now_ + *each.deadline : never});
             });
             return;
         }
@@ -119,7 +120,8 @@ private:
         Fate& fate = report_.of[index(request.priority)];
         ++fate.offered;
         Gate::Events events;
-        const Gate::Facts facts{.priority = request.priority, .draw = draw(), .route = request.route};
+        const Gate::Facts facts{
+            .priority = request.priority, .deadline = request.deadline, .draw = draw(), .route = request.route};
         const bool turned_away = gate_.turns_away(now_, facts);
         const auto arrival = gate_.arrive(now_, facts, events);
         // Who is granted a slot that had come free before is told with the newcomer: it did not wait then.
@@ -156,10 +158,17 @@ private:
         fate.refusal_latency.push_back(milliseconds(now_ - request.arrived));
     }
 
+    // So many of a priority may stand in the queue though a lower one is served: who has joined it just now, and those whose
+    // deadline has passed and who will hear of it on the next tick.
+    std::size_t exempt(std::size_t priority) const {
+        std::size_t count = newcomer_ && index(*newcomer_) == priority;
+        for (const auto& [ticket, each] : waiting_) count += index(each.priority) == priority && each.deadline <= now_;
+        return count;
+    }
+
     void serve(const Request& request, WorkerKey worker, Gate::Probe probe) {
         for (std::size_t higher = 0; higher < index(request.priority); ++higher)
-            if (gate_.waiting(static_cast<Priority>(higher)) > (newcomer_ && index(*newcomer_) == higher ? 1U : 0U) &&
-                settings_.client_aborts == 0)
+            if (gate_.waiting(static_cast<Priority>(higher)) > exempt(higher) && settings_.client_aborts == 0)
                 report_.broken = "a lower priority was served while a higher one waited";
         if (calm(request.arrived) && now_ - request.arrived > settings_.calm_wait)
             report_.broken = "somebody waited long though all was calm";
@@ -170,7 +179,10 @@ private:
             Fate& fate = report_.of[index(request.priority)];
             ++fate.served;
             fate.failed += fails;
-            report_.worked += to_seconds(request.service);
+            if (now_ > request.deadline)
+                ++fate.late;
+            else
+                report_.worked += to_seconds(request.service);
             last_answer_ = now_;
             fate.latency.push_back(milliseconds(now_ - request.arrived));
             if (milliseconds(now_ - request.arrived) > 2 * milliseconds(settings_.service) + 5) last_slow_ = now_;

@@ -25,6 +25,7 @@ struct Traced { // one request of a trace
     Priority priority = Priority::normal;
     RouteKey route = 0;
     Duration service{};
+    std::optional<Duration> deadline{}; // from the arrival on
 };
 
 struct Disturbance { // of the fleet, for a while
@@ -52,7 +53,8 @@ struct OverloadSettings {
 };
 
 struct Fate {                                                                 // of one priority
-    std::uint64_t offered = 0, served = 0, failed = 0, refused = 0, left = 0; // served: failed ones too
+    std::uint64_t offered = 0, served = 0, failed = 0, refused = 0, left = 0; // served: failed and late ones too
+    std::uint64_t late = 0;                                                   // answered after their deadline
     std::vector<double> latency, refusal_latency;                             // milliseconds
 };
 struct OverloadReport {
@@ -60,7 +62,7 @@ struct OverloadReport {
     Fate of[priorities];
     std::map<std::string, std::uint64_t> reasons; // of refusals
     double seconds = 0;         // from the first arrival until both the load and the last answer were over
-    double worked = 0;          // slot-seconds that went into requests that were served
+    double worked = 0;          // slot-seconds that went into requests that were served in time
     double slots = 0;           // of all workers
     double capacity = 0;        // requests a second, of the mean service
     double recovered_after = 0; // seconds from the last step until latencies stayed within 2 * service + target
@@ -68,7 +70,7 @@ struct OverloadReport {
     // Refused on arrival, and of those whom turns_away() had named before; and those whom it named though they were not refused.
     std::uint64_t refused_at_once = 0, foretold = 0, misjudged = 0;
 
-    // worked / (slots * seconds): the share of the slots' time that served somebody, never more than 1; 0 where no time passed.
+    // worked / (slots * seconds): the share of the slots' time that served somebody in time, never more than 1; 0 where no time passed.
     // In time, not in requests, since those of a trace are unlike: many cheap ones would be more than the capacity.
     double goodput() const;
     double served_share(Priority priority) const;

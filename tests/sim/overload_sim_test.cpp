@@ -98,6 +98,28 @@ TEST(OverloadSim, goodput_counts_the_time_of_the_slots_however_unlike_the_reques
     EXPECT_NEAR(report.goodput(), 0.8, 0.01);
 }
 
+TEST(OverloadSim, an_answer_after_its_deadline_is_late_and_no_goodput) {
+    OverloadSettings settings;
+    settings.workers = 1;
+    settings.trace = {{.service = 10ms, .deadline = 20ms}, {.at = 10ms, .service = 30ms, .deadline = 20ms}};
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.of[index(Priority::normal)].served, 2U);
+    EXPECT_EQ(report.of[index(Priority::normal)].late, 1U);
+    EXPECT_NEAR(report.goodput(), 0.25, 1e-6);
+}
+
+TEST(OverloadSim, who_waits_in_vain_holds_up_no_lower_priority) {
+    OverloadSettings settings;
+    settings.workers = 1;
+    settings.trace = {{.service = 15ms},
+                      {.at = 1ms, .priority = Priority::critical, .service = 5ms, .deadline = 12ms},
+                      {.at = 2ms, .priority = Priority::sheddable, .service = 5ms}};
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "") << "between a deadline and the tick that tells of it a lower priority is served";
+    EXPECT_EQ(report.of[index(Priority::sheddable)].served, 1U);
+    EXPECT_EQ(report.of[index(Priority::critical)].refused, 1U);
+}
+
 TEST(OverloadSim, a_trace_of_one_request_or_of_nothing_but_refusals_has_a_goodput) {
     OverloadSettings settings;
     settings.trace = {{0s, Priority::normal, 0, 5ms}};

@@ -47,7 +47,8 @@ struct Line {
     double arrived = 0;
     Priority priority{};
     RouteKey route = 0;
-    std::optional<double> service; // not of one that never held a slot
+    std::optional<double> service;  // not of one that never held a slot
+    std::optional<double> deadline; // not of one that had none
 };
 struct Mean {
     double sum = 0;
@@ -75,7 +76,8 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
             ++trace.left_out;
             return;
         }
-        Line line{*at, priority_of(member(text, "priority").value_or("")), 0, number(text, "service")};
+        Line line{*at, priority_of(member(text, "priority").value_or("")), 0, number(text, "service"),
+                  number(text, "deadline")};
         const std::string label(member(text, "route").value_or(""));
         const auto [found, is_new] = keys.try_emplace(label, static_cast<RouteKey>(trace.routes.size()));
         if (is_new) trace.routes.push_back(label);
@@ -91,6 +93,7 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
         const Mean& mean = means[line.route].count > 0 ? means[line.route] : all;
         trace.requests.push_back({not_negative(line.arrived - lines.front().arrived), line.priority, line.route,
                                   not_negative(line.service.value_or(mean.value()))});
+        if (line.deadline) trace.requests.back().deadline = not_negative(*line.deadline);
     }
     trace.mean_service = not_negative(all.value());
     return trace;

@@ -64,6 +64,31 @@ TEST(Trace, what_was_refused_before_the_gate_was_asked_is_left_out) {
     }
 }
 
+TEST(Trace, a_deadline_counts_from_the_arrival_and_is_the_gates_to_heed) {
+    std::istringstream lines(
+        R"({"at":100,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"status":200})"
+        "\n"
+        R"({"at":100.1,"pool":"app","route":"/a","priority":"normal","deadline":0.4,"wait":0,"service":1,"status":200})"
+        "\n"
+        R"({"at":100.2,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"status":503,"refused":"deadline"})"
+        "\n");
+    const Trace trace = read_trace({&lines});
+    ASSERT_EQ(trace.requests.size(), 3U);
+    EXPECT_FALSE(trace.requests[0].deadline) << "an old line, or one that had none";
+    ASSERT_TRUE(trace.requests[1].deadline);
+    EXPECT_NEAR(to_seconds(*trace.requests[1].deadline), 0.4, 1e-6);
+    EXPECT_FALSE(trace.requests[2].deadline) << "a reason is no deadline";
+
+    OverloadSettings settings;
+    settings.workers = 1;
+    settings.trace = trace.requests;
+    settings.gate.queue_timeout = 5s;
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "");
+    EXPECT_EQ(report.reasons, (std::map<std::string, std::uint64_t>{{"deadline", 1}}));
+    EXPECT_EQ(report.of[index(Priority::normal)].served, 2U);
+}
+
 TEST(Trace, both_files_of_a_rotated_one_are_read_in_whatever_order_they_are_named) {
     const auto line = [](int at, const std::string& pool, const std::string& route) {
         return R"({"at":)" + std::to_string(at) + R"(,"pool":")" + pool + R"(","route":")" + route +

@@ -26,8 +26,9 @@ constexpr const char* usage =
     "  --faster    the same requests, N times as many a second (1)\n";
 
 void print(const char* name, const sim::Fate& fate) {
-    std::printf("%-10s %8llu %8llu %8llu   %9.1f %9.1f   %9.1f\n", name, static_cast<unsigned long long>(fate.offered),
-                static_cast<unsigned long long>(fate.served), static_cast<unsigned long long>(fate.refused),
+    std::printf("%-10s %8llu %8llu %8llu %8llu   %9.1f %9.1f   %9.1f\n", name,
+                static_cast<unsigned long long>(fate.offered), static_cast<unsigned long long>(fate.served),
+                static_cast<unsigned long long>(fate.refused), static_cast<unsigned long long>(fate.late),
                 sim::quantile(fate.latency, .5), sim::quantile(fate.latency, .99),
                 sim::quantile(fate.refusal_latency, .99));
 }
@@ -92,7 +93,7 @@ int replay(Wish& wish) {
                 trace.requests.size(), trace.routes.size() - 1, report.seconds, trace.left_out, trace.passed_over,
                 std::chrono::duration<double, std::milli>(trace.mean_service).count());
     std::printf("goodput %.3f of the capacity (%.1f requests/s)\n\n", report.goodput(), report.capacity);
-    std::puts("            offered   served  refused    p50 ms    p99 ms   refused after p99 ms");
+    std::puts("            offered   served  refused     late    p50 ms    p99 ms   refused after p99 ms");
     const char* names[priorities] = {"critical", "normal", "sheddable"};
     for (std::size_t i = 0; i < priorities; ++i) print(names[i], report.of[i]);
     if (report.reasons.empty()) std::puts("\nnobody was refused");
