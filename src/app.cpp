@@ -162,6 +162,9 @@ struct App::Impl {
                                                "\"" + route.pool + "\" is a new pool: restart Plimsoll to start it",
                                                ""});
         const config::Config next = config::in_effect(config, parsed.config);
+        if (result.problems.empty())
+            if (const std::string why_not = log::why_not(next.log); !why_not.empty())
+                result.problems.push_back({options.config_file, 0, 0, "log", why_not, ""});
         if (result.problems.empty()) // the one step that may still fail, and then nothing has changed
             if (const std::string why_not = server.apply(next, pools); !why_not.empty())
                 result.problems.push_back({options.config_file, 0, 0, "listener.address", why_not, ""});

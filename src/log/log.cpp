@@ -1,11 +1,15 @@
 #include "log/log.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <shared_mutex>
+#include <utility>
 
+#include <fcntl.h>
 #include <spdlog/async.h>
 #include <unistd.h>
 
@@ -87,6 +91,16 @@ std::string start(const config::Log& settings) {
     std::unique_lock lock(running_lock);
     running = target;
     return problem;
+}
+
+std::string why_not(const config::Log& settings) {
+    for (const auto& [name, path] : {std::pair{"log file ", &settings.file}, std::pair{"trace ", &settings.trace}}) {
+        if (path->empty()) continue;
+        const int file = ::open(path->c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
+        if (file < 0) return "the " + (name + *path) + " cannot be opened: " + std::strerror(errno);
+        ::close(file);
+    }
+    return {};
 }
 
 void stop() {

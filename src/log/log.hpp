@@ -33,6 +33,8 @@ using Fields = std::initializer_list<Field>;
 // Call again to change level, format or file live. Where the file can't be opened, lines go on to where they went
 // before (at first: standard error), and the reason is returned. Before start() and after stop() nothing is written.
 std::string start(const config::Log& settings);
+// Whether start() could open the log's file and the trace, else the reason. Makes what is not there yet, and changes nothing.
+std::string why_not(const config::Log& settings);
 void stop();   // writes what waits; safe to call twice
 void reopen(); // after log rotation (USR1)
 bool enabled(config::LogLevel level);

@@ -66,6 +66,35 @@ def test_a_broken_file_changes_nothing_and_all_its_problems_are_told_to_whoever_
     assert proxy.admin.post("/v1/config/validate", good.encode()).status == 200
 
 
+@pytest.mark.parametrize("key", ["file", "trace"])
+@pytest.mark.parametrize("where, reason", [("nowhere/a", "No such file or directory"), ("directory", "Is a directory")])
+def test_a_log_that_cannot_be_opened_refuses_the_whole_reload(plimsoll, key, where, reason):
+    proxy = plimsoll()
+    old, new = proxy.directory / "old", proxy.directory / "new"
+    (proxy.directory / "directory").mkdir()
+    good = {**fleet("sync", workers=1), "log": {key: str(old)}}
+    proxy.configure(good).start()
+    proxy.wait_serving(1)
+    before, bad = queue_size(proxy), str(proxy.directory / where)
+    proxy.configure({**good, "log": {key: bad}})
+    with_queue(proxy, 77)
+    refused = proxy.admin.post("/v1/config/reload")
+    assert refused.status == 422 and "%s cannot be opened: %s" % (bad, reason) in refused.json["problems"][0]["message"], repr(refused)
+    assert queue_size(proxy) == before, "nothing else of it is in effect"
+    size = old.stat().st_size
+    assert proxy.get("/echo/1?size=1").status == 200
+    if key == "file":
+        proxy.admin.post("/v1/config/reload")
+    until(lambda: old.stat().st_size > size, 10, "the old one is in use")
+
+    proxy.configure({**good, "log": {key: str(new)}})
+    with_queue(proxy, 77)
+    assert proxy.admin.post("/v1/config/reload").status == 200
+    assert proxy.get("/echo/1?size=1").status == 200
+    until(lambda: new.exists() and new.stat().st_size > 0, 10, "the next good reload goes to the new one")
+    assert queue_size(proxy) == 77
+
+
 def test_sighup_reloads(plimsoll):
     proxy = plimsoll(fleet("sync", workers=2)).start()
     with_queue(proxy, 77)

@@ -179,6 +179,15 @@ TEST_F(LogTest, a_file_that_cannot_be_opened_leaves_the_old_one_in_use) {
     EXPECT_EQ(count(content(settings_.file), "still_here"), 1u);
 }
 
+TEST_F(LogTest, what_cannot_be_opened_is_known_before_anything_changes) {
+    config::Log settings;
+    EXPECT_EQ(log::why_not(settings), "");
+    settings.trace = "/nonexistent/trace";
+    EXPECT_EQ(log::why_not(settings), "the trace /nonexistent/trace cannot be opened: No such file or directory");
+    settings.file = "/nonexistent/log";
+    EXPECT_EQ(log::why_not(settings), "the log file /nonexistent/log cannot be opened: No such file or directory");
+}
+
 TEST_F(LogTest, the_file_is_not_for_everybody) {
     log::start(settings_);
     struct stat status {};
