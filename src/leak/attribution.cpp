@@ -233,8 +233,8 @@ void sort_by_growth(SparseFit& fit, const std::vector<double>& asked) {
 }
 
 // What few routes leak looks like every route's as long as nothing tells the routes apart: growth follows requests. So every route
-// is blamed only if these few would have shown. The hardest to see are those that are asked most, at so many bytes each as all
-// of them need for the whole growth.
+// is blamed only if these few would have shown, and if nothing else is undecided. The hardest to see are those that are asked
+// most, at so many bytes each as all of them need for the whole growth.
 bool few_would_show(const Rows& rows, const RobustFit& robust, const Columns& columns, const std::vector<double>& asked,
                     const AttributionSettings& settings, double bytes_of_all) {
     std::vector<std::size_t> order(static_cast<std::size_t>(columns.labelled()));
@@ -312,9 +312,13 @@ Attribution attribute(std::span<const Interval> intervals, const AttributionSett
     if (settings.bootstraps == 0) return found;
     const auto open = bootstrap(rows, robust, asked, settings, chance, found);
     tell_open(open, columns, asked, found);
+    const bool undecided = std::ranges::any_of(found.shares, [&](const Share& share) {
+        return !share.labels.empty() && share.confidence < settings.named_from;
+    });
     for (std::size_t i = 0; i < found.shares.size(); ++i) {
         Share& share = found.shares[i];
-        if (!share.labels.empty() || few_would_show(rows, robust, columns, asked, settings, share.bytes)) continue;
+        if (!share.labels.empty()) continue;
+        if (!undecided && few_would_show(rows, robust, columns, asked, settings, share.bytes)) continue;
         share.confidence = 0;
         if (i == 0) found.first = 0;
     }
