@@ -62,8 +62,10 @@ struct RobustFit {
     NormalEquations equations{0};
 };
 
-// Starts from the background alone. As routes are taken in the spread shrinks, and smaller ones show.
-RobustFit fit_robustly(const Rows& rows, const AttributionSettings& settings) {
+// Starts from the background alone. As routes are taken in the spread shrinks, and smaller ones show. But what several routes leak
+// together may be worth nothing while the others are missing. So it is tried a second time, `generous` at first: the spread of
+// a fit that takes whatever helps is never too large, and those that are not worth their price go again.
+RobustFit fit_from(const Rows& rows, const AttributionSettings& settings, bool generous) {
     const auto n = static_cast<double>(rows.count());
     RobustFit robust;
     robust.fit = {{0}, {std::max(median(rows.growth), 0.0)}};
@@ -89,9 +91,26 @@ RobustFit fit_robustly(const Rows& rows, const AttributionSettings& settings) {
         robust.equations.complete();
         // Extended BIC: log n for a parameter, and twice log K for choosing it among K.
         robust.price = spread * spread * (std::log(n) + 2 * std::log(static_cast<double>(rows.columns)));
-        robust.fit = fit_sparsely(robust.equations, robust.price, settings.most_shares);
+        robust.fit = fit_sparsely(robust.equations, generous && turn == 0 ? 0 : robust.price, settings.most_shares);
     }
     return robust;
+}
+
+// BIC, of what is left unexplained and of the columns that it takes. Three rows of four must be explained: of half of them any few
+// columns can make as good as nothing.
+double cost_of(const Rows& rows, const RobustFit& robust) {
+    std::vector<double> left = residuals_of(rows, robust.fit);
+    for (double& each : left) each = std::abs(each);
+    const auto quartile = left.begin() + static_cast<std::ptrdiff_t>(3 * left.size() / 4);
+    std::ranges::nth_element(left, quartile);
+    const auto n = static_cast<double>(rows.count());
+    const double each = std::log(n) + 2 * std::log(static_cast<double>(rows.columns));
+    return 2 * n * std::log(std::max(*quartile, least_spread)) + each * static_cast<double>(robust.fit.chosen.size());
+}
+
+RobustFit fit_robustly(const Rows& rows, const AttributionSettings& settings) {
+    RobustFit modest = fit_from(rows, settings, false), generous = fit_from(rows, settings, true);
+    return cost_of(rows, generous) < cost_of(rows, modest) ? generous : modest;
 }
 
 // Of e_i - theta * e_(i-1) the correlation of neighbours is -theta / (1 + theta^2). Jumps count like large noise. Rows that begin
@@ -233,8 +252,8 @@ void sort_by_growth(SparseFit& fit, const std::vector<double>& asked) {
 }
 
 // What few routes leak looks like every route's as long as nothing tells the routes apart: growth follows requests. So every route
-// is blamed only if these few would have shown, and if nothing else is undecided. The hardest to see are those that are asked
-// most, at so many bytes each as all of them need for the whole growth.
+// is blamed only if these few would have shown. The hardest to see are those that are asked most, at so many bytes each as all of
+// them need for the whole growth.
 bool few_would_show(const Rows& rows, const RobustFit& robust, const Columns& columns, const std::vector<double>& asked,
                     const AttributionSettings& settings, double bytes_of_all) {
     std::vector<std::size_t> order(static_cast<std::size_t>(columns.labelled()));
@@ -312,13 +331,9 @@ Attribution attribute(std::span<const Interval> intervals, const AttributionSett
     if (settings.bootstraps == 0) return found;
     const auto open = bootstrap(rows, robust, asked, settings, chance, found);
     tell_open(open, columns, asked, found);
-    const bool undecided = std::ranges::any_of(found.shares, [&](const Share& share) {
-        return !share.labels.empty() && share.confidence < settings.named_from;
-    });
     for (std::size_t i = 0; i < found.shares.size(); ++i) {
         Share& share = found.shares[i];
-        if (!share.labels.empty()) continue;
-        if (!undecided && few_would_show(rows, robust, columns, asked, settings, share.bytes)) continue;
+        if (!share.labels.empty() || few_would_show(rows, robust, columns, asked, settings, share.bytes)) continue;
         share.confidence = 0;
         if (i == 0) found.first = 0;
     }
