@@ -61,12 +61,12 @@ std::string keeper_in(const json::object& capture, const Growth& growth) {
 
 } // namespace
 
-void add_answer(json::object& details, json::object answer) {
+void add_answer(json::object& details, json::object&& answer) {
     if (answer.contains("traces")) {
         if (was_collected(answer)) details["collected_windows"] = number(details, "collected_windows") + 1;
         details.erase("window"); // an earlier one's
     }
-    for (auto& [key, value] : answer) details[key] = std::move(value);
+    for (json::key_value_pair& each : answer) details[each.key()] = std::move(each.value());
 }
 
 json::object evidence_of(const json::object& capture, const Growth& growth) {

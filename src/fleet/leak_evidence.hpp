@@ -28,7 +28,7 @@ struct Growth {               // of the worker that was captured
 
 // Puts what an agent answered into the details of the capture's incident. Of its windows, `collected_windows` counts those that
 // ended with a full collection: "window" tells of the last one only.
-void add_answer(boost::json::object& details, boost::json::object answer);
+void add_answer(boost::json::object& details, boost::json::object&& answer);
 // A window that was collected has ended, and no line explains the growth. One that was not proves nothing: the agent claims
 // few lines of it, as cycles that the collector will free are among its traces.
 bool traced_in_vain(const boost::json::object& details);

@@ -140,24 +140,26 @@ void LeakRoutes::look(Instant now) {
     looked_at_ = now;
     looked_ = seen_;
     outcome_->busy = true;
-    boost::asio::post(*context_.threads,
-                      [outcome = outcome_, intervals = std::vector(intervals_.begin(), intervals_.end()),
-                       names = pool_.route_counts().names(), control = context_.control.get_executor()]() mutable {
-                          for (leak::Interval& each : intervals) each.counts.resize(names.size());
-                          const Instant began = Clock::now();
-                          auto found = attribute(intervals);
-                          auto routes = named(found, names);
-                          boost::asio::post(control, [outcome, took = Clock::now() - began, found = std::move(found),
-                                                      routes = std::move(routes)]() mutable {
-                              outcome->busy = false;
-                              outcome->took = took;
-                              outcome->open = std::move(found.open);
-                              outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
-                              if (routes.empty()) return; // what was known still holds
-                              outcome->routes = std::move(routes);
-                              outcome->fresh = true;
-                          });
-                      });
+    const auto tell = [outcome = outcome_](leak::Attribution found, std::vector<RouteShare> routes, Duration took) {
+        outcome->busy = false;
+        outcome->took = took;
+        outcome->open = std::move(found.open);
+        outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
+        if (routes.empty()) return; // what was known still holds
+        outcome->routes = std::move(routes);
+        outcome->fresh = true;
+    };
+    auto find_out = [tell, intervals = std::vector(intervals_.begin(), intervals_.end()),
+                     names = pool_.route_counts().names(), control = context_.control.get_executor()]() mutable {
+        const Instant began = Clock::now();
+        for (leak::Interval& each : intervals) each.counts.resize(names.size());
+        auto found = attribute(intervals);
+        auto routes = named(found, names);
+        boost::asio::post(control,
+                          [tell, took = Clock::now() - began, found = std::move(found),
+                           routes = std::move(routes)]() mutable { tell(std::move(found), std::move(routes), took); });
+    };
+    boost::asio::post(*context_.threads, std::move(find_out));
 }
 
 std::string LeakRoutes::experiment(Instant now, bool suspected, bool observed, const config::Leak& settings) {

@@ -110,6 +110,7 @@ void Pool::let_go(Place& place) {
 }
 
 void Pool::take(const Gate::Events& events, Instant now, Wakes& wakes) {
+    wakes.reserve(events.size()); // a permit that finds no room would give itself back, under the lock
     for (const Gate::Event& event : events) {
         const auto found = waiters_.extract(event.ticket);
         if (found.empty()) continue;

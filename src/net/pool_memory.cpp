@@ -27,8 +27,8 @@ void Pool::observe(WorkerKey worker, double pressure, const MemorySight& sight) 
 
 void Pool::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit) {
     const std::lock_guard lock(mutex_);
-    const PoolPromises::Turn turn(promises_, gate_,
-                                  true); // what others hold of the use is not what is held without requests
+    // What others hold of the use is not what is held without requests.
+    const PoolPromises::Turn turn(promises_, gate_, true);
     gate_.observe_domain(domain, use, limit);
 }
 

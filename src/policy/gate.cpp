@@ -11,8 +11,7 @@ namespace plimsoll {
 
 namespace {
 
-constexpr double never_reached = 1e9;  // by any pressure
-constexpr std::size_t most_woken = 64; // at a decision, as long as anybody is free
+constexpr double never_reached = 1e9; // by any pressure
 
 } // namespace
 
@@ -210,9 +209,11 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& asked, Events& events) {
         offers_[index(facts.priority)].add(now, rate_memory());
         return refuse(Reason::memory, retry_hint(now, facts.draw));
     }
-    if (const auto pause =
-            route_refuses(now, facts.route, probed)) // the first who comes back is the probe: not all of them
-        return refuse(Reason::breaker, *pause + from_seconds(facts.draw * std::max(0.5 * to_seconds(*pause), 2.0)));
+    if (const auto pause = route_refuses(now, facts.route, probed)) {
+        // The first who comes back is the probe: not all of them.
+        const Duration spread = from_seconds(facts.draw * std::max(0.5 * to_seconds(*pause), 2.0));
+        return refuse(Reason::breaker, *pause + spread);
+    }
     if (weighs(now, facts)) return arrive_weighty(now, facts, probed, events);
     if (Member* member = choose(now, facts)) {
         asked_for_slot(now, facts.priority);
@@ -273,28 +274,6 @@ void Gate::grant(Member& member, Instant now, Events& events) {
     }
 }
 
-// When a host comes back, all its workers do at once: a decision wakes some of them, the next ones the rest.
-void Gate::wake_sidelined(Instant now, Events& events) {
-    for (std::size_t woken = 0; woken < most_woken || roster_.free().empty(); ++woken) {
-        Member* member = sidelined_.due(now, roster_);
-        if (!member) return;
-        wake(*member, now, events);
-    }
-}
-
-void Gate::wake(Member& member, Instant now, Events& events) {
-    keep_aside(member, now);
-    roster_.judge(member, now);
-    grant(member, now, events);
-}
-
-void Gate::keep_aside(Member& member, Instant now) {
-    if (member.sidelined())
-        sidelined_.put(member, now);
-    else
-        sidelined_.remove(member);
-}
-
 void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Events& events) {
     Member* member = roster_.find(worker);
     if (!member || member->in_flight == 0) return;
@@ -323,13 +302,6 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     grant(*member, now, events);
     serve_memory_line(now, events); // what it held may be enough for somebody at another worker
     look_at_queue(now);
-}
-
-void Gate::rest(Member& member, Instant now, Duration how_long) {
-    member.rested = member.resting ? std::max(member.rested, now + how_long) : now + how_long;
-    member.resting = true;
-    sidelined_.put(member, now);
-    roster_.judge(member, now);
 }
 
 void Gate::broke_off(Instant now, WorkerKey worker) {

@@ -1,4 +1,4 @@
-// The gate's breakers: what a request's end tells about its worker and its route.
+// The gate's breakers: what a request's end tells about its worker and its route, and how long they stand aside for it.
 //
 // A worker trips only when it is worse than the others, and only while enough of the others pass: where all fail alike, the
 // fault is the application's or its database's, and taking workers away would help nobody.
@@ -10,7 +10,8 @@ namespace plimsoll {
 
 namespace {
 
-constexpr double clearly_worse = 2; // than the share of failures of all others
+constexpr double clearly_worse = 2;    // than the share of failures of all others
+constexpr std::size_t most_woken = 64; // at a decision, as long as anybody is free
 
 } // namespace
 
@@ -131,6 +132,35 @@ void Gate::return_probe(RouteKey route) {
 Gate::BreakerStats Gate::breaker(WorkerKey worker) const {
     const Member* found = roster_.find(worker);
     return found ? BreakerStats{found->breaker.state(), found->breaker.trips()} : BreakerStats{};
+}
+
+void Gate::rest(Member& member, Instant now, Duration how_long) {
+    member.rested = member.resting ? std::max(member.rested, now + how_long) : now + how_long;
+    member.resting = true;
+    sidelined_.put(member, now);
+    roster_.judge(member, now);
+}
+
+void Gate::keep_aside(Member& member, Instant now) {
+    if (member.sidelined())
+        sidelined_.put(member, now);
+    else
+        sidelined_.remove(member);
+}
+
+// When a host comes back, all its workers do at once: a decision wakes some of them, the next ones the rest.
+void Gate::wake_sidelined(Instant now, Events& events) {
+    for (std::size_t woken = 0; woken < most_woken || roster_.free().empty(); ++woken) {
+        Member* member = sidelined_.due(now, roster_);
+        if (!member) return;
+        wake(*member, now, events);
+    }
+}
+
+void Gate::wake(Member& member, Instant now, Events& events) {
+    keep_aside(member, now);
+    roster_.judge(member, now);
+    grant(member, now, events);
 }
 
 } // namespace plimsoll

@@ -125,11 +125,11 @@ TEST(LeakEvidence, only_a_window_that_was_collected_proves_that_no_line_explains
     EXPECT_TRUE(in_vain(collected));
 
     boost::json::object details;
-    add_answer(details, uncollected);
+    add_answer(details, boost::json::object(uncollected));
     EXPECT_FALSE(in_vain(details));
-    add_answer(details, collected); // a later one counts
+    add_answer(details, boost::json::object(collected)); // a later one counts
     EXPECT_TRUE(in_vain(details));
-    add_answer(details, uncollected); // and goes on to count
+    add_answer(details, boost::json::object(uncollected)); // and goes on to count
     EXPECT_TRUE(in_vain(details));
     EXPECT_FALSE(details.at("window").at("collected").as_bool()); // which tells of the last one
     add_answer(details, parsed(R"json({"lines": [{"file": "a.py", "line": 3, "claimed": true}]})json"));

@@ -31,9 +31,8 @@ private:
     struct Wake {
         Instant at;
         WorkerKey worker;
-        bool operator<(const Wake& other) const {
-            return at > other.at;
-        } // the heap's top is the greatest: the earliest
+        // The heap's top is the greatest: the earliest.
+        bool operator<(const Wake& other) const { return at > other.at; }
     };
     std::vector<Member*> all_;
     std::vector<Wake> wakes_;
