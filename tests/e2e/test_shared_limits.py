@@ -230,7 +230,7 @@ def test_a_redis_killed_and_started_again_under_load_is_lost_and_found(plimsoll)
             assert proxy.admin.read("/v1/status")["redis"]["connections"] == 0
             server.start()
             until(lambda: state(proxy) == "passing", 10, "it is asked again")
-            assert story(proxy)[-1] == "back"
+            until(lambda: story(proxy)[-1] == "back", 10, "it is told")
     assert {status for _, _, status in load.answers} == {200}
     metrics = proxy.admin.get("/metrics").body.decode()
     assert 'plimsoll_redis_breaker_state{state="passing"} 1' in metrics
