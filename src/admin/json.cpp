@@ -117,8 +117,10 @@ json::object to_json(const net::GateStats& gate) {
     for (const auto& each : gate.needs)
         needs.push_back(json::object{{"label", each.label},
                                      {"expected_bytes", each.expected.count},
+                                     {"at_first_bytes", each.at_first.count},
                                      {"readings", each.readings},
-                                     {"much", each.much}});
+                                     {"much", each.much},
+                                     {"never_fits", each.never_fits}});
     return {{"pool", gate.pool},
             {"overloaded", gate.overloaded},
             {"memory_waiting", gate.memory_waiting},

@@ -44,6 +44,10 @@ void alerts_of_gate(Facts gate, Alert alert) {
         alert(pool + "above its load line, and refusing requests did not help: everybody is served");
     else if (gate["memory_shedding"].truth())
         alert(pool + "above its load line: memory is at " + percent_text(gate["memory_pressure"]) + " of its limit");
+    for (auto need : gate["memory_needs"].list())
+        if (need["never_fits"].truth())
+            alert(pool + need["label"].text() + " needs " + bytes_text(need["at_first_bytes"]) +
+                  ", and no worker has room for that even when it is alone: it is refused, but for a try now and then");
     if (gate["stall_shedding"].truth()) alert(pool + "tasks stand still for want of memory");
     for (auto breaker : gate["breakers"].list())
         if (const auto state = breaker["state"].text(); state == "tripped" || state == "probing")

@@ -14,12 +14,52 @@ double upper_edge(std::size_t bucket) { return least * std::exp2((static_cast<do
 
 } // namespace
 
+std::size_t Sketch::bucket_of(Bytes amount) {
+    const double steps = std::floor(an_octave * std::log2(std::max(static_cast<double>(amount.count) / least, 1.0)));
+    return std::min(static_cast<std::size_t>(steps), buckets - 1);
+}
+
 void Sketch::add(Bytes amount) {
     if (count_ >= most) forget_half();
-    const double steps = std::floor(an_octave * std::log2(std::max(static_cast<double>(amount.count) / least, 1.0)));
-    ++counts_[std::min(static_cast<std::size_t>(steps), buckets - 1)];
+    ++counts_[bucket_of(amount)];
     ++count_;
     largest_ = std::max(largest_, amount);
+}
+
+unsigned Sketch::above(Bytes amount) const {
+    unsigned sum = 0;
+    for (std::size_t bucket = bucket_of(amount) + 1; bucket < buckets; ++bucket) sum += counts_[bucket];
+    return sum;
+}
+
+bool Sketch::replace(Bytes wrong, Bytes right) {
+    std::uint16_t& counted = counts_[bucket_of(wrong)];
+    if (counted == 0) return false;
+    --counted;
+    --count_;
+    judge_largest();
+    add(right);
+    return true;
+}
+
+void Sketch::drop_highest(unsigned how_many) {
+    for (std::size_t bucket = buckets; bucket-- > 0 && how_many > 0;) {
+        const auto dropped = std::min<unsigned>(counts_[bucket], how_many);
+        counts_[bucket] = static_cast<std::uint16_t>(counts_[bucket] - dropped);
+        count_ -= dropped;
+        how_many -= dropped;
+    }
+    judge_largest();
+}
+
+// It is exact only as long as its own bucket holds it.
+void Sketch::judge_largest() {
+    for (std::size_t bucket = buckets; bucket-- > 0;)
+        if (counts_[bucket] > 0) {
+            largest_ = std::min(largest_, Bytes{static_cast<std::int64_t>(upper_edge(bucket))});
+            return;
+        }
+    largest_ = {};
 }
 
 Bytes Sketch::quantile(double share) const {
@@ -37,12 +77,8 @@ Bytes Sketch::quantile(double share) const {
 
 void Sketch::forget_half() {
     count_ = 0;
-    std::size_t highest = 0;
-    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
-        count_ += counts_[bucket] = static_cast<std::uint16_t>(counts_[bucket] / 2);
-        if (counts_[bucket] > 0) highest = bucket;
-    }
-    largest_ = std::min(largest_, Bytes{static_cast<std::int64_t>(upper_edge(highest))});
+    for (std::uint16_t& each : counts_) count_ += each = static_cast<std::uint16_t>(each / 2);
+    judge_largest();
 }
 
 } // namespace plimsoll

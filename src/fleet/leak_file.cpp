@@ -103,7 +103,11 @@ std::vector<net::Pool::Need> needs_of(const json::array& array) {
         if (!each.is_object() || needs.size() >= net::CostLabels::most_labels) continue;
         const json::object& need = each.get_object();
         const double expected = std::min(amount(need, "expected"), most_needed);
-        net::Pool::Need told{word(need, "label"), {static_cast<std::int64_t>(expected)}, count(need, "readings")};
+        const double at_first = std::clamp(amount(need, "at_first"), expected, most_needed);
+        net::Pool::Need told{word(need, "label"),
+                             {static_cast<std::int64_t>(expected)},
+                             {static_cast<std::int64_t>(at_first)},
+                             count(need, "readings")};
         const bool sane = !told.label.empty() && told.label.size() <= longest_label;
         if (sane && told.readings >= MemoryCosts::confident) needs.push_back(std::move(told));
     }
@@ -132,8 +136,10 @@ std::string to_text(const LeakMemory& memory) {
     for (const double rate : memory.load) load.push_back(std::round(rate * rate_grain) / rate_grain);
     json::array needs;
     for (const net::Pool::Need& need : memory.needs)
-        needs.push_back(
-            json::object{{"label", need.label}, {"expected", need.expected.count}, {"readings", need.readings}});
+        needs.push_back(json::object{{"label", need.label},
+                                     {"expected", need.expected.count},
+                                     {"at_first", need.at_first.count},
+                                     {"readings", need.readings}});
     return json::serialize(json::object{{"version", version},
                                         {"needs", std::move(needs)},
                                         {"application", memory.fingerprint},

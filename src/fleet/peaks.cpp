@@ -13,23 +13,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration step = 25ms, usual = 1s, in_a_hurry = 100ms;
+constexpr Duration step = 25ms, usual = 1s, in_a_hurry = 100ms, when_idle = 250ms;
+constexpr Bytes a_move = 1_MiB; // of an idle worker
 constexpr unsigned at_a_time = 4;
 constexpr std::size_t shared_at_a_time = 64;
 
 } // namespace
-
-void Peaks::Rest::add(Bytes now) { last_[count_++ % last_.size()] = now; }
-
-void Peaks::Rest::is(Bytes now) {
-    count_ = 0;
-    add(now);
-}
-
-Bytes Peaks::Rest::lowest() const {
-    const std::size_t known = std::min(count_, last_.size());
-    return known == 0 ? Bytes{} : *std::min_element(last_.begin(), last_.begin() + static_cast<std::ptrdiff_t>(known));
-}
 
 Peaks::Peaks(Pool& pool) : pool_(pool), reader_("/proc", pool.settings().memory.cgroup_root) {}
 
@@ -56,9 +45,10 @@ void Peaks::look(Instant now) {
             const bool strangers = watch.last != Instant{} && pool_.net().strangers_run(generation->key);
             if (const auto statm = watch.sampled || strangers ? reader_.statm(generation->pid) : std::nullopt) {
                 watch.highest = std::max(watch.highest, statm->rss);
-                if (strangers) pool_.net().shows(generation->key, statm->rss - watch.rest.lowest());
+                if (strangers) pool_.net().shows(generation->key, statm->rss);
             }
-            if (watch.last == Instant{} || pool_.net().worth_reading(generation->key, watch.last, usual))
+            if (watch.last == Instant{} || pool_.net().worth_reading(generation->key, watch.last, usual) ||
+                moved_by_itself(*generation, watch, now))
                 due.emplace_back(generation.get(), &watch);
         }
     }
@@ -75,20 +65,26 @@ void Peaks::look(Instant now) {
     }
 }
 
+bool Peaks::moved_by_itself(const Generation& generation, Watch& watch, Instant now) {
+    if (now - std::max(watch.idle, watch.last) < when_idle || pool_.net().in_flight(generation.key) > 0) return false;
+    watch.idle = now;
+    const auto peak = reader_.peak(generation.pid);
+    if (!peak) return false;
+    const Bytes highest = watch.sampled ? peak->now : peak->highest;
+    return highest > watch.left + a_move || peak->now + a_move < watch.left;
+}
+
 void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
-    const bool idle_before = pool_.net().in_flight(generation.key) == 0;
+    const bool quiet_before = pool_.net().quiet(generation.key);
     const auto peak = reader_.peak(generation.pid);
     if (!peak) return; // it has ended
-    const bool idle = idle_before && pool_.net().in_flight(generation.key) == 0;
-    const bool first = watch.last == Instant{};
+    const bool quiet = quiet_before && pool_.net().quiet(generation.key);
     const Bytes highest = watch.sampled ? std::max(watch.highest, peak->now) : peak->highest;
-    watch.rest.add(peak->now);
     watch.last = now;
+    watch.left = peak->now;
     watch.highest = {};
     watch.sampled = !reader_.reset_peak(generation.pid);
-    // What came before the first reading was its start.
-    if (!first) pool_.net().rose(generation.key, highest - watch.rest.lowest());
-    if (idle) watch.rest.is(peak->now);
+    pool_.net().rose(generation.key, {highest, peak->now, quiet});
 }
 
 void Peaks::take(const Generation& generation, const Sample& sample) {
@@ -99,12 +95,8 @@ void Peaks::take(const Generation& generation, const Sample& sample) {
         domain->limit = sample.cgroup_limit;
         domain->told = sample.taken;
     }
-    if (!sample.peak || !sample.rss) return;
-    Watch& watch = watches_[generation.key];
-    const bool first = watch.last == Instant{};
-    watch.rest.add(*sample.rss);
-    watch.last = sample.taken;
-    if (!first) pool_.net().rose(generation.key, *sample.peak - watch.rest.lowest());
+    // What runs there now need not have run when the agent looked: it is never taken for quiet.
+    if (sample.peak && sample.rss) pool_.net().rose(generation.key, {*sample.peak, *sample.rss});
 }
 
 Peaks::Shared* Peaks::shared(const std::string& domain, Instant now) {

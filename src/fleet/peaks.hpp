@@ -2,8 +2,10 @@
 //
 //   every 25 ms   of workers of which it would tell something (Gate::worth_reading), a few in turn:
 //                 VmHWM and VmRSS from /proc/PID/status, and 5 into clear_refs, from where VmHWM begins anew
-//                 rise = VmHWM - its rest: the lowest VmRSS of the last eight readings, or since nothing ran there at a reading
-//   every 25 ms   of workers in which something runs that is not known yet: how far they have risen by now
+//                 What is the rise, and what stayed: resting_memory.hpp
+//   every 250 ms  of workers in which nothing runs: whether they moved all the same. A thread of the application's own did that,
+//                 and no request is to blame
+//   every 25 ms   of workers in which something runs that is not known yet: what they hold by now
 //   where clear_refs is not ours to write: VmHWM is replaced by the highest of what statm shows every 25 ms
 //   where the process is out of sight: by the agent's word, once a sample
 //   every 100 ms while somebody waits for memory, else every memory.interval: use and limit of what workers share (their
@@ -13,7 +15,6 @@
 // next to nothing afterwards.
 #pragma once
 
-#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,24 +38,12 @@ public:
     void take(const Generation& generation, const Sample& sample);   // an agent's, of a process out of sight
 
 private:
-    // The lowest of the last eight: some reading of them was taken at rest. What is read while nothing runs is the rest: what
-    // the first request left behind for good (an import, a model) is not taken for a need of the next seven.
-    class Rest {
-    public:
-        void add(Bytes now);
-        void is(Bytes now);
-        Bytes lowest() const;
-
-    private:
-        std::array<Bytes, 8> last_{};
-        std::size_t count_ = 0;
-    };
-    struct Watch { // of one worker
-        Rest rest;
-        Instant last{};
-        Bytes highest;        // since then, where it is sampled
-        bool sampled = false; // clear_refs is not ours to write
-        bool alive = true;    // in this round
+    struct Watch {              // of one worker
+        Instant last{}, idle{}; // readings, and looks while nothing ran
+        Bytes highest;          // since the last reading, where it is sampled
+        Bytes left;             // what it held at that
+        bool sampled = false;   // clear_refs is not ours to write
+        bool alive = true;      // in this round
     };
     struct Shared {
         DomainKey key = 0;
@@ -66,6 +55,7 @@ private:
 
     static boost::asio::awaitable<void> watch(std::shared_ptr<Pool> pool);
     void look(Instant now);
+    bool moved_by_itself(const Generation& generation, Watch& watch, Instant now);
     void read(const Generation& generation, Watch& watch, Instant now);
     void read_shared(Instant now);
     void read(Shared& domain, Instant now);

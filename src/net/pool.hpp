@@ -155,15 +155,17 @@ public:
     // Other pools may live in that domain, too: they count each other's promises from now on, until it is forgotten.
     void share_domain(DomainKey key, const std::shared_ptr<SharedPromises>& table, const std::string& domain);
     void forget_domain(DomainKey key);
-    void rose(WorkerKey worker, Bytes rise); // see Gate::rose
-    void shows(WorkerKey worker, Bytes rise);
+    void rose(WorkerKey worker, const PeakReading& reading); // see Gate::rose
+    void shows(WorkerKey worker, Bytes holds);
     bool strangers_run(WorkerKey worker) const; // labels of which too little is known
+    bool quiet(WorkerKey worker) const;         // nothing runs there that needs much
     bool worth_reading(WorkerKey worker, Instant last_reading, Duration usual) const;
     bool waits_for_memory() const;
     struct Need { // of one label
         std::string label;
-        Bytes expected;
+        Bytes expected, at_first; // at_first: of the first one in its process
         unsigned readings = 0;
+        bool never_fits = false; // no worker has room for it even when nobody else is there
     };
     std::vector<Need> needs(std::size_t most) const; // the greatest first
     // Over a restart: what is known of labels (families are guesses), and what an earlier life knew of them.

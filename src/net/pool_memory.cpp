@@ -44,15 +44,20 @@ void Pool::forget_domain(DomainKey key) {
     gate_.observe_domain(key, {}, {});
 }
 
-void Pool::rose(WorkerKey worker, Bytes rise) {
+void Pool::rose(WorkerKey worker, const PeakReading& reading) {
     const std::lock_guard lock(mutex_);
-    for (const CostKey uneven : gate_.rose(worker, rise)) cost_labels_.split(uneven);
+    for (const CostKey uneven : gate_.rose(Clock::now(), worker, reading)) cost_labels_.split(uneven);
 }
 
-void Pool::shows(WorkerKey worker, Bytes rise) {
+void Pool::shows(WorkerKey worker, Bytes holds) {
     const std::lock_guard lock(mutex_);
     const PoolPromises::Turn turn(promises_, gate_, false);
-    gate_.shows(Clock::now(), worker, rise);
+    gate_.shows(Clock::now(), worker, holds);
+}
+
+bool Pool::quiet(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.quiet(Clock::now(), worker);
 }
 
 bool Pool::strangers_run(WorkerKey worker) const {
@@ -75,7 +80,8 @@ std::vector<std::pair<CostKey, Pool::Need>> Pool::needs_of(CostKey most_key, uns
     const std::lock_guard lock(mutex_);
     const MemoryCosts& costs = gate_.memory().costs();
     for (CostKey key = 1; key <= most_key; ++key)
-        if (costs.readings(key) >= least_readings) all.push_back({key, {{}, costs.expected(key), costs.readings(key)}});
+        if (costs.readings(key) >= least_readings)
+            all.push_back({key, {{}, costs.expected(key), costs.at_first(key), costs.readings(key)}});
     return all;
 }
 
@@ -92,17 +98,19 @@ void Pool::recall(std::span<const Need> needs) {
     for (const Need& need : needs)
         if (const CostKey key = cost_labels_.recall(need.label)) {
             const std::lock_guard lock(mutex_);
-            gate_.costs().recall(key, need.expected);
+            gate_.costs().recall(key, need.expected, need.at_first);
         }
 }
 
 std::vector<Pool::Need> Pool::needs(std::size_t most) const {
     auto all = needs_of(MemoryCosts::most, 1);
-    std::ranges::sort(all, std::ranges::greater{}, [](const auto& each) { return each.second.expected; });
+    std::ranges::sort(all, std::ranges::greater{}, [](const auto& each) { return each.second.at_first; });
     std::vector<Need> needs;
     for (auto& [key, need] : all) {
         if (needs.size() >= most) break;
         need.label = cost_labels_.name(key);
+        const std::lock_guard lock(mutex_);
+        need.never_fits = gate_.never_fits(key);
         needs.push_back(std::move(need));
     }
     return needs;

@@ -38,8 +38,9 @@ GateStats gate_stats(const Pool& pool) {
     GateStats stats;
     stats.pool = pool.name();
     stats.memory_waiting = gate.memory_waiting;
-    for (auto& [label, expected, readings] : pool.needs(most_needs))
-        stats.needs.push_back({label, expected, readings, gate.memory_light.count > 0 && expected > gate.memory_light});
+    for (auto& [label, expected, at_first, readings, never_fits] : pool.needs(most_needs))
+        stats.needs.push_back({label, expected, at_first, readings,
+                               gate.memory_light.count > 0 && at_first > gate.memory_light, never_fits});
     stats.overloaded = gate.overloaded;
     stats.memory_shedding = gate.memory_shedding;
     stats.shedding_futile = gate.shedding_futile;

@@ -64,8 +64,10 @@ struct GateStats { // of one pool
     struct MemoryNeed {
         std::string label; // "GET /reports/{n}"
         Bytes expected;    // at its peak
+        Bytes at_first;    // the same of the first one in a process
         unsigned readings = 0;
-        bool much = false; // enough to be asked whether there is room for it
+        bool much = false;       // enough to be asked whether there is room for it
+        bool never_fits = false; // in any worker
     };
     std::vector<MemoryNeed> needs; // the greatest of them
 };

@@ -27,6 +27,7 @@ void Gate::configure(const Settings& settings) {
 void Gate::add(WorkerKey worker, unsigned slots, Instant, std::uint64_t place) {
     if (roster_.find(worker)) return;
     Member& added = roster_.add(worker);
+    memory_.came();
     added.slots = slots_for(added, slots);
     added.place = place;
 }
@@ -82,13 +83,18 @@ void Gate::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optio
     memory_.observe_domain(domain, use, limit);
 }
 
-std::vector<CostKey> Gate::rose(WorkerKey worker, Bytes rise) {
+std::vector<CostKey> Gate::rose(Instant now, WorkerKey worker, const PeakReading& reading) {
     Member* found = roster_.find(worker);
-    return found ? memory_.rose(found->memory, rise) : std::vector<CostKey>{};
+    return found ? memory_.rose(now, found->memory, reading) : std::vector<CostKey>{};
 }
 
-void Gate::shows(Instant now, WorkerKey worker, Bytes rise) {
-    if (Member* found = roster_.find(worker)) memory_.shows(now, found->memory, rise);
+void Gate::shows(Instant now, WorkerKey worker, Bytes holds) {
+    if (Member* found = roster_.find(worker)) memory_.shows(now, found->memory, holds);
+}
+
+bool Gate::quiet(Instant now, WorkerKey worker) const {
+    const Member* found = roster_.find(worker);
+    return found && memory_.quiet(now, found->memory);
 }
 
 bool Gate::strangers_run(Instant now, WorkerKey worker) const {
@@ -109,7 +115,12 @@ void Gate::remove(WorkerKey worker) {
     roster_.set_accepting(*found, false, {});
     found->removed = true;
     sidelined_.remove(*found);
-    if (found->empty()) roster_.erase(worker);
+    if (found->empty()) erase(*found);
+}
+
+void Gate::erase(Member& member) {
+    memory_.left(member.memory);
+    roster_.erase(member.key);
 }
 
 void Gate::set_homes(std::span<const WorkerKey> homes) {
@@ -291,7 +302,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     const auto result = result_of(departure);
     judge_route(now, result, departure);
     if (member->removed) {
-        if (member->empty()) roster_.erase(worker);
+        if (member->empty()) erase(*member);
         return;
     }
     judge_worker(now, *member, result, departure);

@@ -21,7 +21,7 @@ void Gate::end_check(WorkerKey worker, Instant now, Events& events) {
     member->checked = false;
     roster_.gave_back(*member);
     if (member->removed) {
-        if (member->empty()) roster_.erase(worker);
+        if (member->empty()) erase(*member);
         return;
     }
     roster_.judge(*member, now);

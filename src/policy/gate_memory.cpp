@@ -84,6 +84,12 @@ bool Gate::no_room_for(Instant now, const Queue::Waiting& waiting) const {
     return few > 0;
 }
 
+bool Gate::never_fits(CostKey label) const {
+    return settings_.memory_mode != Mode::off && !roster_.all().empty() &&
+           std::ranges::none_of(roster_.all(),
+                                [&](const auto& each) { return memory_.ever_fits(each->memory, label); });
+}
+
 // A line that is served at all is served within a few times what one of them takes. Once its head has waited longer than
 // that, the line stands, and another one would only make everybody's wait longer.
 Duration Gate::memory_patience() const {

@@ -23,7 +23,7 @@ void Gate::end_stream(WorkerKey worker) {
     Member* member = roster_.find(worker);
     if (!member || member->streams == 0) return;
     --member->streams;
-    if (member->removed && member->empty()) roster_.erase(worker);
+    if (member->removed && member->empty()) erase(*member);
 }
 
 unsigned Gate::streams(WorkerKey worker) const {

@@ -28,6 +28,8 @@ void MemoryAccount::promised_elsewhere(Bytes others) {
 
 void MemoryAccount::end(Bytes need) { promised_ = std::max(promised_ - need, Bytes{}); }
 
+void MemoryAccount::keeps(Bytes amount) { base_ = base_ + amount; }
+
 Bytes MemoryAccount::room() const {
     const Bytes usable{static_cast<std::int64_t>(static_cast<double>(limit_.count) * (1 - margin))};
     return std::max(usable - base_, Bytes{});

@@ -46,18 +46,55 @@ void MemoryAdmission::judge_light() {
     light_ = Bytes{smallest.count / MemoryAccount::negligible};
 }
 
-std::vector<CostKey> MemoryAdmission::rose(Place& place, Bytes rise) {
+namespace {
+
+Bytes kept_already(std::span<const Ran> ran) {
+    Bytes sum;
+    for (const Ran& each : ran) sum = sum + each.kept;
+    return sum;
+}
+
+} // namespace
+
+std::vector<CostKey> MemoryAdmission::rose(Instant now, Place& place, const PeakReading& reading) {
     const std::vector<Ran> ran = place.running.ran();
-    costs_.rose(ran, rise, light_);
     place.running.next_reading();
     std::vector<CostKey> uneven;
+    if (!place.resting.known()) {
+        place.resting.read(now, reading);
+        return uneven;
+    }
+    costs_.passes(now);
+    PeakReading seen = reading;
+    seen.quiet = reading.quiet || ran.empty();
+    const Bytes rise = place.resting.rise(seen);
+    std::optional<LearnedRise> learned;
+    if (ran.empty()) {
+        costs_.rose_by_itself(now, rise, light_);
+    } else {
+        contradict(place, ran, rise);
+        const Bytes stayed = place.resting.stayed(seen);
+        learned = costs_.rose(ran, rise, light_, stayed);
+        if (learned && learned->first) keeps(place, stayed - kept_already(ran));
+    }
+    for (const RestingMemory::Correction& each : place.resting.read(now, seen, learned ? &*learned : nullptr))
+        costs_.correct(each);
     for (const Ran& each : ran)
         if (costs_.uneven(each.label, light_)) uneven.push_back(each.label);
     return uneven;
 }
 
-void MemoryAdmission::shows(Instant now, Place& place, Bytes rise) {
-    if (rise <= light_) return;
+void MemoryAdmission::contradict(const Place& place, std::span<const Ran> ran, Bytes rise) {
+    for (const Ran& each : ran) {
+        const Bytes expected = costs_.expected(each.label);
+        if (each.ended && !each.first && rise.count <= expected.count / 2 && !ever_fits(place, expected))
+            costs_.contradict(each.label);
+    }
+}
+
+void MemoryAdmission::shows(Instant now, Place& place, Bytes holds) {
+    const Bytes rise = holds - place.resting.rest();
+    if (!place.resting.known() || rise <= light_) return;
     for (const Ran& each : place.running.ran()) {
         if (each.ended || !costs_.cold(now, each.label)) continue;
         costs_.shows(each.label, rise);
@@ -71,10 +108,23 @@ void MemoryAdmission::shows(Instant now, Place& place, Bytes rise) {
     }
 }
 
+void MemoryAdmission::left(const Place& place) {
+    --places_;
+    for (std::size_t label = 0; label < place.served.size(); ++label)
+        if (place.served[label] && label < in_flight_.size()) --in_flight_[label].served_in;
+}
+
 void MemoryAdmission::promise(Place& place, Bytes need) {
     place.own.promise(need);
     for (const DomainKey key : place.domains)
         if (key != 0 && key < domains_.size()) domains_[key].promise(need);
+}
+
+void MemoryAdmission::keeps(Place& place, Bytes amount) {
+    if (amount.count <= 0) return;
+    place.own.keeps(amount);
+    for (const DomainKey key : place.domains)
+        if (key != 0 && key < domains_.size()) domains_[key].keeps(amount);
 }
 
 bool MemoryAdmission::strangers_run(Instant now, const Place& place) const {
@@ -82,8 +132,24 @@ bool MemoryAdmission::strangers_run(Instant now, const Place& place) const {
            place.running.any([&](CostKey label, bool runs) { return runs && costs_.cold(now, label); });
 }
 
+bool MemoryAdmission::quiet(Instant now, const Place& place) const {
+    return !place.running.any([&](CostKey label, bool runs) { return runs && (label == 0 || weighs(now, label)); });
+}
+
 bool MemoryAdmission::weighs(Instant now, CostKey label) const {
-    return light_.count > 0 && label != 0 && (costs_.cold(now, label) || costs_.expected(label) > light_);
+    if (light_.count == 0 || label == 0) return false;
+    if (costs_.cold(now, label) || costs_.expected(label) > light_) return true;
+    const bool served_by_all = label < in_flight_.size() && in_flight_[label].served_in >= places_;
+    return !served_by_all && costs_.at_first(label) > light_;
+}
+
+Bytes MemoryAdmission::need(const Place& place, CostKey label) const {
+    const bool served = label < place.served.size() && place.served[label];
+    return served ? costs_.expected(label) : costs_.at_first(label);
+}
+
+Duration MemoryAdmission::next_try(CostKey label) const {
+    return std::min<Duration>(std::max(1U, costs_.saying_so(label)) * first_try, try_again);
 }
 
 template <class Says> // says(account), of all that the worker shares
@@ -115,32 +181,46 @@ bool MemoryAdmission::alone(const Place& place, Bytes need) const {
 
 MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, CostKey label, Instant arrived) const {
     if (!weighs(now, label)) return Verdict::fits;
-    const Bytes need = costs_.expected(label);
-    if (!fits(place, need)) {
-        if (ever_fits(place, need)) return Verdict::full;
-        if (now - costs_.last_began(label) < try_again) return Verdict::hopeless;
-        if (!alone(place, need)) return Verdict::full;
+    const Bytes needed = need(place, label);
+    if (needed > light_ && !fits(place, needed)) {
+        if (ever_fits(place, needed)) return Verdict::full;
+        if (now - costs_.last_began(label) < next_try(label)) return Verdict::hopeless;
+        if (!alone(place, needed)) return Verdict::full;
     }
     const bool others = label < in_flight_.size() && in_flight_[label].all > 0;
     if (others && costs_.cold(now, label) && now - arrived < cold_wait) return Verdict::cold;
     return Verdict::fits;
 }
 
+bool MemoryAdmission::ever_fits(const Place& place, CostKey label) const {
+    return ever_fits(place, need(place, label));
+}
+
 void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
-    const Bytes need = costs_.expected(label);
+    const Bytes needed = need(place, label);
     costs_.began(now, label);
-    place.running.begin(label, need);
-    promise(place, need);
     if (in_flight_.size() <= label) in_flight_.resize(label + std::size_t{1});
+    if (place.served.size() <= label) place.served.resize(label + std::size_t{1});
+    const bool first = !place.served[label];
+    if (first) {
+        place.served[label] = true;
+        ++in_flight_[label].served_in;
+    }
+    if (first)
+        place.running.begin_first(label, needed, needed - costs_.expected(label));
+    else
+        place.running.begin(label, needed);
+    promise(place, needed);
     ++in_flight_[label].all;
-    if (need <= light_) return;
+    if (needed <= light_) return;
     ++in_flight_[label].weighty;
     ++weighty_;
     moved_ = true;
 }
 
 void MemoryAdmission::end(Place& place, CostKey label) {
-    const Bytes promised = place.running.end(label);
+    const auto [promised, kept] = place.running.end(label);
+    keeps(place, kept); // or another would be let in before a reading shows that it is there for good
     place.own.end(promised);
     for (const DomainKey key : place.domains)
         if (key != 0 && key < domains_.size()) domains_[key].end(promised);

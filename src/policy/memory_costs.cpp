@@ -12,6 +12,9 @@ constexpr double falls_by = 0.75, rises_by = 0.02; // a floor, of the way to the
 constexpr double clearly_higher = 1.5;             // than the floor of every other label that ran
 constexpr unsigned enough_to_compare = 20;         // readings
 constexpr std::int64_t unlike = 4;                 // times the median
+constexpr unsigned patience = 30;                  // readings without, for each with
+constexpr double about = 1.25;                     // a rise as high as one that nobody asked for
+constexpr Duration own_for = std::chrono::minutes{10};
 constexpr std::size_t most_kin = 3; // a target, its template, their family: keys that change hands make no circle
 
 } // namespace
@@ -26,22 +29,23 @@ MemoryCosts::Cost* MemoryCosts::make(CostKey label) {
     return &costs_[label];
 }
 
-void MemoryCosts::rose(std::span<const Ran> ran, Bytes rise, Bytes light) {
+std::optional<LearnedRise> MemoryCosts::rose(std::span<const Ran> ran, Bytes rise, Bytes light, Bytes stayed) {
     rise = std::max(rise, Bytes{});
     if (rise <= light) {
         for (const Ran& each : ran)
             if (Cost* cost = each.ended ? make(each.label) : nullptr) {
-                learn(each.label, rise);
+                learn(each.label, rise, light);
+                if (each.first) learn_first(*cost, rise);
                 cost->floor = static_cast<double>(rise.count);
             }
-        return;
+        return std::nullopt;
     }
     const auto bytes = static_cast<double>(rise.count);
     const Ran* blamed = nullptr;
     double highest = -1, next = -1;
     for (const Ran& each : ran) {
         Cost* cost = make(each.label);
-        if (!cost) return; // one without a name ran, too: whose doing it was cannot be told
+        if (!cost) return std::nullopt; // one without a name ran, too: whose doing it was cannot be told
         if (cost->floor < 0) cost->floor = bytes;
         if (cost->floor > highest) {
             next = std::exchange(highest, cost->floor);
@@ -50,22 +54,87 @@ void MemoryCosts::rose(std::span<const Ran> ran, Bytes rise, Bytes light) {
             next = std::max(next, cost->floor);
         }
     }
+    if (blamed && by_itself(costs_[blamed->label], rise, light)) return std::nullopt;
     for (const Ran& each : ran) {
         Cost& cost = costs_[each.label];
         cost.floor += (bytes - cost.floor) * (bytes < cost.floor ? falls_by : rises_by);
     }
-    if (!blamed || highest < clearly_higher * next) return;
-    learn(blamed->label, Bytes{rise.count / std::max(1U, blamed->at_once)});
+    if (!blamed || highest < clearly_higher * next) return std::nullopt;
+    const unsigned at_once = std::max(1U, blamed->at_once);
+    LearnedRise learned{blamed->label, at_once, blamed->first, Bytes{rise.count / at_once}};
+    if (blamed->first) { // what stays is there once, however many began
+        learned.need = Bytes{(rise - stayed).count / at_once};
+        learn_first(costs_[blamed->label], stayed + learned.need);
+    }
+    learn(learned.label, learned.need, light);
+    Cost& cost = costs_[learned.label]; // what a reading says is more than what it showed on the way
+    if (blamed->ended) cost.shown = std::min(cost.shown, learned.need);
+    return learned;
 }
 
+// Not so the first time: a stranger may need as much as a thread takes now and then.
+bool MemoryCosts::by_itself(const Cost& cost, Bytes rise, Bytes light) const {
+    return static_cast<double>(rise.count) <= about * static_cast<double>(own_rise_.count) && cost.floor >= 0 &&
+           cost.floor <= static_cast<double>(light.count);
+}
+
+void MemoryCosts::rose_by_itself(Instant now, Bytes rise, Bytes light) {
+    if (rise <= light) return;
+    own_rise_ = std::max(own_rise_, rise);
+    own_seen_ = now;
+    for (Cost& cost : costs_) {
+        const Bytes most_needed = cost.rises.quantile(quantile);
+        if (most_needed > light && by_itself(cost, most_needed, light)) cost.rises.drop_highest(1);
+        for (Bytes& each : cost.firsts)
+            if (each > light && by_itself(cost, each, light)) each = {};
+    }
+}
+
+void MemoryCosts::passes(Instant now) {
+    if (now - own_seen_ > own_for) own_rise_ = {};
+}
+
+void MemoryCosts::learn_first(Cost& cost, Bytes rise) { cost.firsts[cost.first_ones++ % processes] = rise; }
+
 // The first readings of a label tell what others like it will need at first, too.
-void MemoryCosts::learn(CostKey label, Bytes rise) {
+void MemoryCosts::learn(CostKey label, Bytes rise, Bytes light) {
     for (std::size_t kin = 0; label != 0 && label < costs_.size() && kin < most_kin; ++kin) {
         Cost& cost = costs_[label];
         const bool at_first = cost.rises.count() < confident;
+        if (kin == 0) {
+            const Bytes most_needed = cost.rises.quantile(quantile), half{most_needed.count / 2};
+            if (most_needed <= light || rise > half)
+                cost.without = 0;
+            else if (++cost.without >= patience * cost.rises.above(half))
+                cost.rises.drop_highest(1);
+        }
         cost.rises.add(rise);
         label = at_first ? cost.like : CostKey{0};
     }
+}
+
+void MemoryCosts::correct(const RestingMemory::Correction& correction) {
+    const LearnedRise& learned = correction.learned;
+    if (!make(learned.label)) return;
+    CostKey label = learned.label;
+    for (std::size_t kin = 0; label != 0 && label < costs_.size() && kin < most_kin; ++kin) {
+        Cost& cost = costs_[label];
+        if (!cost.rises.replace(learned.need, correction.need)) return; // the key is another label's by now
+        if (kin == 0) cost.shown = std::min(cost.shown, correction.need);
+        if (kin == 0 && learned.first && cost.first_ones > 0)
+            cost.firsts[(cost.first_ones - 1) % processes] = correction.at_first;
+        label = cost.like;
+    }
+}
+
+unsigned MemoryCosts::saying_so(CostKey label) const {
+    const Cost* cost = find(label);
+    return cost ? cost->rises.above(Bytes{cost->rises.quantile(quantile).count / 2}) : 0;
+}
+
+void MemoryCosts::contradict(CostKey label) {
+    const unsigned saying = saying_so(label);
+    if (Cost* cost = saying > 0 ? make(label) : nullptr) cost->rises.drop_highest((saying + 1) / 2);
 }
 
 void MemoryCosts::asked(Instant now, CostKey label) {
@@ -91,9 +160,11 @@ void MemoryCosts::take_over(CostKey label, CostKey like, Likeness likeness) {
     cost->likeness = likeness;
 }
 
-void MemoryCosts::recall(CostKey label, Bytes expected) {
+void MemoryCosts::recall(CostKey label, Bytes expected, Bytes at_first) {
     Cost* cost = readings(label) > 0 ? nullptr : make(label);
-    for (unsigned i = 0; cost && i < confident; ++i) cost->rises.add(expected);
+    if (!cost) return;
+    for (unsigned i = 0; i < confident; ++i) cost->rises.add(expected);
+    if (at_first > expected) learn_first(*cost, at_first);
 }
 
 void MemoryCosts::shows(CostKey label, Bytes rise) {
@@ -124,6 +195,11 @@ Bytes MemoryCosts::expected(CostKey label) const {
         label = cost->like;
     }
     return {};
+}
+
+Bytes MemoryCosts::at_first(CostKey label) const {
+    const Cost* cost = find(label);
+    return cost ? std::max(expected(label), std::ranges::max(cost->firsts)) : Bytes{};
 }
 
 bool MemoryCosts::uneven(CostKey label, Bytes light) const {

@@ -1,6 +1,7 @@
 #include "plimsoll/policy/running_labels.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace plimsoll {
 
@@ -9,7 +10,7 @@ RunningLabels::Entry* RunningLabels::find(CostKey label) {
     return found == entries_.end() ? nullptr : &*found;
 }
 
-void RunningLabels::begin(CostKey label, Bytes promised) {
+RunningLabels::Entry& RunningLabels::begun(CostKey label, Bytes promised) {
     if (entries_.size() >= most && !find(label)) label = 0;
     Entry* entry = find(label);
     if (!entry) {
@@ -20,9 +21,18 @@ void RunningLabels::begin(CostKey label, Bytes promised) {
     entry->at_once = std::max(entry->at_once, entry->now);
     entry->promised = entry->promised + promised;
     promised_ = promised_ + promised;
+    return *entry;
 }
 
-Bytes RunningLabels::end(CostKey label) {
+void RunningLabels::begin(CostKey label, Bytes promised) { begun(label, promised); }
+
+void RunningLabels::begin_first(CostKey label, Bytes promised, Bytes kept) {
+    Entry& entry = begun(label, promised);
+    entry.first = true;
+    entry.to_keep = kept;
+}
+
+RunningLabels::Given RunningLabels::end(CostKey label) {
     Entry* entry = find(label);
     if (!entry || entry->now == 0) entry = find(0); // it began as one of the rest
     if (!entry || entry->now == 0) return {};
@@ -32,7 +42,9 @@ Bytes RunningLabels::end(CostKey label) {
     entry->ended = ended_ = true;
     entry->promised = entry->promised - part;
     promised_ = promised_ - part;
-    return part;
+    const Bytes kept = std::exchange(entry->to_keep, Bytes{});
+    entry->kept = entry->kept + kept;
+    return {part, kept};
 }
 
 Bytes RunningLabels::raise(CostKey label, Bytes need) {
@@ -47,7 +59,7 @@ Bytes RunningLabels::raise(CostKey label, Bytes need) {
 std::vector<Ran> RunningLabels::ran() const {
     std::vector<Ran> ran;
     ran.reserve(entries_.size());
-    for (const Entry& each : entries_) ran.push_back({each.label, each.at_once, each.ended});
+    for (const Entry& each : entries_) ran.push_back({each.label, each.at_once, each.ended, each.first, each.kept});
     return ran;
 }
 
@@ -55,6 +67,8 @@ void RunningLabels::next_reading() {
     std::erase_if(entries_, [](const Entry& each) { return each.now == 0; });
     for (Entry& each : entries_) {
         each.at_once = each.now;
+        each.first = each.first && !each.ended; // it still runs
+        each.kept = {};
         each.ended = false;
     }
     ended_ = false;

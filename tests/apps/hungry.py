@@ -1,6 +1,7 @@
 """An application that needs memory for a moment: /need/MEGABYTES. It tells how many of its requests ran at once.
 
-/need/MEGABYTES?least=N holds it until N have run at once, or 20 s. /keep/MEGABYTES takes them once, for good."""
+/need/MEGABYTES?least=N holds it until N have run at once, or 20 s. /keep/MEGABYTES takes them once, for good.
+/thread/MEGABYTES begins a thread that takes them for half a second out of two, whatever is asked."""
 import threading
 import time
 from urllib.parse import parse_qs
@@ -12,6 +13,21 @@ keep = {}                                                      # megabytes -> wh
 most = {}                                                      # of them at once, so far
 
 
+def touch(megabytes):
+    taken = bytearray(megabytes << 20)
+    for page in range(0, len(taken), 4096):
+        taken[page] = 1
+    return taken
+
+
+def refresh(megabytes):
+    while True:
+        taken = touch(megabytes)
+        time.sleep(0.5)
+        del taken
+        time.sleep(1.5)
+
+
 def wsgi(environ, start_response):
     parts = environ["PATH_INFO"].split("/")
     if parts[1] == "need":
@@ -19,9 +35,7 @@ def wsgi(environ, start_response):
         with lock:
             running[need] = running.get(need, 0) + 1
             most[need] = max(most.get(need, 0), running[need])
-        held = bytearray(int(need) << 20)
-        for page in range(0, len(held), 4096):
-            held[page] = 1
+        held = touch(int(need))
         time.sleep(HELD)
         least = int(parse_qs(environ["QUERY_STRING"]).get("least", ["0"])[0])
         deadline = time.monotonic() + 20
@@ -32,9 +46,10 @@ def wsgi(environ, start_response):
             running[need] -= 1
     elif parts[1] == "keep":
         with lock:
-            kept = keep.setdefault(parts[2], bytearray(int(parts[2]) << 20) if parts[2] not in keep else b"")
-            for page in range(0, len(kept), 4096):
-                kept[page] = 1
+            if parts[2] not in keep:
+                keep[parts[2]] = touch(int(parts[2]))
+    elif parts[1] == "thread":
+        threading.Thread(target=refresh, args=(int(parts[2]),), daemon=True).start()
     elif parts[1] == "forget":
         most.clear()
     body = "".join("%s %d\n" % pair for pair in sorted(most.items())).encode()

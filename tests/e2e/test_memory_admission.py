@@ -1,6 +1,7 @@
 """Requests are admitted by the memory that others like them have needed: nothing of the application tells it."""
 import concurrent.futures
 import http.client
+import time
 
 from harness.fleets import fleet
 from harness.waiting import until
@@ -169,3 +170,31 @@ def test_what_a_request_leaves_behind_for_good_is_not_taken_for_a_need_for_long(
         assert need["readings"] < 150, known
         return need["readings"] >= 3 and not need["much"]
     until(forgotten, 60, "it needs nothing of what it kept", pause=0.02)
+
+
+def test_a_model_that_the_first_request_loads_refuses_none_of_the_next(plimsoll):
+    two = fleet("gthread", 2, app="hungry:wsgi", arguments=["--threads", "4"],
+                memory={"limit": "700MiB", "interval": "100ms"}, queue={"timeout": "5s"})
+    proxy = plimsoll(two).start()
+    proxy.wait_serving(2)
+    for _ in range(5):                                          # each loads its own, and a second one fits nowhere
+        assert in_parallel(proxy.address, ["/keep/400"] * 8) == [200] * 8
+    until(lambda: needs(proxy)["GET /keep/{n}"]["readings"] >= 3, 10, "it is known")
+    assert in_parallel(proxy.address, ["/keep/400"] * 8) == [200] * 8
+    need = needs(proxy)["GET /keep/{n}"]
+    assert need["expected_bytes"] < 100 << 20 and need["at_first_bytes"] > 390 << 20, need
+
+
+def test_what_a_thread_of_the_application_takes_is_no_request_s_doing(plimsoll):
+    small = fleet("gthread", 1, app="hungry:wsgi", arguments=["--threads", "4"],
+                  memory={"limit": "500MiB", "interval": "100ms"}, queue={"timeout": "5s"})
+    proxy = plimsoll(small).start()
+    proxy.wait_serving(1)
+    assert ask(proxy.address, "/thread/250")[0] == 200
+    answers = []
+    deadline = time.monotonic() + 12
+    while time.monotonic() < deadline:                          # it works for a part of the time, as most do
+        answers += in_parallel(proxy.address, ["/light"] * 3)
+        time.sleep(0.05)
+    assert answers.count(200) == len(answers), "%d of %d" % (answers.count(200), len(answers))
+    until(lambda: not needs(proxy)["GET /light"]["much"], 10, "nobody takes it for heavy")

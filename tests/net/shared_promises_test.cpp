@@ -27,6 +27,7 @@ public:
             worker = pool_.add(Endpoint{}, 1);
             pool_.observe(worker, 0.2, MemorySight{25_MiB, std::nullopt, {container, 0}});
             pool_.accept(worker, true);
+            pool_.rose(worker, {25_MiB, 25_MiB, true});
         }
         pool_.share_domain(container, table, cgroup);
         pool_.observe_domain(container, 100_MiB, 600_MiB);
@@ -35,7 +36,7 @@ public:
             Permit permit = ask().permit;
             const WorkerKey worker = permit.endpoint().key;
             permit.finish(Outcome::success);
-            pool_.rose(worker, 200_MiB);
+            pool_.rose(worker, {225_MiB, 25_MiB, true});
         }
         for (int reading = 0; reading < 2; ++reading) pool_.observe_domain(container, 330_MiB, 600_MiB);
     }

@@ -19,12 +19,19 @@ public:
     void add(Bytes amount);
     Bytes quantile(double share) const; // 0 of none; below 64 KiB everything is 64 KiB
     unsigned count() const { return count_; }
+    unsigned above(Bytes amount) const; // how many, but for those in its own bucket
+
+    // What was counted turns out to be wrong. False: there is no such value.
+    bool replace(Bytes wrong, Bytes right);
+    void drop_highest(unsigned how_many);
 
     static constexpr unsigned most = 1024;
 
 private:
     static constexpr std::size_t buckets = std::size_t{8} * 22; // 64 KiB to 256 GiB
+    static std::size_t bucket_of(Bytes amount);
     void forget_half();
+    void judge_largest();
 
     std::array<std::uint16_t, buckets> counts_{};
     unsigned count_ = 0;

@@ -157,11 +157,11 @@ public:
     void accept(WorkerKey worker, bool accepting, Instant now, Events& events);
     void observe(WorkerKey worker, double pressure, const MemorySight& sight = {}); // pressure < 0: unknown
     void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);
-    // How far the memory of a worker rose above its rest since it was told last (or since its first request). Returns the
-    // labels that ran there whose requests are not alike.
-    std::vector<CostKey> rose(WorkerKey worker, Bytes rise);
-    void shows(Instant now, WorkerKey worker, Bytes rise); // so far, and requests are in flight
+    // What a worker has held since it was told last. Returns the labels that ran there whose requests are not alike.
+    std::vector<CostKey> rose(Instant now, WorkerKey worker, const PeakReading& reading);
+    void shows(Instant now, WorkerKey worker, Bytes holds); // now, and requests are in flight
     bool strangers_run(Instant now, WorkerKey worker) const;
+    bool quiet(Instant now, WorkerKey worker) const; // nothing runs there that needs much
     bool worth_reading(Instant now, WorkerKey worker, Instant last_reading, Duration usual) const;
     // About whom the pools that share its memory have to be asked; and what they tell each other.
     bool weighs_now(Instant now, CostKey label) const {
@@ -171,6 +171,7 @@ public:
     Bytes promised_to_weighty(DomainKey domain) const { return memory_.promised_to_weighty(domain); }
     bool promises_moved() { return memory_.moved(); }
     bool waits_for_memory() const { return memory_line_.size() > 0; }
+    bool never_fits(CostKey label) const; // in any worker, even if nobody else were there
     MemoryCosts& costs() { return memory_.costs(); }
     const MemoryAdmission& memory() const { return memory_; }
     void set_homes(std::span<const WorkerKey> homes); // the others, and who comes later, are away
@@ -210,6 +211,7 @@ public:
     Stats stats() const;
 
 private:
+    void erase(Member& member);
     Member* choose(Instant now, const Facts& facts);
     Probe admit(Member& member, Priority priority, CostKey label, RouteKey probed, Instant now);
     void grant(Member& member, Instant now, Events& events); // its free slots to those who wait

@@ -23,6 +23,7 @@ public:
     void observe(std::optional<Bytes> use, std::optional<Bytes> limit); // unset: not known, or too old
     void promise(Bytes need);
     void end(Bytes need);                  // of a promise
+    void keeps(Bytes amount);              // of what was promised, it stays: the next reading will show it
     void promised_elsewhere(Bytes others); // by gates that share it, all together
 
     bool known() const { return known_; }

@@ -1,6 +1,7 @@
 // Whether a request may begin, as far as memory goes.
 //
-//   need      = what its label is expected to need at its peak (memory_costs.hpp)
+//   need      = what its label is expected to need at its peak (memory_costs.hpp), here: at first, where none has run in this
+//               process before
 //   fits      = the need fits under the worker's own limit, and under every limit that the worker shares: its cgroup's, the
 //               host's (memory_account.hpp)
 //   light     : a need below 1/64 of the smallest of those limits. Always begins; the margin takes care of it
@@ -9,8 +10,8 @@
 //   full      : it does not fit. It waits for those in flight to end, and nobody with a need overtakes it, or those who need
 //               much would wait for ever
 //   hopeless  : it would not fit if nobody else were there. Waiting helps only if the base falls, so it may wait, and is in
-//               nobody's way. But once in half a minute it is only full, and begins once nobody else with a need is there:
-//               or an estimate that is too high would never be put right
+//               nobody's way. But now and then it is only full, and begins once nobody else with a need is there: or an estimate that is
+//               too high would never be put right. The more readings say so the less often: from 2 s to half a minute
 //
 // Nothing is decided where no limit or no reading is known.
 #pragma once
@@ -18,12 +19,14 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "plimsoll/core/bytes.hpp"
 #include "plimsoll/core/time.hpp"
 #include "plimsoll/policy/memory_account.hpp"
 #include "plimsoll/policy/memory_costs.hpp"
+#include "plimsoll/policy/resting_memory.hpp"
 #include "plimsoll/policy/running_labels.hpp"
 
 namespace plimsoll {
@@ -41,28 +44,36 @@ struct MemorySight {
 class MemoryAdmission {
 public:
     static constexpr Duration cold_wait = std::chrono::milliseconds{250};
-    static constexpr Duration try_again = std::chrono::seconds{30};
+    static constexpr Duration try_again = std::chrono::seconds{30}, first_try = std::chrono::seconds{2};
 
     struct Place { // a worker's part of it
         MemoryAccount own;
         std::array<DomainKey, most_shared> domains{};
         RunningLabels running;
+        RestingMemory resting;
+        std::vector<bool> served; // labels that have run in this process
     };
     enum class Verdict : std::uint8_t { fits, cold, full, hopeless };
 
     // Readings.
     void observe(Place& place, const MemorySight& sight);
     void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);
-    // Since the last one; ends an interval between readings. Returns the labels that ran whose requests are not alike.
-    std::vector<CostKey> rose(Place& place, Bytes rise);
+    // Ends an interval between readings. Returns the labels that ran whose requests are not alike.
+    std::vector<CostKey> rose(Instant now, Place& place, const PeakReading& reading);
 
-    // The worker has risen so far already, with requests in flight.
-    void shows(Instant now, Place& place, Bytes rise);
+    // The worker holds so much already, with requests in flight.
+    void shows(Instant now, Place& place, Bytes holds);
     bool strangers_run(Instant now, const Place& place) const; // so that it is worth telling
+    bool quiet(Instant now, const Place& place) const;         // nothing runs that needs much, or may
+
+    // Workers that come and go.
+    void came() { ++places_; }
+    void left(const Place& place);
 
     // Requests.
     bool weighs(Instant now, CostKey label) const; // false: nobody need ask
     Verdict ask(Instant now, const Place& place, CostKey label, Instant arrived) const;
+    bool ever_fits(const Place& place, CostKey label) const; // if nobody else were there
     void begin(Instant now, Place& place, CostKey label);
     void end(Place& place, CostKey label);
 
@@ -87,17 +98,23 @@ private:
     bool shared_say(const Place& place, Says says) const;
     bool fits(const Place& place, Bytes need) const;
     bool ever_fits(const Place& place, Bytes need) const;
+    Bytes need(const Place& place, CostKey label) const;
+    Duration next_try(CostKey label) const;
+    void contradict(const Place& place, std::span<const Ran> ran, Bytes rise);
     bool alone(const Place& place, Bytes need) const;
     void judge_light();
     void promise(Place& place, Bytes need); // to all whose limits it lives under
+    void keeps(Place& place, Bytes amount);
 
     MemoryCosts costs_;
     std::vector<MemoryAccount> domains_; // by key
     struct InFlight {
         unsigned all = 0, weighty = 0; // weighty: when they began
+        std::size_t served_in = 0;     // workers
     };
     std::vector<InFlight> in_flight_; // by label
     unsigned weighty_ = 0;            // of all labels
+    std::size_t places_ = 0;
     bool moved_ = false;
     Bytes own_limit_; // the last that was seen: workers of a pool have the same
     Bytes light_;

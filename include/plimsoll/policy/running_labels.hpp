@@ -21,14 +21,21 @@ struct Ran {
     CostKey label = 0;
     unsigned at_once = 1; // the most
     bool ended = true;    // at least one of them: its whole need was seen
+    bool first = false;   // one of them was the first of its label in this process
+    Bytes kept;           // what that one was taken to have left behind when it ended
 };
 
 class RunningLabels {
 public:
     static constexpr std::size_t most = 64;
 
+    struct Given {            // back
+        Bytes promised, kept; // kept: of the first in its process, it stays (a model that it loaded)
+    };
+
     void begin(CostKey label, Bytes promised);
-    Bytes end(CostKey label); // what was promised for it
+    void begin_first(CostKey label, Bytes promised, Bytes kept);
+    Given end(CostKey label);
     // Those of the label that run need so much each after all. Returns what was not promised yet.
     Bytes raise(CostKey label, Bytes need);
     std::vector<Ran> ran() const;
@@ -47,10 +54,11 @@ private:
     struct Entry {
         CostKey label = 0;
         unsigned now = 0, at_once = 0;
-        bool ended = false;
-        Bytes promised;
+        bool ended = false, first = false;
+        Bytes promised, to_keep, kept;
     };
     Entry* find(CostKey label);
+    Entry& begun(CostKey label, Bytes promised);
 
     std::vector<Entry> entries_;
     Bytes promised_;

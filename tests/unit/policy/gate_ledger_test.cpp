@@ -37,11 +37,11 @@ public:
         case 5: reload(); break;
         case 6: read(); break;
         case 7:
-            if (const auto worker = any())
-                gate_.shows(now_, worker, Bytes{static_cast<std::int64_t>(below(300)) << 20});
+            if (const auto worker = any()) gate_.shows(now_, worker, mebibytes(below(300)));
             break;
         case 8:
-            if (const auto worker = any()) gate_.rose(worker, Bytes{static_cast<std::int64_t>(below(300)) << 20});
+            if (const auto worker = any())
+                gate_.rose(now_, worker, {mebibytes(below(300)), mebibytes(below(200)), below(2) == 0});
             break;
         case 9:
             if (!waiting_.empty()) leave();
@@ -92,6 +92,7 @@ public:
     }
 
 private:
+    static Bytes mebibytes(std::size_t amount) { return Bytes{static_cast<std::int64_t>(amount) << 20}; }
     struct Held {
         WorkerKey worker;
         RouteKey route;

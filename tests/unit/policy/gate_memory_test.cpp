@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr CostKey huge = 3, strange = 4;
 constexpr DomainKey cgroup = 1;
+constexpr Bytes rest = 25_MiB;
 
 // Four workers of one slot in a cgroup of 600 MiB, of which 100 are held by the workers themselves.
 class Room : public testing::Test {
@@ -23,7 +24,8 @@ protected:
         for (WorkerKey key = 1; key <= 4; ++key) {
             gate.add(key, 1, now);
             gate.accept(key, true, now, events);
-            gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+            gate.observe(key, 0.2, MemorySight{rest, std::nullopt, {cgroup, 0}});
+            gate.rose(now, key, {rest, rest, true});
         }
         gate.observe_domain(cgroup, 100_MiB, 600_MiB);
         learn(light, 1_MiB);
@@ -36,7 +38,7 @@ protected:
             const auto taken = ask(label);
             ASSERT_EQ(taken.kind, Gate::Arrival::Kind::admitted);
             end(taken.worker, label);
-            gate.rose(taken.worker, need);
+            gate.rose(now, taken.worker, {rest + need, rest, true});
         }
     }
     Gate::Arrival ask(CostKey label, Priority priority = Priority::normal, Instant deadline = never) {
@@ -136,7 +138,7 @@ TEST_F(Room, of_a_label_that_nobody_knows_one_runs_at_a_time_for_a_quarter_of_a_
 TEST_F(Room, what_a_stranger_shows_while_it_runs_is_its_first_estimate) {
     const WorkerKey first = begin(strange);
     const auto second = ask(strange), third = ask(strange), fourth = ask(strange);
-    gate.shows(now, first, 190_MiB);
+    gate.shows(now, first, rest + 190_MiB);
     now += MemoryAdmission::cold_wait;
     gate.expire(now, events);
     EXPECT_TRUE(granted(second.ticket)) << "two of them fit";
@@ -157,7 +159,7 @@ TEST_F(Room, strangers_of_other_labels_do_not_wait_behind_those_who_need_much) {
     ASSERT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued);
     const WorkerKey worker = begin(strange);
     end(worker, strange);
-    gate.rose(worker, 1_MiB);
+    gate.rose(now, worker, {rest + 1_MiB, rest, true});
     begin(strange); // one reading is not enough to know it, but so far it has shown no need
 }
 
@@ -377,7 +379,7 @@ TEST_F(LittleRoom, who_would_never_fit_is_in_nobodys_way) {
     EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::admitted);
 }
 
-TEST_F(LittleRoom, twice_a_minute_one_that_would_not_fit_is_let_in_alone_all_the_same) {
+TEST_F(LittleRoom, now_and_then_one_that_would_not_fit_is_let_in_alone_all_the_same) {
     const auto worker = begin(heavy);
     const auto stubborn = ask(huge, Priority::normal);
     ASSERT_EQ(stubborn.kind, Gate::Arrival::Kind::queued);
@@ -407,7 +409,7 @@ TEST_F(Room, other_pools_are_told_of_those_who_need_much_and_of_nobody_else) {
     EXPECT_EQ(gate.promised_to_weighty(cgroup), Bytes{});
     const WorkerKey stranger = begin(strange);
     EXPECT_FALSE(gate.promises_moved());
-    gate.shows(now, stranger, 190_MiB);
+    gate.shows(now, stranger, rest + 190_MiB);
     EXPECT_TRUE(gate.promises_moved());
     EXPECT_GE(gate.promised_to_weighty(cgroup), 190_MiB);
     end(stranger, strange);

@@ -57,9 +57,9 @@ TEST(MemoryCosts, what_is_recalled_is_known_at_once_and_outvoted_by_some_hundred
     costs.recall(heavy, 900_MiB);
     EXPECT_NEAR(mebibytes(costs.expected(heavy)), 200, 1) << "it was learned already";
     const std::array ran = {Ran{heavy, 1, true}};
-    for (int i = 0; i < 100; ++i) costs.rose(ran, 1_MiB, nothing_much);
+    for (int i = 0; i < 80; ++i) costs.rose(ran, 1_MiB, nothing_much);
     EXPECT_GT(costs.expected(heavy), 100_MiB) << "too soon";
-    for (int i = 0; i < 300; ++i) costs.rose(ran, 1_MiB, nothing_much);
+    for (int i = 0; i < 40; ++i) costs.rose(ran, 1_MiB, nothing_much);
     EXPECT_LT(costs.expected(heavy), 2_MiB);
 }
 
@@ -194,6 +194,86 @@ TEST(MemoryCosts, a_label_whose_requests_are_not_alike_is_seen_to_be_uneven) {
     const std::array even{Ran{heavy}};
     for (int i = 0; i < 40; ++i) costs.rose(even, 200_MiB + 1_MiB * (i % 20), nothing_much);
     EXPECT_FALSE(costs.uneven(heavy, nothing_much));
+}
+
+TEST(Sketch, what_was_wrong_is_taken_back) {
+    Sketch sketch;
+    for (const Bytes each : {1_MiB, 2_MiB, 500_MiB}) sketch.add(each);
+    EXPECT_TRUE(sketch.replace(500_MiB, 3_MiB));
+    EXPECT_FALSE(sketch.replace(500_MiB, 3_MiB));
+    EXPECT_EQ(sketch.count(), 3U);
+    EXPECT_LT(sketch.quantile(1), 3_MiB * 2);
+    sketch.drop_highest(2);
+    EXPECT_EQ(sketch.count(), 1U);
+    EXPECT_LT(sketch.quantile(1), 2_MiB);
+    EXPECT_EQ(sketch.above(64_MiB), 0U);
+}
+
+TEST(MemoryCosts, what_the_first_one_in_a_process_loads_for_good_is_no_need_of_the_next) {
+    MemoryCosts costs;
+    const std::array first{Ran{heavy, 1, true, true}}, later{Ran{heavy}};
+    costs.rose(first, 430_MiB, nothing_much, 400_MiB);
+    EXPECT_NEAR(mebibytes(costs.expected(heavy)), 30, 3);
+    EXPECT_EQ(costs.at_first(heavy), 430_MiB);
+    for (int i = 0; i < 20; ++i) costs.rose(later, 30_MiB, nothing_much);
+    EXPECT_NEAR(mebibytes(costs.expected(heavy)), 30, 3);
+    EXPECT_EQ(costs.at_first(heavy), 430_MiB) << "in the next process it will be loaded again";
+    for (int process = 0; process < 8; ++process) costs.rose(first, 30_MiB, nothing_much, {});
+    EXPECT_NEAR(mebibytes(costs.at_first(heavy)), 30, 3) << "until it is not: preloaded since a release";
+}
+
+TEST(MemoryCosts, a_correction_reaches_what_was_learned_and_whoever_it_is_like) {
+    constexpr CostKey family = 1100;
+    MemoryCosts costs;
+    costs.take_over(heavy, family);
+    const auto learned = costs.rose(std::array{Ran{heavy, 1, true, true}}, 430_MiB, nothing_much);
+    ASSERT_TRUE(learned);
+    EXPECT_EQ(costs.expected(heavy), 430_MiB) << "as far as anybody knows";
+    costs.correct({*learned, 30_MiB, 430_MiB});
+    EXPECT_NEAR(mebibytes(costs.expected(heavy)), 30, 3);
+    EXPECT_NEAR(mebibytes(costs.expected(family)), 30, 3);
+    EXPECT_EQ(costs.at_first(heavy), 430_MiB);
+}
+
+TEST(MemoryCosts, a_rise_as_high_as_when_nothing_ran_is_not_the_doing_of_who_has_been_seen_without) {
+    MemoryCosts costs;
+    costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
+    costs.rose_by_itself(Instant{}, 250_MiB, nothing_much);
+    for (int i = 0; i < 10; ++i) EXPECT_FALSE(costs.rose(std::array{Ran{light}}, 255_MiB, nothing_much));
+    EXPECT_LT(costs.expected(light), 2_MiB);
+    EXPECT_TRUE(costs.rose(std::array{Ran{light}}, 500_MiB, nothing_much)) << "that is more than a thread has shown";
+    EXPECT_TRUE(costs.rose(std::array{Ran{heavy}}, 200_MiB, nothing_much)) << "a stranger may need as much";
+}
+
+TEST(MemoryCosts, who_was_blamed_for_what_the_process_does_by_itself_is_believed_to_need_it_no_more) {
+    MemoryCosts costs;
+    costs.rose(std::array{Ran{light, 1, true, true}}, 250_MiB, nothing_much);
+    for (int i = 0; i < 5; ++i) costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
+    ASSERT_EQ(costs.expected(light), 250_MiB);
+    costs.rose_by_itself(Instant{}, 250_MiB, nothing_much);
+    EXPECT_LT(costs.at_first(light), 2_MiB);
+    costs.passes(Instant{} + 1h);
+    EXPECT_TRUE(costs.rose(std::array{Ran{light}}, 250_MiB, nothing_much)) << "the thread has long ended";
+}
+
+TEST(MemoryCosts, what_is_not_seen_again_in_thirty_times_as_many_readings_is_doubted) {
+    MemoryCosts costs;
+    for (int i = 0; i < 2; ++i) costs.rose(std::array{Ran{light}}, 250_MiB, nothing_much);
+    for (int i = 0; i < 59; ++i) costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
+    EXPECT_GT(costs.expected(light), 200_MiB);
+    for (int i = 0; i < 2; ++i) costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
+    EXPECT_LT(costs.expected(light), 2_MiB);
+}
+
+TEST(MemoryCosts, one_in_ten_is_never_doubted_for_long) {
+    std::mt19937_64 random(5);
+    MemoryCosts costs;
+    int doubted = 0;
+    for (int reading = 0; reading < 2000; ++reading) {
+        costs.rose(std::array{Ran{heavy}}, random() % 10 == 0 ? 200_MiB : 1_MiB, nothing_much);
+        doubted += reading > 100 && costs.expected(heavy) < 200_MiB;
+    }
+    EXPECT_EQ(doubted, 0);
 }
 
 } // namespace
