@@ -289,7 +289,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     Member* member = roster_.find(worker);
     if (!member || member->in_flight == 0) return;
     roster_.gave_back(*member);
-    memory_.end(member->memory, departure.label);
+    memory_.end(now, member->memory, departure.label);
     ++member->finished[static_cast<std::size_t>(departure.outcome)];
     overload_.departed();
     // Who was refused or left tells nothing of how long a request takes.

@@ -67,6 +67,7 @@ std::vector<CostKey> MemoryAdmission::rose(Instant now, Place& place, const Peak
     costs_.passes(now);
     PeakReading seen = reading;
     seen.quiet = reading.quiet || ran.empty();
+    if (seen.quiet) place.to_read.reset();
     const Bytes rise = place.resting.rise(seen);
     std::optional<LearnedRise> learned;
     if (ran.empty()) {
@@ -149,7 +150,8 @@ Bytes MemoryAdmission::need(const Place& place, CostKey label) const {
 }
 
 Duration MemoryAdmission::next_try(CostKey label) const {
-    return std::min<Duration>(std::max(1U, costs_.saying_so(label)) * first_try, try_again);
+    const unsigned saying_so = costs_.saying_so(label); // none: it has shown it, or another beside it
+    return saying_so == 0 ? cold_wait : std::min<Duration>(saying_so * first_try, try_again);
 }
 
 template <class Says> // says(account), of all that the worker shares
@@ -187,9 +189,19 @@ MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, C
         if (now - costs_.last_began(label) < next_try(label)) return Verdict::hopeless;
         if (!alone(place, needed)) return Verdict::full;
     }
+    if (awaits_reading(now, place)) return Verdict::cold;
     const bool others = label < in_flight_.size() && in_flight_[label].all > 0;
     if (others && costs_.cold(now, label) && now - arrived < cold_wait) return Verdict::cold;
     return Verdict::fits;
+}
+
+bool MemoryAdmission::may_leave_something(Instant now, CostKey label) const {
+    return light_.count > 0 && label != 0 &&
+           (costs_.cold(now, label) || costs_.at_first(label) > costs_.expected(label) + light_);
+}
+
+bool MemoryAdmission::awaits_reading(Instant now, const Place& place) {
+    return place.to_read && now - *place.to_read < cold_wait;
 }
 
 bool MemoryAdmission::ever_fits(const Place& place, CostKey label) const {
@@ -218,8 +230,9 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
     moved_ = true;
 }
 
-void MemoryAdmission::end(Place& place, CostKey label) {
-    const auto [promised, kept] = place.running.end(label);
+void MemoryAdmission::end(Instant now, Place& place, CostKey label) {
+    const auto [promised, kept, first] = place.running.end(label);
+    if (first && may_leave_something(now, label)) place.to_read = now;
     keeps(place, kept); // or another would be let in before a reading shows that it is there for good
     place.own.end(promised);
     for (const DomainKey key : place.domains)
@@ -234,7 +247,7 @@ void MemoryAdmission::end(Place& place, CostKey label) {
 
 bool MemoryAdmission::worth_reading(Instant now, const Place& place, Instant last_reading, Duration usual) const {
     if (!place.running.any_ended()) return false;
-    return now - last_reading >= usual ||
+    return now - last_reading >= usual || (awaits_reading(now, place) && quiet(now, place)) ||
            place.running.any([&](CostKey label, bool runs) { return !runs && weighs(now, label); });
 }
 

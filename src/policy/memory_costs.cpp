@@ -35,6 +35,7 @@ std::optional<LearnedRise> MemoryCosts::rose(std::span<const Ran> ran, Bytes ris
         for (const Ran& each : ran)
             if (Cost* cost = each.ended ? make(each.label) : nullptr) {
                 learn(each.label, rise, light);
+                cost->shown = std::min(cost->shown, rise); // what others took beside it, it did not
                 if (each.first) learn_first(*cost, rise);
                 cost->floor = static_cast<double>(rise.count);
             }

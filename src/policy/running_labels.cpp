@@ -28,7 +28,7 @@ void RunningLabels::begin(CostKey label, Bytes promised) { begun(label, promised
 
 void RunningLabels::begin_first(CostKey label, Bytes promised, Bytes kept) {
     Entry& entry = begun(label, promised);
-    entry.first = true;
+    entry.first = entry.first_runs = true;
     entry.to_keep = kept;
 }
 
@@ -44,7 +44,7 @@ RunningLabels::Given RunningLabels::end(CostKey label) {
     promised_ = promised_ - part;
     const Bytes kept = std::exchange(entry->to_keep, Bytes{});
     entry->kept = entry->kept + kept;
-    return {part, kept};
+    return {part, kept, std::exchange(entry->first_runs, false)};
 }
 
 Bytes RunningLabels::raise(CostKey label, Bytes need) {

@@ -7,6 +7,8 @@
 //   light     : a need below 1/64 of the smallest of those limits. Always begins; the margin takes care of it
 //   cold      : a label of which too little is known. One at a time, so that the next reading tells its need; who has waited
 //               for that for 250 ms begins anyway: an application that is merely slow must not stand still to be learned
+//               So does a worker's first one of a label: before the next that needs much begins there, a quiet reading tells what
+//               of it stays
 //   full      : it does not fit. It waits for those in flight to end, and nobody with a need overtakes it, or those who need
 //               much would wait for ever
 //   hopeless  : it would not fit if nobody else were there. Waiting helps only if the base falls, so it may wait, and is in
@@ -51,7 +53,8 @@ public:
         std::array<DomainKey, most_shared> domains{};
         RunningLabels running;
         RestingMemory resting;
-        std::vector<bool> served; // labels that have run in this process
+        std::vector<bool> served;       // labels that have run in this process
+        std::optional<Instant> to_read; // a first one has ended, of which a quiet reading would tell what stays
     };
     enum class Verdict : std::uint8_t { fits, cold, full, hopeless };
 
@@ -75,7 +78,7 @@ public:
     Verdict ask(Instant now, const Place& place, CostKey label, Instant arrived) const;
     bool ever_fits(const Place& place, CostKey label) const; // if nobody else were there
     void begin(Instant now, Place& place, CostKey label);
-    void end(Place& place, CostKey label);
+    void end(Instant now, Place& place, CostKey label);
 
     // Whether a reading now would tell something: of a cold or a heavy label, or of anything after `usual`.
     bool worth_reading(Instant now, const Place& place, Instant last_reading, Duration usual) const;
@@ -98,6 +101,8 @@ private:
     bool shared_say(const Place& place, Says says) const;
     bool fits(const Place& place, Bytes need) const;
     bool ever_fits(const Place& place, Bytes need) const;
+    bool may_leave_something(Instant now, CostKey label) const; // the first of it in a process
+    static bool awaits_reading(Instant now, const Place& place);
     Bytes need(const Place& place, CostKey label) const;
     Duration next_try(CostKey label) const;
     void contradict(const Place& place, std::span<const Ran> ran, Bytes rise);

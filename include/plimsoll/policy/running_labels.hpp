@@ -31,6 +31,7 @@ public:
 
     struct Given {            // back
         Bytes promised, kept; // kept: of the first in its process, it stays (a model that it loaded)
+        bool first = false;
     };
 
     void begin(CostKey label, Bytes promised);
@@ -54,7 +55,7 @@ private:
     struct Entry {
         CostKey label = 0;
         unsigned now = 0, at_once = 0;
-        bool ended = false, first = false;
+        bool ended = false, first = false, first_runs = false;
         Bytes promised, to_keep, kept;
     };
     Entry* find(CostKey label);

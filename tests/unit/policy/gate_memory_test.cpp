@@ -355,6 +355,62 @@ TEST_F(Room, in_shadow_it_counts_and_lets_everybody_in) {
     EXPECT_EQ(gate.stats().shadow_refused[index(Reason::memory)], 0U) << "they would have waited, and then begun";
 }
 
+// Each worker has 300 MiB for itself, and the first request of a label loads 150 for good.
+class Model : public Room {
+protected:
+    Model() {
+        gate.observe_domain(cgroup, std::nullopt, std::nullopt);
+        for (WorkerKey key = 1; key <= 4; ++key) gate.observe(key, 0.2, MemorySight{rest, 300_MiB, {}});
+        for (WorkerKey key = 2; key <= 4; ++key) gate.accept(key, false, now, events); // it has one place to go
+        end(begin(strange), strange);
+        now += MemoryAdmission::cold_wait;
+    }
+};
+
+TEST_F(Model, what_the_first_one_left_behind_is_no_need_of_the_next) {
+    gate.rose(now, 1, {rest + 160_MiB, rest + 150_MiB, true});
+    gate.observe(1, 0.6, MemorySight{rest + 150_MiB, 300_MiB, {}});
+    for (int i = 0; i < 10; ++i) {
+        end(begin(strange), strange);
+        gate.rose(now, 1, {rest + 160_MiB, rest + 150_MiB, true});
+    }
+    EXPECT_EQ(gate.costs().at_first(strange), 160_MiB) << "in another process it is one";
+}
+
+TEST_F(Model, before_it_was_read_what_stays_the_next_one_waits_there_for_a_moment) {
+    gate.remove(1);
+    gate.accept(2, true, now, events);
+    const WorkerKey worker = begin(strange);
+    const auto next = ask(strange);
+    end(worker, strange);
+    EXPECT_FALSE(granted(next.ticket));
+    gate.rose(now, worker, {rest + 160_MiB, rest + 150_MiB, true});
+    gate.expire(now, events);
+    EXPECT_TRUE(granted(next.ticket));
+}
+
+TEST_F(Model, before_it_was_read_the_next_one_does_not_wait_for_ever) {
+    gate.remove(1);
+    gate.accept(2, true, now, events);
+    const WorkerKey worker = begin(strange);
+    const auto next = ask(strange);
+    end(worker, strange);
+    now += MemoryAdmission::cold_wait;
+    gate.expire(now, events);
+    EXPECT_TRUE(granted(next.ticket)) << "memory is hardly ever read here";
+}
+
+// 280 of 300 MiB, as one reading had it: that never fits.
+TEST_F(Model, an_estimate_that_is_too_high_is_given_up_when_one_was_let_in_and_did_not_need_it) {
+    gate.rose(now, 1, {rest + 290_MiB, rest + 1_MiB, true});
+    ASSERT_TRUE(gate.never_fits(strange));
+    now += MemoryAdmission::first_try;
+    end(begin(strange), strange);
+    gate.rose(now, 1, {rest + 5_MiB, rest + 1_MiB, true});
+    EXPECT_FALSE(gate.never_fits(strange));
+    begin(strange);
+}
+
 // Beside the workers and 350 MiB of somebody else there is room for a heavy one, and never for a huge one.
 class LittleRoom : public Room {
 protected:

@@ -13,22 +13,22 @@ constexpr Bytes base = 50_MiB;
 constexpr Duration step = std::chrono::milliseconds{300};
 
 struct Resting : testing::Test {
-    Resting() { memory.read(now += step, {base, base, true}); }
+    Resting() { memory.read(later(), {base, base, true}); }
     // What is learned of one that rose so far while others always run.
     std::vector<RestingMemory::Correction> busy(Bytes highest, Bytes now, bool first = false) {
         const PeakReading reading{highest, now};
         const LearnedRise learned{heavy, 1, first, memory.rise(reading)};
-        return memory.read(now += step, reading, &learned);
+        return memory.read(later(), reading, &learned);
     }
-    Instant now{std::chrono::hours{1}};
+    Instant later() { return time += step; }
+    Instant time{std::chrono::hours{1}};
     RestingMemory memory;
 };
 
 TEST(RestingMemory, what_came_before_the_first_reading_was_the_start) {
-    Instant now{std::chrono::hours{1}};
     RestingMemory memory;
     EXPECT_FALSE(memory.known());
-    memory.read(now += step, {900_MiB, base});
+    memory.read(Instant{}, {900_MiB, base});
     ASSERT_TRUE(memory.known());
     EXPECT_EQ(memory.rest(), base);
 }
@@ -43,7 +43,7 @@ TEST_F(Resting, of_what_a_quiet_reading_shows_it_is_known_at_once_that_it_stays)
     const PeakReading model{base + 430_MiB, base + 400_MiB, true};
     EXPECT_EQ(memory.rise(model), 430_MiB);
     EXPECT_EQ(memory.stayed(model), 400_MiB);
-    memory.read(now += step, model);
+    memory.read(later(), model);
     EXPECT_EQ(memory.rise({base + 430_MiB, base + 400_MiB, true}), 30_MiB);
 }
 
@@ -72,7 +72,7 @@ TEST_F(Resting, garbage_that_piles_up_until_it_is_collected_was_a_need_each_time
     busy(base + 200_MiB, base + 200_MiB);
     busy(base + 400_MiB, base + 400_MiB);
     const PeakReading quiet{base + 600_MiB, base + 600_MiB, true};
-    const auto corrected = memory.read(now += step, quiet);
+    const auto corrected = memory.read(later(), quiet);
     ASSERT_EQ(corrected.size(), 1U) << "the first was measured well";
     EXPECT_EQ(corrected[0].learned.need, 400_MiB);
     EXPECT_EQ(corrected[0].need, 200_MiB);
@@ -80,8 +80,8 @@ TEST_F(Resting, garbage_that_piles_up_until_it_is_collected_was_a_need_each_time
 
 TEST_F(Resting, what_was_given_back_was_a_need) {
     busy(base + 200_MiB, base + 150_MiB, true);
-    EXPECT_TRUE(memory.read(now += step, {base + 10_MiB, base, true}).empty());
-    EXPECT_TRUE(memory.read(now += step, {base + 300_MiB, base + 300_MiB, true}).empty())
+    EXPECT_TRUE(memory.read(later(), {base + 10_MiB, base, true}).empty());
+    EXPECT_TRUE(memory.read(later(), {base + 300_MiB, base + 300_MiB, true}).empty())
         << "and no later rise says otherwise";
 }
 
