@@ -203,6 +203,7 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& asked, Events& events) {
     };
     if (facts.deadline <= now) return refuse(Reason::deadline, retry_hint(now, facts.draw));
     wake_sidelined(now, events);
+    pass_in_shadow(now);
     const bool shed = memory_sheds(now, facts);
     if (shed && settings_.memory_mode == Mode::shadow) ++shadow_refused_[index(Reason::memory)];
     if (shed && settings_.memory_mode == Mode::enforce) {
@@ -281,6 +282,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     if (!member || member->in_flight == 0) return;
     roster_.gave_back(*member);
     memory_.end(member->memory, departure.label);
+    pass_in_shadow(now);
     ++member->finished[static_cast<std::size_t>(departure.outcome)];
     overload_.departed();
     // Who was refused or left tells nothing of how long a request takes.

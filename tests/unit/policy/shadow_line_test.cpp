@@ -180,6 +180,19 @@ TEST(ShadowLine, what_never_fits_counts_when_its_time_is_over_and_once) {
     EXPECT_TRUE(w.events.empty());
 }
 
+TEST(ShadowLine, its_time_passes_with_whatever_happens_at_the_gate) {
+    Workers w(Mode::shadow);
+    w.ask(huge);
+    w.ask(huge);
+    w.now += 6s; // and nobody waits, so nobody needs a tick
+    const auto arrival = w.ask(light);
+    EXPECT_EQ(w.shadow(Reason::memory), 1U);
+    w.ask(huge);
+    w.now += 6s;
+    w.end(arrival.worker, light, 6s);
+    EXPECT_EQ(w.shadow(Reason::memory), 2U);
+}
+
 TEST(ShadowLine, who_would_have_waited_beyond_his_deadline_counts_as_that) {
     Workers w(Mode::shadow);
     w.ask(huge);
