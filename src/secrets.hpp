@@ -7,8 +7,7 @@
 
 namespace plimsoll {
 
-// config::load, and then the tokens: a file that cannot be read, is empty, or that others may read is a problem or a
-// warning.
+// config::load, which has looked at the files already, and then the tokens that are in them.
 config::Parsed load_with_tokens(const std::string& path);
 
 } // namespace plimsoll

@@ -198,7 +198,7 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
          [](Gate gate) { return gate.shadow_trips; });
     each(page.counter("pool_memory_shadow_waits_total",
                       "Requests that began without room for what they need, and would have waited for it (memory.mode "
-                      "shadow). Whether the wait had been in vain nobody can tell: none counts as refused."),
+                      "shadow). Who had waited in vain counts in refusals_total as well."),
          [](Gate gate) { return gate.shadow_waits; });
     auto refused = page.counter("pool_refused_total", "Requests that the pool's gate refused, by priority.");
     for (const auto& gate : gates)

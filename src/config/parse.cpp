@@ -25,7 +25,7 @@ void complete(Config& config, const Findings& findings) {
             config.routes[i].pool = config.pools.front().name;
 }
 
-void read(std::string_view text, std::string_view file, Config& config, Findings& findings) {
+void read(std::string_view text, std::string_view file, bool here, Config& config, Findings& findings) {
     toml::table table = toml::parse(text, file);
     Reader reader(table, "", findings);
     describe(reader, config);
@@ -35,6 +35,7 @@ void read(std::string_view text, std::string_view file, Config& config, Findings
     check_redis(config, findings);
     check_routes(config, findings);
     check_pools(config, findings);
+    if (here) check_files(config, findings);
 }
 
 Parsed unreadable(const std::string& path, const std::string& why) {
@@ -45,11 +46,11 @@ Parsed unreadable(const std::string& path, const std::string& why) {
 
 } // namespace
 
-Parsed parse(std::string_view text, std::string_view file_name) {
+Parsed parse(std::string_view text, std::string_view file_name, bool here) {
     Parsed parsed;
     Findings findings(file_name);
     try {
-        read(text, file_name, parsed.config, findings);
+        read(text, file_name, here, parsed.config, findings);
     } catch (const toml::parse_error& error) {
         findings.problem_at({error.source().begin.line, error.source().begin.column}, "",
                             std::string(error.description()));
@@ -71,7 +72,7 @@ Parsed load(const std::string& path) {
         if (text.size() > largest_file) return unreadable(path, "is larger than 16 MiB: this is no configuration");
     }
     if (std::ferror(file.get()) != 0) return unreadable(path, std::string("cannot be read: ") + std::strerror(errno));
-    return parse(text, path);
+    return parse(text, path, true);
 }
 
 } // namespace plimsoll::config

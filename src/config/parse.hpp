@@ -25,8 +25,9 @@ struct Parsed {
     std::vector<Problem> problems; // by line; one is enough to refuse the file
     std::vector<Problem> warnings; // by line; allowed, but hardly meant
 };
-Parsed parse(std::string_view text, std::string_view file_name);
-Parsed load(const std::string& path); // a file that cannot be read is one problem
+// `here`: it is to serve on this machine, so the secrets and certificates that it names must be there.
+Parsed parse(std::string_view text, std::string_view file_name, bool here = false);
+Parsed load(const std::string& path); // a file that cannot be read is one problem; it is to serve here
 
 // What changed between two configurations, one line each ("pool.app.recycle.soft_limit: 400MiB -> 300MiB"), and
 // whether a running proxy can take it over live. Listeners, routes and pools are told apart by address, path and name.

@@ -26,7 +26,8 @@ constexpr auto busy_pause = std::chrono::milliseconds{5};
 
 Outcome outcome_of(Ending ending) {
     switch (ending) {
-    case Ending::client_gone: return Outcome::abandoned;
+    case Ending::client_gone:
+    case Ending::impatient: return Outcome::abandoned; // whoever asks for the impossible trips nobody's breaker
     case Ending::connect_refused:
     case Ending::unsent: return Outcome::refused_upstream;
     case Ending::connect_timeout:
@@ -47,6 +48,7 @@ http::Refusal refusal_of(Ending ending, const Download& download) {
         return {504, "upstream_connect_timeout", "the worker did not accept the connection in time"};
     case Ending::timeout: return {504, "upstream_timeout", "the worker did not answer in time"};
     case Ending::overdue: return {504, "deadline", "the request was not answered within its deadline"};
+    case Ending::impatient: return {504, "deadline", "the request was not answered within the client's own deadline"};
     case Ending::malformed: return {502, "upstream_malformed", download.fault().detail};
     case Ending::no_room: return {503, "buffers_full", "this server has no room for this request"};
     default: return {502, "upstream_closed", "the worker closed the connection before it answered"};
@@ -59,6 +61,7 @@ io::Task<> Session::attempt(Exchange& x) {
     ++x.attempts;
     Download download(x, client_, reactor_.workspace);
     auto ending = Ending::done;
+    heed_patience(x);
     const auto state = lease(x);
     if (state != Lease::ready) {
         const auto since = reactor_.loop.now;
@@ -119,7 +122,7 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
         co_await until(wakeup_, client_, static_cast<std::uint8_t>(client_end(x) | Stream::late));
         client_.no_deadline();
         if (client_left(x)) co_return Ending::client_gone;
-        if (overdue()) co_return Ending::overdue;
+        if (overdue()) co_return too_late(x);
         state = open(x);
     }
     if (state == Lease::failed) co_return Ending::connect_refused;
@@ -135,7 +138,7 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
     const bool late = worker.is(Stream::late);
     worker.no_deadline();
     if (client_left(x)) co_return Ending::client_gone;
-    if (overdue()) co_return Ending::overdue;
+    if (overdue()) co_return too_late(x);
     if (late) co_return Ending::connect_timeout;
     co_return Upstreams::established(worker) ? Ending::done : Ending::connect_refused;
 }
@@ -217,6 +220,7 @@ Ending Session::send_request(Exchange& x) {
 
 void Session::conclude(Exchange& x, Ending ending, const Download& download) {
     client_.no_deadline();
+    forget_patience(x);
     const auto worker = x.permit ? std::optional(x.permit.endpoint().key) : std::nullopt;
     const bool still_busy = is_still_busy(x, ending);
     if (!still_busy) x.worker.reset();
@@ -236,7 +240,8 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         x.held += leave_behind(x, outcome_of(ending));
     else
         x.held += x.permit.finish(outcome_of(ending));
-    if (ending != Ending::client_gone && ending != Ending::no_room) report_failure(x, ending, download);
+    if (ending != Ending::client_gone && ending != Ending::impatient && ending != Ending::no_room)
+        report_failure(x, ending, download);
     if (x.answer_began) {
         x.refusal = {};
         x.abort = true;
@@ -260,7 +265,8 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
 // A worker whose slots are known serves so many at once and no more: one that has the whole request is busy with it until it
 // answers, whatever we think of it. Those whose slots are learned notice who leaves.
 bool Session::is_still_busy(Exchange& x, Ending ending) const {
-    const bool left = ending == Ending::client_gone || ending == Ending::timeout || ending == Ending::overdue;
+    const bool left = ending == Ending::client_gone || ending == Ending::timeout || ending == Ending::overdue ||
+                      ending == Ending::impatient;
     return left && !reactor_.stopping() && x.worker && x.upload.complete() && !request_unsent(x) && !x.sending_failed &&
            !x.worker->is(Stream::hangup) && x.permit.of_told_slots();
 }

@@ -1,5 +1,7 @@
 // The request on its way to the worker and the answer on its way to the client, both at once: move what can be moved, then
 // sleep until one of the two streams has news, or until either of them has kept us waiting for too long.
+#include <utility>
+
 #include "net/download.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
@@ -87,6 +89,18 @@ std::uint8_t Session::await_worker(Exchange& x, const Download& download) {
     return static_cast<std::uint8_t>(marks | Stream::late);
 }
 
+void Session::heed_patience(Exchange& x) {
+    if (x.deadline >= x.bound || x.route->target->upstream.finish_abandoned) return;
+    x.impatient = true;
+    deadline_.set_at(x.deadline);
+}
+
+void Session::forget_patience(Exchange& x) {
+    if (!std::exchange(x.impatient, false)) return;
+    deadline_.stop();
+    if (x.bound != never) deadline_.set_at(x.bound);
+}
+
 std::optional<Ending> Session::judge_lateness(Exchange& x, Download& download) {
     if (overdue() && !cut_short()) return overtaken(x, download);
     if (client_.is(Stream::late) && x.client_unwatched) {
@@ -110,7 +124,7 @@ std::optional<Ending> Session::judge_lateness(Exchange& x, Download& download) {
 
 // Whose fault is it that the deadline of the whole request has passed?
 Ending Session::overtaken(Exchange& x, const Download& download) {
-    if (x.worker && x.upload.complete() && download.all_sent()) return Ending::overdue;
+    if (x.worker && x.upload.complete() && download.all_sent()) return too_late(x);
     return given_up(x, "deadline", "the request was not here whole within its deadline");
 }
 
@@ -133,6 +147,7 @@ std::optional<Ending> Session::move_bytes(Exchange& x, Download& download) {
             download.receive();
             x.worker_moved |= !download.awaits_head(); // interim answers, or a head in drops, put nothing off
         }
+        if (!download.awaits_head()) forget_patience(x);
         if (!download.nothing_came()) x.upload.spool().give_up_replay(); // who has answered is not asked again
     }
     if (!download.all_sent() && client_.is(Stream::writable)) {

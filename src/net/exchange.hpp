@@ -32,6 +32,7 @@ enum class Ending : std::uint8_t {
     closed, // the worker closed before the response was complete
     timeout,
     overdue,   // the deadline of the whole request passed while the worker had it
+    impatient, // the client's own did, before the answer began: says nothing about the worker
     malformed, // the worker's answer breaks HTTP
     no_room,   // the proxy's own: descriptors, buffer memory or disk
 };
@@ -64,7 +65,9 @@ struct Exchange {
     Series* series = nullptr;
     Instant began{};
     Priority priority = Priority::normal;
-    Instant deadline = never; // of the client's own
+    Instant bound = never;    // of the whole request: the operator's
+    Instant deadline = never; // the client's own, or that, whichever is sooner
+    bool impatient = false;   // the session's alarm is set for the client's own
     std::string_view loose;   // a complete body that still lies in the scratch buffer
     Upload upload;
     std::uint64_t tunnelled = 0; // bytes of the client's, after an upgrade

@@ -257,7 +257,8 @@ void Session::find_route(Exchange& x) {
     if (!x.open()) return;
     if (const auto bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline) {
         deadline_.set(*bound);
-        x.deadline = std::min(x.deadline, x.began + *bound);
+        x.bound = x.began + *bound;
+        x.deadline = std::min(x.deadline, x.bound);
     }
 }
 

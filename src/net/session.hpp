@@ -97,6 +97,9 @@ private:
     io::Task<Ending> converse(Exchange& x, Download& download);
     std::uint8_t await_client(Exchange& x, const Download& download);
     std::uint8_t await_worker(Exchange& x, const Download& download);
+    void heed_patience(Exchange& x); // the client's own deadline holds until the answer begins
+    void forget_patience(Exchange& x);
+    Ending too_late(const Exchange& x) const { return x.impatient ? Ending::impatient : Ending::overdue; }
     std::optional<Ending> judge_lateness(Exchange& x, Download& download);
     std::optional<Ending> move_bytes(Exchange& x, Download& download);
     void move_request(Exchange& x);

@@ -20,6 +20,7 @@ Gate::Gate(Settings settings) : settings_(settings) {}
 // Health takes it up with its next word.
 void Gate::configure(const Settings& settings) {
     forget_breakers_without_judge(settings);
+    if (settings.memory_mode != Mode::shadow) shadow_line_ = {};
     if (settings.memory_mode == Mode::off) load_line_ = stall_line_ = {}; // nobody looks at them any more
     settings_ = settings;
 }
@@ -173,10 +174,7 @@ bool Gate::memory_sheds(Instant now, Facts& facts) {
     if (share <= 0) return false;
     const bool sheds = facts.draw < share;
     facts.draw = sheds ? facts.draw / share : (facts.draw - share) / (1 - share);
-    if (!sheds) return false;
-    if (settings_.memory_mode == Mode::enforce) return true;
-    ++shadow_refused_[index(Reason::memory)];
-    return false;
+    return sheds;
 }
 
 Gate::Probe Gate::admit(Member& member, Priority priority, CostKey label, RouteKey probed, Instant now) {
@@ -216,7 +214,10 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& asked, Events& events) {
     };
     if (facts.deadline <= now) return refuse(Reason::deadline, retry_hint(now, facts.draw));
     wake_sidelined(now, events);
-    if (memory_sheds(now, facts)) {
+    pass_in_shadow(now);
+    const bool shed = memory_sheds(now, facts);
+    if (shed && settings_.memory_mode == Mode::shadow) ++shadow_refused_[index(Reason::memory)];
+    if (shed && settings_.memory_mode == Mode::enforce) {
         offers_[index(facts.priority)].add(now, rate_memory());
         return refuse(Reason::memory, retry_hint(now, facts.draw));
     }
@@ -228,6 +229,7 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& asked, Events& events) {
     if (weighs(now, facts)) return arrive_weighty(now, facts, probed, events);
     if (Member* member = choose(now, facts)) {
         asked_for_slot(now, facts.priority);
+        if (!shed) weigh_in_shadow(now, facts);
         arrival.probe = admit(*member, facts.priority, facts.label, probed, now);
         arrival.kind = Arrival::Kind::admitted;
         arrival.worker = member->key;
@@ -241,6 +243,7 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& asked, Events& events) {
     if (in_vain) return refuse(Reason::deadline, retry_hint(now, facts.draw));
     if (queue_.size() + memory_line_.size() >= settings_.queue_size && !give_up_a_lower(facts.priority, now, events))
         return refuse(Reason::queue_full, retry_hint(now, facts.draw));
+    if (!shed) weigh_in_shadow(now, facts);
     arrival.kind = Arrival::Kind::queued;
     arrival.ticket = queue_.add({0, facts.priority, now, facts.deadline, facts.avoid, probed, facts.label,
                                  facts.affinity ? Side::any : facts.side});
@@ -290,6 +293,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     if (!member || member->in_flight == 0) return;
     roster_.gave_back(*member);
     memory_.end(now, member->memory, departure.label);
+    pass_in_shadow(now);
     ++member->finished[static_cast<std::size_t>(departure.outcome)];
     overload_.departed();
     // Who was refused or left tells nothing of how long a request takes.
@@ -334,6 +338,7 @@ void Gate::took_back(Instant now, const Queue::Waiting& waiting) {
 }
 
 void Gate::expire(Instant now, Events& events) {
+    pass_in_shadow(now);
     if (queue_.size() + memory_line_.size() == 0) return;
     const auto drop_old = [&](Queue& queue, Reason too_old) {
         if (roster_.accepting() == 0) too_old = Reason::no_workers;

@@ -26,8 +26,43 @@ bool Gate::weighs(Instant now, const Facts& facts) {
     memory_.costs().asked(now, facts.label);
     if (!memory_.weighs(now, facts.label)) return false;
     if (settings_.memory_mode == Mode::enforce) return true;
-    if (!choose_with_room(now, facts, now) && !roster_.free().empty()) ++shadow_waits_;
+    // Of a stranger, whether it would wait to be learned; of the others the shadow line knows more.
+    const bool stranger = memory_.costs().expected(facts.label) <= memory_.light();
+    if (stranger && !choose_with_room(now, facts, now) && !roster_.free().empty()) ++shadow_waits_;
     return false;
+}
+
+// Of who is not refused in earnest. A retry has been asked before.
+void Gate::weigh_in_shadow(Instant now, const Facts& facts) {
+    if (settings_.memory_mode != Mode::shadow || facts.avoid) return;
+    const Bytes need = memory_.costs().expected(facts.label);
+    if (need <= memory_.light() || !memory_.weighs(now, facts.label)) return;
+    ShadowLine::Refusals refusals;
+    const ShadowLine::Request request{facts.label, need, facts.priority, facts.deadline, facts.draw};
+    if (shadow_line_.arrive(now, request, shadow_world(), refusals) == ShadowLine::Verdict::waits) ++shadow_waits_;
+    count_in_shadow(refusals);
+}
+
+void Gate::pass_in_shadow(Instant now) {
+    if (shadow_line_.idle()) return;
+    ShadowLine::Refusals refusals;
+    shadow_line_.pass(now, shadow_world(), refusals);
+    count_in_shadow(refusals);
+}
+
+ShadowLine::World Gate::shadow_world() const {
+    const ServiceTime& usual = weighty_service_.known() ? weighty_service_ : service_;
+    return {roster_,
+            memory_,
+            usual.known() ? usual.mean() : Duration{100ms},
+            memory_patience(),
+            settings_.queue_timeout,
+            settings_.queue_size,
+            missed_at_};
+}
+
+void Gate::count_in_shadow(const ShadowLine::Refusals& refusals) {
+    for (const Reason reason : refusals) ++shadow_refused_[index(reason)];
 }
 
 // The best of those that are free and have room for it.

@@ -71,6 +71,37 @@ def test_a_file_that_is_not_there_is_named(plimsoll):
     assert done.returncode == 2 and "nowhere.toml" in done.stderr + done.stdout, done
 
 
+FILES = """\
+[proxy]
+token_file = "%(nowhere)s"
+[admin]
+token_file = "%(empty)s"
+[redis]
+url = "rediss://127.0.0.1:6380"
+password_file = "%(directory)s"
+ca_file = "%(empty)s"
+cert_file = "%(nowhere)s"
+key_file = "%(empty)s"
+[[pool]]
+name = "app"
+[pool.source]
+kind = "static"
+addresses = ["127.0.0.1:8001"]
+"""
+
+
+def test_files_that_serve_could_not_read_are_told_at_once(plimsoll, tmp_path):
+    (tmp_path / "empty").write_text("")
+    done, path = check(plimsoll, FILES % {"nowhere": tmp_path / "nowhere", "empty": tmp_path / "empty", "directory": tmp_path})
+    said = done.stdout + done.stderr
+    assert done.returncode == 2, done
+    found = {int(line): text for line, text in re.findall(re.escape(path) + r":(\d+):\d+:? (.*)", said)}
+    words = {2: "is not there", 4: "first line", 7: "is a directory", 8: "no certificate", 9: "is not there", 10: "no private key"}
+    assert sorted(found) == sorted(words), said
+    for line, word in words.items():
+        assert word in found[line], said
+
+
 @pytest.mark.parametrize("listen", ["0.0.0.0:9180", "[::]:9180", "192.0.2.1:9180"])
 def test_an_admin_address_beyond_this_host_needs_a_token(plimsoll, listen):
     text = GOOD.replace('listen = "127.0.0.1:9180"', 'listen = "%s"' % listen)

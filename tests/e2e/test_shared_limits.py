@@ -185,6 +185,8 @@ def test_a_wrong_password_is_told_in_one_line_and_each_proxy_keeps_to_its_share(
     assert proxy.admin.post("/v1/config/reload").status == 200
     connected(proxy)
     assert statuses(proxy, 11, "b") == [200] * 10 + [429], "the whole rate, as Redis counts it"
+    until(lambda: story(proxy)[-1] == "back", 10, "that it is back is told, though the reload began anew with it")
+    assert proxy.admin.read("/v1/status")["redis"]["problem"] is None
     running = proxy.admin.get("/v1/config").body.decode()
     assert "(hidden)" in running and "right" not in running and server.url not in running
 
@@ -304,7 +306,11 @@ def test_over_tls_the_server_must_be_who_it_says_and_may_ask_the_same_of_us(plim
         assert problem in lines(proxy, "redis_lost")[-1], lines(proxy, "redis_lost")[-1]
 
     reloaded("certificate", ca_file=str(others["ca"]))
-    reloaded("No such file", ca_file="/nowhere.pem")
+    config = copy.deepcopy(proxy.config)
+    config["redis"] = {**redis, "ca_file": "/nowhere.pem"}
+    proxy.config_path.write_text(toml.dumps(config))
+    refused = proxy.admin.post("/v1/config/reload")
+    assert refused.status == 422 and "/nowhere.pem" in refused.body.decode(), refused
     reloaded("certificate", url=server.url.replace("127.0.0.1", "localhost"))
     proxy.config_path.write_text(toml.dumps(proxy.config))
     assert proxy.admin.post("/v1/config/reload").status == 200

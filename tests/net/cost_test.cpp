@@ -93,6 +93,100 @@ TEST(Deadline, an_answer_that_does_not_end_in_time_is_broken_off) {
     EXPECT_TRUE(client.ended());
 }
 
+TEST(Deadline, of_a_client_it_ends_its_wait_for_a_worker_and_trips_nobody) {
+    std::atomic<bool> quiet = true;
+    Origin origin([&](Peer& peer) {
+        if (quiet) return silent(peer);
+        echo(peer);
+    });
+    Proxy proxy;
+    proxy.config.pools[0].breaker.consecutive = 3;
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    constexpr unsigned asked = 10;
+    for (unsigned i = 1; i <= asked; ++i) {
+        const auto since = Clock::now();
+        client.send(i % 2 ? get("/", "X-Request-Timeout: 0.05\r\n") : post("/", "x", "X-Request-Timeout: 0.05\r\n"));
+        const auto answer = client.read_response();
+        EXPECT_GE(Clock::now() - since, milliseconds{50});
+        ASSERT_EQ(answer.status(), 504);
+        EXPECT_EQ(answer.field("x-plimsoll-reason"), "deadline");
+        ASSERT_TRUE(eventually([&] { return proxy.worker(key).finished[static_cast<int>(Outcome::abandoned)] == i; }))
+            << "its slot comes back when the worker is done with it";
+    }
+    EXPECT_EQ(proxy.pool->breaker(key).trips, 0U);
+    EXPECT_EQ(proxy.worker(key).finished[static_cast<int>(Outcome::timeout)], 0U);
+    quiet = false;
+    client.send(get("/next"));
+    EXPECT_EQ(client.read_response().body, "GET /next ") << "the deadline of a request is none of its connection";
+}
+
+TEST(Deadline, of_a_client_it_is_met_when_the_answer_has_begun) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbegin");
+        std::this_thread::sleep_for(milliseconds{200});
+        peer.send("ended");
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get("/", "X-Request-Timeout: 0.1\r\n"));
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.status(), 200);
+    EXPECT_EQ(answer.body, "beginended");
+}
+
+TEST(Deadline, of_a_client_it_is_not_met_by_an_interim_answer) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+        peer.read_some();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get("/", "X-Request-Timeout: 0.1\r\n"));
+    auto answer = client.read_response();
+    if (answer.status() == 103) answer = client.read_response();
+    EXPECT_EQ(answer.status(), 504);
+}
+
+TEST(Deadline, of_the_operator_it_holds_again_once_the_answer_has_begun) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin");
+        peer.read_some();
+    });
+    Proxy proxy;
+    proxy.config.pools[0].upstream.deadline = milliseconds{200};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    const auto since = Clock::now();
+    client.send(get("/", "X-Request-Timeout: 0.1\r\n"));
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.status(), 200);
+    EXPECT_FALSE(answer.complete);
+    EXPECT_GE(Clock::now() - since, milliseconds{200});
+}
+
+TEST(Deadline, the_operators_holds_where_the_client_would_wait_longer) {
+    Origin origin(silent);
+    Proxy proxy;
+    proxy.config.pools[0].upstream.deadline = milliseconds{100};
+    const auto key = proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get("/", "X-Request-Timeout: 30\r\n"));
+    EXPECT_EQ(client.read_response().status(), 504);
+    EXPECT_TRUE(eventually([&] { return proxy.worker(key).finished[static_cast<int>(Outcome::timeout)] == 1; }))
+        << "it is the worker's failure";
+}
+
 TEST(Deadline, the_one_of_a_route_goes_before_the_one_of_its_pool) {
     Origin origin([](Peer& peer) {
         while (peer.read_request().complete) {

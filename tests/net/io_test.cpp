@@ -41,6 +41,33 @@ TEST(Deadlines, those_of_one_span_expire_in_the_order_they_were_armed_and_others
     EXPECT_EQ(deadlines.next(), std::nullopt);
 }
 
+TEST(Deadlines, times_that_everybody_chooses_himself_expire_in_their_order_and_leave_nothing) {
+    Deadlines deadlines;
+    Probe spanned, late, early, moved;
+    const Instant start{};
+    deadlines.arm(spanned, seconds{2}, start);
+    deadlines.arm_at(late, start + seconds{3});
+    deadlines.arm_at(early, start + seconds{1});
+    deadlines.arm_at(moved, start + seconds{1});
+    deadlines.arm(moved, seconds{5}, start);
+    {
+        Probe gone;
+        deadlines.arm_at(gone, start);
+    }
+    EXPECT_EQ(deadlines.next(), start + seconds{1});
+    deadlines.expire(start + seconds{1});
+    EXPECT_EQ(early.times, 1);
+    EXPECT_EQ(spanned.times + late.times + moved.times, 0);
+    EXPECT_FALSE(Deadlines::armed(early));
+    EXPECT_EQ(deadlines.next(), start + seconds{2});
+    Deadlines::disarm(late);
+    deadlines.expire(start + seconds{9});
+    EXPECT_EQ(spanned.times, 1);
+    EXPECT_EQ(moved.times, 1);
+    EXPECT_EQ(late.times, 0);
+    EXPECT_EQ(deadlines.next(), std::nullopt);
+}
+
 TEST(Deadlines, arming_again_moves_and_disarming_or_destroying_removes) {
     Deadlines deadlines;
     Probe moved, removed;

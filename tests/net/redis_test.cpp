@@ -1,7 +1,13 @@
 // Redis' protocol, and a server that does what no real Redis does: silence, nonsense, answers in pieces. What a real one does is
 // tried in tests/e2e/test_shared_limits.py.
-#include <gtest/gtest.h>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
 
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "log/log.hpp"
 #include "net/redis/protocol.hpp"
 #include "proxy.hpp"
 
@@ -253,6 +259,37 @@ TEST_F(RedisTest, a_reload_without_it_lets_those_who_wait_go_on) {
     EXPECT_EQ(client.read_response().status(), 200);
     EXPECT_FALSE(proxy.server().stats().redis);
     EXPECT_EQ(ask().status(), 200);
+}
+
+TEST_F(RedisTest, lost_and_found_again_by_a_reload_is_told_both) {
+    char path[] = "/tmp/plimsoll-redis-log-XXXXXX";
+    ::close(::mkstemp(path));
+    config::Log settings;
+    settings.file = path;
+    log::start(settings);
+    const auto told = [&](std::string_view event) {
+        std::stringstream text;
+        text << std::ifstream(path).rdbuf();
+        return text.str().find(event) != std::string::npos;
+    };
+    Origin mute(greeting_and([](Peer&) {})), good(greeting_and([](Peer&peer) { peer.send(passed); }));
+    start(mute, std::chrono::milliseconds{20});
+    connected();
+    EXPECT_TRUE(eventually([&] {
+        ask();
+        return told("redis_lost");
+    }));
+    proxy.config.redis.url = "redis://" + good.address();
+    proxy.config.redis.timeout = std::chrono::seconds{1};
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_FALSE(told("redis_back")) << "it has not answered anything yet";
+    EXPECT_TRUE(eventually([&] {
+        ask();
+        return told("redis_back");
+    }));
+    EXPECT_EQ(redis().problem, "");
+    log::stop();
+    std::remove(path);
 }
 
 } // namespace

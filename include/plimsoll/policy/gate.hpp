@@ -43,6 +43,7 @@
 #include "plimsoll/policy/queue.hpp"
 #include "plimsoll/policy/roster.hpp"
 #include "plimsoll/policy/service_time.hpp"
+#include "plimsoll/policy/shadow_line.hpp"
 #include "plimsoll/policy/sidelined.hpp"
 
 namespace plimsoll {
@@ -132,7 +133,7 @@ public:
         std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {}; // by Reason
         std::uint64_t refused_by_priority[priorities] = {};
         // In shadow, what is no refusal: breakers of workers that tripped, and requests without room for what they need. Under
-        // enforce the first would go to other workers, the second would wait.
+        // enforce the first would go to other workers, the second would wait; some of those in vain (shadow_line.hpp).
         std::uint64_t shadow_trips = 0, shadow_waits = 0;
         std::size_t memory_waiting = 0; // of the queued, those who need much memory
         Bytes memory_light;             // who needs less is not asked; 0: no limit is known
@@ -226,6 +227,10 @@ private:
 
     // Those who need much memory (gate_memory.cpp).
     bool weighs(Instant now, const Facts& facts);
+    void weigh_in_shadow(Instant now, const Facts& facts);
+    void pass_in_shadow(Instant now);
+    ShadowLine::World shadow_world() const;
+    void count_in_shadow(const ShadowLine::Refusals& refusals);
     Arrival arrive_weighty(Instant now, const Facts& facts, RouteKey probed, Events& events);
     Arrival wait_for_memory(Instant now, const Facts& facts, RouteKey probed, Events& events);
     Member* choose_with_room(Instant now, const Facts& facts, Instant arrived);
@@ -297,6 +302,7 @@ private:
     Overload overload_;
     ServiceTime service_, weighty_service_;
     MemoryAdmission memory_;
+    ShadowLine shadow_line_;
     std::array<DecayedCount, priorities> admissions_, offers_;
     std::size_t usual_workers_ = 0; // the most of late: fewer accept while one is recycled
     Instant usual_since_{};         // when so many accepted last

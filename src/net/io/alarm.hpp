@@ -10,6 +10,7 @@ public:
     Alarm(Loop& loop, Wakeup& wakeup) : loop_(loop), wakeup_(wakeup) {}
 
     void set(Duration span) { loop_.deadlines.arm(*this, span, loop_.now); }
+    void set_at(Instant when) { loop_.deadlines.arm_at(*this, when); }
     void stop() {
         Deadlines::disarm(*this);
         wakeup_.clear(Wakeup::overdue);

@@ -1,5 +1,7 @@
 #include "net/io/deadlines.hpp"
 
+#include <utility>
+
 namespace plimsoll::net::io {
 
 Source::~Source() { Deadlines::disarm(*this); }
@@ -26,7 +28,14 @@ void Deadlines::arm(Source& source, Duration span, Instant now) {
     list.last = &source;
 }
 
+void Deadlines::arm_at(Source& source, Instant when) {
+    disarm(source);
+    source.by_time_ = times_.emplace(when, &source);
+    source.at_times_of_ = this;
+}
+
 void Deadlines::disarm(Source& source) {
+    if (auto* const owner = std::exchange(source.at_times_of_, nullptr)) owner->times_.erase(source.by_time_);
     auto* list = source.list_;
     if (!list) return;
     (source.before_ ? source.before_->after_ : list->first) = source.after_;
@@ -43,10 +52,16 @@ void Deadlines::expire(Instant now) {
             source->expired();
         }
     }
+    while (!times_.empty() && times_.begin()->first <= now) {
+        Source& source = *times_.begin()->second;
+        disarm(source);
+        source.expired();
+    }
 }
 
 std::optional<Instant> Deadlines::next() const {
     std::optional<Instant> earliest;
+    if (!times_.empty()) earliest = times_.begin()->first;
     for (const auto& list : lists_)
         if (list->first && (!earliest || list->first->at_ < *earliest)) earliest = list->first->at_;
     return earliest;

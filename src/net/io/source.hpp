@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 
 #include "plimsoll/core/time.hpp"
 
@@ -26,6 +27,8 @@ private:
     struct DeadlineList* list_ = nullptr;      // null: not armed
     struct DeadlineList* last_list_ = nullptr; // it often has the same span again
     Instant at_{};
+    class Deadlines* at_times_of_ = nullptr; // armed for a time, not for a span
+    std::multimap<Instant, Source*>::iterator by_time_;
 };
 
 } // namespace plimsoll::net::io

@@ -1,6 +1,7 @@
 #include "net/redis/health.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "log/log.hpp"
 
@@ -18,7 +19,8 @@ void Health::use(const std::shared_ptr<const Settings>& settings) {
     stats_.trips += guard_.trips();
     guard_ = StoreGuard(settings ? settings->config.timeout : Duration::zero());
     stats_.problem.clear();
-    without_ = 0;
+    told_lost_ = told_lost_ && settings;
+    if (!told_lost_) without_ = 0;
 }
 
 bool Health::passing() const {
@@ -38,7 +40,9 @@ void Health::answered(Instant now, Duration took) {
     const auto bucket = std::ranges::lower_bound(redis_latency_bounds, seconds) - redis_latency_bounds.begin();
     ++stats_.latency[static_cast<std::size_t>(bucket)];
     stats_.latency_sum += seconds;
-    tell(guard_.record(now, Breaker::Result::good), now, {});
+    auto change = guard_.record(now, Breaker::Result::good);
+    if (told_lost_ && guard_.state() == Breaker::State::passing) change = StoreGuard::Change::back;
+    tell(change, now, {});
 }
 
 void Health::failed(Instant now, RedisResult how, const std::string& problem) {
@@ -75,17 +79,18 @@ void Health::tell(StoreGuard::Change change, Instant now, const std::string& pro
     if (!problem.empty()) stats_.problem = problem;
     if (!settings_) return;
     if (change == StoreGuard::Change::lost) {
-        lost_at_ = now;
+        if (!std::exchange(told_lost_, true)) lost_at_ = now;
         log::warn("redis_lost", {{"server", settings_->url.shown()},
                                  {"problem", problem},
                                  {"shared_limits", config::to_string(settings_->config.on_failure)}});
     } else if (change == StoreGuard::Change::back) {
         stats_.problem.clear();
+        told_lost_ = false;
         log::info("redis_back", {{"server", settings_->url.shown()},
                                  {"after_seconds", std::chrono::duration<double>(now - lost_at_).count()},
                                  {"requests_without_it", without_}});
     }
-    if (guard_.state() == Breaker::State::passing) without_ = 0;
+    if (guard_.state() == Breaker::State::passing && !told_lost_) without_ = 0;
 }
 
 void Health::add_to(ServerStats& stats) const {

@@ -15,7 +15,8 @@ namespace plimsoll::net::redis {
 
 class Health {
 public:
-    // Another server, or none: what is known of the one before counts for nothing.
+    // Another server, or none: what is known of the one before counts for nothing, but that it was lost is still the last that was
+    // told. So the first answer of the new one is told as well.
     void use(const std::shared_ptr<const Settings>& settings);
 
     bool passing() const;
@@ -34,6 +35,7 @@ private:
     mutable std::mutex mutex_;
     std::shared_ptr<const Settings> settings_;
     StoreGuard guard_{Duration::zero()};
+    bool told_lost_ = false; // and not yet that it is back
     Instant lost_at_{};
     std::uint64_t without_ = 0; // requests that were decided without it since then
     RedisStats stats_;
