@@ -355,6 +355,7 @@ void Gate::expire(Instant now, Events& events) {
     drop_old(memory_line_, roster_.free().empty() ? Reason::queue_timeout : Reason::memory);
     drop_stale(now, events);
     wake_sidelined(now, events);
+    raise_awaited(now, events);
     look_at_queue(now);
     // A waiter that avoids a worker takes it after all once no other one is left.
     for (std::size_t i = roster_.free().size(); i-- > 0 && queue_.size() > 0;)

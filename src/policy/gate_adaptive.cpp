@@ -46,6 +46,18 @@ void Gate::learn_slots(Instant now, Member& member, const Departure& departure) 
         roster_.set_slots(member, member.adaptive->limit(bounds(settings_)), now);
 }
 
+// Somebody waits: what is full with requests that do not end may be able to do more.
+void Gate::raise_awaited(Instant now, Events& events) {
+    if (settings_.adaptive_mode != Mode::enforce) return;
+    for (const auto& member : roster_.all()) {
+        if (queue_.size() == 0) return;
+        if (!member->adaptive || !member->accepting || member->in_flight < member->slots) continue;
+        if (!member->adaptive->awaited(now, bounds(settings_))) continue;
+        roster_.set_slots(*member, member->adaptive->limit(bounds(settings_)), now);
+        grant(*member, now, events);
+    }
+}
+
 unsigned Gate::slots(WorkerKey worker) const {
     const Member* found = roster_.find(worker);
     return found ? found->slots : 0;

@@ -280,6 +280,7 @@ private:
     unsigned slots_for(Member& member, unsigned told); // as the fleet tells; 0: learned
     unsigned usual_limit() const;
     void learn_slots(Instant now, Member& member, const Departure& departure);
+    void raise_awaited(Instant now, Events& events);
 
     // Health.
     std::size_t most_out() const; // of the willing, by checks and breakers together

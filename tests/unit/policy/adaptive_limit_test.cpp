@@ -35,6 +35,66 @@ TEST(AdaptiveLimit, grows_while_more_at_once_takes_no_longer) {
     EXPECT_NEAR(std::chrono::duration<double>(limit.base()).count(), 0.02, 1e-4);
 }
 
+TEST(AdaptiveLimit, doubles_at_once_while_nothing_speaks_against_more) {
+    AdaptiveLimit limit(8);
+    Instant now = start;
+    full(limit, now, 2, [](unsigned) { return 90ms; });
+    EXPECT_GE(limit.learned(), 64);
+}
+
+TEST(AdaptiveLimit, goes_back_from_where_more_at_once_took_longer) {
+    AdaptiveLimit limit(8);
+    Instant now = start;
+    unsigned highest = 0;
+    full(limit, now, 5, [&](unsigned in_flight) {
+        highest = std::max(highest, in_flight);
+        return in_flight * 1ms;
+    });
+    EXPECT_EQ(highest, 16U);
+    EXPECT_LE(limit.learned(), 8);
+}
+
+// Its slots are taken and somebody waits; nothing ends. How often it was raised within `seconds`.
+unsigned raised(AdaptiveLimit& limit, Instant& now, double seconds) {
+    unsigned count = 0;
+    for (const Instant end = now + from_seconds(seconds); now < end; now += 10ms) {
+        limit.began(now, limit.limit(bounds));
+        count += limit.awaited(now, bounds);
+    }
+    return count;
+}
+
+TEST(AdaptiveLimit, what_is_full_with_requests_that_do_not_end_is_raised_thrice_and_no_more) {
+    AdaptiveLimit limit(8);
+    Instant now = start;
+    limit.began(now, 1);
+    EXPECT_EQ(raised(limit, now, 2), 3U);
+    EXPECT_EQ(limit.limit(bounds), 64U);
+    EXPECT_EQ(raised(limit, now, 60), 0U);
+}
+
+TEST(AdaptiveLimit, what_is_not_full_is_not_raised_whoever_waits) {
+    AdaptiveLimit limit(8);
+    limit.began(start, 7);
+    EXPECT_FALSE(limit.awaited(start + 1h, bounds));
+}
+
+TEST(AdaptiveLimit, a_burst_after_a_rest_is_no_sign_that_nothing_ends) {
+    AdaptiveLimit limit(8);
+    limit.ended(start, bounds, 0, 10ms, AdaptiveLimit::Seen::success);
+    for (unsigned i = 1; i <= 8; ++i) limit.began(start + 1h, i);
+    EXPECT_FALSE(limit.awaited(start + 1h + 10ms, bounds));
+}
+
+TEST(AdaptiveLimit, another_kind_of_request_is_not_taken_for_slowness) {
+    AdaptiveLimit limit(8);
+    Instant now = start;
+    unsigned count = 0;
+    full(limit, now, 5, [&](unsigned) -> Duration { return ++count % 4 == 0 ? 3s : 10ms; });
+    EXPECT_LT(limit.base(), 20ms);
+    EXPECT_GE(limit.learned(), 8);
+}
+
 TEST(AdaptiveLimit, shrinks_where_more_at_once_brings_no_more_though_its_base_was_learned_under_load) {
     AdaptiveLimit limit(100);
     Instant now = start;
@@ -123,6 +183,17 @@ TEST_F(AdaptiveGate, what_it_learns_are_its_slots_and_a_successors_first_ones) {
     EXPECT_GT(gate.slots(2), 50U);
 }
 
+TEST_F(AdaptiveGate, who_waits_while_nothing_ends_is_let_in_before_long) {
+    worker(1, 0);
+    for (int i = 0; i < 20; ++i) gate.arrive(now, {}, events);
+    EXPECT_EQ(gate.in_flight(1), 8U);
+    for (int i = 0; i < 30; ++i) gate.expire(now += 10ms, events);
+    EXPECT_EQ(gate.in_flight(1), 16U);
+    for (int i = 0; i < 60; ++i) gate.expire(now += 10ms, events);
+    EXPECT_EQ(gate.in_flight(1), 20U);
+    EXPECT_EQ(events.size(), 12U);
+}
+
 TEST_F(AdaptiveGate, in_shadow_it_learns_and_the_most_slots_hold) {
     gate.configure({.adaptive_mode = Mode::shadow, .most_slots = 20});
     worker(1, 0);
@@ -137,7 +208,8 @@ TEST_F(AdaptiveGate, new_bounds_hold_at_once) {
     serve(1, 10);
     gate.configure({.most_slots = 4});
     gate.set_slots(1, 0, now, events);
-    EXPECT_EQ(gate.slots(1), 4U);
+    EXPECT_LE(gate.slots(1), 4U);
+    EXPECT_GE(gate.slots(1), 3U) << "it alternates";
 }
 
 struct StallGate : testing::Test {
