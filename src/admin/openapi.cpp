@@ -161,7 +161,7 @@ constexpr std::string_view document = R"json({
     },
     "/v1/events": {
       "get": {
-        "summary": "Events as they happen (server-sent): state changes of workers, incidents, reloads; `missed` tells a slow reader how many it did not get",
+        "summary": "Events as they happen (server-sent): state changes of workers and gates, incidents, reloads; `missed` tells a slow reader how many it did not get",
         "responses": {
           "200": {"description": "A stream without end", "content": {"text/event-stream": {}}},
           "503": {"$ref": "#/components/responses/Error"}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fleet/gate_watch.hpp"
 #include "fleet/health_watch.hpp"
 #include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
@@ -24,7 +25,13 @@ Pool::Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_
     : context_(std::move(context)), settings_(std::move(settings)), net_(std::move(net)),
       monitor_(std::make_unique<Monitor>(*this)), peaks_(std::make_unique<Peaks>(*this)),
       health_(std::make_unique<HealthWatch>(*this)), leaks_(std::make_unique<LeakWatch>(*this)),
-      recycler_(std::make_unique<Recycler>(*this)) {}
+      recycler_(std::make_unique<Recycler>(*this)) {
+    gate_ = std::make_unique<GateWatch>(
+        net_, [this](WorkerKey key) { return id_of(key); },
+        [this](std::string event, boost::json::object facts) {
+            context_->journal.publish(std::move(event), std::move(facts));
+        });
+}
 
 Pool::~Pool() = default;
 
@@ -38,6 +45,7 @@ std::string Pool::start() {
     if (!why_not.empty()) return "pool " + settings_.name + ": " + why_not;
     monitor_->start();
     peaks_->start();
+    spawn(context_->control, "gate of " + settings_.name, watch_gate(shared_from_this()));
     return {};
 }
 
@@ -78,6 +86,20 @@ asio::awaitable<void> Pool::stop() {
 WorkerPtr Pool::find(const std::string& id) const {
     const auto found = std::ranges::find(workers_, id, [](const WorkerPtr& worker) { return worker->id; });
     return found == workers_.end() ? nullptr : *found;
+}
+
+std::string Pool::id_of(WorkerKey key) const {
+    for (const WorkerPtr& worker : workers_)
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation && generation->key == key) return worker->id;
+    return {};
+}
+
+asio::awaitable<void> Pool::watch_gate(std::shared_ptr<Pool> self) {
+    while (!self->context_->stopping) {
+        self->gate_->look(Clock::now(), self->settings_);
+        co_await pause(GateWatch::interval);
+    }
 }
 
 unsigned Pool::serving() const {

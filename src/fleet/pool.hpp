@@ -23,6 +23,7 @@ class Recycler;
 class Monitor;
 class Peaks;
 class HealthWatch;
+class GateWatch;
 class LeakWatch;
 
 using WorkerPtr = std::shared_ptr<Worker>;
@@ -99,6 +100,7 @@ private:
         std::weak_ptr<Generation> generation;
     };
     static boost::asio::awaitable<void> attend(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation);
+    static boost::asio::awaitable<void> watch_gate(std::shared_ptr<Pool> self);
     static boost::asio::awaitable<void> watch_process(std::shared_ptr<Pool> self, WorkerPtr worker,
                                                       GenerationPtr generation);
     static boost::asio::awaitable<void> judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker,
@@ -107,6 +109,7 @@ private:
                                                    GenerationPtr generation, unsigned in_flight);
     void look_after(const WorkerPtr& worker, const GenerationPtr& generation); // its agent said goodbye, or is silent
     unsigned slots_of(const Generation& generation) const;
+    std::string id_of(WorkerKey key) const; // empty: it has gone
     void warn_of_max_requests(const Hello& hello);
     void begins_anew(const WorkerPtr& worker, const GenerationPtr& generation);
 
@@ -117,6 +120,7 @@ private:
     std::unique_ptr<Monitor> monitor_;
     std::unique_ptr<Peaks> peaks_;
     std::unique_ptr<HealthWatch> health_;
+    std::unique_ptr<GateWatch> gate_;
     std::unique_ptr<LeakWatch> leaks_;
     std::unique_ptr<Recycler> recycler_;
     std::vector<WorkerPtr> workers_;

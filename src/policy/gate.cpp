@@ -78,6 +78,16 @@ void Gate::observe(WorkerKey worker, double pressure, const MemorySight& sight) 
     const double shared = memory_.shared_pressure(found->memory);
     const bool known = pressure >= 0 || shared >= settings_.load_line.line;
     roster_.set_pressure(*found, known ? std::max(pressure * lasting, shared) : pressure);
+    found->pressure_of = pressure_of(*found, shared);
+}
+
+PressureOf Gate::pressure_of(const Member& member, double shared) const {
+    if (member.pressure < 0) return PressureOf::unknown;
+    if (shared < member.pressure) return PressureOf::worker;
+    MemoryAdmission::Place without_host;
+    without_host.domains = member.memory.domains;
+    without_host.domains[of_host] = 0;
+    return memory_.shared_pressure(without_host) < shared ? PressureOf::host : PressureOf::cgroup;
 }
 
 void Gate::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit) {
@@ -107,6 +117,11 @@ bool Gate::worth_reading(Instant now, WorkerKey worker, Instant last_reading, Du
     const Member* found = roster_.find(worker);
     return found && settings_.memory_mode != Mode::off &&
            memory_.worth_reading(now, found->memory, last_reading, usual);
+}
+
+const MemoryAdmission::Place* Gate::memory_of(WorkerKey worker) const {
+    const Member* found = roster_.find(worker);
+    return found ? &found->memory : nullptr;
 }
 
 void Gate::remove(WorkerKey worker) {
@@ -163,12 +178,17 @@ LoadLine::Settings Gate::stall_settings() const {
     return {settings_.stall_line, settings_.stall_line + (1 - settings_.stall_line) / 2, settings_.load_line.patience};
 }
 
+void Gate::look_at_lines(Instant now) {
+    if (settings_.memory_mode == Mode::off) return;
+    load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
+    stall_line_.observe(now, stall_settings(), stall_);
+}
+
 // The load line, for the pool as a whole: while one worker has room, the picker sends everybody there.
 // What is left of the draw once it has decided is as even as it was: else all who are shed would get the same Retry-After.
 bool Gate::memory_sheds(Instant now, Facts& facts) {
     if (settings_.memory_mode == Mode::off) return false;
-    load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
-    stall_line_.observe(now, stall_settings(), stall_);
+    look_at_lines(now);
     if (!load_line_.shedding() && !stall_line_.shedding()) return false;
     const double share = shed_share(facts);
     if (share <= 0) return false;
@@ -339,6 +359,9 @@ void Gate::took_back(Instant now, const Queue::Waiting& waiting) {
 
 void Gate::expire(Instant now, Events& events) {
     pass_in_shadow(now);
+    // What nobody asks about any more ends all the same.
+    look_at_lines(now);
+    if (overload_.on()) look_at_queue(now);
     if (queue_.size() + memory_line_.size() == 0) return;
     const auto drop_old = [&](Queue& queue, Reason too_old) {
         if (roster_.accepting() == 0) too_old = Reason::no_workers;
@@ -383,6 +406,7 @@ Gate::Stats Gate::stats() const {
     stats.stall_shedding = stall_line_.shedding();
     stats.queue_target = target();
     stats.service_time = service_.known() ? service_.mean() : Duration{};
+    const Member* roomiest = nullptr;
     for (const auto& member : roster_.all()) {
         WorkerStats& out = stats.workers.emplace_back();
         out.worker = member->key;
@@ -393,7 +417,9 @@ Gate::Stats Gate::stats() const {
         std::ranges::copy(member->finished, out.finished);
         out.breaker = {member->breaker.state(), member->breaker.trips()};
         out.ailing = member->ailing;
+        if (member->accepting && (!roomiest || member->pressure < roomiest->pressure)) roomiest = member.get();
     }
+    if (roomiest && roomiest->pressure >= 0) stats.memory_cause = roomiest->pressure_of;
     for (const Breaker& route : routes_) stats.routes.push_back({route.state(), route.trips()});
     return stats;
 }

@@ -129,6 +129,9 @@ std::string Stage::start() {
     };
     around.run_dir = directory.string();
     around.start_failed = [this](const std::string&, const std::string& why) { start_failed = why; };
+    around.publish = [this](std::string_view event, boost::json::object facts) {
+        published.emplace_back(event, std::move(facts));
+    };
     fleet = std::make_unique<Fleet>(io, config, std::vector{net}, *store, around);
     return fleet->start();
 }

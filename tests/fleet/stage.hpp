@@ -68,8 +68,9 @@ public:
     std::shared_ptr<net::Pool> net;
     std::optional<store::IncidentStore> store;
     std::unique_ptr<Fleet> fleet;
-    std::string start_failed;           // what start_failed was called with
-    std::vector<WorkerKey> closed_idle; // in order
+    std::string start_failed;                                           // what start_failed was called with
+    std::vector<WorkerKey> closed_idle;                                 // in order
+    std::vector<std::pair<std::string, boost::json::object>> published; // events, in order
 };
 
 bool alive(int pid); // and no zombie

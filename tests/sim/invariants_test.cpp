@@ -1,27 +1,17 @@
-// What must hold whatever happens, over 10,000 seeds (PLIMSOLL_SEEDS: as many as it says). Every run of the simulation checks
+// What must hold whatever happens, over 10,000 seeds (seeds.hpp). Every run of the simulation checks
 // besides: no more permits than slots and none left at the end, a reason and a hint for each refusal, nobody served while a
 // higher priority waits, no request lost.
-#include <cstdlib>
 #include <random>
 
 #include <gtest/gtest.h>
 
 #include "sim/overload_sim.hpp"
+#include "sim/seeds.hpp"
 
 namespace plimsoll::sim {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::uint64_t seeds() {
-    const char* wanted = std::getenv("PLIMSOLL_SEEDS");
-#ifdef __SANITIZE_ADDRESS__
-    const std::uint64_t usual = 1'000; // a sanitizer is twenty times slower, and looks for other things
-#else
-    const std::uint64_t usual = 10'000;
-#endif
-    return wanted ? std::strtoull(wanted, nullptr, 10) : usual;
-}
 
 class Chance {
 public:
@@ -64,7 +54,7 @@ std::string told(const OverloadSettings& settings) {
 // Half a second of any trouble, alone or together, then calm: two seconds later it is as if nothing had been. Who came within the
 // trouble has left the queue after its timeout of a second, and a breaker has had its probe.
 TEST(Invariants, after_every_kind_of_burst_all_is_as_before) {
-    for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds(1'000); ++seed) {
         Chance chance(seed);
         OverloadSettings settings = any_fleet(seed, chance);
         settings.steps = {{500ms, chance.between(0.2, 8)}, {3s, 0.3}};
@@ -91,7 +81,7 @@ TEST(Invariants, after_every_kind_of_burst_all_is_as_before) {
 
 // Below the capacity nobody pays for those who are more important: everybody is served, and nobody waits for long.
 TEST(Invariants, critical_requests_do_not_starve_normal_ones_below_the_capacity) {
-    for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds(1'000); ++seed) {
         Chance chance(seed);
         OverloadSettings settings = any_fleet(seed, chance);
         settings.mix[0] = chance.between(1, 5); // most of it is critical

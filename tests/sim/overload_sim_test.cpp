@@ -1,6 +1,6 @@
-// What the door promises, over loads, shapes and seeds. PLIMSOLL_SEEDS is how many seeds the last test tries (300), and
-// PLIMSOLL_PRINT=1 prints the table of the first.
+// What the door promises, over loads, shapes and seeds. PLIMSOLL_PRINT=1 prints the table of the first test.
 #include "sim/overload_sim.hpp"
+#include "sim/seeds.hpp"
 
 #include <cstdio>
 #include <cstdlib>
@@ -47,11 +47,16 @@ TEST(OverloadSim, ten_times_the_capacity_is_served_as_well_as_once) {
 }
 
 TEST(OverloadSim, after_a_step_back_everybody_is_served_as_usual_within_a_fifth_of_a_second) {
-    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-        const OverloadReport report = run({.seed = seed, .spread = 0, .steps = {{2s, 4.0}, {500ms, 0.3}}});
-        EXPECT_EQ(report.broken, "");
-        EXPECT_LE(report.recovered_after, 0.2) << "seed " << seed;
-    }
+    const auto step_back = [](std::uint64_t seed, Duration burst) {
+        const OverloadReport report = run({.seed = seed, .spread = 0, .steps = {{burst, 4.0}, {500ms, 0.3}}});
+        EXPECT_EQ(report.broken, "") << "seed " << seed;
+        return report.recovered_after <= 0.2;
+    };
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) EXPECT_TRUE(step_back(seed, 2s)) << "seed " << seed;
+    // At any load some come together by chance, and wait: once in a thousand runs, long after all is well.
+    std::uint64_t later = 0;
+    for (std::uint64_t seed = 1; seed <= seeds(100) && !HasFailure(); ++seed) later += !step_back(seed, 300ms);
+    EXPECT_LE(later, seeds(100) / 1000);
 }
 
 TEST(OverloadSim, normal_keeps_what_critical_leaves) {
@@ -139,9 +144,7 @@ TEST(OverloadSim, a_failing_worker_costs_a_handful_of_requests) {
 }
 
 TEST(OverloadSim, promises_hold_for_every_seed) {
-    const char* wanted = std::getenv("PLIMSOLL_SEEDS");
-    const std::uint64_t seeds = wanted ? std::strtoull(wanted, nullptr, 10) : 300;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds(300); ++seed) {
         OverloadSettings settings;
         settings.seed = seed;
         settings.workers = 1 + static_cast<unsigned>(seed % 7);

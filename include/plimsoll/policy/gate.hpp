@@ -138,9 +138,10 @@ public:
         std::size_t memory_waiting = 0; // of the queued, those who need much memory
         Bytes memory_light;             // who needs less is not asked; 0: no limit is known
         bool overloaded = false, memory_shedding = false, shedding_futile = false;
-        bool health_panic = false;   // too many are ailing: all of them accept
-        double memory_pressure = -1; // what the load line goes by; negative: unknown
-        double stall = -1;           // as it was last observed; negative: unknown
+        bool health_panic = false;                     // too many are ailing: all of them accept
+        double memory_pressure = -1;                   // what the load line goes by; negative: unknown
+        PressureOf memory_cause = PressureOf::unknown; // whose limit it is that near
+        double stall = -1;                             // as it was last observed; negative: unknown
         bool stall_shedding = false;
         Duration queue_target{}, service_time{}; // now; service_time: the mean
         std::vector<WorkerStats> workers;
@@ -175,6 +176,7 @@ public:
     bool never_fits(CostKey label) const; // in any worker, even if nobody else were there
     MemoryCosts& costs() { return memory_.costs(); }
     const MemoryAdmission& memory() const { return memory_; }
+    const MemoryAdmission::Place* memory_of(WorkerKey worker) const; // null: an unknown one
     void set_homes(std::span<const WorkerKey> homes); // the others, and who comes later, are away
     // Share of the last while in which everybody on its host, or in its cgroup, waited for memory; negative: unknown.
     void observe_stall(double share) { stall_ = share; }
@@ -221,7 +223,9 @@ private:
     void wake(Member& member, Instant now, Events& events); // it may pass again
     void rest(Member& member, Instant now, Duration how_long);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
+    void look_at_lines(Instant now);
     bool memory_sheds(Instant now, Facts& facts);
+    PressureOf pressure_of(const Member& member, double shared) const; // shared: of what it shares
     double shed_share(const Facts& facts) const;
     LoadLine::Settings stall_settings() const; // of requests like it, for memory
 

@@ -19,6 +19,9 @@ namespace plimsoll {
 
 class AdaptiveLimit;
 
+// Whose limit a worker's pressure is measured by: the worst of the three.
+enum class PressureOf : std::uint8_t { unknown, worker, cgroup, host };
+
 struct Member {
     Member();
     ~Member();
@@ -30,6 +33,7 @@ struct Member {
     bool willing = false, ailing = false;    // it is to accept; but its health checks fail
     bool checked = false;                    // one of its slots is held by a health check
     double pressure = -1;                    // of its memory; negative: unknown
+    PressureOf pressure_of = PressureOf::unknown;
     MemoryAdmission::Place memory;
     Side side = Side::away; // of an experiment
     bool resting = false;   // it refused a connection or broke one off: until `rested` nobody goes there
