@@ -1,0 +1,32 @@
+#include "plimsoll/leak/route_order.hpp"
+
+#include <algorithm>
+
+namespace plimsoll::leak {
+
+std::string_view to_string(Heaviest heaviest) {
+    return heaviest == Heaviest::yes ? "yes" : heaviest == Heaviest::maybe ? "maybe" : "no";
+}
+
+std::vector<Heaviest> RouteOrder::look(const Look& look) {
+    if (look.routes.empty()) return {};
+    const Route& first = look.routes.front();
+    const bool leads = look.first >= leads_from && look.unnamed < first.low;
+    if (first.name != first_ || (agreed_ < looks && !leads)) agreed_ = 0;
+    if (leads && agreed_ < looks && (agreed_ == 0 || look.seen >= next_)) {
+        ++agreed_;
+        next_ = look.seen + std::max(fewest, static_cast<std::uint64_t>(fresh * static_cast<double>(look.intervals)));
+    }
+    first_ = first.name;
+    std::vector<Heaviest> ranks;
+    for (const Route& route : look.routes) {
+        const bool is_first = &route == &first;
+        if (agreed_ >= looks)
+            ranks.push_back(is_first ? Heaviest::yes : Heaviest::no);
+        else
+            ranks.push_back(is_first || route.high >= first.low ? Heaviest::maybe : Heaviest::no);
+    }
+    return ranks;
+}
+
+} // namespace plimsoll::leak
