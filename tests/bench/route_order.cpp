@@ -22,10 +22,11 @@ bool is_of(const leak::Share& share, std::size_t label) {
     return std::ranges::find(share.labels, label) != share.labels.end();
 }
 
-std::string name_of(const leak::Share& share) {
-    std::string name;
-    for (const std::size_t label : share.labels) name += std::to_string(label) + " ";
-    return name;
+std::vector<std::string> names_of(const leak::Share& share) {
+    if (share.labels.empty()) return {"every route"};
+    std::vector<std::string> names;
+    for (const std::size_t label : share.labels) names.push_back(std::to_string(label));
+    return names;
 }
 
 struct Rule {
@@ -70,7 +71,7 @@ struct OrderTable {
                                         .seen = look.seen};
             for (const auto& share : shares)
                 seen.routes.push_back(
-                    {name_of(share), share.share * share.low / share.bytes, share.share * share.high / share.bytes});
+                    {names_of(share), share.share * share.low / share.bytes, share.share * share.high / share.bytes});
             const auto ranks = order.look(seen);
             if (ranks.front() == leak::Heaviest::yes) {
                 if (certain == nullptr) certain = &look;

@@ -6,6 +6,8 @@
 //
 //   leads clearly: the heaviest in 95 of 100 draws, and no route that is not surely a leak may grow by more
 //
+// Labels that always come together are one route, and which they are changes as more is asked: one in common makes it the same.
+//
 // Looks share most of their intervals, so the next one nearly always agrees, right or wrong: hence the quarter. Who is unsure names a
 // group: the first and all whose intervals reach into its own.
 #pragma once
@@ -29,8 +31,8 @@ public:
     static constexpr std::uint64_t fewest = 8;
 
     struct Route {
-        std::string name;
-        double low = 0, high = 0; // share of the growth; 95 %
+        std::vector<std::string> labels; // several that nothing can separate, yet
+        double low = 0, high = 0;        // share of the growth; 95 %
     };
     struct Look {
         std::vector<Route> routes;   // the heaviest first
@@ -43,7 +45,7 @@ public:
     std::vector<Heaviest> look(const Look& look);
 
 private:
-    std::string first_;
+    std::vector<std::string> first_;
     unsigned agreed_ = 0;
     std::uint64_t next_ = 0; // from so many intervals on a look counts
 };

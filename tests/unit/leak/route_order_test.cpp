@@ -10,8 +10,8 @@ namespace {
 using enum Heaviest;
 using Ranks = std::vector<Heaviest>;
 
-const RouteOrder::Route orders{"GET /orders/{n}", 0.5, 0.6}, carts{"GET /carts", 0.3, 0.4},
-    near_orders{"GET /near", 0.35, 0.51};
+const RouteOrder::Route orders{{"GET /orders/{n}"}, 0.5, 0.6}, carts{{"GET /carts"}, 0.3, 0.4},
+    near_orders{{"GET /near"}, 0.35, 0.51};
 
 // By all intervals that there ever were, but for those that a ring of 800 has let go.
 RouteOrder::Look look(std::vector<RouteOrder::Route> routes, std::uint64_t seen) {
@@ -46,6 +46,13 @@ TEST(RouteOrder, another_one_in_front_takes_the_answer_back) {
     EXPECT_EQ(order.look(look({carts, orders}, 208)), (Ranks{maybe, maybe}));
     EXPECT_EQ(order.look(look({orders, carts}, 216)), (Ranks{maybe, no})) << "it counts from the beginning";
     EXPECT_EQ(order.look(look({orders, carts}, 300)), (Ranks{yes, no}));
+}
+
+TEST(RouteOrder, a_group_that_is_told_apart_is_still_the_same_route) {
+    RouteOrder order;
+    order.look(look({{{"GET /orders/{n}", "GET /prices"}, 0.5, 0.6}}, 100));
+    EXPECT_EQ(order.look(look({orders}, 200)), Ranks{yes});
+    EXPECT_EQ(order.look(look({{{"GET /prices"}, 0.5, 0.6}}, 300)), Ranks{maybe});
 }
 
 TEST(RouteOrder, a_lead_that_other_draws_do_not_show_does_not_count) {
