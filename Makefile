@@ -67,12 +67,11 @@ bench: build
 	@tests/bench/datapath/run.sh
 bench-overload: build
 	@tests/bench/overload/run.sh
-# SEED draws the applications, COUNT says how many lives; ONLY=lives,lines,costs picks tables.
+# SEED draws the applications, COUNT says how many lives, RECYCLES how many captures; ONLY=model,lines,costs,captures,lives picks tables.
 bench-leaks: build
 	@python3 agent/tests/venvs.py frameworks >/dev/null
-	@cmake --build --preset release --target bench_leak_table >/dev/null
-	@build/release/tests/bench_leak_table $(or $(SEED),1) $(or $(LIVES),100)
-	@build/venvs/frameworks/bin/python tests/bench/leaks/run.py --seed $(or $(SEED),1) --count $(or $(COUNT),20) --only $(or $(ONLY),lines,costs,lives)
+	@$(if $(findstring model,$(or $(ONLY),model)),cmake --build --preset release --target bench_leak_table >/dev/null && build/release/bench_leak_table $(or $(SEED),1) $(or $(LIVES),100))
+	@build/venvs/frameworks/bin/python tests/bench/leaks/run.py --seed $(or $(SEED),1) --count $(or $(COUNT),20) --recycles $(or $(RECYCLES),60) --only $(or $(ONLY),lines,costs,captures,lives)
 
 lint: test-packages dev-configured
 	@tests/lint.sh

@@ -113,14 +113,14 @@ std::string timeline(const json::object& incident) {
 }
 
 std::string routes(const json::object& incident) {
-    Table table({"Route", ">A request", ">Between", ">Of the growth"});
+    Table table({"Route", ">A request", ">Between", ">Of the growth", "The heaviest"});
     for (const json::value& each : list_of(incident, "routes")) {
         const json::object& route = object_of(each);
         if (table.full()) break;
         table.row({"<code>" + escaped(text_of(route, "route")) + "</code>",
                    bytes_text(number_of(route, "bytes_per_request")),
                    bytes_text(number_of(route, "low")) + " - " + bytes_text(number_of(route, "high")),
-                   count_text(number_of(route, "share") * 100) + " %"});
+                   count_text(number_of(route, "share") * 100) + " %", escaped(text_of(route, "heaviest"))});
     }
     return table.text();
 }

@@ -242,6 +242,7 @@ json::object to_json(const fleet::LeakReport& report) {
     json::object object{{"id", report.id}, {"pool", report.pool}, {"what", report.what}};
     for (const auto& member : to_json(report.view)) object.emplace(member.key(), member.value());
     object["routes"] = fleet::json_of(report.routes);
+    object["order_is_sure"] = fleet::order_is_sure(report.routes);
     object["experiment"] = report.experiment ? json::value(to_json(*report.experiment)) : json::value(nullptr);
     object["lines"] = fleet::json_of(report.lines);
     object["kept_by"] = or_null(report.kept_by);

@@ -261,6 +261,14 @@ constexpr std::string_view document = R"json({
         "seconds_to_limit": {"type": "number", "nullable": true},
         "seconds_early": {"type": "number", "nullable": true, "description": "Not before then, at the present rate of requests"}
       }},
+      "LeakingRoute": {"type": "object", "description": "What requests of one label leave behind, or of several that always come together", "properties": {
+        "route": {"type": "string"},
+        "bytes_per_request": {"type": "number"},
+        "low": {"type": "number"},
+        "high": {"type": "number"},
+        "share": {"type": "number", "description": "Of all growth that routes explain"},
+        "heaviest": {"type": "string", "enum": ["no", "maybe", "yes"], "description": "maybe: one of these is, and which one is not sure yet"}
+      }},
       "Leak": {"type": "object", "properties": {
         "id": {"type": "string"},
         "pool": {"type": "string"},
@@ -275,7 +283,8 @@ constexpr std::string_view document = R"json({
         "requests_early": {"type": "number", "nullable": true},
         "seconds_to_limit": {"type": "number", "nullable": true},
         "seconds_early": {"type": "number", "nullable": true},
-        "routes": {"type": "array", "items": {"type": "object"}},
+        "routes": {"type": "array", "items": {"$ref": "#/components/schemas/LeakingRoute"}},
+        "order_is_sure": {"type": "boolean", "description": "The first route is the heaviest; else one of those that may be"},
         "experiment": {"allOf": [{"$ref": "#/components/schemas/Experiment"}], "nullable": true},
         "lines": {"type": "array", "items": {"type": "object"}},
         "kept_by": {"type": "string", "nullable": true, "description": "Who keeps what grows: shop.orders._seen (dict, 40213 items)"},
@@ -346,7 +355,7 @@ constexpr std::string_view document = R"json({
         "state": {"type": "string", "enum": ["open", "closed", "abandoned"]},
         "trigger": {"type": "string"},
         "verdict": {"type": "string"},
-        "routes": {"type": "array", "items": {"type": "object"}},
+        "routes": {"type": "array", "items": {"$ref": "#/components/schemas/LeakingRoute"}},
         "lines": {"type": "array", "items": {"type": "object"}},
         "types": {"type": "array", "items": {"type": "object"}},
         "retainers": {"nullable": true},

@@ -128,7 +128,8 @@ std::string show_leaks(Facts leaks, const Style& style) {
         text += painted(sure ? "! " : "? ", sure ? Colour::red : Colour::yellow, style.colours) +
                 leak["verdict"].text() + "\n";
         for (auto route : leak["routes"].list())
-            text += "    " + route["route"].text() + "  " + bytes_text(route["bytes_per_request"]) + " a request\n";
+            text += "    " + route["route"].text() + "  " + bytes_text(route["bytes_per_request"]) + " a request" +
+                    (route["heaviest"].text() == "maybe" ? ", maybe the heaviest" : "") + "\n";
         if (leak["experiment"]["state"].text() == "running")
             text += "    an experiment runs: " + leak["experiment"]["requests"].text() + " of " +
                     leak["experiment"]["budget"].text() + " requests\n";

@@ -59,9 +59,10 @@ std::string range(Facts row) {
 }
 
 std::string routes(Facts list, const Style& style) {
-    Table table({"ROUTE", ">A REQUEST", ">BETWEEN", ">SHARE"});
+    Table table({"ROUTE", ">A REQUEST", ">BETWEEN", ">SHARE", "HEAVIEST"});
     for (auto row : list.list())
-        table.row({row["route"].text(), bytes_text(row["bytes_per_request"]), range(row), percent_text(row["share"])});
+        table.row({row["route"].text(), bytes_text(row["bytes_per_request"]), range(row), percent_text(row["share"]),
+                   row["heaviest"].text()});
     return table.empty() ? "" : table.text(style.colours, "  ");
 }
 

@@ -24,6 +24,19 @@ std::string requests_text(double requests) { return std::to_string(std::llround(
 
 std::string release_text(const std::string& release) { return release.empty() ? "" : " (release " + release + ")"; }
 
+// Every look may draw a group anew, of labels that come together or of routes whose order is not sure: only another one in front is
+// news, or that the order is sure by now.
+bool is_news(const std::vector<RouteShare>& before, const std::vector<RouteShare>& now) {
+    if (before.empty() || order_is_sure(before) != order_is_sure(now)) return true;
+    const auto labels = labels_of(now.front().route);
+    const auto same = [&](const RouteShare& each) {
+        const auto others = labels_of(each.route);
+        return std::ranges::find_first_of(others, labels) != others.end();
+    };
+    const auto known = std::ranges::find_if(before, same);
+    return known == before.end() || (known != before.begin() && known->heaviest == leak::Heaviest::no);
+}
+
 json::object json_of(Watched what, const LeakView& view) {
     return {{"what", to_string(what)}, {"class", view.kind}, {"bytes_per_request", view.bytes_per_request},
             {"low", view.low},         {"high", view.high},  {"confidence", view.confidence}};
@@ -183,8 +196,7 @@ void LeakCase::learn(Journal& journal, const LeakLife& life, const std::string& 
 
 void LeakCase::found_routes(Journal& journal, const std::vector<RouteShare>& routes) {
     if (!incident_ || routes.empty()) return;
-    const auto before = routes_in(incident_->details);
-    if (before.empty() || before.front().route != routes.front().route) incident_->note(route_text(routes.front()));
+    if (is_news(routes_in(incident_->details), routes)) incident_->note(routes_text(routes));
     const leak::Fingerprint known{.routes = mark().routes};
     incident_->details["routes"] = fleet::json_of(routes);
     if (leak::match(known, {.routes = mark().routes}) == leak::Match::different) drop_what_another_release_had();

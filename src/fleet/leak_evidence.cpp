@@ -112,8 +112,12 @@ std::vector<RouteShare> routes_in(const json::object& details) {
     for (const json::value& each : list(details, "routes")) {
         if (!each.is_object()) continue;
         const json::object& route = each.get_object();
+        const std::string heaviest = word(route, "heaviest");
         routes.push_back({word(route, "route"), number(route, "bytes_per_request"), number(route, "low"),
-                          number(route, "high"), number(route, "share")});
+                          number(route, "high"), number(route, "share"),
+                          heaviest == "yes"     ? leak::Heaviest::yes
+                          : heaviest == "maybe" ? leak::Heaviest::maybe
+                                                : leak::Heaviest::no});
     }
     return routes;
 }

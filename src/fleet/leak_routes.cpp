@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "fleet/leak_evidence.hpp"
 #include "plimsoll/leak/route_labels.hpp"
 
 namespace plimsoll::fleet {
@@ -51,6 +52,17 @@ std::vector<RouteShare> named(const leak::Attribution& found, const std::vector<
         routes.push_back(std::move(route));
     }
     return routes;
+}
+
+void rank(std::vector<RouteShare>& routes, leak::RouteOrder& order, const leak::Attribution& found, std::size_t seen) {
+    leak::RouteOrder::Look look{
+        .routes = {}, .first = found.first, .unnamed = found.unnamed, .intervals = found.intervals, .seen = seen};
+    for (const RouteShare& each : routes) {
+        const double growth = each.share / std::max(each.bytes_per_request, 1e-9);
+        look.routes.push_back({labels_of(each.route), growth * each.low, growth * each.high});
+    }
+    const auto ranks = order.look(look);
+    for (std::size_t i = 0; i < ranks.size(); ++i) routes[i].heaviest = ranks[i];
 }
 
 std::optional<double> in_use_of(const Sample& sample) {
@@ -140,12 +152,14 @@ void LeakRoutes::look(Instant now) {
     looked_at_ = now;
     looked_ = seen_;
     outcome_->busy = true;
-    const auto tell = [outcome = outcome_](leak::Attribution found, std::vector<RouteShare> routes, Duration took) {
+    const auto tell = [outcome = outcome_, seen = seen_](leak::Attribution found, std::vector<RouteShare> routes,
+                                                         Duration took) {
         outcome->busy = false;
         outcome->took = took;
         outcome->open = std::move(found.open);
         outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
         if (routes.empty()) return; // what was known still holds
+        rank(routes, outcome->order, found, seen);
         outcome->routes = std::move(routes);
         outcome->fresh = true;
     };

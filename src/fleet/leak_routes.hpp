@@ -29,12 +29,15 @@
 #include "net/pool.hpp"
 #include "plimsoll/leak/attribution.hpp"
 #include "plimsoll/leak/experiment.hpp"
+#include "plimsoll/leak/route_order.hpp"
 
 namespace plimsoll::fleet {
 
 // Sets how young a worker must not be by the lives that there are. Pure, and what the thread runs.
 leak::Attribution attribute(const std::vector<leak::Interval>& intervals);
 std::vector<RouteShare> named(const leak::Attribution& found, const std::vector<std::string>& names);
+// Says of each whether it is the heaviest. `seen`: intervals, ever.
+void rank(std::vector<RouteShare>& routes, leak::RouteOrder& order, const leak::Attribution& found, std::size_t seen);
 
 // Resident memory less the holes in glibc's heap. Unset: not known.
 std::optional<double> in_use_of(const Sample& sample);
@@ -71,6 +74,7 @@ private:
     struct Outcome {
         std::vector<RouteShare> routes;
         std::vector<leak::Candidate> open;
+        leak::RouteOrder order;
         unsigned sure = 0; // looks in a row
         Duration took{};   // the last look
         bool busy = false, fresh = false;

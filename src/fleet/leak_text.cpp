@@ -94,9 +94,28 @@ std::string forecast_text(const LeakView& view) {
     return {};
 }
 
-std::string route_text(const RouteShare& route) {
-    return route.route + " leaks " + amount_text(route.bytes_per_request, "memory") + " a request (" +
-           range_text(route.low, route.high, "memory") + ")";
+bool order_is_sure(const std::vector<RouteShare>& routes) {
+    return !routes.empty() && routes.front().heaviest == leak::Heaviest::yes;
+}
+
+std::string first_route_text(const std::vector<RouteShare>& routes) {
+    const std::string first = routes.front().route;
+    if (order_is_sure(routes)) return first + " leaks";
+    std::string group;
+    bool several = false;
+    for (const RouteShare& each : routes) {
+        if (each.heaviest != leak::Heaviest::maybe && &each != &routes.front()) continue;
+        several = !group.empty();
+        group += (group.empty() ? "" : ", ") + each.route;
+    }
+    if (!several) return first + " (order not sure yet) leaks";
+    return "one of " + group + " (order not sure yet) leaks most: " + first;
+}
+
+std::string routes_text(const std::vector<RouteShare>& routes) {
+    const RouteShare& first = routes.front();
+    return first_route_text(routes) + " " + amount_text(first.bytes_per_request, "memory") + " a request (" +
+           range_text(first.low, first.high, "memory") + ")";
 }
 
 boost::json::array json_of(const std::vector<RouteShare>& routes) {
@@ -106,7 +125,8 @@ boost::json::array json_of(const std::vector<RouteShare>& routes) {
                                             {"bytes_per_request", each.bytes_per_request},
                                             {"low", each.low},
                                             {"high", each.high},
-                                            {"share", each.share}});
+                                            {"share", each.share},
+                                            {"heaviest", leak::to_string(each.heaviest)}});
     return array;
 }
 
@@ -148,7 +168,7 @@ std::string verdict_text(const LeakReport& leak, const std::string& directory) {
     std::string text = growth_text(leak.workers, leak.view, leak.what);
     if (known) {
         const RouteShare& route = leak.routes.front();
-        text = route.route + " leaks " + amount_text(route.bytes_per_request, leak.what) + " a request (" +
+        text = first_route_text(leak.routes) + " " + amount_text(route.bytes_per_request, leak.what) + " a request (" +
                range_text(route.low, route.high, leak.what) + ", " + sure_text(leak.view) + ")";
     }
     if (const std::string line = first_line_text(leak.lines, directory); !line.empty()) text += ", " + line;

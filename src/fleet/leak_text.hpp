@@ -19,8 +19,11 @@ std::string slope_text(const LeakView& view, const std::string& what);
 std::string growth_text(const std::vector<std::string>& workers, const LeakView& view, const std::string& what);
 // "reaches its limit in 2 h 10 min (not before 1 h 58 min)", empty where nothing is known.
 std::string forecast_text(const LeakView& view);
+bool order_is_sure(const std::vector<RouteShare>& routes); // the first one is the heaviest
+// "GET /a leaks", or "one of GET /a, GET /b (order not sure yet) leaks most: GET /a", before its bytes.
+std::string first_route_text(const std::vector<RouteShare>& routes);
 // "GET /orders/{n} leaks 3.9 KiB a request (3.7 to 4.1 KiB)"
-std::string route_text(const RouteShare& route);
+std::string routes_text(const std::vector<RouteShare>& routes);
 boost::json::array json_of(const std::vector<RouteShare>& routes);
 boost::json::array json_of(const std::vector<LeakLine>& lines);
 // "shop/orders.py:41 in `remember`": the path below `directory`, or its last two parts. Empty where there is no line.

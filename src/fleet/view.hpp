@@ -10,6 +10,7 @@
 
 #include "plimsoll/core/bytes.hpp"
 #include "plimsoll/core/time.hpp"
+#include "plimsoll/leak/route_order.hpp"
 
 namespace plimsoll::fleet {
 
@@ -38,6 +39,7 @@ struct RouteShare {
     std::string route; // "GET /orders/{n}", or "GET /a + GET /b"
     double bytes_per_request = 0, low = 0, high = 0;
     double share = 0; // of all growth that routes explain
+    leak::Heaviest heaviest = leak::Heaviest::no;
 };
 // A line whose surviving allocations agree with the growth of the worker that was traced.
 struct LeakLine {

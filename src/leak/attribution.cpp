@@ -337,7 +337,11 @@ Attribution attribute(std::span<const Interval> intervals, const AttributionSett
         share.confidence = 0;
         if (i == 0) found.first = 0;
     }
-    std::erase_if(found.shares, [&](const Share& share) { return share.confidence < settings.named_from; });
+    std::erase_if(found.shares, [&](const Share& share) {
+        if (share.confidence >= settings.named_from) return false;
+        found.unnamed = std::max(found.unnamed, share.share);
+        return true;
+    });
     return found;
 }
 

@@ -51,8 +51,8 @@ TEST_F(api, a_leak_is_told_of_the_worker_of_the_list_of_leaks_and_in_metrics) {
               R"("requests_to_limit":5E4,"requests_early":null,"seconds_to_limit":7.8E3,"seconds_early":null})");
     const auto leaks = get("/v1/leaks").json();
     for (const char* field :
-         {"id", "pool", "class", "confidence", "bytes_per_request", "low", "high", "routes", "lines", "kept_by",
-          "requests_to_limit", "seconds_to_limit", "workers", "incidents", "advice", "verdict"})
+         {"id", "pool", "class", "confidence", "bytes_per_request", "low", "high", "routes", "order_is_sure", "lines",
+          "kept_by", "requests_to_limit", "seconds_to_limit", "workers", "incidents", "advice", "verdict"})
         EXPECT_TRUE(leaks.at("leaks").at(0).as_object().contains(field)) << field;
     const auto page = get("/metrics").body;
     EXPECT_NE(page.find(R"(plimsoll_worker_leak_class{pool="app",worker="app-1",class="leaking"} 1)"), page.npos);

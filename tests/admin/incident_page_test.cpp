@@ -35,7 +35,7 @@ json::object story() {
         "pool": "app", "generation": 3, "trigger": "leak", "opened_at": "2026-11-28T03:40:00.000Z", "closed_at": null,
         "kept_by": "shop.orders._seen (dict, 40213 items)", "release": {"since": "43", "before": "42"},
         "timeline": [{"at": "2026-11-28T03:40:00.000Z", "event": "drained in 41 ms"}],
-        "routes": [{"route": "GET /orders/{n}", "bytes_per_request": 4000, "low": 3900, "high": 4100, "share": 0.93}],
+        "routes": [{"route": "GET /orders/{n}", "bytes_per_request": 4000, "low": 3900, "high": 4100, "share": 0.93, "heaviest": "yes"}],
         "lines": [{"file": "/srv/shop/orders.py", "line": 41, "function": "remember", "bytes_per_request": 3990, "bytes": 798000,
                    "count": 200, "claimed": true, "traceback": ["/srv/shop/orders.py:41", "/srv/shop/main.py:7"]}],
         "types": [{"type": "shop.Order", "delta": 4000, "count": 4010, "bytes": 12345678}],

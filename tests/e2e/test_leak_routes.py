@@ -30,7 +30,7 @@ def test_the_leaking_route_is_named_with_its_bytes(plimsoll):
     try:
         def found():
             leaks = [leak for leak in proxy.admin.read("/v1/leaks")["leaks"] if leak["what"] == "memory"]
-            return leaks and leaks[0]["routes"] and leaks[0]["incidents"] and leaks[0]
+            return leaks and leaks[0]["order_is_sure"] and leaks[0]["incidents"] and leaks[0]
         leak = until(found, 120, "the routes of the leak are known", pause=0.5)
     finally:
         stop.set()
@@ -46,7 +46,7 @@ def test_the_leaking_route_is_named_with_its_bytes(plimsoll):
 
     def told():
         incident = proxy.admin.read("/v1/incidents/" + leak["incidents"][0])
-        return incident["routes"] and incident
+        return any(entry["event"].startswith("GET /orders/{n} leaks ") for entry in incident["timeline"]) and incident
     incident = until(told, 10, "the incident names the route")
     assert incident["routes"][0]["route"] == "GET /orders/{n}"
-    assert any(entry["event"].startswith("GET /orders/{n} leaks ") for entry in incident["timeline"])
+    assert incident["routes"][0]["heaviest"] == "yes"

@@ -1,17 +1,18 @@
 """A worker for the fleet's tests: one process, one request at a time, HTTP/1.1 with Connection: close.
 
     app.py [--socket PATH | --port N] [--agent] [--ignore-term] [--exit CODE] [--slow SECONDS] [--hang-capture] [--supervised]
-           [--elsewhere] [--deaf] [--holes] [--commands FILE]
+           [--elsewhere] [--deaf] [--holes] [--refuse-traces N] [--commands FILE]
 
 GET /           "PID"
 POST /grow/N    keeps N MiB more
+POST /leave/N   keeps N KiB more
 POST /sleep/S   answers after S seconds
 POST /die/N     exits with code N in the middle of the request
 POST /helper    starts another server with an agent, as an application may; what it says is in PLIMSOLL_RUN_DIR/helper
 
 With --agent a thread speaks the agent's protocol: docs/agent-protocol.md. With --supervised it starts again after SIGTERM, as a
 server under systemd does. With --holes its agent tells that what it grows by is in use nowhere, and that a trim gave half of
-it back. With --elsewhere the agent says that it lives in another pid namespace, with --deaf it passes no signal on; FILE gets
+it back. Its first N traces are refused; those after it claim one line. With --elsewhere the agent says that it lives in another pid namespace, with --deaf it passes no signal on; FILE gets
 a line for each command that it hears.
 """
 import argparse
@@ -43,9 +44,9 @@ def dial():
 class Agent:
     """The smallest agent there can be, with what a test wants to go wrong."""
 
-    def __init__(self, hello, orders=None, hang_capture=False, deaf=False, commands=None, holes=False):
+    def __init__(self, hello, orders=None, hang_capture=False, deaf=False, commands=None, holes=False, refuse_traces=0):
         self.hello, self.orders, self.hang_capture, self.deaf, self.commands = hello, orders or {}, hang_capture, deaf, commands
-        self.holes = holes
+        self.holes, self.refuse_traces = holes, refuse_traces
         self.lock = threading.Lock()
 
     def run(self):
@@ -100,7 +101,7 @@ class Agent:
         name, data, error = command["name"], {}, None
         if self.commands:
             with open(self.commands, "a") as file:
-                print(name, json.dumps(command.get("args")), file=file)
+                print(name, "%.3f" % time.monotonic(), json.dumps(command.get("args")), file=file)
         if self.hang_capture and name.startswith("capture"):
             return
         if name == "capture_a":
@@ -108,6 +109,12 @@ class Agent:
         elif name == "capture_b":
             self.file(command, "census.json", b"{}")
             data = {"types": [{"type": "bytearray", "count": len(KEPT), "bytes": sum(map(len, KEPT)), "delta": len(KEPT)}]}
+        elif name == "trace_start" and self.refuse_traces > 0:
+            self.refuse_traces -= 1
+            error = "a trace is on by itself"
+        elif name == "trace_stop":
+            data = {"lines": [{"file": "/srv/app.py", "line": 7, "function": "grow", "bytes": 5 << 20, "count": 5,
+                               "bytes_per_request": 1 << 20, "claimed": True}], "traces": 5, "window": {"collected": True}}
         elif name == "trim":
             grown = sum(map(len, KEPT))
             data = {"memory": {"before": {"anon": grown}, "after": {"anon": grown // 2}}}
@@ -143,6 +150,8 @@ def answer(connection):
     parts = first[1].decode().strip("/").split("/")
     if parts[0] == "grow":
         KEPT.append(bytearray(os.urandom(1 << 20) * int(parts[1])))
+    elif parts[0] == "leave":
+        KEPT.append(bytearray(os.urandom(1 << 10) * int(parts[1])))
     elif parts[0] == "sleep":
         time.sleep(float(parts[1]))
     elif parts[0] == "helper":
@@ -195,6 +204,7 @@ def main():
     parser.add_argument("--exit-if", help="a file: while it exists the process ends at once, with --exit's code")
     for flag in ("--agent", "--ignore-term", "--hang-capture", "--supervised", "--elsewhere", "--deaf", "--holes"):
         parser.add_argument(flag, action="store_true")
+    parser.add_argument("--refuse-traces", type=int, default=0)
     parser.add_argument("--commands")
     options = parser.parse_args()
     if options.supervised:
@@ -209,7 +219,7 @@ def main():
         index = os.environ.get("PLIMSOLL_INDEX")
         elsewhere = {"pid_namespace": 1} if options.elsewhere else {}
         agent = Agent(hello(index=int(index) if index else None, **elsewhere), hang_capture=options.hang_capture,
-                      deaf=options.deaf, commands=options.commands, holes=options.holes)
+                      deaf=options.deaf, commands=options.commands, holes=options.holes, refuse_traces=options.refuse_traces)
         threading.Thread(target=agent.run, daemon=True).start()
     serve(listener)
     return 0

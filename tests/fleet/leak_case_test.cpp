@@ -191,6 +191,31 @@ TEST_F(LeakCases, one_that_was_opened_before_its_route_was_known_is_closed_with_
     EXPECT_EQ(closed(fresh).verdict, "the same leak as incident " + id + ": its story goes on there");
 }
 
+TEST_F(LeakCases, the_story_tells_the_group_at_first_and_the_route_when_the_order_is_sure) {
+    using enum leak::Heaviest;
+    const RouteShare carts{"GET /carts", 15000, 14000, 17000, 0.4, maybe};
+    RouteShare orders = orders_[0];
+    orders.heaviest = maybe;
+    const LeakLife life = accused("app-1", 1, "42", {orders, carts});
+    const std::string id = found_.incident()->id();
+    found_.found_routes(*journal_, {carts, orders}); // another draw of the same group: no news
+    found_.found_routes(*journal_, {orders, carts});
+    orders.heaviest = yes;
+    found_.found_routes(*journal_, {orders});
+    RouteShare with_prices = orders;
+    with_prices.route += " + GET /prices"; // nothing separates them, for a while
+    found_.found_routes(*journal_, {with_prices});
+    found_.found_routes(*journal_, {orders});
+    const std::string known = "GET /orders/{n} leaks 16.0 KiB a request (15.6 to 16.4 KiB)";
+    const auto told = when(id, [&](const auto& incident) { return story(incident).find(known) != std::string::npos; });
+    std::vector<std::string> routes;
+    for (const auto& entry : told.timeline)
+        if (entry.event.find("GET /orders") != std::string::npos) routes.push_back(entry.event);
+    EXPECT_EQ(routes, (std::vector<std::string>{"one of GET /orders/{n}, GET /carts (order not sure yet) leaks most: "
+                                                "GET /orders/{n} 16.0 KiB a request (15.6 to 16.4 KiB)",
+                                                known}));
+}
+
 TEST_F(LeakCases, another_route_is_another_leak) {
     found_.ended(accused("app-1", 1, "42", orders_));
     const std::string id = found_.incident()->id();

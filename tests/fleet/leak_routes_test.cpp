@@ -57,6 +57,38 @@ TEST(LeakRoutes, among_two_hundred_labels_the_heavy_one_is_found_still) {
     EXPECT_EQ(found[0].route, "GET /150");
 }
 
+// A tenth more intervals are nearly the same ones: chance that put a route first puts it first again.
+TEST(LeakRoutes, the_heaviest_is_sure_when_two_looks_agree_on_a_quarter_more_intervals) {
+    const auto all = lives(12, 7, 300, 5);
+    leak::RouteOrder order;
+    const auto look = [&](std::size_t seen) {
+        const auto found = attribute({all.begin(), all.begin() + static_cast<std::ptrdiff_t>(seen)});
+        auto routes = named(found, names(12));
+        rank(routes, order, found, seen);
+        return routes.at(0);
+    };
+    EXPECT_EQ(look(160).heaviest, leak::Heaviest::maybe);
+    EXPECT_EQ(look(176).heaviest, leak::Heaviest::maybe);
+    EXPECT_EQ(look(240).heaviest, leak::Heaviest::yes);
+    EXPECT_EQ(look(240).route, "GET /7");
+}
+
+// Both are asked as often and leave as much behind, at other times.
+TEST(LeakRoutes, of_two_that_leak_alike_both_may_be_the_heaviest) {
+    auto intervals = lives(12, 7, 60, 6);
+    const auto drawn = intervals;
+    for (std::size_t i = 0; i < intervals.size(); ++i) {
+        intervals[i].counts[3] = drawn[(i + 29) % drawn.size()].counts[7];
+        intervals[i].growth += intervals[i].counts[3] * 4096;
+    }
+    const auto found = attribute(intervals);
+    auto routes = named(found, names(12));
+    leak::RouteOrder order;
+    rank(routes, order, found, intervals.size());
+    ASSERT_EQ(routes.size(), 2U);
+    for (const auto& each : routes) EXPECT_EQ(each.heaviest, leak::Heaviest::maybe) << each.route;
+}
+
 TEST(LeakRoutes, what_fills_holes_of_the_heap_is_growth_where_the_agent_sees_them) {
     Sample before, after;
     before.anon = after.anon = Bytes{100'000'000};

@@ -39,7 +39,7 @@ TEST(LeakText, the_verdict_has_route_line_keeper_forecast_and_recycles) {
     LeakReport leak = orders();
     leak.workers = {"app-1", "app-2"};
     leak.view.bytes_per_request = 1200;
-    leak.routes = {{"GET /orders/{n}", 4000, 3800, 4200, 0.9}};
+    leak.routes = {{"GET /orders/{n}", 4000, 3800, 4200, 0.9, leak::Heaviest::yes}};
     leak.lines = {{"/srv/shop/app/orders.py", "remember", 41, 3990}, {"/srv/shop/app/orders.py", "", 7, 10}};
     leak.kept_by = "shop.orders._seen (dict, 40213 items)";
     leak.recycles = 3;
@@ -48,6 +48,24 @@ TEST(LeakText, the_verdict_has_route_line_keeper_forecast_and_recycles) {
         "GET /orders/{n} leaks 3.9 KiB a request (3.7 to 4.1 KiB, 97 % sure), app/orders.py:41 in `remember`, kept "
         "by `shop.orders._seen` (dict); app-1 and app-2 grow by 1.2 KiB a request and the first of them reaches "
         "its limit in 2 h 10 min (not before 1 h 58 min); recycled 3 times");
+}
+
+TEST(LeakText, until_the_order_is_sure_a_group_is_named_and_the_bytes_of_its_first) {
+    LeakReport leak = orders();
+    leak.routes = {{"GET /orders/{n}", 4000, 3800, 4200, 0.5, leak::Heaviest::maybe},
+                   {"GET /carts", 100, 90, 110, 0.1, leak::Heaviest::no},
+                   {"GET /a + GET /b", 3000, 2500, 3900, 0.4, leak::Heaviest::maybe}};
+    EXPECT_TRUE(verdict_text(leak, ".").starts_with(
+        "one of GET /orders/{n}, GET /a + GET /b (order not sure yet) leaks most: GET /orders/{n} 3.9 KiB a request "
+        "(3.7 to 4.1 KiB, 97 % sure); app-1 grows by"))
+        << verdict_text(leak, ".");
+    EXPECT_FALSE(order_is_sure(leak.routes));
+    leak.routes.resize(1);
+    EXPECT_EQ(routes_text(leak.routes),
+              "GET /orders/{n} (order not sure yet) leaks 3.9 KiB a request (3.7 to 4.1 KiB)");
+    leak.routes.front().heaviest = leak::Heaviest::yes;
+    EXPECT_EQ(routes_text(leak.routes), "GET /orders/{n} leaks 3.9 KiB a request (3.7 to 4.1 KiB)");
+    EXPECT_FALSE(order_is_sure({}));
 }
 
 TEST(LeakText, a_path_is_told_as_far_as_it_tells_something) {

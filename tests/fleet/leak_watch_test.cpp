@@ -1,6 +1,7 @@
 #include "fleet/leak_watch.hpp"
 
 #include <csignal>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
@@ -27,6 +28,17 @@ bool leak_until(Stage& stage, const std::function<bool()>& so) {
         stage.ask("/grow/1");
         stage.until([] { return false; }, 0s); // the monitor has its turn
         const auto next = Clock::now() + 25ms;
+        stage.until([&] { return Clock::now() >= next; });
+    }
+    return so();
+}
+
+// Requests that leave nothing behind, or what `path` does, until `so`: as many as an acquittal can need.
+bool serve_until(Stage& stage, const std::function<bool()>& so, const std::string& path = "/") {
+    const Instant end = Clock::now() + 120s;
+    while (!so() && Clock::now() < end) {
+        stage.ask(path);
+        const auto next = Clock::now() + 5ms;
         stage.until([&] { return Clock::now() >= next; });
     }
     return so();
@@ -73,6 +85,87 @@ TEST(LeakWatch, who_only_observes_sees_the_class_and_nothing_is_done) {
     EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").state == "suspect"; })) << stage.worker("app-1").state;
     EXPECT_FALSE(leak_incident(stage));
     EXPECT_EQ(stage.worker("app-1").generation, 1U);
+}
+
+// The same growth as is recycled for under "act", up to the same limit.
+TEST(LeakWatch, who_is_advised_has_the_incident_and_no_worker_is_recycled) {
+    Stage stage;
+    one_worker(stage, "advise");
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    ASSERT_TRUE(leak_until(stage, [&] { return leak_incident(stage).has_value(); }));
+    const auto nearly = [&] { return stage.worker("app-1").memory.pressure.value_or(0) > 0.8; };
+    ASSERT_TRUE(leak_until(stage, nearly));
+    EXPECT_EQ(stage.worker("app-1").generation, 1U);
+    EXPECT_EQ(stage.view().recycling, "");
+    EXPECT_EQ(stage.store->get(leak_incident(stage)->id)->state, "open");
+}
+
+TEST(LeakWatch, and_hears_of_holes_that_nobody_trims) {
+    Stage stage;
+    one_worker(stage, "advise");
+    stage.pool().source.command.push_back("--holes");
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    const auto told = [&] { return stage.incident("fragmentation", 0s).has_value(); };
+    ASSERT_TRUE(leak_until(stage, told));
+    EXPECT_NE(Stage::story(*stage.incident("fragmentation")).find("nothing is done"), std::string::npos);
+    EXPECT_EQ(stage.view().trims, 0U);
+}
+
+TEST(LeakWatch, an_accusation_is_closed_by_the_same_process_when_its_growth_ends) {
+    Stage stage;
+    one_worker(stage, "advise");
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    ASSERT_TRUE(leak_until(stage, [&] { return leak_incident(stage).has_value(); }));
+    const std::string id = leak_incident(stage)->id;
+    ASSERT_TRUE(serve_until(stage, [&] { return stage.store->get(id)->state == "closed"; }));
+    EXPECT_NE(stage.store->get(id)->verdict.find("app-1 does not leak memory any more"), std::string::npos)
+        << stage.store->get(id)->verdict;
+    EXPECT_EQ(stage.worker("app-1").generation, 1U);
+}
+
+// "trace_start 1234.567 {...}": when its agent was asked.
+std::vector<double> asked_at(const Stage& stage, const std::string& command) {
+    std::vector<double> times;
+    std::ifstream file(stage.directory / "commands");
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with(command + " ")) times.push_back(std::stod(line.substr(command.size() + 1)));
+    return times;
+}
+
+TEST(LeakWatch, only_who_is_accused_is_traced_and_one_that_was_refused_is_traced_again_after_a_rest) {
+    Stage stage;
+    one_worker(stage, "advise");
+    stage.pool().capture.trace = true;
+    stage.pool().capture.trace_requests = 3;
+    for (const std::string& word : {std::string("--refuse-traces"), std::string("1"), std::string("--commands"),
+                                    (stage.directory / "commands").string()})
+        stage.pool().source.command.push_back(word);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    std::size_t before_accusation = 0;
+    ASSERT_TRUE(leak_until(stage, [&] {
+        if (leak_incident(stage)) return true;
+        before_accusation = asked_at(stage, "trace_start").size();
+        return false;
+    }));
+    EXPECT_EQ(before_accusation, 0U);
+    const std::string id = leak_incident(stage)->id;
+    const auto named = [&] {
+        const auto leaks = stage.view().leaks;
+        return !leaks.empty() && !leaks[0].lines.empty();
+    };
+    ASSERT_TRUE(serve_until(stage, named, "/leave/64")) << Stage::story(*stage.store->get(id));
+    const auto starts = asked_at(stage, "trace_start");
+    ASSERT_EQ(starts.size(), 2U);
+    EXPECT_GE(starts[1] - starts[0], 9.9);
+    EXPECT_EQ(asked_at(stage, "trace_stop").size(), 1U) << "there is nothing to stop where it was refused";
+    EXPECT_EQ(stage.view().leaks[0].lines[0].line, 7U);
+    EXPECT_NE(Stage::story(*stage.store->get(id)).find("a trace could not be captured: a trace is on by itself"),
+              std::string::npos)
+        << Stage::story(*stage.store->get(id));
 }
 
 // One worker has one story of its holes, closed between two chapters, whatever process it is by then.

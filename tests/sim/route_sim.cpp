@@ -213,6 +213,7 @@ private:
         if (seen_ >= next_look_) {
             next_look_ = seen_ + std::max<std::size_t>(8, intervals_.size() / 20);
             attribute();
+            run_.looks.push_back({static_cast<double>(requests_ - began_), seen_, heaviest(), found_});
             sure_in_a_row_ = leak::sure(found_) ? sure_in_a_row_ + 1 : 0;
             named_in_a_row_ = names_the_right_one() ? named_in_a_row_ + 1 : 0;
             if (named_in_a_row_ == 2 && !run_.named) {
@@ -260,6 +261,11 @@ private:
             for (std::size_t r = 0; r < std::min(grown.size(), worker.counts.size()); ++r)
                 grown[r] += worker.counts[r + 1] * app_.routes[r].leak;
         return grown;
+    }
+
+    std::size_t heaviest() const { // its label
+        const auto grown = growth_by_route();
+        return static_cast<std::size_t>(std::ranges::max_element(grown) - grown.begin()) + 1;
     }
 
     void finish() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "plimsoll/core/time.hpp"
+#include "plimsoll/leak/attribution.hpp"
 #include "sim/leak_sim.hpp"
 
 namespace plimsoll::sim {
@@ -41,6 +42,11 @@ struct RouteApp {
 // `together`: routes of a page are asked for at once, and pages do not share them.
 RouteApp draw_route_app(std::uint64_t seed, bool together, bool threads = false);
 
+struct RouteLook {                   // what one look at the intervals said, and what was true then
+    double requests = 0;             // after the suspicion
+    std::size_t seen = 0, heavy = 0; // intervals, ever; the label that has left most behind so far
+    leak::Attribution found;
+};
 struct RouteRun {
     bool decided = false;
     double requests = 0;                 // after the suspicion, until it was sure (or the end)
@@ -53,6 +59,7 @@ struct RouteRun {
     double p99 = 0;                      // seconds, of all requests after the suspicion
     double steered = 0;                  // part of those wanted at home that got there, less that of those wanted away
     bool slower = false;                 // the experiment was ended for that
+    std::vector<RouteLook> looks;
 };
 struct RouteTraffic {
     bool experiment = false;

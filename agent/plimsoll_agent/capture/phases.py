@@ -17,10 +17,11 @@ MARGIN = 0.5                                # of the deadline, kept for the answ
 
 
 def capture_a(task):
+    began = native.monotonic()
     text, requests = stacks.collect()
     task.file("stacks.txt", text)
     return {"gc": gc_numbers(), "memory": memory.numbers(), "threads": len(sys._current_frames()), "requests": requests,
-            "boot_census": boot.census() is not None}
+            "boot_census": boot.census() is not None, "phase_a_seconds": native.monotonic() - began}
 
 
 def gc_numbers():
@@ -99,7 +100,7 @@ class Steps:
 def capture_b(task):
     """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds. The worker ends soon: what
     gc.freeze() was to keep shared need be so no longer."""
-    steps = Steps(task)
+    began, steps = native.monotonic(), Steps(task)
     data = steps.data
     frozen, at_boot = gc.get_freeze_count(), boot.census()
     if at_boot is None or not at_boot.frozen:           # else what it didn't count would be taken for growth
@@ -137,6 +138,7 @@ def capture_b(task):
         steps.run(name, step)
     data["gc"] = dict(gc_numbers(), frozen=frozen)
     data["libraries"] = native_code.loaded()
+    data["phase_b_seconds"] = native.monotonic() - began
     return data
 
 

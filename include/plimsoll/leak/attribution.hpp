@@ -63,6 +63,7 @@ struct Candidate {
 
 struct Attribution {
     std::vector<Share> shares;   // the largest first; only those that surely grow
+    double unnamed = 0;          // the largest share of the growth of one that fits, but not surely enough to be named
     double background = 0;       // bytes an interval, whatever is asked
     double first = 0;            // part of the bootstraps in which shares[0] is the largest, too
     std::size_t intervals = 0;   // that counted

@@ -3,7 +3,6 @@
     idle       CPU and memory of a gunicorn worker with the agent, idle, against one without
     pauses     phase A and phase B on a heap of 1 GiB: the longest time in which the application's thread had no turn
     trim       what the agent's trim gives back of what glibc can, in heaps with holes
-    captures   recycles of real workers, one in five of them stuck with the GIL held
 """
 import json
 import os
@@ -146,39 +145,6 @@ def trim(seed):
     ctypes.CDLL(None).malloc_trim(0)
     last = memory.statm()["anon"]
     return {"given": before - after, "possible": before - last, "kept": len(kept)}
-
-
-def captures(count):
-    """(healthy: evidence of the heap, stuck: stacks and a word that it is no more) for each recycle."""
-    from harness import fleets
-    from harness.proxy import Proxy
-    from harness.waiting import until
-    recycle = {"drain_timeout": "2s", "capture_timeout": "5s", "end_timeout": "2s"}
-    proxy = Proxy(fleets.fleet("sync", 3, "faulty:wsgi", recycle=recycle))
-    healthy, stuck = [], []
-    try:
-        proxy.start()
-        for number in range(count):
-            workers = proxy.wait_serving(3, bound=60)
-            holds = number % 5 == 4
-            if holds:
-                threading.Thread(target=lambda: proxy.get("/hold-the-gil", method="POST", timeout=90), daemon=True).start()
-                busy = until(lambda: [worker for worker in proxy.admin.workers() if worker["in_flight"]], 10, "the request has begun")[0]
-            else:
-                busy = workers[number % 3]
-            incident = proxy.recycle(busy["id"], bound=90)
-            files = [each["name"] if isinstance(each, dict) else each for each in incident["capture"]["files"]]
-            if holds:
-                said = any("silent" in entry["event"] or "did not answer" in entry["event"] for entry in incident["timeline"])
-                stuck.append(any(name.startswith("stacks") for name in files) and said)
-            else:
-                healthy.append("stacks.txt" in files and "census.json" in files)
-    finally:
-        if proxy.process and proxy.process.poll() is None:
-            proxy.tell_to_stop()
-            proxy.process.wait(60)
-        proxy.clean_up()
-    return healthy, stuck
 
 
 if __name__ == "__main__":

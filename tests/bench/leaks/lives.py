@@ -1,7 +1,7 @@
 """One worker's first life behind the real Plimsoll: what was said of its memory, when, and which route and lines were blamed.
 
 The limit is small (LIMIT), so that a life takes seconds to a minute or two: requests come until the leak is an incident that names
-lines (or says that it has none), or MOST requests were served.
+lines (or says that it has none) and the route that leaks most, or MOST requests were served.
 """
 import collections
 import os
@@ -98,15 +98,20 @@ def watch(app, proxy, most, connections):
         if opened:
             accused, accused_time = accused or sent, accused_time or time.monotonic()
             incident = proxy.admin.incident(opened[0]["id"])
-            if told(incident) and incident.get("routes"):
+            if told(incident) and order_is_sure(incident):
                 break
         if used > (BEYOND if accused else 0.95) * LIMIT:
             break
     leak = proxy.admin.workers()[0]["leak"] or {"class": "unknown", "bytes_per_request": 0.0, "confidence": 0.0}
     said = [(os.path.basename(line["file"]), line["line"]) for line in incident.get("lines") or []]
-    routes = [(route["route"], route["bytes_per_request"]) for route in incident.get("routes") or []]
+    routes = [(route["route"], route["bytes_per_request"], route["heaviest"]) for route in incident.get("routes") or []]
     return Life(suspected, gone, accused, leak["class"], leak["bytes_per_request"], leak["confidence"], routes, said,
                 told(incident) and not said, sent, sum(client.failed for client in clients), time.monotonic() - began)
+
+
+def order_is_sure(incident):
+    routes = incident.get("routes")
+    return bool(routes) and routes[0]["heaviest"] == "yes"
 
 
 def anonymous(pid):
