@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <map>
 
@@ -188,6 +189,11 @@ void check_route(const std::string& path, const Route& route, const Config& conf
         check_limit(path + ".limit[" + std::to_string(i) + "]", route.limits[i], findings);
 }
 
+bool matches_every_path(std::string_view path) {
+    constexpr std::array all = {"/", "~/", "~^/", "~", "~^", "~.*", "~^.*", "~^.*$", "~^/.*", "~^/.*$"};
+    return std::ranges::find(all, path) != all.end();
+}
+
 // All that `later` matches goes to `earlier`. Says no where it cannot tell.
 bool hides(const Route& earlier, const Route& later) {
     if (!earlier.host.empty() && earlier.host != later.host) return false;
@@ -197,7 +203,7 @@ bool hides(const Route& earlier, const Route& later) {
             return std::find(earlier.methods.begin(), earlier.methods.end(), m) != earlier.methods.end();
         }));
     if (!methods || (!earlier.headers.empty() && earlier.headers != later.headers)) return false;
-    if (earlier.path == "/" || earlier.path == later.path) return true;
+    if (matches_every_path(earlier.path) || earlier.path == later.path) return true;
     auto path = later.path.starts_with('=') ? later.path.substr(1) : later.path;
     auto folder = earlier.path.ends_with('/') ? earlier.path : earlier.path + "/";
     return path == earlier.path || path.starts_with(folder);

@@ -11,6 +11,7 @@ void check_program(const Config& config, Findings& findings); // proxy, admin, l
 void check_redis(const Config& config, Findings& findings);   // and the limits that need it
 void check_routes(const Config& config, Findings& findings);
 void check_pools(const Config& config, Findings& findings);
+void check_effects(const Config& config, Findings& findings); // of what is sound: warnings
 
 // Parts of the above.
 void check_actions(const std::string& path, const Route& route,

@@ -35,6 +35,7 @@ void read(std::string_view text, std::string_view file, Config& config, Findings
     check_redis(config, findings);
     check_routes(config, findings);
     check_pools(config, findings);
+    check_effects(config, findings);
 }
 
 Parsed unreadable(const std::string& path, const std::string& why) {
