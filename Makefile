@@ -34,7 +34,7 @@ test-asan: test-packages asan
 test-tsan: test-packages
 	@cmake --preset tsan >/dev/null
 	@cmake --build --preset tsan --target threaded_tests
-	@ctest --preset tsan -L net
+	@ctest --preset tsan -L net -j 2
 # Over 10,000 seeds, and all of it; under a sanitizer a part.
 test-sim: build
 	@cmake --build --preset release --target test_sim

@@ -174,6 +174,8 @@ struct App::Impl {
             tell_reload(result);
             return result;
         }
+        for (const config::Problem& warning : result.warnings)
+            log::warn("config_warning", {{"warning", config::to_string(warning)}});
         result.changes = config::diff(config, parsed.config);
         take_over(next);
         for (const config::Change& change : result.changes)

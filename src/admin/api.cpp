@@ -180,12 +180,7 @@ Answer Api::status(const Request&, const Names&) const {
             if (refusal.mode == "enforce") refusals += refusal.count;
         json::array limits;
         for (const auto& limit : traffic.limits)
-            limits.push_back(json::object{{"pool", limit.pool},
-                                          {"route", limit.route},
-                                          {"limit", limit.limit},
-                                          {"passed", limit.passed},
-                                          {"refused", limit.refused},
-                                          {"shadow", limit.shadow}});
+            if (limit.terms) limits.push_back(to_json(limit));
         status["limits"] = std::move(limits);
         status["redis"] = traffic.redis ? json::value(to_json(*traffic.redis)) : json::value(nullptr);
         json::array gates;
@@ -279,10 +274,12 @@ Answer Api::act(const Request& request, const Names& names) const {
 }
 
 Answer Api::leaks(const Request&, const Names&) const {
-    json::array leaks;
-    for (const auto& pool : views())
+    json::array leaks, workers;
+    for (const auto& pool : views()) {
         for (const auto& leak : pool.leaks) leaks.push_back(to_json(leak));
-    return json_answer(200, {{"leaks", std::move(leaks)}});
+        for (const auto& worker : pool.workers) workers.push_back(growth_of(worker));
+    }
+    return json_answer(200, {{"leaks", std::move(leaks)}, {"workers", std::move(workers)}});
 }
 
 Answer Api::running_config(const Request&, const Names&) const {

@@ -105,6 +105,16 @@ json::object to_json(const fleet::WorkerView& worker) {
             {"agent", to_json(worker.agent)}};
 }
 
+json::object growth_of(const fleet::WorkerView& worker) {
+    json::object growth{
+        {"worker", worker.id}, {"pool", worker.pool}, {"generation", worker.generation}, {"requests", worker.requests}};
+    for (const auto& member : to_json(worker.leak.value_or(fleet::LeakView{.kind = "unknown"})))
+        growth.emplace(member.key(), member.value());
+    if (!worker.leak || worker.leak->kind == "unknown")
+        for (const char* number : {"bytes_per_request", "low", "high", "confidence"}) growth[number] = nullptr;
+    return growth;
+}
+
 json::object to_json(const net::GateStats& gate) {
     json::array breakers;
     for (const auto& each : gate.breakers)
@@ -136,6 +146,23 @@ json::object to_json(const net::GateStats& gate) {
             {"refused", std::move(refused)},
             {"retries_denied", gate.retries.denied},
             {"breakers", std::move(breakers)}};
+}
+
+json::object to_json(const net::LimitStats& limit) {
+    const config::Limit terms = limit.terms.value_or(config::Limit());
+    return {{"pool", limit.pool},
+            {"route", limit.route},
+            {"limit", limit.limit},
+            {"key", json::value_from(terms.key)},
+            {"rate", or_null(terms.rate)},
+            {"burst", terms.burst},
+            {"cost", terms.cost},
+            {"inflight", terms.inflight > 0 ? json::value(terms.inflight) : json::value(nullptr)},
+            {"mode", config::to_string(terms.mode)},
+            {"shared", terms.shared},
+            {"passed", limit.passed},
+            {"refused", limit.refused},
+            {"shadow", limit.shadow}};
 }
 
 json::object to_json(const net::RedisStats& redis) {

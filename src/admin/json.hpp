@@ -20,7 +20,9 @@ std::string to_rfc3339(std::chrono::system_clock::time_point at);
 boost::json::value at_or_null(std::chrono::system_clock::time_point at); // null for the epoch: never
 
 boost::json::object to_json(const fleet::WorkerView& worker);
+boost::json::object growth_of(const fleet::WorkerView& worker); // what its memory does, be it unknown
 boost::json::object to_json(const net::GateStats& gate);
+boost::json::object to_json(const net::LimitStats& limit); // one in force
 boost::json::object to_json(const net::RedisStats& redis);
 boost::json::object to_json(const fleet::PoolView& pool, bool with_workers);
 boost::json::object to_json(const fleet::LeakReport& report);

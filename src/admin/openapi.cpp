@@ -83,8 +83,8 @@ constexpr std::string_view document = R"json({
     },
     "/v1/leaks": {
       "get": {
-        "summary": "What grows, of which workers, how fast, and when it reaches the limit; only what is suspected or sure",
-        "responses": {"200": {"description": "Leaks", "content": {"application/json": {"schema": {"type": "object", "properties": {"leaks": {"type": "array", "items": {"$ref": "#/components/schemas/Leak"}}}}}}}}
+        "summary": "What grows, of which workers, how fast, and when it reaches the limit; only what is suspected or sure. And of each worker what its memory does",
+        "responses": {"200": {"description": "Leaks", "content": {"application/json": {"schema": {"type": "object", "properties": {"leaks": {"type": "array", "items": {"$ref": "#/components/schemas/Leak"}}, "workers": {"type": "array", "items": {"$ref": "#/components/schemas/WorkerGrowth"}}}}}}}}
       }
     },
     "/v1/incidents": {
@@ -208,11 +208,43 @@ constexpr std::string_view document = R"json({
         "listeners": {"type": "array", "items": {"type": "string"}},
         "pools": {"type": "array", "items": {"type": "object"}},
         "traffic": {"type": "object"},
-        "gates": {"type": "array", "items": {"type": "object"}, "description": "The door of each pool: overload, refusals by priority, breakers of routes"},
-        "limits": {"type": "array", "items": {"type": "object"}, "description": "The limits of routes, and how many requests passed each"},
+        "gates": {"type": "array", "items": {"$ref": "#/components/schemas/Gate"}},
+        "limits": {"type": "array", "items": {"$ref": "#/components/schemas/Limit"}},
         "redis": {"type": "object", "nullable": true, "description": "Where shared limits are counted: the state of the breaker around it (passing, tripped, probing), the newest problem while it is not passing, requests by what came of asking; null where no limit is shared"},
         "store": {"type": "object"},
         "memory": {"type": "object"}
+      }},
+      "Limit": {"type": "object", "description": "One [[route.limit]] that is in force, and what became of the requests that it has judged", "properties": {
+        "pool": {"type": "string"},
+        "route": {"type": "string"},
+        "limit": {"type": "string", "description": "Its name, as clients see it; client#2 is the second of one key"},
+        "key": {"type": "array", "items": {"type": "string"}, "description": "What requests are counted by"},
+        "rate": {"type": "string", "nullable": true, "description": "100/s; null: only those at once are bounded"},
+        "burst": {"type": "integer"},
+        "cost": {"type": "integer", "description": "How many one request counts for"},
+        "inflight": {"type": "integer", "nullable": true, "description": "At once; null: any number"},
+        "mode": {"type": "string", "enum": ["enforce", "shadow"]},
+        "shared": {"type": "boolean", "description": "The rate is counted in Redis"},
+        "passed": {"type": "integer"},
+        "refused": {"type": "integer"},
+        "shadow": {"type": "integer", "description": "Would have been refused"}
+      }},
+      "Gate": {"type": "object", "description": "The door of a pool: why it refuses, or would", "properties": {
+        "pool": {"type": "string"},
+        "overloaded": {"type": "boolean"},
+        "memory_waiting": {"type": "integer", "description": "Requests that wait for room because they need much memory"},
+        "memory_needs": {"type": "array", "items": {"type": "object"}, "description": "What requests need at their peak, by label; the greatest"},
+        "memory_shedding": {"type": "boolean"},
+        "shedding_futile": {"type": "boolean", "description": "Refusing did not help: everybody is served"},
+        "health_panic": {"type": "boolean", "description": "So many workers fail their checks that all are served"},
+        "memory_pressure": {"type": "number", "nullable": true, "description": "What the load line goes by; null: of no worker is it known"},
+        "stall": {"type": "number", "nullable": true, "description": "Share of the time that tasks stall for memory"},
+        "stall_shedding": {"type": "boolean"},
+        "queue_target_seconds": {"type": "number"},
+        "service_seconds": {"type": "number"},
+        "refused": {"type": "object", "description": "By priority"},
+        "retries_denied": {"type": "integer"},
+        "breakers": {"type": "array", "items": {"type": "object"}, "description": "Of routes"}
       }},
       "Pool": {"type": "object", "properties": {
         "name": {"type": "string"},
@@ -268,6 +300,22 @@ constexpr std::string_view document = R"json({
         "high": {"type": "number"},
         "share": {"type": "number", "description": "Of all growth that routes explain"},
         "heaviest": {"type": "string", "enum": ["no", "maybe", "yes"], "description": "maybe: one of these is, and which one is not sure yet"}
+      }},
+      "WorkerGrowth": {"type": "object", "description": "A worker's Growth, class unknown where too little was seen", "properties": {
+        "worker": {"type": "string"},
+        "pool": {"type": "string"},
+        "generation": {"type": "integer"},
+        "requests": {"type": "integer", "description": "That it has served"},
+        "class": {"type": "string", "enum": ["unknown", "steady", "warming", "cache", "fragmentation", "unsharing", "leaking"]},
+        "bytes_per_request": {"type": "number", "nullable": true},
+        "low": {"type": "number", "nullable": true},
+        "high": {"type": "number", "nullable": true},
+        "confidence": {"type": "number", "nullable": true},
+        "slow": {"type": "boolean"},
+        "requests_to_limit": {"type": "number", "nullable": true},
+        "requests_early": {"type": "number", "nullable": true},
+        "seconds_to_limit": {"type": "number", "nullable": true},
+        "seconds_early": {"type": "number", "nullable": true}
       }},
       "Leak": {"type": "object", "properties": {
         "id": {"type": "string"},

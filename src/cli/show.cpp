@@ -54,6 +54,48 @@ void alerts_of_gate(Facts gate, Alert alert) {
             alert(pool + "the route " + breaker["route"].text() + " fails everywhere: its breaker is " + state);
 }
 
+std::string limits_table(Facts status, const Style& style) {
+    Table table({"LIMIT", "POOL", "ROUTE", ">RATE", ">BURST", ">AT ONCE", "MODE", "COUNTED", ">PASSED", ">REFUSED"});
+    for (auto limit : status["limits"].list()) {
+        if (!limit["key"].known()) continue; // of a proxy that does not tell yet
+        const bool shadow = limit["mode"].text() == "shadow";
+        const auto refused = shadow ? limit["shadow"] : limit["refused"];
+        table.row({limit["limit"].text(), or_dash(limit["pool"].text()), limit["route"].text(),
+                   or_dash(limit["rate"].text()), limit["rate"].known() ? count_text(limit["burst"]) : "-",
+                   count_text(limit["inflight"]), Cell(limit["mode"].text(), shadow ? Colour::yellow : Colour::none),
+                   limit["shared"].truth() ? "in Redis" : "here", count_text(limit["passed"]),
+                   Cell(count_text(refused), refused.number().value_or(0) > 0 ? Colour::yellow : Colour::none)});
+    }
+    return table.empty() ? "" : "\n" + table.text(style.colours);
+}
+
+Colour colour_of_growth(std::string_view kind) {
+    if (kind == "leaking") return Colour::red;
+    if (kind == "steady") return Colour::green;
+    return kind == "unknown" ? Colour::dim : Colour::yellow;
+}
+
+// "in 3h 12m, 41200 requests"; without traffic there is no time.
+std::string forecast_text(Facts growth) {
+    const auto requests = growth["requests_to_limit"].number(), seconds = growth["seconds_to_limit"].number();
+    constexpr double most = 1e15; // beyond it nobody cares, and it would not fit
+    if (!requests || !(*requests < most)) return "-";
+    std::string text = "at its limit in ";
+    if (seconds && *seconds < most / 1000)
+        text += length_text(std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000))) + ", ";
+    return text + std::to_string(static_cast<std::int64_t>(*requests)) + " requests";
+}
+
+std::string growth_table(Facts leaks, const Style& style) {
+    Table table({"WORKER", "CLASS", ">A REQUEST", ">REQUESTS", ">SURE", "FORECAST"});
+    for (auto worker : leaks["workers"].list()) {
+        const auto kind = worker["class"].text();
+        table.row({worker["worker"].text(), Cell(kind, colour_of_growth(kind)), bytes_text(worker["bytes_per_request"]),
+                   count_text(worker["requests"]), percent_text(worker["confidence"]), forecast_text(worker)});
+    }
+    return table.empty() ? "" : "\n" + table.text(style.colours);
+}
+
 } // namespace
 
 std::string show_status(Facts status, const Style& style) {
@@ -85,7 +127,8 @@ std::string show_status(Facts status, const Style& style) {
         alert("shared limits are " + redis["on_failure"].text() + ": " + redis["server"].text() + ": " +
               redis["problem"].text());
     if (status["store"]["problem"].known()) alert("incidents: " + status["store"]["problem"].text());
-    auto text = first_line(status, style) + "\n" + (table.empty() ? "no pools\n" : table.text(style.colours));
+    auto text = first_line(status, style) + "\n" + (table.empty() ? "no pools\n" : table.text(style.colours)) +
+                limits_table(status, style);
     return alerts.empty() ? text : text + "\n" + alerts;
 }
 
@@ -142,7 +185,7 @@ std::string show_leaks(Facts leaks, const Style& style) {
         for (auto incident : leak["incidents"].list())
             text += "    the whole story: plimsoll incidents " + incident.text() + "\n";
     }
-    return text.empty() ? "nothing leaks\n" : text;
+    return (text.empty() ? "nothing leaks\n" : text) + growth_table(leaks, style);
 }
 
 std::string show_incidents(Facts incidents, const Style& style) {

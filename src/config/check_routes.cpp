@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <map>
 
@@ -63,7 +64,7 @@ std::string upper(std::string text) {
 }
 
 bool is_limit_key(std::string_view key) {
-    if (key == "client" || key == "path") return true;
+    if (key == "client" || key == "path" || key == "label") return true;
     for (std::string_view kind : {"header:", "cookie:", "query:"})
         if (key.starts_with(kind)) return is_token(key.substr(kind.size()));
     return false;
@@ -71,7 +72,7 @@ bool is_limit_key(std::string_view key) {
 
 std::string meant_limit_key(std::string_view key) {
     const auto colon = key.find(':');
-    if (colon == std::string_view::npos) return nearest(key, std::vector<std::string>{"client", "path"});
+    if (colon == std::string_view::npos) return nearest(key, std::vector<std::string>{"client", "path", "label"});
     const auto kind = nearest(key.substr(0, colon), std::vector<std::string>{"header", "cookie", "query"});
     return kind.empty() || !is_token(key.substr(colon + 1)) ? "" : kind + std::string(key.substr(colon));
 }
@@ -101,7 +102,8 @@ void check_limit(const std::string& path, const Limit& limit, Findings& findings
     for (std::size_t i = 0; i < limit.key.size(); ++i)
         if (!is_limit_key(limit.key[i]))
             findings.problem(path + ".key[" + std::to_string(i) + "]",
-                             "'" + limit.key[i] + "' must be client, path, header:NAME, cookie:NAME or query:NAME",
+                             "'" + limit.key[i] +
+                                 "' must be client, path, label, header:NAME, cookie:NAME or query:NAME",
                              quoted(meant_limit_key(limit.key[i])));
     if (limit.key.empty())
         findings.problem(path + ".key", "must name at least one thing to count by, such as \"client\"");
@@ -188,6 +190,11 @@ void check_route(const std::string& path, const Route& route, const Config& conf
         check_limit(path + ".limit[" + std::to_string(i) + "]", route.limits[i], findings);
 }
 
+bool matches_every_path(std::string_view path) {
+    constexpr std::array all = {"/", "~/", "~^/", "~", "~^", "~.*", "~^.*", "~^.*$", "~^/.*", "~^/.*$"};
+    return std::ranges::find(all, path) != all.end();
+}
+
 // All that `later` matches goes to `earlier`. Says no where it cannot tell.
 bool hides(const Route& earlier, const Route& later) {
     if (!earlier.host.empty() && earlier.host != later.host) return false;
@@ -197,7 +204,7 @@ bool hides(const Route& earlier, const Route& later) {
             return std::find(earlier.methods.begin(), earlier.methods.end(), m) != earlier.methods.end();
         }));
     if (!methods || (!earlier.headers.empty() && earlier.headers != later.headers)) return false;
-    if (earlier.path == "/" || earlier.path == later.path) return true;
+    if (matches_every_path(earlier.path) || earlier.path == later.path) return true;
     auto path = later.path.starts_with('=') ? later.path.substr(1) : later.path;
     auto folder = earlier.path.ends_with('/') ? earlier.path : earlier.path + "/";
     return path == earlier.path || path.starts_with(folder);

@@ -12,6 +12,7 @@ void check_redis(const Config& config, Findings& findings);   // and the limits 
 void check_routes(const Config& config, Findings& findings);
 void check_pools(const Config& config, Findings& findings);
 void check_files(const Config& config, Findings& findings); // of secrets and certificates, as they lie on this machine
+void check_effects(const Config& config, Findings& findings); // of what is sound: warnings
 
 // Parts of the above.
 void check_actions(const std::string& path, const Route& route,

@@ -36,6 +36,7 @@ void read(std::string_view text, std::string_view file, bool here, Config& confi
     check_routes(config, findings);
     check_pools(config, findings);
     if (here) check_files(config, findings);
+    check_effects(config, findings);
 }
 
 Parsed unreadable(const std::string& path, const std::string& why) {

@@ -1,5 +1,6 @@
 // What is left of a request when it is over: counters, and a line in the access log.
 #include "config/values.hpp"
+#include "net/http/target.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
 
@@ -35,7 +36,10 @@ void Session::account(Exchange& x) {
     if (x.refusal) reactor_.counters.refused(pool, x.refusal.reason);
     if (x.gone) reactor_.counters.client_aborts.add();
     auto* series = x.series ? x.series : &snapshot_->unrouted();
-    if (!x.worker_route.empty()) series = &reactor_.labelled(pool, x.worker_route);
+    if (!x.worker_route.empty()) {
+        series = &reactor_.labelled(pool, x.worker_route);
+        if (x.route->limit_labels) teach_limits(x);
+    }
     const auto took = reactor_.loop.now - x.began;
     if (x.experiment != Steering::Phase::none && x.complete && !x.refusal)
         x.route->target->pool->steering().record(x.experiment, took);
@@ -51,6 +55,12 @@ void Session::name_for_memory(Exchange& x) {
     AccessEntry entry;
     read_request_line(x.head, entry);
     x.label = pool.cost_label(entry.method, entry.path);
+}
+
+void Session::teach_limits(Exchange& x) {
+    const auto& head = head_of(x);
+    const auto path = head.path == "*" ? std::string_view("/") : http::routing_path(head.path, reactor_.workspace.out);
+    x.route->limit_labels->learn(head.method_text, path, x.worker_route);
 }
 
 void Session::count_route(const Exchange& x) {

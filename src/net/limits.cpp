@@ -34,6 +34,7 @@ std::pair<Part, std::string> part_of(const std::string& key) {
     const auto kind = key.substr(0, colon);
     if (kind == "client") return {Part::client, {}};
     if (kind == "path") return {Part::path, {}};
+    if (kind == "label") return {Part::label, {}};
     const auto part = kind == "header" ? Part::header : kind == "cookie" ? Part::cookie : Part::query;
     return {part, key.substr(colon + 1)};
 }
@@ -96,6 +97,7 @@ void each_value(const RouteLimit& limit, const LimitedRequest& request, Add add)
         switch (part) {
         case Part::client: add(client_key(request.client, limit.ipv6_prefix)); break;
         case Part::path: add(request.path); break;
+        case Part::label: add(request.label); break;
         case Part::header: add(request.fields.value(name)); break;
         case Part::cookie: {
             std::string cookies; // a client may spread them over several fields
@@ -136,6 +138,10 @@ std::string shared_digest(const RouteLimit& limit, const LimitedRequest& request
 std::string LimitsUnderWay::fields() const {
     if (policies.empty()) return {};
     return "RateLimit-Policy: " + policies + "\r\nRateLimit: " + states + "\r\n";
+}
+
+bool RouteLimit::counts_by_label() const {
+    return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.first == Part::label; });
 }
 
 LimitHold::~LimitHold() {
@@ -183,11 +189,22 @@ std::vector<RouteLimit> Limits::compile(const config::Route& route, const std::s
             counters->route = label;
             counters->limit = made.name;
         }
+        counters->terms = limit;
         made.counters = counters.get();
         compiled.push_back(std::move(made));
     }
     while (!compiled.empty() && stripes_.size() < stripes) stripes_.push_back(std::make_unique<Stripe>(keys / stripes));
     return compiled;
+}
+
+void Limits::withdraw() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, each] : counters_) each->terms.reset();
+}
+
+LimitLabels& Limits::labels_of(const std::string& pool) {
+    const std::lock_guard lock(mutex_);
+    return labels_[pool];
 }
 
 std::uint64_t Limits::key_of(const RouteLimit& limit, const LimitedRequest& request) const {
@@ -316,8 +333,8 @@ LimitVerdict Limits::conclude_without(Instant now, LimitsUnderWay& under_way, co
 void Limits::add_to(ServerStats& stats) const {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, each] : counters_)
-        stats.limits.push_back(
-            {each->pool, each->route, each->limit, each->passed.load(), each->refused.load(), each->shadow.load()});
+        stats.limits.push_back({each->pool, each->route, each->limit, each->passed.load(), each->refused.load(),
+                                each->shadow.load(), each->terms});
     for (const auto& stripe : stripes_) {
         const std::lock_guard stripe_lock(stripe->mutex);
         stats.rate_keys_forgotten += stripe->rates.forgotten();

@@ -1,6 +1,6 @@
 // What a client may have of a route: [[route.limit]] at work.
 //
-// A limit counts by one or more parts of the request (client address, field, cookie, query parameter, path). Their values are
+// A limit counts by one or more parts of the request (client address, field, cookie, query parameter, path, label). Their values are
 // hashed together with the identity of the limit into one key of 64 bits; what is remembered of a key is a time (RateTable)
 // and, while requests of it are under way, their number (InflightTable). A part that a request does not have counts as an
 // empty value: leaving a field out must not be the way around a limit.
@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@
 #include "config/config.hpp"
 #include "net/http/forwarded.hpp"
 #include "net/http/refusal.hpp"
+#include "net/limit_labels.hpp"
 #include "plimsoll/core/keyed_hash.hpp"
 #include "plimsoll/policy/inflight_limit.hpp"
 #include "plimsoll/policy/rate_limit.hpp"
@@ -38,11 +40,12 @@ class Limits;
 struct LimitCounters {
     std::string pool, route, limit;
     std::atomic<std::uint64_t> passed = 0, refused = 0, shadow = 0;
+    std::optional<config::Limit> terms; // of the newest routing; unset: it has no such limit
 };
 
 // One limit of one route, ready to be asked.
 struct RouteLimit {
-    enum class Part : std::uint8_t { client, path, header, cookie, query };
+    enum class Part : std::uint8_t { client, path, label, header, cookie, query };
     std::string name; // as clients see it: its own, or "client"
     std::uint64_t identity = 0;
     std::vector<std::pair<Part, std::string>> parts;
@@ -55,10 +58,12 @@ struct RouteLimit {
     bool shared = false; // its rate is counted in Redis
     std::string scope;   // what tells it from other limits
     LimitCounters* counters = nullptr;
+    bool counts_by_label() const;
 };
 
 struct LimitedRequest {
     std::string_view client, path, query; // path as routes see it; query with its '?'
+    std::string_view label;               // where a limit counts by it
     const http::FieldTable& fields;
 };
 
@@ -105,8 +110,12 @@ public:
     Limits();
     ~Limits();
 
-    // Control thread. The first limit that there is makes the table.
+    // Control thread. A new routing begins: what it does not compile is not in force.
+    void withdraw();
+    // The first limit that there is makes the table.
     std::vector<RouteLimit> compile(const config::Route& route, const std::string& label, std::size_t keys);
+    // Of all the routes to one pool.
+    LimitLabels& labels_of(const std::string& pool);
     void add_to(ServerStats& stats) const;
 
     // Any reactor. In the order of the configuration; the first that refuses ends it, and those before it count nothing.
@@ -139,8 +148,9 @@ private:
 
     const HashKey seed_;
     std::vector<std::unique_ptr<Stripe>> stripes_; // empty until a route has a limit
-    mutable std::mutex mutex_;                     // guards counters_
+    mutable std::mutex mutex_;                     // guards counters_ and labels_
     std::map<std::string, std::unique_ptr<LimitCounters>> counters_;
+    std::map<std::string, LimitLabels> labels_; // by pool
 };
 
 } // namespace plimsoll::net

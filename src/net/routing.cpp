@@ -51,6 +51,7 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
         targets_.push_back(std::make_unique<Target>(
             Target{registry.intern(pool.name), found == pools.end() ? nullptr : found->second, pool.upstream}));
     }
+    limits.withdraw();
     for (const auto& rule : config.routes) {
         const auto target =
             std::find_if(targets_.begin(), targets_.end(), [&](const auto& each) { return each->name == rule.pool; });
@@ -63,6 +64,8 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
         if (!route.closed && !route.has_page()) route.closed = closed[rule.pool];
         if (route.target && route.target->pool) route.key = route.target->pool->route_key(route.label);
         route.limits = limits.compile(rule, route.label, config.proxy.rate_keys);
+        if (std::ranges::any_of(route.limits, &RouteLimit::counts_by_label))
+            route.limit_labels = &limits.labels_of(rule.pool);
         route.series = &registry.series(rule.pool, route.label);
         routes_.push_back(std::move(route));
     }

@@ -30,6 +30,7 @@ struct Route {
     std::string label;
     Series* series = nullptr;
     std::vector<RouteLimit> limits;              // those that are not off
+    LimitLabels* limit_labels = nullptr;         // null: none of them counts by label
     std::unique_ptr<const RouteActions> actions; // null: it only chooses a pool
     std::shared_ptr<const Closed> closed;        // in maintenance; null: open
     RouteKey key = 0;                            // its pool's name for the label

@@ -43,6 +43,7 @@ struct RefusalStats {
 struct LimitStats {                 // one [[route.limit]]
     std::string pool, route, limit; // its name, or what it counts by: "client", "client+path"
     std::uint64_t passed = 0, refused = 0, shadow = 0;
+    std::optional<config::Limit> terms; // unset: no route has it any more, or it is off
 };
 struct GateStats { // of one pool
     std::string pool;

@@ -275,7 +275,9 @@ void Session::read_wishes(Exchange& x, const http::RequestHead& head) {
 }
 
 void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {
-    const LimitedRequest request{snapshot_->trusted().client(peer_, head.fields), path, head.query, head.fields};
+    std::string label;
+    if (x.route->limit_labels) label = x.route->limit_labels->of(head.method_text, path);
+    const LimitedRequest request{snapshot_->trusted().client(peer_, head.fields), path, head.query, label, head.fields};
     LimitsUnderWay under_way;
     heed(x, reactor_.limits().judge(reactor_.loop.now, x.route->limits, request, x.limit_hold, under_way), 0);
     if (!under_way.shared.empty()) x.to_ask = std::make_unique<LimitsUnderWay>(std::move(under_way));

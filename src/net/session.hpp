@@ -68,6 +68,7 @@ private:
     Side wanted_side(Exchange& x);     // by an experiment
     void account(Exchange& x);
     void name_for_memory(Exchange& x);
+    void teach_limits(Exchange& x);      // what the application calls such requests
     void count_route(const Exchange& x); // by worker; before its permit is given back
 
     // What needs no worker (own_answer.cpp).

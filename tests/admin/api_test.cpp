@@ -54,9 +54,23 @@ TEST_F(api, a_leak_is_told_of_the_worker_of_the_list_of_leaks_and_in_metrics) {
          {"id", "pool", "class", "confidence", "bytes_per_request", "low", "high", "routes", "order_is_sure", "lines",
           "kept_by", "requests_to_limit", "seconds_to_limit", "workers", "incidents", "advice", "verdict"})
         EXPECT_TRUE(leaks.at("leaks").at(0).as_object().contains(field)) << field;
+    EXPECT_EQ(text_at(leaks, "/workers/0/worker"), "\"app-1\"");
+    EXPECT_EQ(text_at(leaks, "/workers/0/class"), "\"leaking\"");
+    EXPECT_EQ(text_at(leaks, "/workers/0/bytes_per_request"), "4E3");
     const auto page = get("/metrics").body;
     EXPECT_NE(page.find(R"(plimsoll_worker_leak_class{pool="app",worker="app-1",class="leaking"} 1)"), page.npos);
     EXPECT_NE(page.find(R"(plimsoll_worker_leak_seconds_to_limit{pool="app",worker="app-1"} 7800)"), page.npos);
+}
+
+TEST_F(api, of_a_worker_that_little_was_seen_of_the_class_is_unknown_and_so_are_its_numbers) {
+    start();
+    const auto answer = get("/v1/leaks").json();
+    EXPECT_EQ(text_at(answer, "/leaks"), "[]");
+    const auto& worker = answer.at("workers").at(0).as_object();
+    EXPECT_EQ(worker.at("class").as_string(), "unknown");
+    for (const char* number : {"bytes_per_request", "low", "high", "confidence", "requests_to_limit"})
+        EXPECT_TRUE(worker.at(number).is_null()) << number;
+    EXPECT_EQ(worker.at("slow"), false);
 }
 
 TEST_F(api, a_worker_has_every_promised_field_and_unknown_numbers_are_null) {
@@ -90,8 +104,18 @@ TEST_F(api, a_worker_has_every_promised_field_and_unknown_numbers_are_null) {
 TEST_F(api, status_sums_up) {
     script_.traffic.routes.push_back({.pool = "app", .route = "/", .by_class = {1, 0, 90, 0, 5, 4}, .seconds = {}});
     script_.traffic.refusals = {{"app", "memory", "enforce", 3}, {"app", "memory", "shadow", 8}};
+    script_.traffic.gates.push_back({.pool = "app"});
+    script_.traffic.limits = {
+        {"app", "/", "client", 5, 6, 7, config::Limit{.rate = "10/s", .burst = 3, .mode = config::Mode::shadow}},
+        {"app", "/gone", "client", 1, 1, 1, {}}};
     start();
     const auto status = get("/v1/status").json();
+    EXPECT_EQ(text_at(status, "/gates/0/memory_pressure"), "null") << "nobody's memory is known";
+    EXPECT_EQ(
+        text_at(status, "/limits"),
+        R"([{"pool":"app","route":"/","limit":"client","key":["client"],"rate":"10/s","burst":3,"cost":1,"inflight":null,)"
+        R"("mode":"shadow","shared":false,"passed":5,"refused":6,"shadow":7}])")
+        << "those in force";
     EXPECT_EQ(text_at(status, "/version"), R"("1.2.3")");
     EXPECT_EQ(text_at(status, "/ready"), "true");
     EXPECT_EQ(text_at(status, "/listeners"), R"(["127.0.0.1:8080"])");

@@ -27,7 +27,7 @@ Snapshot some_snapshot() {
     route.response_bytes = 2000;
     snapshot.traffic->routes = {route};
     snapshot.traffic->refusals = {{"app", "memory", "enforce", 3}, {"app", "memory", "shadow", 8}};
-    snapshot.traffic->limits = {{"app", "/login", "client", 5, 6, 7}};
+    snapshot.traffic->limits = {{"app", "/login", "client", 5, 6, 7, {}}};
     auto& redis = snapshot.traffic->redis.emplace();
     redis.breaker = "tripped";
     redis.trips = 3;

@@ -63,8 +63,14 @@ void expect_fields(const json::object& answer, const std::string& schema) {
 
 TEST_F(openapi, its_fields_are_those_of_the_answers) {
     const auto id = store_->open("app", "app-1", 1, "death", "");
+    script_.traffic.gates.push_back({.pool = "app"});
+    script_.traffic.limits = {{"app", "/", "client", 5, 6, 7, config::Limit{}}};
     start();
-    expect_fields(get("/v1/status").json().as_object(), "Status");
+    const auto status = get("/v1/status").json().as_object();
+    expect_fields(status, "Status");
+    expect_fields(status.at("gates").at(0).as_object(), "Gate");
+    expect_fields(status.at("limits").at(0).as_object(), "Limit");
+    expect_fields(get("/v1/leaks").json().at("workers").at(0).as_object(), "WorkerGrowth");
     expect_fields(get("/v1/pools/app").json().as_object(), "Pool");
     const auto worker = get("/v1/pools/app/workers/app-1").json().as_object();
     expect_fields(worker, "Worker");

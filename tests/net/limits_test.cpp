@@ -118,6 +118,48 @@ TEST_F(LimitsTest, a_key_may_be_a_field_a_cookie_a_query_parameter_or_the_path) 
     EXPECT_EQ(status("/b/../a"), 429);
 }
 
+TEST_F(LimitsTest, a_key_by_label_counts_requests_of_one_kind_together_under_the_name_that_the_application_gives_them) {
+    limits = {per_hour({"label"})};
+    start();
+    EXPECT_EQ(status("/users/1"), 200);
+    EXPECT_EQ(status("/users/2"), 429) << "their template is one";
+    EXPECT_EQ(status("/orders/1"), 200);
+
+    Origin names([](Peer& peer) {
+        while (peer.read_request().complete)
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Plimsoll-Route: GET /people/{name}\r\n\r\n");
+    });
+    Proxy other;
+    other.config.routes[0].limits = {per_hour({"label"}, 1)};
+    other.add_worker(names.address());
+    other.start();
+    const auto ask_other = [&other](const std::string& path) {
+        auto client = other.client();
+        client.send(get(path));
+        return client.read_response().status();
+    };
+    EXPECT_EQ(ask_other("/people/ann"), 200) << "not known yet: by its template";
+    int asked = 0; // one may come before what the last answer told is known
+    EXPECT_TRUE(eventually([&] { return ask_other("/people/of-name-" + std::to_string(++asked)) == 429; }));
+    EXPECT_GE(asked, 3) << "a burst of one";
+    EXPECT_LE(asked, 5) << "names that nobody has asked for before";
+}
+
+TEST_F(LimitsTest, what_is_in_force_is_told_with_its_terms_and_what_is_not_any_more_without) {
+    limits = {per_hour({"client"}, 3), per_hour({"path"})};
+    limits[1].mode = config::Mode::off;
+    start();
+    ASSERT_EQ(proxy.server().stats().limits.size(), 1U);
+    ASSERT_TRUE(stats().terms);
+    EXPECT_EQ(*stats().terms, limits[0]);
+    limits[0].burst = 7;
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_EQ(stats().terms.value().burst, 7U);
+    limits.clear();
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_FALSE(stats().terms);
+}
+
 TEST_F(LimitsTest, every_limit_of_a_route_counts_and_what_one_refuses_costs_nothing_at_the_others) {
     limits = {per_hour({"client"}, 2), per_hour({"query:user"})};
     start();

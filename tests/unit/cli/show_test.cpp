@@ -123,6 +123,23 @@ TEST(Status, tells_pools_and_what_is_wrong) {
               "! incidents: no space left\n");
 }
 
+TEST(Status, tells_the_limits_in_force_and_whom_they_refused) {
+    auto value = json(R"({"version":"0.1.0","pools":[],"limits":[
+      {"pool":"app","route":"/","limit":"client","key":["client"],"rate":"100/s","burst":20,"cost":1,"inflight":null,"mode":"enforce","shared":true,
+       "passed":500,"refused":7,"shadow":0},
+      {"pool":"app","route":"/reports","limit":"label","key":["label"],"rate":null,"burst":0,"cost":1,"inflight":4,"mode":"shadow","shared":false,
+       "passed":5,"refused":0,"shadow":3},
+      {"pool":"old","route":"/","limit":"client","passed":1,"refused":0,"shadow":0}]})");
+    EXPECT_EQ(show_status(Facts(&value), plain),
+              "plimsoll 0.1.0, up -\n"
+              "\n"
+              "no pools\n"
+              "\n"
+              "LIMIT   POOL  ROUTE      RATE  BURST  AT ONCE  MODE     COUNTED   PASSED  REFUSED\n"
+              "client  app   /         100/s     20        -  enforce  in Redis     500        7\n"
+              "label   app   /reports      -      -        4  shadow   here           5        3\n");
+}
+
 TEST(Incidents, are_rows_with_their_verdicts) {
     auto value = json(
         R"({"incidents":[{"id":"i-000042","pool":"app","worker":"app-1","generation":3,"opened_at":"2026-03-01T02:10:53Z",
@@ -148,6 +165,26 @@ TEST(Leaks, are_told_in_a_sentence_with_what_to_do) {
                                                  "    GET /b  1.0 KiB a request\n");
     auto none = json(R"({"leaks":[]})");
     EXPECT_EQ(show_leaks(Facts(&none), plain), "nothing leaks\n");
+}
+
+TEST(Leaks, say_of_each_worker_what_its_memory_does_though_nothing_leaks) {
+    auto value = json(R"({"leaks":[],"workers":[
+      {"worker":"app-1","pool":"app","class":"steady","bytes_per_request":0.4,"requests":120000,"confidence":0.98,"requests_to_limit":null},
+      {"worker":"app-2","pool":"app","class":"leaking","bytes_per_request":4000,"requests":9000,"confidence":0.61,
+       "requests_to_limit":41234.6,"seconds_to_limit":11520.0},
+      {"worker":"app-3","pool":"app","class":"leaking","bytes_per_request":4000,"requests":9000,"confidence":0.61,
+       "requests_to_limit":41234.6,"seconds_to_limit":null},
+      {"worker":"app-4","pool":"app","class":"unknown","bytes_per_request":null,"requests":3,"confidence":null}]})");
+    EXPECT_EQ(show_leaks(Facts(&value), plain),
+              "nothing leaks\n"
+              "\n"
+              "WORKER  CLASS    A REQUEST  REQUESTS  SURE  FORECAST\n"
+              "app-1   steady         0 B    120000   98%  -\n"
+              "app-2   leaking    3.9 KiB      9000   61%  at its limit in 3h 12m, 41234 requests\n"
+              "app-3   leaking    3.9 KiB      9000   61%  at its limit in 41234 requests\n"
+              "app-4   unknown          -         3     -  -\n");
+    EXPECT_NE(show_leaks(Facts(&value), {.colours = true, .now = plain.now}).find("\x1b[31mleaking"),
+              std::string::npos);
 }
 
 TEST(Incident, is_told_from_its_verdict_to_its_evidence) {

@@ -315,12 +315,14 @@ TEST(Parse, routes_must_be_able_to_match) {
         {"[[route]]\n[[route.limit]]\nrate = \"100\"\n",
          "f:8:8: route.limit.rate: '100' is no rate: write a number above 0 and /s, /m or /h, such as \"100/s\""},
         {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"ip\"\n",
-         "f:9:7: route.limit.key: 'ip' must be client, path, header:NAME, cookie:NAME or query:NAME"},
+         "f:9:7: route.limit.key: 'ip' must be client, path, label, header:NAME, cookie:NAME or query:NAME"},
         {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = [\"path\", \"clinet\"]\n",
-         "f:9:16: route.limit.key: 'clinet' must be client, path, header:NAME, cookie:NAME or query:NAME (did you mean "
+         "f:9:16: route.limit.key: 'clinet' must be client, path, label, header:NAME, cookie:NAME or query:NAME (did "
+         "you mean "
          "\"client\"?)"},
         {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"headers:X-Key\"\n",
-         "f:9:7: route.limit.key: 'headers:X-Key' must be client, path, header:NAME, cookie:NAME or query:NAME (did "
+         "f:9:7: route.limit.key: 'headers:X-Key' must be client, path, label, header:NAME, cookie:NAME or query:NAME "
+         "(did "
          "you "
          "mean \"header:X-Key\"?)"},
         {"[[route]]\n[[route.limit]]\nrate = \"0.01/h\"\nburst = 1000000\n",

@@ -1,0 +1,129 @@
+// Settings that are legal and do nothing: a warning says where, and what to do.
+#include <gtest/gtest.h>
+
+#include "config/parse.hpp"
+#include "unit/config/least.hpp"
+
+using namespace plimsoll::config;
+
+namespace {
+
+std::string warnings_of(const std::string& text) {
+    const auto parsed = parse(text, "f");
+    std::string found;
+    for (const auto& problem : parsed.problems) found += "PROBLEM " + to_string(problem) + "\n";
+    for (const auto& warning : parsed.warnings) found += to_string(warning) + "\n";
+    return found;
+}
+std::string after_least(const std::string& text) { return warnings_of(least + text); }
+
+TEST(Effects, a_short_configuration_has_nothing_to_be_warned_of) { EXPECT_EQ(warnings_of(least), ""); }
+
+TEST(Effects, what_stands_at_its_default_was_not_meant_to_do_anything) {
+    EXPECT_EQ(after_least("[pool.queue]\nsize = 0\ntimeout = \"5s\"\n[pool.health]\nrise = 2\nfall = 3\n"), "");
+}
+
+TEST(Effects, redis_without_a_shared_limit_is_named_with_what_would_use_it) {
+    const std::string redis = "[redis]\nurl = \"redis://127.0.0.1:6379/0\"\n",
+                      limit = "[[route]]\n[[route.limit]]\nrate = \"1/s\"\n";
+    const std::string told =
+        "f:7:7: redis.url: has no effect: no [[route.limit]] is counted there. Write shared = true at "
+        "those that all proxies count together, or leave [redis] out\n";
+    EXPECT_EQ(after_least(redis), told);
+    EXPECT_EQ(after_least(redis + limit), told);
+    EXPECT_EQ(after_least(redis + limit + "shared = true\n"), "");
+    EXPECT_EQ(after_least(redis + limit + "shared = true\nmode = \"off\"\n"), told);
+}
+
+TEST(Effects, a_queue_for_nobody_has_no_timeout) {
+    EXPECT_EQ(after_least("[pool.queue]\nsize = 0\ntimeout = \"2s\"\n"),
+              "f:8:11: pool.queue.timeout: has no effect: with size = 0 nobody waits: who finds no slot is refused\n");
+    EXPECT_EQ(after_least("[pool.queue]\nsize = 1\ntimeout = \"2s\"\n"), "");
+}
+
+TEST(Effects, slots_that_are_known_are_not_learned) {
+    const std::string adaptive = "[pool.adaptive]\nmax = 64\n";
+    EXPECT_EQ(
+        after_least("slots = 4\n" + adaptive),
+        "f:8:7: pool.adaptive.max: has no effect: source.slots = 4 says what a worker takes at once: leave one of "
+        "them out\n");
+    EXPECT_EQ(after_least(adaptive), "");
+}
+
+TEST(Effects, a_request_that_may_take_longer_than_the_proxy_waits_when_it_stops) {
+    const std::string deadline = "[[route]]\ndeadline = \"90s\"\n";
+    EXPECT_EQ(after_least(deadline),
+              "f:7:12: route.deadline: requests may take 90s, but get 30s to finish when the proxy "
+              "stops, and are cut then: make proxy.stop_timeout as long\n");
+    EXPECT_EQ(
+        after_least("[proxy]\nstop_timeout = \"20s\"\n" + deadline),
+        "f:7:16: proxy.stop_timeout: requests may take 90s (line 9), but get 20s to finish when the proxy stops, and "
+        "are cut then: make proxy.stop_timeout as long\n");
+    EXPECT_EQ(after_least("[proxy]\nstop_timeout = \"90s\"\n" + deadline), "");
+    EXPECT_EQ(after_least("[proxy]\nstop_timeout = \"0s\"\n" + deadline), "") << "that was meant";
+    EXPECT_EQ(after_least("[proxy]\nstop_timeout = \"20s\"\n"), "") << "nobody wrote how long a request takes";
+    const std::string patient = "[pool.upstream]\nresponse_timeout = \"2m\"\n";
+    EXPECT_NE(after_least(patient), "");
+    EXPECT_EQ(after_least(patient + "deadline = \"25s\"\n"), "") << "the deadline ends it before";
+}
+
+TEST(Effects, memory_that_nobody_can_read_bounds_nothing) {
+    const std::string
+        elsewhere = "[[pool]]\nname = \"app\"\n[pool.source]\nkind = \"static\"\naddresses = [\"192.0.2.7:8001\"]\n",
+        memory = "[pool.memory]\nlimit = \"1GiB\"\n", alone = "[proxy]\ncontrol = []\n";
+    EXPECT_EQ(
+        warnings_of(alone + elsewhere + memory),
+        "f:9:9: pool.memory.limit: has no effect: nobody can read the memory of workers on other machines: let their "
+        "agents dial in over proxy.control = \"tcp:HOST:PORT\"\n");
+    EXPECT_NE(warnings_of(alone + elsewhere + "[pool.memory]\nmode = \"enforce\"\n"), "");
+    EXPECT_NE(warnings_of(alone + elsewhere + "[pool.recycle]\nsoft_limit = \"1GiB\"\n"), "");
+    EXPECT_EQ(warnings_of(elsewhere + memory), "") << "an agent may dial in";
+    EXPECT_EQ(warnings_of(alone + elsewhere), "") << "nothing was asked for";
+}
+
+TEST(Effects, each_part_that_is_off_names_the_keys_that_wait_for_it) {
+    const struct {
+        const char *text, *told;
+    } cases[] = {
+        {"[[route]]\n[[route.limit]]\ninflight = 2\nburst = 3\n",
+         "f:9:9: route.limit.burst: has no effect: it belongs to a rate, and there is none\n"},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"path\"\nipv6_prefix = 48\n",
+         "f:10:15: route.limit.ipv6_prefix: has no effect: the limit does not count by client\n"},
+        {"[[route]]\nstream = true\n[route.respond]\nstatus = 204\n",
+         "f:7:10: route.stream: has no effect: the route answers itself, and no worker is asked\n"},
+        {"[pool.memory]\nmode = \"off\"\nload_line = 0.7\n",
+         "f:8:13: pool.memory.load_line: has no effect: with mode = \"off\" nobody is shed\n"},
+        {"[pool.capture]\nenabled = false\ntrace_frames = 9\n",
+         "f:8:16: pool.capture.trace_frames: has no effect: with enabled = false nothing is captured\n"},
+        {"[pool.capture]\ntrace = false\ntrace_requests = 9\n",
+         "f:8:18: pool.capture.trace_requests: has no effect: with trace = false no recycle is preceded by one\n"},
+        {"[pool.leak]\nexperiments = false\nexperiment_budget = 5000\n",
+         "f:8:21: pool.leak.experiment_budget: has no effect: with experiments = false there are none\n"},
+        {"[pool.breaker]\nmode = \"off\"\nroutes = \"off\"\nconsecutive = 9\n",
+         "f:9:15: pool.breaker.consecutive: has no effect: mode and routes are \"off\"\n"},
+        {"[pool.health]\nfall = 9\n",
+         "f:7:8: pool.health.fall: has no effect: without an interval only new workers are asked\n"},
+        {"[log]\naccess_sample = 0.1\n",
+         "f:7:17: log.access_sample: has no effect: there is no access log: write access = true\n"},
+        {"[log]\ntrace_size = \"2MiB\"\n",
+         "f:7:14: log.trace_size: has no effect: there is no trace: write trace = \"FILE\"\n"},
+    };
+    for (const auto& each : cases) {
+        SCOPED_TRACE(each.text);
+        EXPECT_EQ(after_least(each.text), each.told);
+    }
+}
+
+TEST(Effects, a_regular_expression_for_every_path_hides_what_is_behind_it_as_a_slash_does) {
+    EXPECT_NE(
+        after_least("[[route]]\npath = \"~.*\"\n[[route]]\npath = \"/api\"\n").find("f:8:1: route: is never reached"),
+        std::string::npos);
+    EXPECT_EQ(after_least("[[route]]\npath = \"~^/a\"\n[[route]]\npath = \"/api\"\n"), "");
+}
+
+TEST(Effects, of_a_configuration_with_problems_only_those_are_told) {
+    EXPECT_EQ(after_least("[pool.queue]\nsize = 0\ntimeout = \"2s\"\nx = 1\n"),
+              "PROBLEM f:9:1: pool.queue.x: unknown key\n");
+}
+
+} // namespace
