@@ -32,6 +32,9 @@ namespace {
 // How long `plimsoll run` holds its first line back, so that an application that does not import is told of alone.
 constexpr Duration patience = std::chrono::seconds{3};
 
+// After so long most, and then all, has been done for the first time: the first turn of every loop, the first questions to workers.
+constexpr Duration settling = std::chrono::seconds{1}, settled = std::chrono::seconds{5};
+
 // A successor has so long to find its workers, and a little more to say so.
 constexpr Duration takeover_bound = std::chrono::seconds{20}, handover_bound = std::chrono::seconds{30};
 
@@ -308,6 +311,15 @@ struct App::Impl {
         log::start(config.log);
     }
 
+    void settle(Duration after = settling) {
+        settling_timer.expires_after(after);
+        settling_timer.async_wait([this, after](boost::system::error_code error) {
+            if (error) return;
+            give_back_startup_memory();
+            if (after < settled) settle(settled);
+        });
+    }
+
     int run() {
         failure = log::start(options.embedded ? quiet(config.log) : config.log);
         if (failure.empty()) start();
@@ -317,6 +329,7 @@ struct App::Impl {
                 {{"version", PLIMSOLL_VERSION}, {"listeners", server.addresses().size()}, {"admin", admin->address()}});
             notify_supervisor("READY=1");
             give_back_startup_memory();
+            settle();
             if (has_predecessor()) relieve_predecessor(Clock::now() + takeover_bound);
             if (options.embedded) announce_when_ready(Clock::now() + patience);
             control.run();
@@ -355,7 +368,7 @@ struct App::Impl {
     std::optional<fleet::Fleet> fleet;
     std::optional<admin::Admin> admin;
     net_::signal_set signals;
-    net_::steady_timer patience_timer{control};
+    net_::steady_timer patience_timer{control}, settling_timer{control};
     bool started = false, stopping = false, announced = false, handing_over = false;
     std::string failure; // why it could not start, one line
 };

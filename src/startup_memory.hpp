@@ -1,5 +1,5 @@
-// Gives back what only the start needed: pages of code that read the configuration, opened the store and looked up symbols, of
-// this program and its libraries, and the heap's free ends. They are clean copies of files: what is called again comes back from
+// Gives back what only the start needed: pages of code, constants and symbol tables, of this program and its libraries, by which
+// it read the configuration, opened the store and looked up symbols, and the heap's free ends. They are clean copies of files: what is called again comes back from
 // the page cache, at the cost of one minor fault for sixteen pages. Two thirds of the memory that the process holds at rest.
 #pragma once
 
