@@ -287,7 +287,8 @@ Answer Api::running_config(const Request&, const Names&) const {
 }
 
 Answer Api::validate(const Request& request, const Names&) const {
-    const auto parsed = backend_.validate ? backend_.validate(request.body) : config::parse(request.body, "request", true);
+    const auto parsed =
+        backend_.validate ? backend_.validate(request.body) : config::parse(request.body, "request", true);
     if (!parsed.problems.empty())
         return json_answer(422,
                            problems_answer(parsed.problems, parsed.warnings, "this configuration would be refused"));

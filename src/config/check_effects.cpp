@@ -15,6 +15,8 @@ struct Key {
     const char* name;
     Value Section::*member;
 };
+template <class Section, class Value>
+Key(const char*, Value Section::*) -> Key<Section, Value>;
 
 // Told of each of the keys that stands in the file and says something else than its default.
 template <class Section, class... Values>

@@ -16,12 +16,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr WorkerKey the_worker = 1;
-constexpr Duration tick = 10ms;          // as the reactor's, while somebody waits
+constexpr Duration reactor_tick = 10ms;  // as the reactor's, while somebody waits
 constexpr Duration after_refusal = 50ms; // a closed loop asks again
 
-class Model {
+class Loop {
 public:
-    explicit Model(const AwaitSettings& settings) : settings_(settings), random_(settings.seed), gate_(settings.gate) {
+    explicit Loop(const AwaitSettings& settings) : settings_(settings), random_(settings.seed), gate_(settings.gate) {
         report_.groups.resize(settings.groups.size());
     }
 
@@ -35,7 +35,7 @@ public:
                 at(group.from + 1ms * draw(), [=, this] { ask(i); });
             if (group.rate > 0) at(group.from, [=, this] { next_of_open(i); });
         }
-        at(tick, [this] { expire(); });
+        at(reactor_tick, [this] { expire(); });
         at(100ms, [this] { sample(); });
         while (!agenda_.empty() && agenda_.top().at <= start_ + settings_.length) {
             const Event event = agenda_.top();
@@ -141,7 +141,7 @@ private:
         Gate::Events events;
         gate_.expire(now_, events);
         tell(events);
-        at(tick, [this] { expire(); });
+        at(reactor_tick, [this] { expire(); });
     }
     void sample() {
         report_.limits.push_back(gate_.slots(the_worker));
@@ -167,6 +167,6 @@ double GroupReport::quantile(double q) const {
     return latency.empty() ? 0 : latency[static_cast<std::size_t>(q * static_cast<double>(latency.size() - 1))];
 }
 
-AwaitReport run(const AwaitSettings& settings) { return Model(settings).run(); }
+AwaitReport run(const AwaitSettings& settings) { return Loop(settings).run(); }
 
 } // namespace plimsoll::sim

@@ -11,11 +11,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t seeds = 5;
+constexpr std::uint64_t runs = 5;
 
 template <class Claim>
 void for_seeds(AwaitSettings settings, Claim claim) {
-    for (settings.seed = 1; settings.seed <= seeds; ++settings.seed) {
+    for (settings.seed = 1; settings.seed <= runs; ++settings.seed) {
         SCOPED_TRACE(testing::Message() << "seed " << settings.seed);
         claim(run(settings));
     }

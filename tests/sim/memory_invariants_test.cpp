@@ -25,9 +25,6 @@ constexpr Duration step_of_time = 10ms;
 
 Bytes mebibytes(double amount) { return Bytes{static_cast<std::int64_t>(amount * (1 << 20))}; }
 
-// How far a worker's memory rose since it was told last.
-void tell_peak(Gate& gate, Instant, WorkerKey worker, Bytes rise) { gate.rose(worker, rise); }
-
 struct Label {
     double need = 0; // MiB at its peak
     Duration holds{};
@@ -77,6 +74,7 @@ public:
         machines_[key] = machine;
         gate_.add(key, machine.slots, now_);
         observe(key);
+        gate_.rose(now_, key, {mebibytes(machine.rest), mebibytes(machine.rest), true});
         gate_.accept(key, true, now_, events_);
         settle("add");
     }
@@ -178,9 +176,9 @@ private:
             machine.highest = std::max(machine.highest, use);
             for (const DomainKey domain : machine.domains) sums[domain] += use;
             if (!peaks_are_read) continue;
-            if (gate_.strangers_run(now_, key)) gate_.shows(now_, key, mebibytes(use - machine.rest));
+            if (gate_.strangers_run(now_, key)) gate_.shows(now_, key, mebibytes(use));
             if (!gate_.worth_reading(now_, key, machine.read_at, 1s)) continue;
-            tell_peak(gate_, now_, key, mebibytes(machine.highest - machine.rest));
+            gate_.rose(now_, key, {mebibytes(machine.highest), mebibytes(use), gate_.quiet(now_, key)});
             machine.highest = use;
             machine.read_at = now_;
         }

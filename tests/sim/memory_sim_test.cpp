@@ -275,9 +275,7 @@ TEST(MemorySim, two_fit_and_three_do_not_over_many_seeds) {
 // Whatever the application is: up to 30 routes of any weight and need, 1 to 8 workers of 1 to 4 slots.
 TEST(MemorySim, whatever_routes_need_who_has_learned_passes_no_limit_and_starves_nobody) {
     unsigned kills = 0, killed_worlds = 0;
-    const char* more = std::getenv("PLIMSOLL_SEEDS");
-    const std::uint64_t seeds = more ? std::strtoull(more, nullptr, 10) : 12;
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
         std::mt19937_64 random(seed * 977);
         const auto between = [&](double low, double up) {
             return std::uniform_real_distribution<double>(low, up)(random);
@@ -291,9 +289,6 @@ TEST(MemorySim, whatever_routes_need_who_has_learned_passes_no_limit_and_starves
         }
         const Report report = World(seed, routes, workers, slots, limit).run(15s, 2 * workers * slots + 4);
         kills += report.kills;
-        if (std::getenv("PLIMSOLL_PRINT") && report.kills + report.kills_learning > 0)
-            std::printf("seed %llu: %u killed, %u while learning\n", static_cast<unsigned long long>(seed),
-                        report.kills, report.kills_learning);
         killed_worlds += report.kills > 0;
         ASSERT_EQ(report.over_slots + report.unreasoned + report.stuck, 0U) << "seed " << seed;
         ASSERT_GT(report.served, 100U) << "seed " << seed << " is paralysed";

@@ -177,7 +177,7 @@ public:
     MemoryCosts& costs() { return memory_.costs(); }
     const MemoryAdmission& memory() const { return memory_; }
     const MemoryAdmission::Place* memory_of(WorkerKey worker) const; // null: an unknown one
-    void set_homes(std::span<const WorkerKey> homes); // the others, and who comes later, are away
+    void set_homes(std::span<const WorkerKey> homes);                // the others, and who comes later, are away
     // Share of the last while in which everybody on its host, or in its cgroup, waited for memory; negative: unknown.
     void observe_stall(double share) { stall_ = share; }
     void remove(WorkerKey worker);              // permits in flight may still depart afterwards
