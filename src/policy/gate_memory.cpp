@@ -195,7 +195,7 @@ const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const M
             memory_.costs().asked(now, waiting.label);
             const bool mine = waiting.priority == priority && waiting.deadline > now &&
                               !(avoidable_now && waiting.avoid == member.key) &&
-                              !(full && memory_.costs().expected(waiting.label) > memory_.light());
+                              !(full && memory_.needs_much(member.memory, waiting.label));
             switch (memory_.ask(now, member.memory, waiting.label, waiting.arrived)) {
             case MemoryAdmission::Verdict::fits:
                 if (mine) found = &waiting;

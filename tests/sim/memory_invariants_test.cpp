@@ -452,7 +452,8 @@ private:
             const Asked& granted = waiting_.at(event.ticket);
             for (const Blocked& each : blocked)
                 if (each.worker == *event.granted && still_waits(each) && needs(granted.label) &&
-                    each.ticket < event.ticket && each.asked.priority <= granted.priority)
+                    each.ticket < event.ticket && each.asked.priority <= granted.priority &&
+                    verdict(each.worker, each.asked) != Verdict::hopeless) // one of his label was let in alone just now
                     broken = "one who needs much was overtaken by another one";
         }
     }

@@ -76,6 +76,7 @@ public:
     // Requests.
     bool weighs(Instant now, CostKey label) const; // false: nobody need ask
     Verdict ask(Instant now, const Place& place, CostKey label, Instant arrived) const;
+    bool needs_much(const Place& place, CostKey label) const { return need(place, label) > light_; }
     bool ever_fits(const Place& place, CostKey label) const; // if nobody else were there
     void begin(Instant now, Place& place, CostKey label);
     void end(Instant now, Place& place, CostKey label);
