@@ -209,7 +209,7 @@ TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {
     entry.releases = {{"42", 90'000, 0}, {"43", 0, 4321}};
     entry.past = {{"i-000003", {{"GET /orders/{n}"}, {"orders.py in remember"}, {"shop.Order"}}, "41", 2, 5000}};
     memory.load[7] = 12.5;
-    memory.needs = {{"GET /reports/{n}", 200_MiB, 40}, {"GET /health", Bytes{1 << 16}, 900}};
+    memory.needs = {{"GET /reports/{n}", 200_MiB, 430_MiB, 40}, {"GET /health", Bytes{1 << 16}, Bytes{1 << 16}, 900}};
     const LeakMemory again = leak_memory_of(to_text(memory), memory.fingerprint);
     ASSERT_EQ(again.cases[0].curves.size(), 2U);
     EXPECT_EQ(again.cases[0].curves[0], curve);
@@ -223,6 +223,7 @@ TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {
     ASSERT_EQ(again.needs.size(), 2U);
     EXPECT_EQ(again.needs[0].label, "GET /reports/{n}");
     EXPECT_EQ(again.needs[0].expected, 200_MiB);
+    EXPECT_EQ(again.needs[0].at_first, 430_MiB);
     EXPECT_EQ(again.needs[0].readings, 40U);
     EXPECT_TRUE(again.cases[1].curves.empty());
 }
