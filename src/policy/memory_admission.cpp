@@ -195,9 +195,10 @@ MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, C
     return Verdict::fits;
 }
 
-bool MemoryAdmission::may_leave_something(Instant now, CostKey label) const {
-    return light_.count > 0 && label != 0 &&
-           (costs_.cold(now, label) || costs_.at_first(label) > costs_.expected(label) + light_);
+bool MemoryAdmission::may_leave_something(CostKey label) const {
+    if (light_.count == 0 || label == 0) return false;
+    const Bytes expected = costs_.expected(label);
+    return (!costs_.known(label) && expected > light_) || costs_.at_first(label) > expected + light_;
 }
 
 bool MemoryAdmission::awaits_reading(Instant now, const Place& place) {
@@ -232,7 +233,7 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
 
 void MemoryAdmission::end(Instant now, Place& place, CostKey label) {
     const auto [promised, kept, first] = place.running.end(label);
-    if (first && may_leave_something(now, label)) place.to_read = now;
+    if (first && may_leave_something(label)) place.to_read = now;
     keeps(place, kept); // or another would be let in before a reading shows that it is there for good
     place.own.end(promised);
     for (const DomainKey key : place.domains)

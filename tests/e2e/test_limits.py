@@ -23,7 +23,7 @@ def test_a_client_beyond_its_rate_is_told_so_and_a_reload_keeps_the_count(plimso
     status = proxy.admin.read("/v1/status")
     assert status["limits"] == [{"pool": "app", "route": "/", "limit": "header:X-Key", "key": ["header:X-Key"], "rate": "3/h", "burst": 2,
                                  "cost": 1, "inflight": None, "mode": "enforce", "shared": False, "passed": 4, "refused": 2, "shadow": 0}]
-    assert "header:X-Key  app   /      3/h" in proxy.cli("status", "--admin", proxy.admin.address).stdout
+    assert "header:X-Key  app   /       3/h" in proxy.cli("status", "--admin", proxy.admin.address).stdout
     assert 'plimsoll_refusals_total{pool="app",reason="rate",mode="enforce"} 2' in proxy.admin.get("/metrics").body.decode()
 
     proxy.configure({**fleet("sync", workers=2), "route": route(rate="3/h", burst=2, mode="shadow")})

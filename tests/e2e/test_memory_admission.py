@@ -165,10 +165,9 @@ def test_what_a_request_leaves_behind_for_good_is_not_taken_for_a_need_for_long(
 
     def forgotten():
         ask(proxy.address, "/keep/100")
-        known = needs(proxy)                                    # the first one is unlike the others, so they are told apart
-        need = known.get("GET /keep/100", known["GET /keep/{n}"])
-        assert need["readings"] < 150, known
-        return need["readings"] >= 3 and not need["much"]
+        need = needs(proxy)["GET /keep/{n}"]
+        assert need["readings"] < 150, need
+        return need["readings"] >= 3 and need["expected_bytes"] < 10 << 20 and need["at_first_bytes"] > 95 << 20
     until(forgotten, 60, "it needs nothing of what it kept", pause=0.02)
 
 

@@ -102,7 +102,7 @@ private:
     bool shared_say(const Place& place, Says says) const;
     bool fits(const Place& place, Bytes need) const;
     bool ever_fits(const Place& place, Bytes need) const;
-    bool may_leave_something(Instant now, CostKey label) const; // the first of it in a process
+    bool may_leave_something(CostKey label) const; // the first of it in a process
     static bool awaits_reading(Instant now, const Place& place);
     Bytes need(const Place& place, CostKey label) const;
     Duration next_try(CostKey label) const;

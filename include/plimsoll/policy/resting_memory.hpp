@@ -50,7 +50,7 @@ public:
 private:
     static constexpr unsigned readings_a_while = 8;
     static constexpr Duration least_while = std::chrono::seconds{2};
-    static constexpr std::size_t most_doubtful = 32;
+    static constexpr std::size_t most_doubtful = 256; // of four seconds, at most forty a second
     void begin_while(Instant now, Bytes lowest_before, Bytes lowest);
     struct Doubtful {
         LearnedRise learned;

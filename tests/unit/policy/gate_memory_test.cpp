@@ -381,6 +381,7 @@ TEST_F(Model, before_it_was_read_what_stays_the_next_one_waits_there_for_a_momen
     gate.remove(1);
     gate.accept(2, true, now, events);
     const WorkerKey worker = begin(strange);
+    gate.shows(now, worker, rest + 155_MiB);
     const auto next = ask(strange);
     end(worker, strange);
     EXPECT_FALSE(granted(next.ticket));
@@ -393,8 +394,10 @@ TEST_F(Model, before_it_was_read_the_next_one_does_not_wait_for_ever) {
     gate.remove(1);
     gate.accept(2, true, now, events);
     const WorkerKey worker = begin(strange);
+    gate.shows(now, worker, rest + 155_MiB);
     const auto next = ask(strange);
     end(worker, strange);
+    EXPECT_FALSE(granted(next.ticket));
     now += MemoryAdmission::cold_wait;
     gate.expire(now, events);
     EXPECT_TRUE(granted(next.ticket)) << "memory is hardly ever read here";
