@@ -192,9 +192,9 @@ const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const M
     bool full = false;
     for (std::size_t each = 0; each <= index(priority) && !found && left > 0; ++each)
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
+            if (waiting.deadline <= now) return --left > 0; // he is told soon, and is in nobody's way
             memory_.costs().asked(now, waiting.label);
-            const bool mine = waiting.priority == priority && waiting.deadline > now &&
-                              !(avoidable_now && waiting.avoid == member.key) &&
+            const bool mine = waiting.priority == priority && !(avoidable_now && waiting.avoid == member.key) &&
                               !(full && memory_.needs_much(member.memory, waiting.label));
             switch (memory_.ask(now, member.memory, waiting.label, waiting.arrived)) {
             case MemoryAdmission::Verdict::fits:

@@ -254,6 +254,16 @@ TEST_F(Room, a_critical_one_goes_first) {
     EXPECT_FALSE(granted(normal.ticket));
 }
 
+TEST_F(Room, one_whose_deadline_has_passed_is_in_nobodys_way) {
+    const WorkerKey first = begin(heavy);
+    begin(heavy);
+    ASSERT_EQ(ask(huge, Priority::normal, now + 50ms).kind, Gate::Arrival::Kind::queued);
+    const auto next = ask(heavy);
+    now += 60ms; // and nobody has told him yet
+    end(first, heavy);
+    EXPECT_TRUE(granted(next.ticket));
+}
+
 TEST_F(Room, a_line_that_stands_takes_nobody_more) {
     begin(heavy);
     begin(heavy);
