@@ -9,6 +9,7 @@ namespace {
 
 constexpr double least = 64.0 * 1024;
 constexpr double an_octave = 8;
+constexpr double nearly_all = 0.99;
 
 double upper_edge(std::size_t bucket) { return least * std::exp2((static_cast<double>(bucket) + 1) / an_octave); }
 
@@ -20,6 +21,11 @@ std::size_t Sketch::bucket_of(Bytes amount) {
 }
 
 void Sketch::add(Bytes amount) {
+    count(amount);
+    high_ = quantile(nearly_all);
+}
+
+void Sketch::count(Bytes amount) {
     if (count_ >= most) forget_half();
     ++counts_[bucket_of(amount)];
     ++count_;
@@ -37,7 +43,7 @@ bool Sketch::replace(Bytes wrong, Bytes right) {
     if (counted == 0) return false;
     --counted;
     --count_;
-    judge_largest();
+    changed();
     add(right);
     return true;
 }
@@ -49,17 +55,16 @@ void Sketch::drop_highest(unsigned how_many) {
         count_ -= dropped;
         how_many -= dropped;
     }
-    judge_largest();
+    changed();
 }
 
-// It is exact only as long as its own bucket holds it.
-void Sketch::judge_largest() {
-    for (std::size_t bucket = buckets; bucket-- > 0;)
-        if (counts_[bucket] > 0) {
-            largest_ = std::min(largest_, Bytes{static_cast<std::int64_t>(upper_edge(bucket))});
-            return;
-        }
-    largest_ = {};
+// The largest is exact only as long as its own bucket holds it.
+void Sketch::changed() {
+    Bytes most_of_all;
+    for (std::size_t bucket = buckets; bucket-- > 0 && most_of_all.count == 0;)
+        if (counts_[bucket] > 0) most_of_all = std::min(largest_, Bytes{static_cast<std::int64_t>(upper_edge(bucket))});
+    largest_ = most_of_all;
+    high_ = quantile(nearly_all);
 }
 
 Bytes Sketch::quantile(double share) const {
@@ -78,7 +83,7 @@ Bytes Sketch::quantile(double share) const {
 void Sketch::forget_half() {
     count_ = 0;
     for (std::uint16_t& each : counts_) count_ += each = static_cast<std::uint16_t>(each / 2);
-    judge_largest();
+    changed();
 }
 
 } // namespace plimsoll

@@ -197,8 +197,8 @@ MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, C
 
 bool MemoryAdmission::may_leave_something(CostKey label) const {
     if (light_.count == 0 || label == 0) return false;
-    const Bytes expected = costs_.expected(label);
-    return (!costs_.known(label) && expected > light_) || costs_.at_first(label) > expected + light_;
+    const Bytes expected = costs_.expected(label), at_first = costs_.at_first(label);
+    return at_first > light_ && (!costs_.well_known(label) || at_first > expected + light_);
 }
 
 bool MemoryAdmission::awaits_reading(Instant now, const Place& place) {
@@ -218,11 +218,10 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
     if (first) {
         place.served[label] = true;
         ++in_flight_[label].served_in;
-    }
-    if (first)
         place.running.begin_first(label, needed, needed - costs_.expected(label));
-    else
+    } else {
         place.running.begin(label, needed);
+    }
     promise(place, needed);
     ++in_flight_[label].all;
     if (needed <= light_) return;

@@ -7,7 +7,7 @@ namespace plimsoll {
 
 namespace {
 
-constexpr double quantile = 0.99, middle = 0.5;
+constexpr double middle = 0.5;
 constexpr double falls_by = 0.75, rises_by = 0.02; // a floor, of the way to the new reading
 constexpr double clearly_higher = 1.5;             // than the floor of every other label that ran
 constexpr unsigned enough_to_compare = 20;         // readings
@@ -36,7 +36,7 @@ std::optional<LearnedRise> MemoryCosts::rose(std::span<const Ran> ran, Bytes ris
             if (Cost* cost = each.ended ? make(each.label) : nullptr) {
                 learn(each.label, rise, light);
                 cost->shown = std::min(cost->shown, rise); // what others took beside it, it did not
-                if (each.first) learn_first(*cost, rise);
+                if (each.first) learn_first(*cost, rise, each.again);
                 cost->floor = static_cast<double>(rise.count);
             }
         return std::nullopt;
@@ -60,17 +60,26 @@ std::optional<LearnedRise> MemoryCosts::rose(std::span<const Ran> ran, Bytes ris
         Cost& cost = costs_[each.label];
         cost.floor += (bytes - cost.floor) * (bytes < cost.floor ? falls_by : rises_by);
     }
-    if (!blamed || highest < clearly_higher * next) return std::nullopt;
+    if (!blamed || highest < clearly_higher * next || explained_without(*blamed, ran, rise, light)) return std::nullopt;
     const unsigned at_once = std::max(1U, blamed->at_once);
     LearnedRise learned{blamed->label, at_once, blamed->first, Bytes{rise.count / at_once}};
     if (blamed->first) { // what stays is there once, however many began
         learned.need = Bytes{(rise - stayed).count / at_once};
-        learn_first(costs_[blamed->label], stayed + learned.need);
+        learn_first(costs_[blamed->label], stayed + learned.need, blamed->again);
     }
     learn(learned.label, learned.need, light);
     Cost& cost = costs_[learned.label]; // what a reading says is more than what it showed on the way
     if (blamed->ended) cost.shown = std::min(cost.shown, learned.need);
     return learned;
+}
+
+// What the others are known to need, those at least that have not been seen without it.
+bool MemoryCosts::explained_without(const Ran& blamed, std::span<const Ran> ran, Bytes rise, Bytes light) const {
+    Bytes sum;
+    for (const Ran& each : ran)
+        if (&each != &blamed && costs_[each.label].floor > static_cast<double>(light.count))
+            sum = sum + Bytes{each.at_once * expected(each.label).count};
+    return sum >= rise;
 }
 
 // Not so the first time: a stranger may need as much as a thread takes now and then.
@@ -84,7 +93,7 @@ void MemoryCosts::rose_by_itself(Instant now, Bytes rise, Bytes light) {
     own_rise_ = std::max(own_rise_, rise);
     own_seen_ = now;
     for (Cost& cost : costs_) {
-        const Bytes most_needed = cost.rises.quantile(quantile);
+        const Bytes most_needed = cost.rises.high();
         if (most_needed > light && by_itself(cost, most_needed, light)) cost.rises.drop_highest(1);
         for (Bytes& each : cost.firsts)
             if (each > light && by_itself(cost, each, light)) each = {};
@@ -95,7 +104,11 @@ void MemoryCosts::passes(Instant now) {
     if (now - own_seen_ > own_for) own_rise_ = {};
 }
 
-void MemoryCosts::learn_first(Cost& cost, Bytes rise) { cost.firsts[cost.first_ones++ % processes] = rise; }
+void MemoryCosts::learn_first(Cost& cost, Bytes rise, bool again) {
+    if (!again || cost.first_ones == 0) ++cost.first_ones;
+    Bytes& last = cost.firsts[(cost.first_ones - 1) % processes];
+    last = again ? std::max(last, rise) : rise;
+}
 
 // The first readings of a label tell what others like it will need at first, too.
 void MemoryCosts::learn(CostKey label, Bytes rise, Bytes light) {
@@ -103,7 +116,7 @@ void MemoryCosts::learn(CostKey label, Bytes rise, Bytes light) {
         Cost& cost = costs_[label];
         const bool at_first = cost.rises.count() < confident;
         if (kin == 0) {
-            const Bytes most_needed = cost.rises.quantile(quantile), half{most_needed.count / 2};
+            const Bytes most_needed = cost.rises.high(), half{most_needed.count / 2};
             if (most_needed <= light || rise > half)
                 cost.without = 0;
             else if (++cost.without >= patience * cost.rises.above(half))
@@ -130,7 +143,7 @@ void MemoryCosts::correct(const RestingMemory::Correction& correction) {
 
 unsigned MemoryCosts::saying_so(CostKey label) const {
     const Cost* cost = find(label);
-    return cost ? cost->rises.above(Bytes{cost->rises.quantile(quantile).count / 2}) : 0;
+    return cost ? cost->rises.above(Bytes{cost->rises.high().count / 2}) : 0;
 }
 
 void MemoryCosts::contradict(CostKey label) {
@@ -165,7 +178,8 @@ void MemoryCosts::recall(CostKey label, Bytes expected, Bytes at_first) {
     Cost* cost = readings(label) > 0 ? nullptr : make(label);
     if (!cost) return;
     for (unsigned i = 0; i < confident; ++i) cost->rises.add(expected);
-    if (at_first > expected) learn_first(*cost, at_first);
+    cost->recalled = true;
+    if (at_first > expected) learn_first(*cost, at_first, false);
 }
 
 void MemoryCosts::shows(CostKey label, Bytes rise) {
@@ -183,6 +197,11 @@ unsigned MemoryCosts::readings(CostKey label) const {
     return cost ? cost->rises.count() : 0;
 }
 
+bool MemoryCosts::well_known(CostKey label) const {
+    const Cost* cost = find(label);
+    return cost && (cost->recalled || cost->rises.count() >= enough_to_compare);
+}
+
 Bytes MemoryCosts::expected(CostKey label) const {
     bool family = false;
     for (std::size_t kin = 0; kin < most_kin; ++kin) {
@@ -190,8 +209,8 @@ Bytes MemoryCosts::expected(CostKey label) const {
         if (!cost) return {};
         const unsigned count = cost->rises.count();
         if (family) return count > confident ? cost->rises.quantile(middle) : Bytes{}; // so many are not one member's
-        if (count >= confident) return cost->rises.quantile(quantile);
-        if (count > 0 || cost->shown > Bytes{}) return std::max(cost->shown, cost->rises.quantile(quantile));
+        if (count >= confident) return cost->rises.high();
+        if (count > 0 || cost->shown > Bytes{}) return std::max(cost->shown, cost->rises.high());
         family = cost->likeness == Likeness::of_a_family;
         label = cost->like;
     }
@@ -206,8 +225,8 @@ Bytes MemoryCosts::at_first(CostKey label) const {
 bool MemoryCosts::uneven(CostKey label, Bytes light) const {
     const Cost* cost = find(label);
     if (!cost || cost->rises.count() < enough_to_compare) return false;
-    const Bytes most_needed = cost->rises.quantile(quantile);
-    return most_needed > light && most_needed.count > unlike * cost->rises.quantile(0.5).count;
+    const Bytes most_needed = cost->rises.high();
+    return most_needed > light && most_needed.count > unlike * cost->rises.quantile(middle).count;
 }
 
 Instant MemoryCosts::last_began(CostKey label) const {

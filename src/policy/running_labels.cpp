@@ -24,11 +24,15 @@ RunningLabels::Entry& RunningLabels::begun(CostKey label, Bytes promised) {
     return *entry;
 }
 
-void RunningLabels::begin(CostKey label, Bytes promised) { begun(label, promised); }
+void RunningLabels::begin(CostKey label, Bytes promised) {
+    Entry& entry = begun(label, promised);
+    if (entry.first_runs) ++entry.first_ones;
+}
 
 void RunningLabels::begin_first(CostKey label, Bytes promised, Bytes kept) {
     Entry& entry = begun(label, promised);
     entry.first = entry.first_runs = true;
+    ++entry.first_ones;
     entry.to_keep = kept;
 }
 
@@ -39,12 +43,15 @@ RunningLabels::Given RunningLabels::end(CostKey label) {
     // Estimates move while requests run: each gives back an equal part, and the last one all that is left.
     const Bytes part{entry->promised.count / entry->now};
     --entry->now;
+    const bool first = entry->first_ones > 0; // which of the label it was nobody knows
+    if (first) --entry->first_ones;
+    entry->first_runs = false;
     entry->ended = ended_ = true;
     entry->promised = entry->promised - part;
     promised_ = promised_ - part;
     const Bytes kept = std::exchange(entry->to_keep, Bytes{});
     entry->kept = entry->kept + kept;
-    return {part, kept, std::exchange(entry->first_runs, false)};
+    return {part, kept, first};
 }
 
 Bytes RunningLabels::raise(CostKey label, Bytes need) {
@@ -59,7 +66,8 @@ Bytes RunningLabels::raise(CostKey label, Bytes need) {
 std::vector<Ran> RunningLabels::ran() const {
     std::vector<Ran> ran;
     ran.reserve(entries_.size());
-    for (const Entry& each : entries_) ran.push_back({each.label, each.at_once, each.ended, each.first, each.kept});
+    for (const Entry& each : entries_)
+        ran.push_back({each.label, each.at_once, each.ended, each.first, each.again, each.kept});
     return ran;
 }
 
@@ -67,8 +75,9 @@ void RunningLabels::next_reading() {
     std::erase_if(entries_, [](const Entry& each) { return each.now == 0; });
     for (Entry& each : entries_) {
         each.at_once = each.now;
-        each.first = each.first && !each.ended; // it still runs
-        each.kept = {};
+        each.again = each.first && each.first_ones > 0;
+        each.first = each.again;
+        if (!each.first) each.kept = {};
         each.ended = false;
     }
     ended_ = false;

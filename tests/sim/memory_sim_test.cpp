@@ -73,6 +73,19 @@ public:
         return report_;
     }
 
+    // Labels of small needs that were learned, and how many of them are taken to need much.
+    std::pair<unsigned, unsigned> light_ones() {
+        unsigned known = 0, blamed = 0;
+        const Bytes light = gate_.memory().light();
+        for (std::size_t i = 0; i < routes_.size(); ++i) {
+            const auto label = static_cast<CostKey>(i + 1);
+            if (2 * mebibytes(routes_[i].need).count > light.count || !gate_.costs().known(label)) continue;
+            ++known;
+            blamed += gate_.costs().expected(label).count > 2 * light.count;
+        }
+        return {known, blamed};
+    }
+
 private:
     void start() {
         const WorkerKey key = ++started_;
@@ -274,7 +287,7 @@ TEST(MemorySim, two_fit_and_three_do_not_over_many_seeds) {
 
 // Whatever the application is: up to 30 routes of any weight and need, 1 to 8 workers of 1 to 4 slots.
 TEST(MemorySim, whatever_routes_need_who_has_learned_passes_no_limit_and_starves_nobody) {
-    unsigned kills = 0, killed_worlds = 0;
+    unsigned kills = 0, killed_worlds = 0, known = 0, blamed = 0;
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {
         std::mt19937_64 random(seed * 977);
         const auto between = [&](double low, double up) {
@@ -287,7 +300,11 @@ TEST(MemorySim, whatever_routes_need_who_has_learned_passes_no_limit_and_starves
             const double need = std::exp(between(std::log(0.5), std::log((limit - 25.0 * workers) * 0.7)));
             routes.push_back({need, std::chrono::milliseconds(static_cast<int>(between(10, 400))), between(0.05, 2)});
         }
-        const Report report = World(seed, routes, workers, slots, limit).run(15s, 2 * workers * slots + 4);
+        World world(seed, routes, workers, slots, limit);
+        const Report report = world.run(15s, 2 * workers * slots + 4);
+        const auto [light, blamed_of_them] = world.light_ones();
+        known += light;
+        blamed += blamed_of_them;
         kills += report.kills;
         killed_worlds += report.kills > 0;
         ASSERT_EQ(report.over_slots + report.unreasoned + report.stuck, 0U) << "seed " << seed;
@@ -295,6 +312,8 @@ TEST(MemorySim, whatever_routes_need_who_has_learned_passes_no_limit_and_starves
     }
     // Rare routes are strangers long after the others have been learned, and a first one of them may be the one too many.
     EXPECT_LE(killed_worlds, 1U) << kills << " kills";
+    EXPECT_GT(known, 50U);
+    EXPECT_LE(blamed, known / 25) << "labels that need little, of " << known;
 }
 
 // Two workers of 150 MiB with a model of 400 each in 1.2 GiB: once they are loaded there is no room for another, and none is needed.
@@ -309,6 +328,21 @@ TEST(MemorySim, a_model_that_the_first_request_loads_refuses_none_of_the_next) {
         const double refused = report.refused_by_label.contains(1) ? report.refused_by_label.at(1) : 0;
         EXPECT_GT(served, 0.8 * without.by_label.at(1)) << "seed " << seed; // never at rest: it takes some seconds
         EXPECT_LT(refused, 0.02 * served) << "seed " << seed;
+    }
+}
+
+// Requests longer than a stranger waits: its first ones run at once, and only one of them loads the model.
+TEST(MemorySim, a_model_that_several_first_requests_wait_for_refuses_none_of_the_next) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        const unsigned slots = 1 + few(seed, 3);
+        const Report report = World(seed, {{10, 700ms, 3, 400}, {1, 20ms, 1}}, 2, slots, 1100).run(20s, 6);
+        ASSERT_EQ(report.kills + report.kills_learning + report.over_slots + report.unreasoned + report.stuck, 0U)
+            << seed;
+        const Report without = World(seed, {{10, 700ms, 3}, {1, 20ms, 1}}, 2, slots, 1100).run(20s, 6);
+        const double served = report.by_label.at(1);
+        const double refused = report.refused_by_label.contains(1) ? report.refused_by_label.at(1) : 0;
+        EXPECT_GT(served, 0.8 * without.by_label.at(1)) << "seed " << seed;
+        EXPECT_LT(refused, 0.03 * served) << "seed " << seed;
     }
 }
 

@@ -17,7 +17,8 @@ namespace plimsoll {
 class Sketch {
 public:
     void add(Bytes amount);
-    Bytes quantile(double share) const; // 0 of none; below 64 KiB everything is 64 KiB
+    Bytes quantile(double share) const;  // 0 of none; below 64 KiB everything is 64 KiB
+    Bytes high() const { return high_; } // the 99th percentile, which is asked for at every decision
     unsigned count() const { return count_; }
     unsigned above(Bytes amount) const; // how many, but for those in its own bucket
 
@@ -30,12 +31,14 @@ public:
 private:
     static constexpr std::size_t buckets = std::size_t{8} * 22; // 64 KiB to 256 GiB
     static std::size_t bucket_of(Bytes amount);
+    void count(Bytes amount);
+    void changed(); // something was taken out
     void forget_half();
-    void judge_largest();
 
     std::array<std::uint16_t, buckets> counts_{};
     unsigned count_ = 0;
     Bytes largest_; // exact, where the bucket's upper edge would be 9 % off
+    Bytes high_;
 };
 
 } // namespace plimsoll

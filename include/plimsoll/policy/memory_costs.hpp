@@ -3,6 +3,7 @@
 //
 //   one label ran:    its sketch gets the rise; expected = the 99th percentile of the sketch
 //   several ran:      the rise is the doing of the one whose `floor` is clearly the highest; where none is, nobody learns
+//                     Nor is it his where what the others are known to need explains it, those that were never seen without it
 //       floor         the least rise that a reading with this label has shown: falls by 3/4 of the way, rises by 2 %
 //   it hardly rose:   then everybody who ended is light, whoever else ran
 //
@@ -77,6 +78,7 @@ public:
 
     bool cold(Instant now, CostKey label) const;
     bool known(CostKey label) const { return readings(label) >= confident; }
+    bool well_known(CostKey label) const;    // its first ones were told apart from the others, if they are unlike
     Bytes expected(CostKey label) const;     // 0 where nothing was learned yet
     Bytes at_first(CostKey label) const;     // of the first in its process; never less
     unsigned saying_so(CostKey label) const; // readings that showed about what is expected
@@ -95,13 +97,15 @@ private:
         double floor = -1;            // negative: never seen
         CostKey like = 0;
         Likeness likeness = Likeness::of_a_part;
+        bool recalled = false;
         Bytes shown;
         Instant asked{}, first{}, last{};
     };
     const Cost* find(CostKey label) const;
     Cost* make(CostKey label);
-    static void learn_first(Cost& cost, Bytes rise);
+    static void learn_first(Cost& cost, Bytes rise, bool again);
     void learn(CostKey label, Bytes rise, Bytes light);
+    bool explained_without(const Ran& blamed, std::span<const Ran> ran, Bytes rise, Bytes light) const;
     bool by_itself(const Cost& cost, Bytes rise, Bytes light) const;
 
     std::vector<Cost> costs_; // by label, as far as any was seen

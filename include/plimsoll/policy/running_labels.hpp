@@ -21,7 +21,8 @@ struct Ran {
     CostKey label = 0;
     unsigned at_once = 1; // the most
     bool ended = true;    // at least one of them: its whole need was seen
-    bool first = false;   // one of them was the first of its label in this process
+    bool first = false;   // one of them was the first of its label in this process, or began beside it
+    bool again = false;   // and so it was in the reading before
     Bytes kept;           // what that one was taken to have left behind when it ended
 };
 
@@ -31,7 +32,7 @@ public:
 
     struct Given {            // back
         Bytes promised, kept; // kept: of the first in its process, it stays (a model that it loaded)
-        bool first = false;
+        bool first = false;   // it was that one, or began beside it
     };
 
     void begin(CostKey label, Bytes promised);
@@ -55,7 +56,9 @@ private:
     struct Entry {
         CostKey label = 0;
         unsigned now = 0, at_once = 0;
-        bool ended = false, first = false, first_runs = false;
+        unsigned first_ones =
+            0; // that run: the first, and those that began beside it and may have loaded what it loads
+        bool ended = false, first = false, again = false, first_runs = false;
         Bytes promised, to_keep, kept;
     };
     Entry* find(CostKey label);

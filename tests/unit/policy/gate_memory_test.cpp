@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr CostKey huge = 3, strange = 4;
+constexpr CostKey huge = 3, strange = 4, fresh = 5;
 constexpr DomainKey cgroup = 1;
 constexpr Bytes rest = 25_MiB;
 
@@ -120,6 +120,8 @@ TEST_F(Room, what_one_worker_gives_back_is_room_at_another) {
     end(first, heavy);
     EXPECT_FALSE(granted(third.ticket));
     end(second, heavy);
+    gate.rose(now, second, {rest + 200_MiB, rest, true}); // it was the first one there, and has left nothing behind
+    gate.expire(now, events);
     EXPECT_EQ(granted(third.ticket), second);
 }
 
@@ -411,6 +413,32 @@ TEST_F(Model, before_it_was_read_the_next_one_does_not_wait_for_ever) {
     now += MemoryAdmission::cold_wait;
     gate.expire(now, events);
     EXPECT_TRUE(granted(next.ticket)) << "memory is hardly ever read here";
+}
+
+// In a worker of two threads; the second one waits for the model that the first one loads, and is still there when that has ended.
+TEST_F(Model, two_that_are_the_first_ones_at_once_load_one_model) {
+    gate.remove(1);
+    gate.add(5, 2, now);
+    gate.accept(5, true, now, events);
+    gate.observe(5, 0.2, MemorySight{rest, 600_MiB, {}});
+    gate.rose(now, 5, {rest, rest, true});
+    begin(fresh);
+    now += MemoryAdmission::cold_wait;
+    const auto second = ask(fresh);
+    now += MemoryAdmission::cold_wait;
+    gate.expire(now, events);
+    ASSERT_TRUE(granted(second.ticket));
+    end(5, fresh);
+    gate.rose(now, 5, {rest + 170_MiB, rest + 160_MiB, false});
+    end(5, fresh);
+    gate.rose(now, 5, {rest + 160_MiB, rest + 150_MiB, true});
+    EXPECT_LE(gate.costs().expected(fresh), 90_MiB) << "two of them, and half of the model";
+    EXPECT_LE(gate.costs().at_first(fresh), 170_MiB);
+    for (int i = 0; i < 2; ++i) {
+        end(begin(fresh), fresh);
+        gate.rose(now, 5, {rest + 160_MiB, rest + 150_MiB, true});
+    }
+    EXPECT_LE(gate.costs().expected(fresh), 20_MiB);
 }
 
 // 280 of 300 MiB, as one reading had it: that never fits.

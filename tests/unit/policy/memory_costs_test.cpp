@@ -81,6 +81,26 @@ TEST(MemoryCosts, readings_over_many_requests_tell_the_heavy_label_from_the_ligh
     EXPECT_LT(mebibytes(costs.expected(light)), 2) << "blamed for its neighbour";
 }
 
+TEST(MemoryCosts, who_is_seen_first_beside_those_who_are_known_to_need_as_much_is_not_blamed) {
+    MemoryCosts costs;
+    for (int i = 0; i < 5; ++i) costs.rose(std::array{Ran{heavy}}, 200_MiB, nothing_much);
+    const std::array beside{Ran{heavy, 2}, Ran{light}};
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(costs.rose(beside, 400_MiB, nothing_much));
+    EXPECT_EQ(costs.readings(light), 0U);
+    const auto learned = costs.rose(std::array{Ran{heavy}, Ran{other}}, 500_MiB, nothing_much);
+    ASSERT_TRUE(learned) << "that is more than the known one needs";
+    EXPECT_EQ(learned->label, other);
+}
+
+TEST(MemoryCosts, who_was_blamed_and_has_been_seen_without_it_explains_nothing) {
+    MemoryCosts costs;
+    for (int i = 0; i < 3; ++i) costs.rose(std::array{Ran{light}}, 200_MiB, nothing_much);
+    costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
+    const auto learned = costs.rose(std::array{Ran{light}, Ran{heavy}}, 150_MiB, nothing_much);
+    ASSERT_TRUE(learned);
+    EXPECT_EQ(learned->label, heavy);
+}
+
 TEST(MemoryCosts, two_at_once_need_half_of_the_rise_each) {
     MemoryCosts costs;
     const std::array twice{Ran{heavy, 2}};
