@@ -407,6 +407,7 @@ Gate::Stats Gate::stats() const {
     stats.queue_target = target();
     stats.service_time = service_.known() ? service_.mean() : Duration{};
     const Member* roomiest = nullptr;
+    stats.workers.reserve(roster_.all().size());
     for (const auto& member : roster_.all()) {
         WorkerStats& out = stats.workers.emplace_back();
         out.worker = member->key;
