@@ -97,7 +97,9 @@ std::string Pool::id_of(WorkerKey key) const {
 
 asio::awaitable<void> Pool::watch_gate(std::shared_ptr<Pool> self) {
     while (!self->context_->stopping) {
-        self->gate_->look(Clock::now(), self->settings_);
+        const Instant now = Clock::now();
+        self->net_->tick(now); // nobody else does where nobody asks, and what was on while they did ends all the same
+        self->gate_->look(now, self->settings_);
         co_await pause(GateWatch::interval);
     }
 }

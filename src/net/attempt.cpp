@@ -274,7 +274,8 @@ bool Session::is_still_busy(Exchange& x, Ending ending) const {
 Duration Session::leave_behind(Exchange& x, Outcome outcome) {
     const Duration held = x.permit.held(reactor_.loop.now);
     const auto bound = x.route->target->upstream.response_timeout;
-    reactor_.upstreams.leave_behind(std::move(x.worker), {snapshot_, std::move(x.permit), outcome}, bound);
+    reactor_.upstreams.leave_behind(std::move(x.worker),
+                                    {snapshot_, std::move(x.permit), std::move(x.limit_hold), outcome}, bound);
     return held;
 }
 

@@ -71,8 +71,8 @@ struct LimitedRequest {
 class LimitHold {
 public:
     LimitHold() = default;
-    LimitHold(const LimitHold&) = delete;
-    LimitHold& operator=(const LimitHold&) = delete;
+    LimitHold(LimitHold&& other) noexcept : limits_(other.limits_), keys_(std::exchange(other.keys_, {})) {}
+    LimitHold& operator=(LimitHold&&) = delete;
     ~LimitHold();
 
 private:

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "net/io/stream.hpp"
+#include "net/limits.hpp"
 #include "net/pool.hpp"
 #include "net/stats.hpp"
 
@@ -27,7 +28,8 @@ class Upstreams;
 struct Unheard {
     std::shared_ptr<const void> pool; // keeps it for as long as the permit
     Permit permit;
-    Outcome outcome; // which is told when the worker is done
+    LimitHold limit_hold; // as long as a slot is busy with it, it is under way
+    Outcome outcome;      // which is told when the worker is done
 };
 
 class UpstreamConnection final : public io::Stream {

@@ -57,12 +57,15 @@ void Gate::judge_worker(Instant now, Member& member, Breaker::Result result, con
     if (!enforced) shadow_trips_ += its.trips() - trips_before;
 }
 
+// Of those that are tripped. Who is out for another reason, his checks or that he drains, counts there.
 bool Gate::floor_kept() const {
-    const auto out = [](const Breaker& breaker) { return breaker.state() != Breaker::State::passing; };
+    const auto out = [](const Member& each, const Breaker& breaker) {
+        return each.accepting && breaker.state() != Breaker::State::passing;
+    };
     const auto tripped =
         settings_.breaker_mode == Mode::enforce
-            ? std::ranges::count_if(sidelined_, [&](const Member* each) { return out(each->breaker); })
-            : std::ranges::count_if(roster_.all(), [&](const auto& each) { return out(each->shadow); });
+            ? std::ranges::count_if(sidelined_, [&](const Member* each) { return out(*each, each->breaker); })
+            : std::ranges::count_if(roster_.all(), [&](const auto& each) { return out(*each, each->shadow); });
     return static_cast<std::size_t>(tripped) < most_tripped();
 }
 

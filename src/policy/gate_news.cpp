@@ -49,8 +49,9 @@ std::string why_began(What what, const Gate::Stats& stats) {
     };
     switch (what) {
     case What::overload:
-        return "more is asked than the workers can do: " + std::to_string(waiting) + " wait, of whom one in " +
-               std::to_string(std::lround(to_seconds(stats.service_time) * 1000)) + " ms is served by each slot";
+        return "more is asked than the workers can do: each slot serves one in " +
+               std::to_string(std::lround(to_seconds(stats.service_time) * 1000)) + " ms" +
+               (waiting > 0 ? ", and " + std::to_string(waiting) + " wait" : "");
     case What::memory_shedding: return memory();
     case What::shedding_futile: return "refusing requests did not lower it, so everybody is served: " + memory();
     case What::stall_shedding:

@@ -93,6 +93,27 @@ TEST_F(Busy, a_worker_that_is_never_done_is_tried_again_after_another_timeout) {
     done = true;
 }
 
+TEST_F(Busy, a_request_that_its_client_left_is_under_way_until_the_worker_is_done) {
+    proxy.config.pools[0].upstream.response_timeout = milliseconds{20'000};
+    config::Limit limit;
+    limit.inflight = 1;
+    proxy.config.routes[0].limits = {limit};
+    start(2);
+    auto first = proxy.client();
+    first.send(get());
+    ASSERT_TRUE(eventually([&] { return asked == 1; }));
+    hang_up(first);
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().upstream_unheard == 1; }));
+    auto second = proxy.client();
+    second.send(get());
+    EXPECT_EQ(second.read_response().field("x-plimsoll-reason"), "inflight");
+    done = true;
+    EXPECT_TRUE(eventually([&] {
+        second.send(get());
+        return second.read_response().status() == 200;
+    }));
+}
+
 TEST_F(Busy, a_worker_whose_slots_are_learned_notices_who_leaves) {
     start(0);
     one_is_late();

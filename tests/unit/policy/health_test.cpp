@@ -65,6 +65,14 @@ struct HealthGate : testing::Test {
         return count;
     }
     Gate::Arrival arrive() { return gate.arrive(start, {}, events); }
+    void fails(WorkerKey key) { // and the others do their work
+        for (int i = 0; i < 80; ++i) {
+            Gate::Facts facts;
+            facts.draw = i % 8 / 8.0;
+            const auto arrival = gate.arrive(start, facts, events);
+            gate.depart(start, arrival.worker, arrival.worker == key ? Outcome::failure : Outcome::success, events);
+        }
+    }
 };
 
 TEST_F(HealthGate, who_is_ailing_gets_no_request_until_it_is_well) {
@@ -133,6 +141,28 @@ TEST_F(HealthGate, checks_and_breakers_share_the_floor) {
         gate.depart(start, arrival.worker, arrival.worker == 3 ? Outcome::failure : Outcome::success, events);
     }
     EXPECT_EQ(gate.breaker(3).state, Breaker::State::passing) << "half of them are out already";
+}
+
+TEST_F(HealthGate, who_is_tripped_and_ailing_counts_once_against_the_floor) {
+    workers(4);
+    fails(1);
+    ASSERT_EQ(gate.breaker(1).state, Breaker::State::tripped);
+    ailing(1);
+    fails(2);
+    EXPECT_EQ(gate.breaker(2).state, Breaker::State::tripped) << "two of four may be out";
+    fails(3);
+    EXPECT_EQ(gate.breaker(3).state, Breaker::State::passing) << "and no more than two";
+}
+
+TEST_F(HealthGate, who_is_tripped_and_drains_does_not_count_against_the_floor) {
+    workers(4);
+    fails(1);
+    ASSERT_EQ(gate.breaker(1).state, Breaker::State::tripped);
+    gate.accept(1, false, start, events);
+    fails(2);
+    EXPECT_EQ(gate.breaker(2).state, Breaker::State::tripped) << "one of the three that are meant to serve";
+    fails(3);
+    EXPECT_EQ(gate.breaker(3).state, Breaker::State::passing);
 }
 
 TEST_F(HealthGate, in_shadow_who_is_ailing_is_told_and_served) {
