@@ -39,6 +39,18 @@ bool explains(double bytes, const Growth& growth) {
 // "shop.orders._seen (dict, 40213 items) -> Order -> bytes": what grows hangs on its first link.
 std::string root_of(const std::string& chain) { return chain.substr(0, chain.find(" -> ")); }
 
+// " (dict, 40213 items)"; empty where it is none that has any.
+std::string measure_of(const std::string& link) {
+    const auto open = link.rfind(" (");
+    return open != std::string::npos && link.ends_with(" items)") ? link.substr(open) : "";
+}
+
+// Of a container at the end of its chain: the name that it is found by, and what it is itself.
+std::string keeper_of(const std::string& chain) {
+    const std::string root = root_of(chain), own = measure_of(chain.substr(chain.rfind(" -> ") + 1));
+    return own.empty() ? root : root.substr(0, root.size() - measure_of(root).size()) + own;
+}
+
 std::string keeper_in(const json::object& capture, const Growth& growth) {
     for (const json::value& each : list(capture, "containers")) {
         if (!each.is_object()) continue;
@@ -46,7 +58,7 @@ std::string keeper_in(const json::object& capture, const Growth& growth) {
         const double length = std::max(number(container, "length"), 1.0);
         const double gained = number(container, "bytes") * number(container, "grown") / length;
         const std::string chain = word(container, "kept_by");
-        if (!chain.empty() && explains(gained, growth)) return root_of(chain);
+        if (!chain.empty() && explains(gained, growth)) return keeper_of(chain);
     }
     for (const json::value& each : list(capture, "types")) {
         if (!each.is_object() || !explains(number(each.get_object(), "delta_bytes"), growth)) continue;

@@ -20,6 +20,10 @@ std::string of_container(const AdviceFacts& facts) {
         return "tasks are started and never end: await or cancel them, with a timeout";
     if (holds(facts.keeper, "local "))
         return "a function that never returns holds " + name + ": give it up after each round";
+    if (type == "lru_cache")
+        return name + " forgets too little: give it a bound that fits (functools.lru_cache(maxsize=...)); on a method "
+                      "it keeps "
+                      "the instances, too, so put it on a function of what they are made of";
     if (type == "dict" || type == "OrderedDict" || type == "defaultdict")
         return name + " only grows: bound or expire it (functools.lru_cache(maxsize=...), a cache with a TTL), or use "
                       "weakref.WeakValueDictionary where others own the values";

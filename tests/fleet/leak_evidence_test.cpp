@@ -27,6 +27,27 @@ TEST(LeakEvidence, only_what_a_container_gained_counts) {
     EXPECT_FALSE(found.contains("kept_by"));
 }
 
+TEST(LeakEvidence, a_container_without_a_name_is_told_by_who_has_it_and_by_what_it_is) {
+    struct Case {
+        const char *chain, *keeper;
+    };
+    const Case cases[] = {
+        {"shop.count -> list (list, 1000 items)", "shop.count (list, 1000 items)"}, // a function's closure
+        {"shop.pages (dict, 2 items) -> dict (dict, 1000 items)", "shop.pages (dict, 1000 items)"},
+        {"shop.render (lru_cache, 1000 items)", "shop.render (lru_cache, 1000 items)"},
+        {"local seen of serve (shop.py:7) -> set (set, 1000 items)",
+         "local seen of serve (shop.py:7) (set, 1000 items)"},
+        {"shop.orders (dict, 1000 items) -> shop.Order", "shop.orders (dict, 1000 items)"},
+    };
+    for (const Case& each : cases) {
+        SCOPED_TRACE(each.chain);
+        const boost::json::object container{
+            {"kept_by", each.chain}, {"length", 1000}, {"grown", 1000}, {"bytes", 3900000}};
+        const auto found = evidence_of({{"containers", boost::json::array{container}}}, four_kib);
+        EXPECT_EQ(found.at("kept_by").as_string(), each.keeper);
+    }
+}
+
 TEST(LeakEvidence, objects_without_a_container_are_kept_by_the_chain_of_their_type) {
     const auto found = evidence_of(parsed(R"json({"containers": [],
         "types": [{"type": "bytes", "delta_bytes": 100}, {"type": "shop.Order", "delta_bytes": 4000000}],

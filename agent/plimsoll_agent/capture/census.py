@@ -8,10 +8,12 @@ immortal atoms so count as nothing.
 All objects are counted, but only the contents of Python's own containers and of the application's instances are looked at. What
 C code shows to the collector is not always fit to be touched: CPython 3.12.0 to 3.12.5 hand out freed objects for the module
 _asyncio, and hang in the next collection. The contents are looked at in rounds, each with every 61st object, until the time is
-over, and what was found is scaled up; those of big containers always are: that is where leaks live. An instance of a class of the
-application's is charged with what it alone holds (its __dict__, its atoms): a class that leaks stands above the bytes in it.
+over, and what was found is scaled up; those of big containers always are: that is where leaks live. A cache of functools' is one, though
+neither its size nor the collector shows it. An instance of a class of the application's is charged with what it alone holds (its
+__dict__, its atoms): a class that leaks stands above the bytes in it.
 """
 import collections
+import functools
 import gc
 import sys
 
@@ -27,6 +29,7 @@ ROUNDS, STEP = 61, 37                       # primes: heaps are periodic (instan
 THROUGH = (tuple, dict)
 CONTAINERS = frozenset([dict, list, tuple, set, frozenset, collections.deque, collections.OrderedDict,
                         collections.defaultdict])
+CACHE, ENTRY = type(functools.lru_cache(maxsize=1)(lambda: None)), 64      # bytes of an entry without what it keeps
 LIBRARY = ("plimsoll_agent", "builtins", "abc", "collections", "functools", "types", "typing", "re", "enum", "weakref", "inspect", "asyncio",
            "threading", "logging", "importlib", "contextvars", "contextlib", "ast", "gc", "io", "os", "datetime", "decimal")
 
@@ -162,6 +165,18 @@ def _count(chunk, kinds, big):
         entry[1] += size
         if size >= BIG and (kind in CONTAINERS or not is_library(kind) and not issubclass(kind, type)):
             big.append((size, thing))
+        elif kind is CACHE:
+            _count_cache(thing, big)
+
+
+def _count_cache(cache, big):
+    """One without a bound keeps all in its dict, which the collector lists where it is no dict of atoms; one with a bound in a chain."""
+    _, _, bound, entries = cache.cache_info()
+    if entries * ENTRY < BIG:
+        return
+    keeps = cache if bound is not None else max((held for held in gc.get_referents(cache) if type(held) is dict), key=len)
+    if keeps is cache or not gc.is_tracked(keeps):
+        big.append((entries * ENTRY, keeps))
 
 
 def _look_into(thing, atoms, hidden):

@@ -12,7 +12,7 @@ import types
 
 from .. import native
 from . import bare
-from .census import CONTAINERS, name_of
+from .census import CACHE, CONTAINERS, name_of
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEPTH = 8
@@ -97,11 +97,18 @@ class Search:
         return None
 
     def _text(self, path):
-        root, first = self._things[path[0]], self._things[path[1]]
-        steps = [self._root_text(root, first)]
-        for parent, child in zip(path[1:], path[2:]):
-            steps.append(_edge(self._things[parent], self._things[child]) + _describe(self._things[child]))
-        return " -> ".join(step for step in steps if step)
+        """`shop.cart.lines (list, 5 items)`: an attribute goes with its instance, what only holds another's contents goes unsaid."""
+        things = [self._things[each] for each in path]
+        things = things[:1] + [child for parent, child, last in zip(things, things[1:], [False] * (len(things) - 2) + [True])
+                               if not _is_part_of(child, parent, last)]
+        text, kind = self._root_text(things[0], things[1]), ""     # kind: of the last one, should nothing be said of its attributes
+        for parent, child in zip(things[1:], things[2:]):
+            attribute = _attribute(parent, child)
+            if attribute:
+                text, kind = text + "." + attribute + _measure(child), "" if _measure(child) else " -> " + _describe(child)
+            elif _describe(child):
+                text, kind = text + kind + " -> " + _describe(child), ""
+        return text + kind
 
     def _root_text(self, root, child):
         """Names the root's child too."""
@@ -130,15 +137,24 @@ def _key_of(mapping, child):
     return None
 
 
-def _edge(parent, child):
-    """The attribute's name, where the parent is an instance."""
-    attributes = bare.attributes(parent) if not issubclass(type(parent), (type, dict)) else None
-    if attributes is not None:
-        key = _key_of(attributes, child)
-        return "." + key + " " if key else ""
-    if type(parent) is types.FunctionType:
-        return "closure "
-    return ""
+def _is_part_of(child, parent, last):
+    """The attributes of a class or an instance, the cells and defaults of a function, the dict of a cache."""
+    if type(child) is tuple and type(parent) is types.FunctionType:
+        return not last
+    if type(child) is not dict:
+        return False
+    if type(parent) is CACHE:
+        return True
+    if issubclass(type(parent), types.ModuleType):
+        return False
+    attributes = gc.get_referents(type.__getattribute__(parent, "__dict__")) if issubclass(type(parent), type) else [bare.attributes(parent)]
+    return not last and child is next(iter(attributes), None)
+
+
+def _attribute(parent, child):
+    """Its name, where the parent is an instance."""
+    attributes = bare.attributes(parent) if not issubclass(type(parent), (type, dict, types.FunctionType)) else None
+    return _key_of(attributes, child) if attributes is not None else None
 
 
 def _describe(thing):
@@ -152,4 +168,6 @@ def _describe(thing):
 def _measure(thing):
     if type(thing) in CONTAINERS:
         return " (%s, %d items)" % (type(thing).__name__, len(thing))
+    if type(thing) is CACHE:
+        return " (lru_cache, %d items)" % thing.cache_info().currsize
     return ""

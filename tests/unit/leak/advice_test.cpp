@@ -17,6 +17,7 @@ TEST(Advice, fits_the_evidence) {
          "lru_cache(maxsize=...)"},
         {{.kind = leaking, .keeper = "class shop.Cart.all", .keeper_type = "list"}, "deque(maxlen=...)"},
         {{.kind = leaking, .keeper = "shop.seen", .keeper_type = "set"}, "WeakSet"},
+        {{.kind = leaking, .keeper = "shop.render", .keeper_type = "lru_cache"}, "give it a bound"},
         {{.kind = leaking, .keeper = "signals.listeners", .keeper_type = "list"}, "unsubscribe"},
         {{.kind = leaking, .keeper = "asyncio.tasks._all_tasks"}, "await or cancel"},
         {{.kind = leaking, .in_cycles = 50'000, .finalizers = true}, "__del__"},

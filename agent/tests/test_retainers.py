@@ -1,0 +1,113 @@
+"""What a capture says of who keeps what has grown: the name that its owner gave it, and its length."""
+import collections
+import functools
+import gc
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from plimsoll_agent.capture import boot, census, phases  # noqa: E402
+
+COUNT, SIZE = 2000, 4000
+module = {}
+pages = {"of": {}}
+newest = collections.deque()
+
+
+class Orders:
+    of_all = {}
+
+    def __init__(self):
+        self.own = []
+
+
+class Shop:
+    def __init__(self):
+        self.orders = Orders()
+
+
+shop = Shop()
+
+
+@functools.lru_cache(maxsize=None)
+def rendered(number):
+    return bytes(SIZE)
+
+
+@functools.lru_cache(maxsize=None)
+def rows(number):
+    return [bytes(SIZE)]
+
+
+@functools.lru_cache(maxsize=100 * COUNT)
+def bounded(name):
+    return bytes(SIZE)
+
+
+class Prices:
+    @functools.lru_cache(maxsize=None)
+    def price(self, number):
+        return bytes(SIZE)
+
+
+def counter():
+    history = []
+
+    def count(number):
+        history.append(bytes(SIZE))
+    return count
+
+
+def default(number, seen=[]):               # noqa: B006: the very mistake
+    seen.append(bytes(SIZE))
+
+
+count = counter()
+CASES = [
+    (lambda n: module.update({n: bytes(SIZE)}), "module (dict, 2000 items)"),
+    (lambda n: newest.append(bytes(SIZE)), "newest (deque, 2000 items)"),
+    (lambda n: Orders.of_all.update({n: bytes(SIZE)}), "class Orders.of_all (dict, 2000 items)"),
+    (lambda n: shop.orders.own.append(bytes(SIZE)), "shop.orders.own (list, 2000 items)"),
+    (lambda n: pages["of"].update({n: bytes(SIZE)}), "pages (dict, 1 items) -> dict (dict, 2000 items)"),
+    (rendered, "rendered (lru_cache, 2000 items)"),
+    (rows, "rows (lru_cache, 2000 items)"),
+    (lambda n: bounded(str(n)), "bounded (lru_cache, 2000 items)"),
+    (lambda n: Prices().price(n), "class Prices.price (lru_cache, 2000 items)"),
+    (count, "count -> list (list, 2000 items)"),
+    (default, "default -> list (list, 2000 items)"),
+]
+
+
+class Task:
+    args, files = {}, {}
+
+    def left(self):
+        return 20.0
+
+    def file(self, name, content):
+        self.files[name] = content
+
+
+@pytest.fixture
+def emptied():
+    yield
+    for thing in (module, pages["of"], newest, Orders.of_all, shop.orders.own, count.__closure__[0].cell_contents, default.__defaults__[0]):
+        thing.clear()
+    for cache in (rendered, rows, bounded, Prices.price):
+        cache.cache_clear()
+
+
+@pytest.mark.parametrize("leak,keeper", CASES, ids=[keeper.split(" (")[0] for _, keeper in CASES])
+def test_what_grows_is_named_as_its_owner_names_it(leak, keeper, emptied, monkeypatch):
+    before = census.take(5.0)[0]
+    monkeypatch.setattr(boot, "census", lambda: before)
+    for number in range(COUNT):
+        leak(number)
+    gc.collect()
+    data = {"containers": []}
+    phases.look_at_heap(Task(), data)
+    first = data["containers"][0]
+    assert (first["kept_by"] or "").replace(__name__ + ".", "") == keeper, data["containers"]
