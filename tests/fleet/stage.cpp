@@ -31,9 +31,9 @@ struct Turn final : net::Waiter {
     bool woken = false;
 };
 
-net::Permit take_permit(net::Pool& pool) {
+net::Permit take_permit(net::Pool& pool, const Gate::Facts& facts = {}) {
     Turn turn;
-    auto arrival = pool.arrive(Clock::now(), {}, turn);
+    auto arrival = pool.arrive(Clock::now(), facts, turn);
     if (arrival.permit || arrival.ticket == 0) return std::move(arrival.permit);
     std::unique_lock lock(turn.mutex);
     if (turn.changed.wait_for(lock, 10s, [&turn] { return turn.woken; })) return std::move(turn.permit);
@@ -168,6 +168,23 @@ std::string Stage::ask(const std::string& path) {
     if (!permit) return {};
     const std::string body = http(permit.endpoint().address, path);
     permit.finish(body.empty() ? Outcome::failure : Outcome::success);
+    return body;
+}
+
+std::string Stage::ask_by_route(const std::string& path, double draw) {
+    const Instant began = Clock::now();
+    net::Steering& steering = net->steering();
+    const auto phase = steering.phase();
+    Gate::Facts facts;
+    facts.draw = draw;
+    if (phase == net::Steering::Phase::varied) facts.side = steering.side_of("POST", path);
+    net::Permit permit = take_permit(*net, facts);
+    if (!permit) return {};
+    const std::string body = http(permit.endpoint().address, path);
+    if (const auto label = net->route_counts().count(permit.endpoint().key, "POST", path, {}))
+        steering.learn("POST", path, *label);
+    permit.finish(body.empty() ? Outcome::failure : Outcome::success);
+    if (phase != net::Steering::Phase::none) steering.record(phase, Clock::now() - began);
     return body;
 }
 

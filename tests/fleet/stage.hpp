@@ -56,6 +56,8 @@ public:
     }
     // One request through the pool, or straight to a worker; the body of the answer, empty where it failed.
     std::string ask(const std::string& path);
+    // The same, counted by its route and sent where an experiment wants it, as the data plane does.
+    std::string ask_by_route(const std::string& path, double draw);
     bool admits(); // a request that came now would be sent to somebody
     std::string ask_worker(const std::string& id, const std::string& path);
     // The newest incident with this trigger, once it is closed.
