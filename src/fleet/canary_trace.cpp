@@ -60,9 +60,11 @@ asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr wor
                                        std::shared_ptr<Incident> incident, std::shared_ptr<State> state) {
     Window window{Clock::now(), *pool, *worker, *incident, *state};
     const auto capture = std::make_shared<Capture>(pool, worker, generation, incident);
-    // A recycle must not wait for us: it traces and captures by itself.
-    const auto urgent = [pool, worker] { return pool->recycler().recycles(*worker) || worker->held; };
-    const std::function<bool()> cut_short = urgent;
+    // A recycle must not wait for us: it traces and captures by itself. And a leak that is over has no line to be found.
+    const auto over = [pool, worker] {
+        return pool->recycler().recycles(*worker) || worker->held || !pool->leaks().wants_lines();
+    };
+    const std::function<bool()> cut_short = over;
     const unsigned in_vain = state->budget.fruitless();
     const bool allowed = co_await capture->begin();
     if (!allowed) co_return;

@@ -249,7 +249,7 @@ void LeakWatch::explain(Instant now) {
 
 void LeakWatch::trace(Instant now) {
     const LeakCase& memory = of(Watched::memory);
-    if (!memory.incident() || memory.has_lines()) return;
+    if (!wants_lines() || memory.has_lines()) return;
     for (const auto& life : lives_)
         if (memory.is_accused(*life) && canary_.look(pool_, life->worker, memory.incident(), now)) return;
 }
@@ -307,6 +307,10 @@ std::vector<std::uint64_t> LeakWatch::asked(const Generation& generation) const 
 std::optional<Growth> LeakWatch::growth(const Generation& generation, const std::vector<std::uint64_t>& before,
                                         double requests) const {
     return growth_of_routes(routes_.found(), pool_.net().route_counts().names(), before, asked(generation), requests);
+}
+
+bool LeakWatch::wants_lines() const {
+    return pool_.settings().leak.policy != "observe" && of(Watched::memory).incident();
 }
 
 bool LeakWatch::suspects(const Generation& generation) { return generation.leak && generation.leak->suspected(); }

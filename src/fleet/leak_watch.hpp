@@ -46,6 +46,8 @@ public:
     // The same of a window that began when `before` had been asked, by what is known of its routes.
     std::optional<Growth> growth(const Generation& generation, const std::vector<std::uint64_t>& before,
                                  double requests) const;
+    // A leak is open, and a worker may be slowed down to find its line.
+    bool wants_lines() const;
     static bool suspects(const Generation& generation);
     static std::optional<LeakView> view_of(const Generation& generation);
     // Not empty: it should be recycled now, for this reason.

@@ -176,5 +176,71 @@ TEST(LeakWatch, an_experiment_ends_when_it_is_told_to_observe_only) {
     EXPECT_EQ(stage.net->steering().phase(), Phase::none);
 }
 
+// One worker that is accused soon, with a window of the trace that only its budget would end, after nearly 20 s.
+constexpr auto soon = 5s;
+struct Accused {
+    Stage stage;
+
+    Accused() {
+        two_workers(stage, "advise");
+        stage.pool().source.workers = 1;
+        stage.pool().memory.limit = 300_MiB;
+        stage.pool().capture.trace_requests = 1'000'000;
+        stage.pool().capture.trace_time = 600s;
+    }
+    std::optional<store::Incident> incident() {
+        for (const store::Incident& each : stage.store->list(10))
+            if (each.trigger == "leak") return stage.store->get(each.id);
+        return std::nullopt;
+    }
+    // Slowly, so that readings see how it grows.
+    bool ask(const std::string& path, Duration pause, const std::function<bool()>& so) {
+        const Instant end = Clock::now() + 120s;
+        while (!so() && Clock::now() < end) {
+            stage.ask(path);
+            const Instant next = Clock::now() + pause;
+            stage.until([&] { return Clock::now() >= next; });
+        }
+        return so();
+    }
+    void reload(const std::string& policy) {
+        stage.pool().leak.policy = policy;
+        stage.fleet->apply(stage.config);
+    }
+};
+
+TEST(LeakWatch, a_trace_ends_with_the_leak_that_it_was_for) {
+    Accused accused;
+    ASSERT_EQ(accused.stage.start(), "");
+    ASSERT_TRUE(accused.stage.serving(1));
+    ASSERT_TRUE(accused.ask("/grow/1", 25ms, [&] { return commands(accused.stage, "trace_start") == 1; }));
+    ASSERT_TRUE(accused.ask("/", 1ms, [&] { return accused.incident()->state == "closed"; }));
+    EXPECT_TRUE(accused.stage.until([&] { return commands(accused.stage, "trace_stop") == 1; }, soon));
+}
+
+TEST(LeakWatch, who_turns_to_observe_has_no_trace_any_more) {
+    Accused accused;
+    ASSERT_EQ(accused.stage.start(), "");
+    ASSERT_TRUE(accused.stage.serving(1));
+    ASSERT_TRUE(accused.ask("/grow/1", 25ms, [&] { return commands(accused.stage, "trace_start") == 1; }));
+    accused.reload("observe");
+    EXPECT_TRUE(accused.stage.until([&] { return commands(accused.stage, "trace_stop") == 1; }, soon));
+}
+
+TEST(LeakWatch, and_none_begins) {
+    Accused accused;
+    accused.stage.pool().capture.trace = false;
+    ASSERT_EQ(accused.stage.start(), "");
+    ASSERT_TRUE(accused.stage.serving(1));
+    ASSERT_TRUE(accused.ask("/grow/1", 25ms, [&] { return accused.incident().has_value(); }));
+    accused.stage.pool().capture.trace = true;
+    accused.reload("observe");
+    const Instant seen = Clock::now() + 20 * accused.stage.pool().memory.interval;
+    ASSERT_TRUE(accused.ask("/grow/1", 25ms, [&] { return Clock::now() > seen; }));
+    EXPECT_EQ(commands(accused.stage, "trace_start"), 0U);
+    accused.reload("advise");
+    EXPECT_TRUE(accused.ask("/", 25ms, [&] { return commands(accused.stage, "trace_start") == 1; }));
+}
+
 } // namespace
 } // namespace plimsoll::fleet
