@@ -28,7 +28,7 @@ bool Gate::weighs(Instant now, const Facts& facts) {
     if (settings_.memory_mode == Mode::enforce) return true;
     // Of a stranger, whether it would wait to be learned; of the others the shadow line knows more.
     const bool stranger = memory_.costs().expected(facts.label) <= memory_.light();
-    if (stranger && !choose_with_room(now, facts, now) && !roster_.free().empty()) ++shadow_waits_;
+    if (stranger && !choose_with_room(now, facts) && !roster_.free().empty()) ++shadow_waits_;
     return false;
 }
 
@@ -66,10 +66,10 @@ void Gate::count_in_shadow(const ShadowLine::Refusals& refusals) {
 }
 
 // The best of those that are free and have room for it.
-Member* Gate::choose_with_room(Instant now, const Facts& facts, Instant arrived) {
+Member* Gate::choose_with_room(Instant now, const Facts& facts) {
     const auto& free = roster_.free();
     const auto has_room = [&](const Member& each) {
-        return memory_.ask(now, each.memory, facts.label, arrived) == MemoryAdmission::Verdict::fits;
+        return memory_.ask(now, each.memory, facts.label) == MemoryAdmission::Verdict::fits;
     };
     std::vector<Member*> roomy;
     const auto begin = static_cast<std::size_t>(facts.draw * static_cast<double>(free.size()));
@@ -99,7 +99,7 @@ Gate::Arrival Gate::arrive_weighty(Instant now, const Facts& facts, RouteKey pro
                 first = waiting.label != facts.label && no_room_for(now, waiting);
             return first && --left > 0;
         });
-    Member* member = first ? choose_with_room(now, facts, now) : nullptr;
+    Member* member = first ? choose_with_room(now, facts) : nullptr;
     if (!member) return wait_for_memory(now, facts, probed, events);
     asked_for_slot(now, facts.priority);
     Arrival arrival;
@@ -114,8 +114,7 @@ bool Gate::no_room_for(Instant now, const Queue::Waiting& waiting) const {
     const auto& free = roster_.free();
     const auto few = std::min(free.size(), few_asked);
     for (std::size_t i = 0; i < few; ++i)
-        if (memory_.ask(now, free[i]->memory, waiting.label, waiting.arrived) != MemoryAdmission::Verdict::hopeless)
-            return false;
+        if (memory_.ask(now, free[i]->memory, waiting.label) != MemoryAdmission::Verdict::hopeless) return false;
     return few > 0;
 }
 
@@ -152,7 +151,8 @@ Gate::Arrival Gate::wait_for_memory(Instant now, const Facts& facts, RouteKey pr
     for (std::size_t each = 0, left = looked_at; each <= index(facts.priority) && left > 0; ++each)
         memory_line_.look_through(static_cast<Priority>(each), [&](const Queue::Waiting& waiting) {
             const bool before_us = waiting.label == facts.label || !no_room_for(now, waiting);
-            if (before_us) oldest = std::min(oldest, waiting.arrived);
+            // A stranger waits to be learned, and not for long.
+            if (before_us && !memory_.costs().cold(now, waiting.label)) oldest = std::min(oldest, waiting.arrived);
             return !before_us && --left > 0;
         });
     // While no slot is free, or workers are missing, it is not memory that one waits for.
@@ -196,7 +196,7 @@ const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const M
             memory_.costs().asked(now, waiting.label);
             const bool mine = waiting.priority == priority && !(avoidable_now && waiting.avoid == member.key) &&
                               !(full && memory_.needs_much(member.memory, waiting.label));
-            switch (memory_.ask(now, member.memory, waiting.label, waiting.arrived)) {
+            switch (memory_.ask(now, member.memory, waiting.label)) {
             case MemoryAdmission::Verdict::fits:
                 if (mine) found = &waiting;
                 break;

@@ -1,6 +1,7 @@
 #include "plimsoll/policy/memory_admission.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace plimsoll {
@@ -181,7 +182,7 @@ bool MemoryAdmission::alone(const Place& place, Bytes need) const {
     return (has_room(place.own) || !company) && shared_say(place, empty);
 }
 
-MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, CostKey label, Instant arrived) const {
+MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, CostKey label) const {
     if (!weighs(now, label)) return Verdict::fits;
     const Bytes needed = need(place, label);
     if (needed > light_ && !fits(place, needed)) {
@@ -190,9 +191,15 @@ MemoryAdmission::Verdict MemoryAdmission::ask(Instant now, const Place& place, C
         if (!alone(place, needed)) return Verdict::full;
     }
     if (awaits_reading(now, place)) return Verdict::cold;
-    const bool others = label < in_flight_.size() && in_flight_[label].all > 0;
-    if (others && costs_.cold(now, label) && now - arrived < cold_wait) return Verdict::cold;
+    if (costs_.cold(now, label) && enough_strangers(now, label)) return Verdict::cold;
     return Verdict::fits;
+}
+
+bool MemoryAdmission::enough_strangers(Instant now, CostKey label) const {
+    const unsigned in_flight = label < in_flight_.size() ? in_flight_[label].all : 0;
+    if (in_flight == 0) return false;
+    const auto waves = (now - costs_.first_began(label)) / cold_wait;
+    return waves < std::numeric_limits<unsigned>::digits && in_flight >> waves != 0;
 }
 
 bool MemoryAdmission::may_leave_something(CostKey label) const {

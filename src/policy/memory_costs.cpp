@@ -229,6 +229,11 @@ bool MemoryCosts::uneven(CostKey label, Bytes light) const {
     return most_needed > light && most_needed.count > unlike * cost->rises.quantile(middle).count;
 }
 
+Instant MemoryCosts::first_began(CostKey label) const {
+    const Cost* cost = find(label);
+    return cost ? cost->first : Instant{};
+}
+
 Instant MemoryCosts::last_began(CostKey label) const {
     const Cost* cost = find(label);
     return cost ? cost->last : Instant{};

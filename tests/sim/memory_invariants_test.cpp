@@ -362,7 +362,7 @@ private:
     static bool in_memory_line(Ticket ticket) { return ticket % 2 == 0; } // gate.hpp: one sequence, odd and even
     bool needs(CostKey label) const { return gate_.memory().costs().expected(label) > gate_.memory().light(); }
     Verdict verdict(WorkerKey worker, const Asked& asked) const {
-        return gate_.memory().ask(now_, *gate_.memory_of(worker), asked.label, asked.arrived);
+        return gate_.memory().ask(now_, *gate_.memory_of(worker), asked.label);
     }
     std::vector<WorkerKey> free_ones() const {
         std::vector<WorkerKey> free;

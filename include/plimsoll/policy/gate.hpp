@@ -237,7 +237,7 @@ private:
     void count_in_shadow(const ShadowLine::Refusals& refusals);
     Arrival arrive_weighty(Instant now, const Facts& facts, RouteKey probed, Events& events);
     Arrival wait_for_memory(Instant now, const Facts& facts, RouteKey probed, Events& events);
-    Member* choose_with_room(Instant now, const Facts& facts, Instant arrived);
+    Member* choose_with_room(Instant now, const Facts& facts);
     const Queue::Waiting* next_weighty(Instant now, Priority priority, const Member& member);
     bool no_room_for(Instant now, const Queue::Waiting& waiting) const;
     void serve_memory_line(Instant now, Events& events);

@@ -5,8 +5,8 @@
 //   fits      = the need fits under the worker's own limit, and under every limit that the worker shares: its cgroup's, the
 //               host's (memory_account.hpp)
 //   light     : a need below 1/64 of the smallest of those limits. Always begins; the margin takes care of it
-//   cold      : a label of which too little is known. One at a time, so that the next reading tells its need; who has waited
-//               for that for 250 ms begins anyway: an application that is merely slow must not stand still to be learned
+//   cold      : a label of which too little is known. One at a time, so that the next reading tells its need. An application that
+//               is merely slow must not stand still to be learned, so with each 250 ms there may be twice as many: 2, 4, 8, ...
 //               So does a worker's first one of a label: before the next that needs much begins there, a quiet reading tells what
 //               of it stays
 //   full      : it does not fit. It waits for those in flight to end, and nobody with a need overtakes it, or those who need
@@ -75,7 +75,7 @@ public:
 
     // Requests.
     bool weighs(Instant now, CostKey label) const; // false: nobody need ask
-    Verdict ask(Instant now, const Place& place, CostKey label, Instant arrived) const;
+    Verdict ask(Instant now, const Place& place, CostKey label) const;
     bool needs_much(const Place& place, CostKey label) const { return need(place, label) > light_; }
     bool ever_fits(const Place& place, CostKey label) const; // if nobody else were there
     void begin(Instant now, Place& place, CostKey label);
@@ -106,6 +106,7 @@ private:
     static bool awaits_reading(Instant now, const Place& place);
     Bytes need(const Place& place, CostKey label) const;
     Duration next_try(CostKey label) const;
+    bool enough_strangers(Instant now, CostKey label) const;
     void contradict(const Place& place, std::span<const Ran> ran, Bytes rise);
     bool alone(const Place& place, Bytes need) const;
     void judge_light();

@@ -85,7 +85,7 @@ public:
     unsigned readings(CostKey label) const;
     // Its requests are not alike: a few need four times what half of them need, and more than `light`.
     bool uneven(CostKey label, Bytes light) const;
-    Instant last_began(CostKey label) const; // the beginning of time: never
+    Instant first_began(CostKey label) const, last_began(CostKey label) const; // the beginning of time: never
 
 private:
     static constexpr std::size_t processes = 8;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <map>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -135,6 +136,28 @@ TEST_F(Room, of_a_label_that_nobody_knows_one_runs_at_a_time_for_a_quarter_of_a_
     now += 20ms;
     gate.expire(now, events);
     EXPECT_TRUE(granted(second.ticket)) << "what is merely slow must not stand still to be learned";
+}
+
+TEST_F(Room, of_slow_strangers_twice_as_many_run_with_each_quarter_of_a_second) {
+    for (WorkerKey key = 5; key <= 40; ++key) {
+        gate.add(key, 1, now);
+        gate.accept(key, true, now, events);
+        gate.observe(key, 0.2, MemorySight{rest, std::nullopt, {cgroup, 0}});
+    }
+    const Instant first = now;
+    const auto in_flight = [&] {
+        unsigned sum = 0;
+        for (const auto& worker : gate.stats().workers) sum += worker.in_flight;
+        return sum;
+    };
+    std::vector<unsigned> running;
+    for (int i = 0; i < 30; ++i) ask(strange);
+    for (; now < first + 1100ms; now += 10ms) {
+        gate.expire(now, events);
+        if (running.empty() || in_flight() != running.back()) running.push_back(in_flight());
+    }
+    EXPECT_EQ(running, (std::vector<unsigned>{1, 2, 4, 8, 16}));
+    EXPECT_NE(ask(strange).reason, Reason::memory) << "they wait to be learned, and for nothing else";
 }
 
 TEST_F(Room, what_a_stranger_shows_while_it_runs_is_its_first_estimate) {
@@ -424,10 +447,8 @@ TEST_F(Model, two_that_are_the_first_ones_at_once_load_one_model) {
     gate.rose(now, 5, {rest, rest, true});
     begin(fresh);
     now += MemoryAdmission::cold_wait;
-    const auto second = ask(fresh);
+    begin(fresh);
     now += MemoryAdmission::cold_wait;
-    gate.expire(now, events);
-    ASSERT_TRUE(granted(second.ticket));
     end(5, fresh);
     gate.rose(now, 5, {rest + 170_MiB, rest + 160_MiB, false});
     end(5, fresh);
