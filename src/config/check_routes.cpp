@@ -205,9 +205,9 @@ bool hides(const Route& earlier, const Route& later) {
         }));
     if (!methods || (!earlier.headers.empty() && earlier.headers != later.headers)) return false;
     if (matches_every_path(earlier.path) || earlier.path == later.path) return true;
-    auto path = later.path.starts_with('=') ? later.path.substr(1) : later.path;
-    auto folder = earlier.path.ends_with('/') ? earlier.path : earlier.path + "/";
-    return path == earlier.path || path.starts_with(folder);
+    if (!earlier.path.starts_with('/')) return false;
+    const auto path = std::string_view(later.path).substr(later.path.starts_with('=') ? 1 : 0);
+    return path.starts_with(earlier.path); // as plain text: "/api" takes "/apiary" too
 }
 
 void warn_of_hidden_routes(const Config& config, Findings& findings) {

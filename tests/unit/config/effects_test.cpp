@@ -121,6 +121,23 @@ TEST(Effects, a_regular_expression_for_every_path_hides_what_is_behind_it_as_a_s
     EXPECT_EQ(after_least("[[route]]\npath = \"~^/a\"\n[[route]]\npath = \"/api\"\n"), "");
 }
 
+TEST(Effects, a_prefix_hides_whatever_begins_with_it) {
+    const auto after = [](const std::string& earlier, const std::string& later) {
+        return after_least("[[route]]\npath = \"" + earlier + "\"\n[[route]]\npath = \"" + later + "\"\n");
+    };
+    EXPECT_EQ(
+        after("/lc", "/lcost"),
+        "f:8:1: route: is never reached: the first match wins, and the route /lc on line 6 matches all of it: put "
+        "this one before it\n");
+    EXPECT_NE(after("/lc", "/lc/ost"), "");
+    EXPECT_NE(after("/lc", "=/lcost"), "");
+    EXPECT_NE(after("/lc/", "/lc/ost"), "");
+    EXPECT_EQ(after("/lc/", "/lc"), "");
+    EXPECT_EQ(after("/lcost", "/lc"), "");
+    EXPECT_EQ(after("=/lc", "/lcost"), "");
+    EXPECT_EQ(after("~^/lc", "~^/lc/ost|/other"), "") << "what follows a regular expression need not narrow it";
+}
+
 TEST(Effects, of_a_configuration_with_problems_only_those_are_told) {
     EXPECT_EQ(after_least("[pool.queue]\nsize = 0\ntimeout = \"2s\"\nx = 1\n"),
               "PROBLEM f:9:1: pool.queue.x: unknown key\n");
