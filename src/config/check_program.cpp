@@ -37,6 +37,8 @@ void check_wishes(const Proxy& proxy, Findings& findings) {
                                     std::pair{"proxy.priority_header", &proxy.priority_header}})
         if (!name->empty() && !is_token(*name))
             findings.problem(key, "'" + *name + "' must be the name of a field, without a colon, or empty for none");
+        else if (const auto why = why_never_taken(*name); !why.empty())
+            findings.problem(key, "'" + *name + "': " + why);
     if (proxy.priority_header.empty()) return;
     if (in_lower_case(proxy.priority_header) == in_lower_case(proxy.deadline_header))
         findings.problem("proxy.priority_header",

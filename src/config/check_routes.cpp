@@ -46,8 +46,7 @@ std::string why_no_header(std::string_view text) {
     const auto colon = text.find(':');
     const auto name = text.substr(0, colon);
     if (!is_token(name)) return "must begin with a field's name: \"NAME\", \"NAME: VALUE\" or \"NAME: ~REGEX\"";
-    if (name.find('_') != std::string_view::npos || lower(name).starts_with("x-plimsoll-"))
-        return "fields of this name are never taken from a client";
+    if (auto why = why_never_taken(name); !why.empty()) return why;
     if (colon == std::string_view::npos) return {};
     auto value = text.substr(colon + 1);
     value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
@@ -77,6 +76,13 @@ std::string meant_limit_key(std::string_view key) {
     return kind.empty() || !is_token(key.substr(colon + 1)) ? "" : kind + std::string(key.substr(colon));
 }
 
+std::string why_no_limit_key(std::string_view key) {
+    if (!is_limit_key(key)) return " must be client, path, label, header:NAME, cookie:NAME or query:NAME";
+    constexpr std::string_view header = "header:";
+    const auto why = key.starts_with(header) ? why_never_taken(key.substr(header.size())) : std::string();
+    return why.empty() ? why : ": " + why;
+}
+
 // What is owed at most, and with it all arithmetic on times, stays far below what fits.
 void check_rate(const std::string& path, const Limit& limit, Findings& findings) {
     const auto rate = parse_rate(limit.rate);
@@ -100,11 +106,9 @@ bool is_limit_name(std::string_view name) {
 
 void check_limit(const std::string& path, const Limit& limit, Findings& findings) {
     for (std::size_t i = 0; i < limit.key.size(); ++i)
-        if (!is_limit_key(limit.key[i]))
-            findings.problem(path + ".key[" + std::to_string(i) + "]",
-                             "'" + limit.key[i] +
-                                 "' must be client, path, label, header:NAME, cookie:NAME or query:NAME",
-                             quoted(meant_limit_key(limit.key[i])));
+        if (const auto why = why_no_limit_key(limit.key[i]); !why.empty())
+            findings.problem(path + ".key[" + std::to_string(i) + "]", "'" + limit.key[i] + "'" + why,
+                             is_limit_key(limit.key[i]) ? "" : quoted(meant_limit_key(limit.key[i])));
     if (limit.key.empty())
         findings.problem(path + ".key", "must name at least one thing to count by, such as \"client\"");
     for (std::size_t i = 0; i < limit.allow.size(); ++i)
@@ -242,6 +246,11 @@ bool is_token(std::string_view text) {
         return std::isalnum(c) != 0 ||
                std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
     });
+}
+
+std::string why_never_taken(std::string_view field) {
+    if (field.find('_') == std::string_view::npos && !lower(field).starts_with("x-plimsoll-")) return {};
+    return "fields of this name are never taken from a client";
 }
 
 void check_routes(const Config& config, Findings& findings) {

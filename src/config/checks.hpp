@@ -19,5 +19,6 @@ void check_actions(const std::string& path, const Route& route,
                    Findings& findings); // what it does beyond choosing a pool
 void check_maintenance(const std::string& path, const Maintenance& maintenance, Findings& findings);
 bool is_token(std::string_view text); // a field's name, a cookie's, a method (RFC 9110, 5.6.2)
+std::string why_never_taken(std::string_view field); // from a client; empty: it is
 
 } // namespace plimsoll::config

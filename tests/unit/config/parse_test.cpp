@@ -325,6 +325,11 @@ TEST(Parse, routes_must_be_able_to_match) {
          "(did "
          "you "
          "mean \"header:X-Key\"?)"},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = [\"client\", \"header:X_Api_Key\"]\n",
+         "f:9:18: route.limit.key: 'header:X_Api_Key': fields of this name are never taken from a client"},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = \"header:x-plimsoll-reason\"\n",
+         "f:9:7: route.limit.key: 'header:x-plimsoll-reason': fields of this name are never taken from a client"},
+        {"[[route]]\n[[route.limit]]\nrate = \"1/s\"\nkey = [\"cookie:api_key\", \"query:api_key\"]\n", ""},
         {"[[route]]\n[[route.limit]]\nrate = \"0.01/h\"\nburst = 1000000\n",
          "f:9:9: route.limit.burst: at 0.01/h a burst of 1000000 is there again after more than 10 years: raise the "
          "rate or lower the burst"},
@@ -498,6 +503,10 @@ TEST(Parse, fields_that_say_what_a_client_wishes_can_be_sent_and_believed) {
                                                          "name of a field, without a colon, or empty for none"},
         {"[proxy]\npriority_header = \"x-request-timeout\"\n",
          "f:7:19: proxy.priority_header: 'x-request-timeout' is deadline_header as well: one field says one thing"},
+        {"[proxy]\npriority_header = \"X_Priority\"\n",
+         "f:7:19: proxy.priority_header: 'X_Priority': fields of this name are never taken from a client"},
+        {"[proxy]\ndeadline_header = \"X-Plimsoll-Wait\"\n",
+         "f:7:19: proxy.deadline_header: 'X-Plimsoll-Wait': fields of this name are never taken from a client"},
         {"[proxy]\ndeadline_header = \"\"\npriority_header = \"\"\n", ""},
     });
     const std::string named = least + "[proxy]\npriority_header = \"X-Priority\"\n";
