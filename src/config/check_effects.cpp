@@ -40,13 +40,26 @@ void effects_of_limit(const std::string& path, const Limit& section, Findings& f
                   Key{"ipv6_prefix", &Limit::ipv6_prefix});
 }
 
-void effects_of_route(const std::string& path, const Route& section, Findings& findings) {
+// IPv4 is a part of IPv6 where addresses are compared. Clients of a unix socket have none.
+void effect_of_allow(const std::string& path, const Limit& section, const Config& config, Findings& findings) {
+    const auto all = [](const std::string& network) {
+        return network.ends_with("/0") && network.find(':') != std::string::npos;
+    };
+    const auto unix_socket = [](const Listener& listener) { return listener.address.starts_with("unix:"); };
+    if (std::ranges::any_of(section.allow, all) && std::ranges::none_of(config.listeners, unix_socket))
+        findings.warning(path + ".allow", "these are all addresses there are: nobody is limited");
+}
+
+void effects_of_route(const std::string& path, const Route& section, const Config& config, Findings& findings) {
     if (section.respond.status != 0 || !section.redirect.to.empty())
         no_effect(path, section, "the route answers itself, and no worker is asked", findings,
                   Key{"priority", &Route::priority}, Key{"stream", &Route::stream}, Key{"deadline", &Route::deadline},
                   Key{"affinity", &Route::affinity});
-    for (std::size_t i = 0; i < section.limits.size(); ++i)
-        effects_of_limit(path + ".limit[" + std::to_string(i) + "]", section.limits[i], findings);
+    for (std::size_t i = 0; i < section.limits.size(); ++i) {
+        const auto limit = path + ".limit[" + std::to_string(i) + "]";
+        effects_of_limit(limit, section.limits[i], findings);
+        effect_of_allow(limit, section.limits[i], config, findings);
+    }
 }
 
 void effects_of_memory(const std::string& path, const Memory& section, Findings& findings) {
@@ -59,6 +72,8 @@ void effects_of_queue(const std::string& path, const Queue& section, Findings& f
     if (section.size == 0)
         no_effect(path, section, "with size = 0 nobody waits: who finds no slot is refused", findings,
                   Key{"timeout", &Queue::timeout}, Key{"target", &Queue::target}, Key{"mode", &Queue::mode});
+    else if (section.timeout == Duration::zero())
+        no_effect(path, section, "with timeout = \"0s\" nobody waits so long", findings, Key{"target", &Queue::target});
 }
 
 void effects_of_capture(const std::string& path, const Capture& section, Findings& findings) {
@@ -103,6 +118,17 @@ void effects_of_adaptive(const std::string& path, const Adaptive& section, unsig
                       " says what a worker takes at once: leave one of them out",
                   findings, Key{"mode", &Adaptive::mode}, Key{"min", &Adaptive::min},
                   Key{"initial", &Adaptive::initial}, Key{"max", &Adaptive::max}, Key{"streams", &Adaptive::streams});
+    else if (section.mode == Mode::off)
+        no_effect(path, section,
+                  "with mode = \"off\" nothing is learned, and a worker that nobody tells the slots of has 64",
+                  findings, Key{"min", &Adaptive::min}, Key{"initial", &Adaptive::initial}, Key{"max", &Adaptive::max},
+                  Key{"streams", &Adaptive::streams});
+}
+
+void effects_of_retry(const std::string& path, const Retry& section, Findings& findings) {
+    if (section.mode == Mode::off)
+        no_effect(path, section, "with mode = \"off\" there is no budget, and every retry is sent", findings,
+                  Key{"share", &Retry::share}, Key{"most_saved", &Retry::most_saved}, Key{"minimum", &Retry::minimum});
 }
 
 void effects_of_log(const Log& section, Findings& findings) {
@@ -130,6 +156,7 @@ void effects_of_pool(const std::string& path, const Pool& pool, const Proxy& pro
     effects_of_queue(path + ".queue", pool.queue, findings);
     effects_of_capture(path + ".capture", pool.capture, findings);
     effects_of_leak(path + ".leak", pool.leak, findings);
+    effects_of_retry(path + ".retry", pool.retry, findings);
     effects_of_breaker(path + ".breaker", pool.breaker, findings);
     effects_of_health(path + ".health", pool.health, findings);
     effects_of_adaptive(path + ".adaptive", pool.adaptive, pool.source.slots, findings);
@@ -190,7 +217,7 @@ void check_effects(const Config& config, Findings& findings) {
     effect_of_redis(config, findings);
     effect_of_stop_timeout(config, findings);
     for (std::size_t i = 0; i < config.routes.size(); ++i)
-        effects_of_route("route[" + std::to_string(i) + "]", config.routes[i], findings);
+        effects_of_route("route[" + std::to_string(i) + "]", config.routes[i], config, findings);
     for (std::size_t i = 0; i < config.pools.size(); ++i)
         effects_of_pool("pool[" + std::to_string(i) + "]", config.pools[i], config.proxy, findings);
 }

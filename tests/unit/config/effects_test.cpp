@@ -50,6 +50,26 @@ TEST(Effects, slots_that_are_known_are_not_learned) {
     EXPECT_EQ(after_least(adaptive), "");
 }
 
+TEST(Effects, slots_are_not_learned_where_that_is_off) {
+    EXPECT_EQ(
+        after_least("[pool.adaptive]\nmode = \"off\"\nmin = 2\nmax = 64\n"),
+        "f:8:7: pool.adaptive.min: has no effect: with mode = \"off\" nothing is learned, and a worker that nobody "
+        "tells the slots of has 64\n"
+        "f:9:7: pool.adaptive.max: has no effect: with mode = \"off\" nothing is learned, and a worker that nobody "
+        "tells the slots of has 64\n");
+    EXPECT_EQ(after_least("[pool.adaptive]\nmode = \"shadow\"\nmin = 2\n"), "") << "it is learned, and told";
+}
+
+TEST(Effects, a_limit_that_lets_every_address_by_limits_nobody) {
+    const std::string limit = "[[route]]\n[[route.limit]]\nrate = \"1/s\"\nallow = ";
+    const std::string told = "f:9:9: route.limit.allow: these are all addresses there are: nobody is limited\n";
+    EXPECT_EQ(after_least(limit + "[\"0.0.0.0/0\", \"::/0\"]\n"), told);
+    EXPECT_EQ(after_least(limit + "[\"::/0\"]\n"), told) << "IPv4 is a part of IPv6 here";
+    EXPECT_EQ(after_least(limit + "[\"0.0.0.0/0\", \"fd00::/8\"]\n"), "");
+    EXPECT_EQ(after_least(limit + "[\"::/0\"]\n[[listener]]\naddress = \"unix:/run/p.sock\"\n"), "")
+        << "who comes by the socket has no address";
+}
+
 TEST(Effects, a_request_that_may_take_longer_than_the_proxy_waits_when_it_stops) {
     const std::string deadline = "[[route]]\ndeadline = \"90s\"\n";
     EXPECT_EQ(after_least(deadline),
@@ -101,6 +121,10 @@ TEST(Effects, each_part_that_is_off_names_the_keys_that_wait_for_it) {
          "f:8:21: pool.leak.experiment_budget: has no effect: with experiments = false there are none\n"},
         {"[pool.breaker]\nmode = \"off\"\nroutes = \"off\"\nconsecutive = 9\n",
          "f:9:15: pool.breaker.consecutive: has no effect: mode and routes are \"off\"\n"},
+        {"[pool.retry]\nmode = \"off\"\nshare = 0.1\n",
+         "f:8:9: pool.retry.share: has no effect: with mode = \"off\" there is no budget, and every retry is sent\n"},
+        {"[pool.queue]\ntimeout = \"0s\"\ntarget = \"20ms\"\n",
+         "f:8:10: pool.queue.target: has no effect: with timeout = \"0s\" nobody waits so long\n"},
         {"[pool.health]\nfall = 9\n",
          "f:7:8: pool.health.fall: has no effect: without an interval only new workers are asked\n"},
         {"[log]\naccess_sample = 0.1\n",
