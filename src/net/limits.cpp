@@ -45,6 +45,14 @@ std::string joined(const std::vector<std::string>& parts) {
     return text;
 }
 
+// As a decoder of forms reads it: "a+b" and "a%20b" are one value to the application.
+std::string form_decoded(std::string_view text) {
+    std::string decoded(text);
+    std::ranges::replace(decoded, '+', ' '); // before the escapes: %2B is a plus
+    decoded.resize(http::decode_escapes(decoded, decoded.data()));
+    return decoded;
+}
+
 // The value of `name` in "name=value<separator>..."; empty where there is none. Empty, too, where there are several: which of them
 // counts differs from application to application, and a client must not choose what it is counted by.
 std::string_view value_in(std::string_view pairs, char separator, std::string_view name) {
@@ -59,8 +67,7 @@ std::string_view value_in(std::string_view pairs, char separator, std::string_vi
         if (sign == std::string_view::npos) continue;
         auto found = pair.substr(0, sign);
         if (separator == '&') { // "k%65y" is "key" to the application
-            decoded.resize(sign);
-            decoded.resize(http::decode_escapes(found, decoded.data()));
+            decoded = form_decoded(found);
             found = decoded;
         }
         if (found != name) continue;
@@ -107,10 +114,7 @@ void each_value(const RouteLimit& limit, const LimitedRequest& request, Add add)
             break;
         }
         case Part::query: {
-            const auto raw = value_in(request.query.substr(request.query.empty() ? 0 : 1), '&', name);
-            std::string decoded(raw.size(), '\0'); // "%31" and "1" are one value to the application
-            decoded.resize(http::decode_escapes(raw, decoded.data()));
-            add(decoded);
+            add(form_decoded(value_in(request.query.substr(request.query.empty() ? 0 : 1), '&', name)));
             break;
         }
         }

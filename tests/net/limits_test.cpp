@@ -110,6 +110,14 @@ TEST_F(LimitsTest, a_key_may_be_a_field_a_cookie_a_query_parameter_or_the_path) 
     EXPECT_EQ(status("/?user=2"), 200);
     EXPECT_EQ(status("/?user=3&user=x"), 200);
     EXPECT_EQ(status("/?user=4&us%65r=x"), 429) << "who names two has none of his own";
+    EXPECT_EQ(status("/?user=a+b"), 200);
+    EXPECT_EQ(status("/?user=a%20b"), 429) << "both are a space to who reads a form";
+    EXPECT_EQ(status("/?user=a%2bb"), 200) << "this is a plus";
+
+    limits = {per_hour({"cookie:plus"})};
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    EXPECT_EQ(status("/", "Cookie: plus=a+b\r\n"), 200);
+    EXPECT_EQ(status("/", "Cookie: plus=a b\r\n"), 200) << "a plus is a plus in a cookie";
 
     limits = {per_hour({"client", "path"})};
     proxy.server().apply(proxy.config, {{"app", proxy.pool}});
