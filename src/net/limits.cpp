@@ -53,6 +53,14 @@ std::string form_decoded(std::string_view text) {
     return decoded;
 }
 
+// Of fields as of the pairs below: who names two has none of his own.
+std::string_view only_value(const http::FieldTable& fields, std::string_view name) {
+    const auto* only = fields.find(name);
+    if (!only) return {};
+    const auto again = [&](const http::Field& field) { return &field != only && http::iequals(field.name, name); };
+    return std::any_of(only, fields.end(), again) ? std::string_view{} : only->value;
+}
+
 // The value of `name` in "name=value<separator>..."; empty where there is none. Empty, too, where there are several: which of them
 // counts differs from application to application, and a client must not choose what it is counted by.
 std::string_view value_in(std::string_view pairs, char separator, std::string_view name) {
@@ -105,7 +113,7 @@ void each_value(const RouteLimit& limit, const LimitedRequest& request, Add add)
         case Part::client: add(client_key(request.client, limit.ipv6_prefix)); break;
         case Part::path: add(request.path); break;
         case Part::label: add(request.label); break;
-        case Part::header: add(request.fields.value(name)); break;
+        case Part::header: add(only_value(request.fields, name)); break;
         case Part::cookie: {
             std::string cookies; // a client may spread them over several fields
             for (const http::Field& field : request.fields)

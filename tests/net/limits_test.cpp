@@ -94,6 +94,8 @@ TEST_F(LimitsTest, a_key_may_be_a_field_a_cookie_a_query_parameter_or_the_path) 
     EXPECT_EQ(status("/", "X-Key: a\r\n"), 429);
     EXPECT_EQ(status(), 200);
     EXPECT_EQ(status(), 429) << "leaving the field out is no way around";
+    EXPECT_EQ(status("/", "X-Key: c\r\nx-key: a\r\n"), 429) << "who names two has none of his own";
+    EXPECT_EQ(status("/", "X-Key: c\r\n"), 200);
 
     limits = {per_hour({"cookie:sid"})};
     proxy.server().apply(proxy.config, {{"app", proxy.pool}});
