@@ -97,14 +97,6 @@ std::string client_key(std::string_view client, unsigned ipv6_prefix) {
     return {bytes.begin(), bytes.end()};
 }
 
-// `rate`: the limit's own, or this proxy's share of it.
-void tell(LimitsUnderWay& under_way, const RouteLimit& limit, const RateRule& rate, const RateVerdict& verdict) {
-    const std::string name = (under_way.policies.empty() ? "\"" : ", \"") + limit.name + '"';
-    const auto quota = quota_of(rate, verdict);
-    under_way.policies += name + ";q=" + std::to_string(quota.requests) + ";w=" + std::to_string(quota.seconds);
-    under_way.states += name + ";r=" + std::to_string(quota.remaining) + ";t=" + std::to_string(quota.reset);
-}
-
 // Calls `add` with each value that the limit counts by.
 template <class Add>
 void each_value(const RouteLimit& limit, const LimitedRequest& request, Add add) {
@@ -148,7 +140,14 @@ std::string shared_digest(const RouteLimit& limit, const LimitedRequest& request
 } // namespace
 
 std::string LimitsUnderWay::fields() const {
-    if (policies.empty()) return {};
+    if (told.empty()) return {};
+    std::string policies, states;
+    for (const auto& [limit, rate, verdict] : told) {
+        const std::string name = (policies.empty() ? "\"" : ", \"") + limit->name + '"';
+        const auto quota = quota_of(rate, verdict);
+        policies += name + ";q=" + std::to_string(quota.requests) + ";w=" + std::to_string(quota.seconds);
+        states += name + ";r=" + std::to_string(quota.remaining) + ";t=" + std::to_string(quota.reset);
+    }
     return "RateLimit-Policy: " + policies + "\r\nRateLimit: " + states + "\r\n";
 }
 
@@ -248,12 +247,15 @@ RateVerdict Limits::spend(Instant now, std::uint64_t key, const RateRule& rule) 
     return stripe.rates.spend(now, key, rule);
 }
 
-void Limits::take_back(const std::vector<Passed>& passed) {
-    for (const auto& [key, rule] : passed) {
+void Limits::take_back(LimitsUnderWay& under_way) {
+    for (const auto& [key, rule] : under_way.passed) {
         Stripe& stripe = stripe_of(key);
         const std::lock_guard lock(stripe.mutex);
         stripe.rates.give_back(key, rule);
     }
+    under_way.passed.clear();
+    for (auto& [limit, rate, verdict] : under_way.told)
+        if (verdict.allowed) verdict = given_back(rate, verdict);
 }
 
 bool Limits::apply(const RouteLimit& limit, const http::Refusal& refusal, Duration retry_after,
@@ -267,8 +269,7 @@ bool Limits::apply(const RouteLimit& limit, const http::Refusal& refusal, Durati
         limit.counters->refused.fetch_add(1, std::memory_order_relaxed);
         verdict.refusal = refusal;
         verdict.retry_after = retry_after;
-        take_back(under_way.passed);
-        under_way.passed.clear();
+        take_back(under_way);
         return false;
     }
     return true;
@@ -284,7 +285,7 @@ LimitVerdict Limits::judge(Instant now, const std::vector<RouteLimit>& limits, c
         Duration retry_after{};
         if (limit.rated && !limit.shared) {
             const auto rate = spend(now, key, limit.rate);
-            if (limit.enforced) tell(under_way, limit, limit.rate, rate);
+            if (limit.enforced) under_way.told.push_back({&limit, limit.rate, rate});
             if (rate.allowed)
                 under_way.passed.push_back({key, limit.rate});
             else
@@ -313,7 +314,7 @@ LimitVerdict Limits::conclude(Instant now, LimitsUnderWay& under_way, std::span<
             const std::lock_guard lock(stripe.mutex);
             stripe.rates.note(now, key, said[i].whole_after);
         }
-        if (limit->enforced) tell(under_way, *limit, limit->rate, said[i]);
+        if (limit->enforced) under_way.told.push_back({limit, limit->rate, said[i]});
         const auto refusal = said[i].allowed ? http::Refusal{} : too_often;
         if (!apply(*limit, refusal, said[i].retry_after, under_way, verdict)) break;
     }
@@ -330,7 +331,7 @@ LimitVerdict Limits::conclude_without(Instant now, LimitsUnderWay& under_way, co
         if (how == config::OnFailure::local) {
             const auto share = local_share(limit->rate, proxies);
             const auto rate = spend(now, key, share);
-            if (limit->enforced) tell(under_way, *limit, share, rate);
+            if (limit->enforced) under_way.told.push_back({limit, share, rate});
             if (rate.allowed)
                 under_way.passed.push_back({key, share});
             else

@@ -92,10 +92,15 @@ struct LimitsUnderWay {
         std::uint64_t key;  // in our own table
         std::string digest; // in Redis, behind the prefix
     };
+    struct Told {
+        const RouteLimit* limit;
+        RateRule rate; // the limit's own, or this proxy's share of it
+        RateVerdict verdict;
+    };
     std::vector<Passed> passed; // to be taken back if a later one refuses
     std::vector<Shared> shared;
-    std::string policies, states; // of RateLimit-Policy and RateLimit
-    std::string fields() const;   // both, as lines
+    std::vector<Told> told;
+    std::string fields() const; // RateLimit-Policy and RateLimit, as lines
 };
 
 struct LimitVerdict {
@@ -135,13 +140,12 @@ private:
         RateTable rates;
         InflightTable inflight;
     };
-    using Passed = LimitsUnderWay::Passed;
     std::uint64_t key_of(const RouteLimit& limit, const LimitedRequest& request) const;
     Stripe& stripe_of(std::uint64_t key) { return *stripes_[key % stripes]; }
     bool enter(const RouteLimit& limit, std::uint64_t key, LimitHold& hold);
     void leave(std::uint64_t key);
     RateVerdict spend(Instant now, std::uint64_t key, const RateRule& rule);
-    void take_back(const std::vector<Passed>& passed);
+    void take_back(LimitsUnderWay& under_way);
     // False: it refuses, and what passed before is taken back.
     bool apply(const RouteLimit& limit, const http::Refusal& refusal, Duration retry_after, LimitsUnderWay& under_way,
                LimitVerdict& verdict);

@@ -25,6 +25,13 @@ RateRule RateRule::per_second(double rate, unsigned burst, unsigned cost) {
     return {Duration{interval}, burst, cost};
 }
 
+RateVerdict given_back(const RateRule& rule, const RateVerdict& passed) {
+    RateVerdict verdict = passed;
+    verdict.remaining += rule.cost;
+    verdict.whole_after -= std::min(verdict.whole_after, rule.interval * static_cast<Duration::rep>(rule.cost));
+    return verdict;
+}
+
 RateQuota quota_of(const RateRule& rule, const RateVerdict& verdict) {
     const auto reset = whole_seconds(verdict.whole_after);
     if (rule.window() >= one_second)

@@ -182,6 +182,15 @@ TEST_F(LimitsTest, every_limit_of_a_route_counts_and_what_one_refuses_costs_noth
     EXPECT_EQ(answer.field("ratelimit-policy"), "\"client\";q=3;w=10800");
 }
 
+TEST_F(LimitsTest, what_is_given_back_since_a_later_limit_refuses_is_told_as_there) {
+    limits = {per_hour({"client"}, 4), per_hour({"query:user"})};
+    start();
+    EXPECT_EQ(ask("/?user=1").field("ratelimit"), "\"client\";r=4;t=3600, \"query:user\";r=0;t=3600");
+    const auto refused = ask("/?user=1");
+    EXPECT_EQ(refused.status(), 429);
+    EXPECT_EQ(refused.field("ratelimit"), "\"client\";r=4;t=3600, \"query:user\";r=0;t=3600");
+}
+
 TEST_F(LimitsTest, two_limits_of_one_key_are_told_apart) {
     limits = {per_hour({"client"}, 2), per_hour({"client"})};
     limits[0].rate = "1/m";

@@ -38,6 +38,9 @@ struct RateVerdict {
     Duration whole_after{}; // how long until the whole burst is there again
 };
 
+// Of a request that passed, what is true again once it was given back.
+RateVerdict given_back(const RateRule& rule, const RateVerdict& passed);
+
 // A rule and a verdict in the whole seconds of draft-ietf-httpapi-ratelimit-headers: `requests` in `seconds`; `remaining` are
 // left of them, and all are there again after `reset`. A window of less than a second is told as the rate of one second, and
 // what remains as what passes within it: "100/s" without a burst would read "1 a second" otherwise. Who was refused is told what

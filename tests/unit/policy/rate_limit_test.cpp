@@ -102,6 +102,17 @@ TEST(RateLimit, a_refused_request_costs_nothing_and_a_returned_one_neither) {
     table.give_back(bob, rule); // never seen: nothing happens
 }
 
+TEST(RateLimit, what_was_given_back_is_told_as_what_is_there_again) {
+    RateTable table(16);
+    const auto rule = RateRule::per_second(1, 9, 2);
+    const auto first = table.spend(start, alice, rule);
+    const auto again = given_back(rule, table.spend(start, alice, rule));
+    EXPECT_EQ(again.remaining, first.remaining);
+    EXPECT_EQ(again.whole_after, first.whole_after);
+    EXPECT_EQ(given_back(rule, first).remaining, 10U);
+    EXPECT_EQ(given_back(rule, first).whole_after, 0s);
+}
+
 TEST(RateLimit, rates_of_an_hour_and_of_a_microsecond_are_exact) {
     RateTable table(16);
     EXPECT_EQ(passed(table, alice, RateRule::per_second(6.0 / 3600, 0), start, 2h, 1s), 12U);
