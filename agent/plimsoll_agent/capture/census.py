@@ -174,7 +174,7 @@ def _count_cache(cache, big):
     _, _, bound, entries = cache.cache_info()
     if entries * ENTRY < BIG:
         return
-    keeps = cache if bound is not None else max((held for held in gc.get_referents(cache) if type(held) is dict), key=len)
+    keeps = cache if bound is not None else max((held for held in gc.get_referents(cache) if type(held) is dict), key=len, default=cache)
     if keeps is cache or not gc.is_tracked(keeps):
         big.append((entries * ENTRY, keeps))
 
