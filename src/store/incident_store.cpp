@@ -20,6 +20,7 @@
 namespace plimsoll::store {
 namespace {
 
+constexpr std::string_view was_left = "abandoned: Plimsoll ended while this was open";
 constexpr std::size_t max_event = 4 << 10, max_timeline = 1000, kept_from_start = 200, max_details = 4 << 20;
 
 std::uint64_t number_in(const std::string& id) {
@@ -95,7 +96,7 @@ struct IncidentStore::Impl {
             incident.closed_at = std::chrono::system_clock::now();
             if (incident.capture_status == "running")
                 incident.capture_status = files.list(incident.id).empty() ? "failed" : "partial";
-            add_note(incident, "abandoned: Plimsoll ended while this was open");
+            add_note(incident, std::string(was_left));
             abandoned.push_back(incident.id);
             const auto kept = live.insert_or_assign(abandoned.back(), Live{std::move(incident), false, true}).first;
             write(kept->second);
@@ -311,6 +312,9 @@ void IncidentStore::close(const std::string& id, const std::string& state) {
 std::optional<Incident> IncidentStore::reopen(const std::string& id) {
     std::optional<Incident> found;
     impl_->change(id, [&](Incident& incident) {
+        // It was not given up after all: whoever goes on with it says so.
+        if (incident.state == "abandoned" && !incident.timeline.empty() && incident.timeline.back().event == was_left)
+            incident.timeline.pop_back();
         incident.state = "open";
         incident.closed_at.reset();
         found = incident;

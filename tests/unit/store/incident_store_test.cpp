@@ -77,6 +77,21 @@ TEST(incidents, what_was_open_is_abandoned_with_the_reason_at_the_next_open) {
     EXPECT_TRUE(store.get(bare)->closed_at);
 }
 
+TEST(incidents, one_that_is_gone_on_with_is_not_called_abandoned_in_its_own_story) {
+    Directory directory;
+    std::string id;
+    {
+        IncidentStore store(in(directory.path()));
+        id = store.open("app", "app-1", 1, "leak", "");
+        store.note(id, "app-1 leaks");
+    }
+    IncidentStore store(in(directory.path()));
+    ASSERT_EQ(store.get(id)->state, "abandoned");
+    ASSERT_TRUE(store.reopen(id));
+    EXPECT_EQ(store.get(id)->state, "open");
+    EXPECT_EQ(store.get(id)->timeline.back().event, "app-1 leaks");
+}
+
 TEST(incidents, are_listed_newest_first_by_pool_and_within_the_limit) {
     Directory directory;
     IncidentStore store(in(directory.path()));
