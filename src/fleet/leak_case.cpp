@@ -71,6 +71,7 @@ void LeakCase::accuse(Journal& journal, const LeakLife& life, const std::vector<
                     requests_text(static_cast<double>(life.requests)) + release_text(life.release));
     // Whether this is the line of what leaks now is to be seen: the release may have mended one leak and brought another.
     if (life.release != release_ && has_lines()) incident_->details["lines_of"] = release_;
+    if (life.release != release_ && incident_->details.contains("routes")) incident_->details["routes_of"] = release_;
     release_ = life.release;
     if (const auto origin = releases_.origin(life.release)) {
         if (!incident_->details.contains("release"))
@@ -199,6 +200,7 @@ void LeakCase::found_routes(Journal& journal, const std::vector<RouteShare>& rou
     if (is_news(routes_in(incident_->details), routes)) incident_->note(routes_text(routes));
     const leak::Fingerprint known{.routes = mark().routes};
     incident_->details["routes"] = fleet::json_of(routes);
+    incident_->details.erase("routes_of");
     if (leak::match(known, {.routes = mark().routes}) == leak::Match::different) drop_what_another_release_had();
     incident_->save_details();
     join_the_past(journal);
@@ -231,6 +233,8 @@ void LeakCase::describe(LeakReport& report, leak::Class kind) const {
     report.advice = leak::advice(advice_facts(incident_ ? incident_->details : json::object{}, kind, to_string(what_)));
     if (!incident_ || kind != leak::Class::leaking) return;
     report.incidents.push_back(incident_->id());
+    if (report.routes.empty() && !incident_->details.contains("routes_of"))
+        report.routes = routes_in(incident_->details);
     report.lines = claimed_lines(incident_->details);
     report.mostly = mostly_in(incident_->details, to_string(what_));
     report.kept_by = word(incident_->details, "kept_by");

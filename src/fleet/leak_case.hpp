@@ -45,7 +45,9 @@ public:
     void learn(Journal& journal, const LeakLife& life, const std::string& from, const boost::json::object& details);
     void found_routes(Journal& journal, const std::vector<RouteShare>& routes);
     void verdict(const std::string& sentence);
-    void describe(LeakReport& report, leak::Class kind) const; // all that is known beyond the detector's numbers
+    // All that is known beyond the detector's numbers. The routes are those of the incident where the report has none: after a
+    // restart of the program they have to be learned anew.
+    void describe(LeakReport& report, leak::Class kind) const;
 
     bool is_accused(const LeakLife& life) const;
     const std::shared_ptr<Incident>& incident() const { return incident_; } // null: none is open

@@ -46,8 +46,8 @@ std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) c
     report.pool = pool_.settings().name;
     report.what = to_string(what);
     report.id = report.pool + "-" + report.what;
-    of(what).describe(report, kind);
     if (what == Watched::memory && kind == leak::Class::leaking) report.routes = routes_.found();
+    of(what).describe(report, kind);
     if (what == Watched::memory) report.experiment = experiment();
     if (accuses(verdict) && pool_.settings().leak.policy == "act" && verdict.forecast) {
         if (const auto trough = leak::promised_trough(outlook_of(what, *foremost)))

@@ -297,8 +297,23 @@ TEST_F(LeakCases, all_of_it_is_known_after_a_restart) {
     ASSERT_TRUE(again.incident());
     EXPECT_EQ(again.incident()->id(), id);
     EXPECT_TRUE(again.incident()->details.contains("routes")) << "what was found out is not lost";
+    LeakReport report;
+    again.describe(report, leak::Class::leaking);
+    ASSERT_EQ(report.routes.size(), 1U) << "the verdict must not lose its route until it is learned anew";
+    EXPECT_EQ(report.routes[0].route, "GET /orders/{n}");
     EXPECT_EQ(again.kept().releases, found_.kept().releases);
     EXPECT_EQ(again.kept().release, "42");
+}
+
+TEST_F(LeakCases, a_route_of_an_earlier_release_is_not_told_of_the_one_that_leaks_now) {
+    found_.ended(accused("app-1", 1, "42", orders_));
+    const LeakLife life = accused("app-1", 2, "43");
+    LeakReport report;
+    found_.describe(report, leak::Class::leaking);
+    EXPECT_TRUE(report.routes.empty());
+    found_.found_routes(*journal_, orders_);
+    found_.describe(report, leak::Class::leaking);
+    EXPECT_EQ(report.routes.size(), 1U);
 }
 
 TEST_F(LeakCases, what_a_recycles_capture_found_becomes_part_of_the_story) {
