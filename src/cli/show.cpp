@@ -170,9 +170,10 @@ std::string show_leaks(Facts leaks, const Style& style) {
         const bool sure = leak["confidence"].number().value_or(0) >= 0.8;
         text += painted(sure ? "! " : "? ", sure ? Colour::red : Colour::yellow, style.colours) +
                 leak["verdict"].text() + "\n";
+        const bool several = leak["routes"].list().size() > 1;
         for (auto route : leak["routes"].list())
             text += "    " + route["route"].text() + "  " + bytes_text(route["bytes_per_request"]) + " a request" +
-                    (route["heaviest"].text() == "maybe" ? ", maybe the heaviest" : "") + "\n";
+                    (several && route["heaviest"].text() == "maybe" ? ", maybe the heaviest" : "") + "\n";
         if (leak["experiment"]["state"].text() == "running")
             text += "    an experiment runs: " + leak["experiment"]["requests"].text() + " of " +
                     leak["experiment"]["budget"].text() + " requests\n";

@@ -27,7 +27,7 @@ std::string release_text(const std::string& release) { return release.empty() ? 
 // Every look may draw a group anew, of labels that come together or of routes whose order is not sure: only another one in front is
 // news, or that the order is sure by now.
 bool is_news(const std::vector<RouteShare>& before, const std::vector<RouteShare>& now) {
-    if (before.empty() || order_is_sure(before) != order_is_sure(now)) return true;
+    if (before.empty() || order_is_open(before) != order_is_open(now)) return true;
     const auto labels = labels_of(now.front().route);
     const auto same = [&](const RouteShare& each) {
         const auto others = labels_of(each.route);

@@ -98,9 +98,11 @@ bool order_is_sure(const std::vector<RouteShare>& routes) {
     return !routes.empty() && routes.front().heaviest == leak::Heaviest::yes;
 }
 
+bool order_is_open(const std::vector<RouteShare>& routes) { return routes.size() > 1 && !order_is_sure(routes); }
+
 std::string first_route_text(const std::vector<RouteShare>& routes) {
     const std::string first = routes.front().route;
-    if (order_is_sure(routes)) return first + " leaks";
+    if (!order_is_open(routes)) return first + " leaks";
     std::string group;
     bool several = false;
     for (const RouteShare& each : routes) {

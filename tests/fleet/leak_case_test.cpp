@@ -316,6 +316,18 @@ TEST_F(LeakCases, a_route_of_an_earlier_release_is_not_told_of_the_one_that_leak
     EXPECT_EQ(report.routes.size(), 1U);
 }
 
+TEST_F(LeakCases, whose_only_route_becomes_sure_tells_it_once) {
+    std::vector<RouteShare> only = orders_;
+    only[0].heaviest = leak::Heaviest::maybe;
+    const LeakLife life = accused("app-1", 1, "42", only);
+    const std::string id = found_.incident()->id();
+    only[0].heaviest = leak::Heaviest::yes;
+    found_.found_routes(*journal_, only);
+    found_.incident()->note("the end");
+    const std::string text = story(when(id, [](const auto& each) { return each.timeline.back().event == "the end"; }));
+    EXPECT_EQ(text.find("GET /orders/{n} leaks"), text.rfind("GET /orders/{n} leaks")) << text;
+}
+
 TEST_F(LeakCases, what_a_recycles_capture_found_becomes_part_of_the_story) {
     const LeakLife life = accused("app-1", 1, "42");
     const std::string id = found_.incident()->id();
