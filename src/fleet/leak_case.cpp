@@ -228,9 +228,12 @@ void LeakCase::verdict(const std::string& sentence) {
     if (incident_) incident_->verdict(sentence);
 }
 
-void LeakCase::describe(LeakReport& report, leak::Class kind) const {
+void LeakCase::describe(LeakReport& report, leak::Class kind, const Around& around) const {
     if (kind == leak::Class::leaking) report.recycles = recycles_;
-    report.advice = leak::advice(advice_facts(incident_ ? incident_->details : json::object{}, kind, to_string(what_)));
+    leak::AdviceFacts facts = advice_facts(incident_ ? incident_->details : json::object{}, kind, to_string(what_));
+    facts.beside = around.beside;
+    facts.has_agent = around.has_agent;
+    report.advice = leak::advice(facts);
     if (!incident_ || kind != leak::Class::leaking) return;
     report.incidents.push_back(incident_->id());
     if (report.routes.empty() && !incident_->details.contains("routes_of"))

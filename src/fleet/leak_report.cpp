@@ -24,6 +24,21 @@ bool LeakWatch::is_worth_telling(Watched what, const LeakLife& life) const {
            memory.marks().back().y - memory.floor() >= large_cache * std::max(life.limit - memory.floor(), 1.0);
 }
 
+LeakCase::Around LeakWatch::around(Watched what, leak::Class kind) const {
+    LeakCase::Around found{.has_agent = false};
+    for (const auto& life : lives_) {
+        if (life->verdict(what).kind != kind) continue;
+        if (what == Watched::memory)
+            for (const Watched other : {Watched::threads, Watched::children})
+                if (found.beside.empty() && of(other).is_accused(*life)) found.beside = to_string(other);
+        const WorkerPtr worker = pool_.find(life->worker);
+        if (!worker) continue;
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation && generation->leak == life && generation->agent) found.has_agent = true;
+    }
+    return found;
+}
+
 // All workers whose growth is of the kind, the one that reaches its limit first in front.
 std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) const {
     LeakReport report;
@@ -47,7 +62,7 @@ std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) c
     report.what = to_string(what);
     report.id = report.pool + "-" + report.what;
     if (what == Watched::memory && kind == leak::Class::leaking) report.routes = routes_.found();
-    of(what).describe(report, kind);
+    of(what).describe(report, kind, around(what, kind));
     if (what == Watched::memory) report.experiment = experiment();
     if (accuses(verdict) && pool_.settings().leak.policy == "act" && verdict.forecast) {
         if (const auto trough = leak::promised_trough(outlook_of(what, *foremost)))

@@ -77,6 +77,7 @@ private:
     const LeakCase& of(Watched what) const { return cases_[index(what)]; }
     std::optional<LeakReport> report_of(Watched what) const;
     std::optional<LeakReport> report_of(Watched what, leak::Class kind) const;
+    LeakCase::Around around(Watched what, leak::Class kind) const;
     bool is_worth_telling(Watched what, const LeakLife& life) const;
     void tell_experiment(const std::string& news);
     std::string fingerprint() const; // of the application: what was learned of another one says nothing

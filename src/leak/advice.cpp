@@ -46,6 +46,9 @@ std::string of_c_code(const AdviceFacts& facts) {
 }
 
 std::string of_memory(const AdviceFacts& facts) {
+    if (!facts.beside.empty())
+        return "the same process leaks " + facts.beside +
+               ", and each of them keeps memory: mend that leak first, and see what is left";
     const bool cycles = facts.in_cycles >= many_cycles;
     if (cycles && facts.collector_off)
         return "the collector is off (gc.disable()) and objects hang in cycles: enable it, or call gc.collect() now "
@@ -57,6 +60,10 @@ std::string of_memory(const AdviceFacts& facts) {
     if (facts.has_line) return "look at what that line's objects are put into, and who lets go of them";
     if (cycles) return "objects hang in cycles: break them with weakref.ref, or collect more often (gc.set_threshold)";
     if (facts.traced_in_vain) return of_c_code(facts);
+    if (!facts.has_agent)
+        return "install Plimsoll's agent beside the application (`pip install ./agent` of the source): without it "
+               "nobody can look "
+               "into the process for the line and who keeps it";
     return "look at what the incident's capture shows: containers that only grow, and who keeps them";
 }
 

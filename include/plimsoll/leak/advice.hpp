@@ -1,12 +1,13 @@
 // What to do about a leak, as the evidence has it: the most telling fact gives the advice.
 //
-//   memory   holes in the heap             malloc_trim, fewer arenas, jemalloc
+//   memory   threads or children, too      those first: each of them keeps memory
+//            holes in the heap             malloc_trim, fewer arenas, jemalloc
 //            pages unshared after a fork   gc.freeze() before it
 //            a cache                       bound it, or raise the limit
 //            cycles nobody collects        break them, enable the collector
 //            a container that only grows   bound or expire it; where it holds callbacks or objects of others: weak references
 //            a trace that found no line    C code: which, and how to be sure
-//            nothing yet                   look at the capture
+//            nothing yet                   look at the capture; without an agent, install it
 //   descriptors, threads, children         `with`, a pool, wait()
 #pragma once
 
@@ -22,6 +23,8 @@ struct AdviceFacts {
     std::string what = "memory";     // descriptors, threads, children
     std::string keeper, keeper_type; // "shop.orders._seen", "dict"; empty: not known
     std::string mostly;              // "socket, tcp close-wait (412 of 460)", "zombie (ended, not waited for) (9 of 9)"
+    std::string beside;              // "threads", "children": the same process leaks these too; empty: neither
+    bool has_agent = true;           // else nobody is there to look into the process
     bool has_line = false;
     bool traced_in_vain = false;        // a trace has ended, and no line of Python explains the growth
     std::vector<std::string> libraries; // C code that is loaded beside Python's own
