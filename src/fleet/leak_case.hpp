@@ -45,12 +45,12 @@ public:
     void learn(Journal& journal, const LeakLife& life, const std::string& from, const boost::json::object& details);
     void found_routes(Journal& journal, const std::vector<RouteShare>& routes);
     void verdict(const std::string& sentence);
-    // All that is known beyond the detector's numbers. The routes are those of the incident where the report has none: after a
-    // restart of the program they have to be learned anew.
     struct Around {            // what the advice has to know of the processes that leak
         std::string beside;    // "threads", "children": they leak these too
         bool has_agent = true; // one of them, at least
     };
+    // All that is known beyond the detector's numbers. The routes are those of the incident where the report has none: after a
+    // restart of the program they have to be learned anew.
     void describe(LeakReport& report, leak::Class kind, const Around& around) const;
     void describe(LeakReport& report, leak::Class kind) const { describe(report, kind, Around{}); }
 

@@ -20,8 +20,8 @@ std::string growth_text(const std::vector<std::string>& workers, const LeakView&
 // "reaches its limit in 2 h 10 min (not before 1 h 58 min)", empty where nothing is known.
 std::string forecast_text(const LeakView& view);
 bool order_is_sure(const std::vector<RouteShare>& routes); // the first one is the heaviest
-bool order_is_open(
-    const std::vector<RouteShare>& routes); // it may be another one that is known: one alone has no order
+// It may be another one that is known: one alone has no order.
+bool order_is_open(const std::vector<RouteShare>& routes);
 // "GET /a leaks", or "one of GET /a, GET /b (order not sure yet) leaks most: GET /a", before its bytes.
 std::string first_route_text(const std::vector<RouteShare>& routes);
 // "GET /orders/{n} leaks 3.9 KiB a request (3.7 to 4.1 KiB)"

@@ -22,8 +22,7 @@ std::string of_container(const AdviceFacts& facts) {
         return "a function that never returns holds " + name + ": give it up after each round";
     if (type == "lru_cache")
         return name + " forgets too little: give it a bound that fits (functools.lru_cache(maxsize=...)); on a method "
-                      "it keeps "
-                      "the instances, too, so put it on a function of what they are made of";
+                      "it keeps the instances, too, so put it on a function of what they are made of";
     if (type == "dict" || type == "OrderedDict" || type == "defaultdict")
         return name + " only grows: bound or expire it (functools.lru_cache(maxsize=...), a cache with a TTL), or use "
                       "weakref.WeakValueDictionary where others own the values";
@@ -62,8 +61,7 @@ std::string of_memory(const AdviceFacts& facts) {
     if (facts.traced_in_vain) return of_c_code(facts);
     if (!facts.has_agent)
         return "install Plimsoll's agent beside the application (`pip install ./agent` of the source): without it "
-               "nobody can look "
-               "into the process for the line and who keeps it";
+               "nobody can look into the process for the line and who keeps it";
     return "look at what the incident's capture shows: containers that only grow, and who keeps them";
 }
 

@@ -57,6 +57,14 @@ private:
     }
 };
 
+struct Visited {
+    Stage stage;
+    Visitors visitors{stage};
+
+    explicit Visited(const std::string& policy) { two_workers(stage, policy); }
+    bool serves() { return stage.start().empty() && stage.serving(2); }
+};
+
 std::string state_of_experiment(Stage& stage) {
     const auto experiment = stage.view().experiment;
     return experiment ? experiment->state : "";
@@ -96,11 +104,10 @@ std::uint64_t requests(Stage& stage) {
 }
 
 TEST(LeakWatch, a_suspicion_that_was_wrong_ends_and_with_it_all_that_it_set_going) {
-    Stage stage;
-    two_workers(stage, "act");
-    ASSERT_EQ(stage.start(), "");
-    ASSERT_TRUE(stage.serving(2));
-    Visitors visitors{stage};
+    Visited visited("act");
+    Stage& stage = visited.stage;
+    Visitors& visitors = visited.visitors;
+    ASSERT_TRUE(visited.serves());
     ASSERT_TRUE(visitors.leak_now_and_then([&] { return state_of_experiment(stage) == "running"; }));
     EXPECT_NE(stage.net->steering().phase(), Phase::none);
     const auto calm = [&] { return !suspected(stage) && stage.view().leaks.empty(); };
@@ -122,12 +129,11 @@ TEST(LeakWatch, a_suspicion_that_was_wrong_ends_and_with_it_all_that_it_set_goin
 }
 
 TEST(LeakWatch, an_experiment_begins_with_a_suspicion_and_rests_when_its_budget_is_spent) {
-    Stage stage;
-    two_workers(stage, "act");
+    Visited visited("act");
+    Stage& stage = visited.stage;
+    Visitors& visitors = visited.visitors;
     stage.pool().leak.experiment_budget = 1000;
-    ASSERT_EQ(stage.start(), "");
-    ASSERT_TRUE(stage.serving(2));
-    Visitors visitors{stage};
+    ASSERT_TRUE(visited.serves());
     ASSERT_TRUE(visitors.leak_now_and_then([&] { return stage.net->steering().phase() == Phase::varied; }));
     EXPECT_TRUE(suspected(stage));
     EXPECT_EQ(state_of_experiment(stage), "running");
@@ -145,11 +151,10 @@ TEST(LeakWatch, an_experiment_begins_with_a_suspicion_and_rests_when_its_budget_
 
 // The same traffic as begins an experiment under "act", for as long again.
 TEST(LeakWatch, who_only_observes_sees_the_suspicion_and_no_request_is_sent_elsewhere) {
-    Stage stage;
-    two_workers(stage, "observe");
-    ASSERT_EQ(stage.start(), "");
-    ASSERT_TRUE(stage.serving(2));
-    Visitors visitors{stage};
+    Visited visited("observe");
+    Stage& stage = visited.stage;
+    Visitors& visitors = visited.visitors;
+    ASSERT_TRUE(visited.serves());
     ASSERT_TRUE(visitors.leak_now_and_then([&] { return suspected(stage); }));
     const std::uint64_t before = requests(stage);
     bool steered = false;
@@ -164,11 +169,10 @@ TEST(LeakWatch, who_only_observes_sees_the_suspicion_and_no_request_is_sent_else
 }
 
 TEST(LeakWatch, an_experiment_ends_when_it_is_told_to_observe_only) {
-    Stage stage;
-    two_workers(stage, "act");
-    ASSERT_EQ(stage.start(), "");
-    ASSERT_TRUE(stage.serving(2));
-    Visitors visitors{stage};
+    Visited visited("act");
+    Stage& stage = visited.stage;
+    Visitors& visitors = visited.visitors;
+    ASSERT_TRUE(visited.serves());
     ASSERT_TRUE(visitors.leak_now_and_then([&] { return state_of_experiment(stage) == "running"; }));
     stage.pool().leak.policy = "observe";
     stage.fleet->apply(stage.config);
