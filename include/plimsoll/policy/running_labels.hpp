@@ -56,8 +56,7 @@ private:
     struct Entry {
         CostKey label = 0;
         unsigned now = 0, at_once = 0;
-        unsigned first_ones =
-            0; // that run: the first, and those that began beside it and may have loaded what it loads
+        unsigned first_ones = 0; // that run: the first, and those beside it that may have loaded what it loads
         bool ended = false, first = false, again = false, first_runs = false;
         Bytes promised, to_keep, kept;
     };
