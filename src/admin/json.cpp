@@ -275,6 +275,7 @@ json::object to_json(const fleet::LeakReport& report) {
     object["kept_by"] = or_null(report.kept_by);
     object["mostly"] = or_null(report.mostly);
     object["recycles"] = report.recycles;
+    object["closed_after_requests"] = report.closed_after ? json::value(*report.closed_after) : json::value(nullptr);
     object["since_release"] = or_null(report.since_release);
     object["release_before"] = or_null(report.release_before);
     object["planned_at"] = report.planned_at ? at_or_null(*report.planned_at) : json::value(nullptr);

@@ -338,6 +338,7 @@ constexpr std::string_view document = R"json({
         "kept_by": {"type": "string", "nullable": true, "description": "Who keeps what grows: shop.orders._seen (dict, 40213 items)"},
         "mostly": {"type": "string", "nullable": true, "description": "Of descriptors, threads and children: what most of them are"},
         "recycles": {"type": "integer", "description": "For it, so far"},
+        "closed_after_requests": {"type": "number", "nullable": true, "description": "While its incident is open and no worker shows it: requests that one process has to serve without it"},
         "since_release": {"type": "string", "nullable": true, "description": "That brought it, where the one before was there for long enough without it"},
         "release_before": {"type": "string", "nullable": true},
         "planned_at": {"type": "string", "format": "date-time", "nullable": true, "description": "The trough of the traffic to which its recycle is put off"},

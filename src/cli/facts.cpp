@@ -52,6 +52,13 @@ std::vector<Facts> Facts::list() const {
     return elements;
 }
 
+std::vector<std::pair<std::string, Facts>> Facts::members() const {
+    std::vector<std::pair<std::string, Facts>> members;
+    if (value_ != nullptr && value_->is_object())
+        for (const auto& member : value_->get_object()) members.emplace_back(printable(member.key()), &member.value());
+    return members;
+}
+
 std::string bytes_text(Facts bytes) {
     auto number = bytes.number();
     if (!number || !(std::abs(*number) < 9e18)) return "-";

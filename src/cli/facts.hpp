@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/json/value.hpp>
@@ -24,6 +25,7 @@ public:
     std::optional<double> number() const;
     std::optional<WallTime> time() const; // "2026-03-01T02:14:05.117Z", or seconds since 1970
     std::vector<Facts> list() const;
+    std::vector<std::pair<std::string, Facts>> members() const; // of an object, their names made printable
     const boost::json::value* value() const { return value_; }
 
 private:

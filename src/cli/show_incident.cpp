@@ -92,6 +92,20 @@ std::string types(Facts list, const Style& style) {
     return table.empty() ? "" : table.text(style.colours, "  ");
 }
 
+// {kind: count} of each thing that can be open.
+std::string open_things(Facts open, const Style& style) {
+    Table table({"WHAT", "KIND", ">COUNT"});
+    for (const auto& [what, kinds] : open.members())
+        for (const auto& [kind, count] : kinds.members())
+            if (table.size() < most_rows) table.row({what, kind, count_text(count)});
+    return table.empty() ? "" : table.text(style.colours, "  ");
+}
+
+std::string release_text(Facts release) {
+    if (!release["since"].known()) return {};
+    return "since " + release["since"].text() + ", " + release["before"].text() + " did not have it";
+}
+
 std::string retainers(Facts list) {
     std::string text;
     for (auto chain : list.list()) text += "  " + chain.text() + "\n";
@@ -133,6 +147,9 @@ std::string show_incident(Facts incident, const Style& style) {
     append_fact(text, "trigger", incident["trigger"].text());
     append_fact(text, "state", incident["state"].text());
     append_fact(text, "opened", times(incident, style));
+    append_fact(text, "release", release_text(incident["release"]));
+    append_fact(text, "kept by", incident["kept_by"].text());
+    append_fact(text, "advice", incident["advice"].text());
     append_fact(text, "memory", memory_text(incident["recycle"]));
     append_fact(text, "recycle", recycle_text(incident["recycle"]));
     append_fact(text, "capture", incident["capture"]["status"].text());
@@ -143,6 +160,7 @@ std::string show_incident(Facts incident, const Style& style) {
                    style);
     append_section(text, "Which types grew since the worker began", types(incident["types"], style), style);
     append_section(text, "Kept by", retainers(incident["retainers"]), style);
+    append_section(text, "What is open", open_things(incident["open"], style), style);
     append_section(text, "Evidence", files(incident, style), style);
     return text;
 }

@@ -48,6 +48,21 @@ bool LeakCase::is_accused(const LeakLife& life) const {
     return std::ranges::find(accused_, life.name()) != accused_.end();
 }
 
+std::optional<LeakView> LeakCase::seen() const {
+    const auto* leak = incident_ ? incident_->details.if_contains("leak") : nullptr;
+    if (leak == nullptr || !leak->is_object()) return std::nullopt;
+    const json::object& told = leak->get_object();
+    LeakView view;
+    view.kind = word(told, "class");
+    view.bytes_per_request = number(told, "bytes_per_request");
+    view.low = number(told, "low");
+    view.high = number(told, "high");
+    view.confidence = number(told, "confidence");
+    return view;
+}
+
+double LeakCase::proof() const { return accused_age_ * leak::Releases::enough; }
+
 bool LeakCase::has_lines() const {
     return incident_ && !incident_->details.contains("lines_of") && !claimed_lines(incident_->details).empty();
 }
@@ -141,7 +156,7 @@ bool LeakCase::acquit(const LeakLife& life, const Asked& asked) {
     if (!incident_) return false;
     if (was_named) incident_->note(process_text(life) + " grows no more: " + kind);
     const bool exposed = life.name() == last_accused_ || life.began >= accused_at_;
-    const bool older = exposed && requests > accused_age_ * leak::Releases::enough;
+    const bool older = exposed && requests > proof();
     if (!accused_.empty() || !older || verdict.kind == leak::Class::warming || !would_have_shown(asked)) return false;
     record_growth(life);
     const std::string proof = process_text(life) + " served " + requests_text(requests) + " without that growth";
@@ -224,8 +239,12 @@ void LeakCase::record_growth(const LeakLife& life) {
     record(kept.get_array(), growth_of(life, what_));
 }
 
-void LeakCase::verdict(const std::string& sentence) {
-    if (incident_) incident_->verdict(sentence);
+void LeakCase::verdict(const LeakReport& report) {
+    if (!incident_) return;
+    incident_->verdict(report.verdict);
+    if (report.advice == word(incident_->details, "advice")) return;
+    incident_->details["advice"] = report.advice;
+    incident_->save_details();
 }
 
 void LeakCase::describe(LeakReport& report, leak::Class kind, const Around& around) const {

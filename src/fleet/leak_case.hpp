@@ -44,7 +44,7 @@ public:
     // Of a capture of an accused worker: its lines, who keeps what has grown, what is open.
     void learn(Journal& journal, const LeakLife& life, const std::string& from, const boost::json::object& details);
     void found_routes(Journal& journal, const std::vector<RouteShare>& routes);
-    void verdict(const std::string& sentence);
+    void verdict(const LeakReport& report); // and the advice, as they stand by now
     struct Around {            // what the advice has to know of the processes that leak
         std::string beside;    // "threads", "children": they leak these too
         bool has_agent = true; // one of them, at least
@@ -53,6 +53,11 @@ public:
     // restart of the program they have to be learned anew.
     void describe(LeakReport& report, leak::Class kind, const Around& around) const;
     void describe(LeakReport& report, leak::Class kind) const { describe(report, kind, Around{}); }
+
+    // What the open incident accuses of, as it was seen last: a process that is recycled takes its growth along, and the next one
+    // is too young to show it. Unset: none is open.
+    std::optional<LeakView> seen() const;
+    double proof() const; // requests that one process has to serve without that growth: more close the incident
 
     bool is_accused(const LeakLife& life) const;
     const std::shared_ptr<Incident>& incident() const { return incident_; } // null: none is open

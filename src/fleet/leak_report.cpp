@@ -11,6 +11,14 @@ namespace {
 
 constexpr double large_cache = 0.5; // of the headroom, before a cache is worth a word
 
+std::vector<std::string> workers_of(const std::vector<const LeakLife*>& lives) {
+    std::vector<std::string> workers;
+    for (const LeakLife* life : lives) workers.push_back(life->worker);
+    std::ranges::sort(workers);
+    workers.erase(std::ranges::unique(workers).begin(), workers.end());
+    return workers;
+}
+
 } // namespace
 
 // A cache is told of when it has taken much of what there is.
@@ -24,46 +32,50 @@ bool LeakWatch::is_worth_telling(Watched what, const LeakLife& life) const {
            memory.marks().back().y - memory.floor() >= large_cache * std::max(life.limit - memory.floor(), 1.0);
 }
 
-LeakCase::Around LeakWatch::around(Watched what, leak::Class kind) const {
+LeakCase::Around LeakWatch::around(Watched what, const Lives& lives) const {
     LeakCase::Around found{.has_agent = false};
-    for (const auto& life : lives_) {
-        if (life->verdict(what).kind != kind) continue;
+    for (const LeakLife* life : lives) {
         if (what == Watched::memory)
             for (const Watched other : {Watched::threads, Watched::children})
                 if (found.beside.empty() && of(other).is_accused(*life)) found.beside = to_string(other);
         const WorkerPtr worker = pool_.find(life->worker);
         if (!worker) continue;
         for (const GenerationPtr& generation : {worker->current, worker->next})
-            if (generation && generation->leak == life && generation->agent) found.has_agent = true;
+            if (generation && generation->leak.get() == life && generation->agent) found.has_agent = true;
     }
     return found;
 }
 
+LeakReport LeakWatch::report_on(Watched what, leak::Class kind, const LeakView& view, const Lives& lives) const {
+    LeakReport report;
+    report.view = view;
+    report.pool = pool_.settings().name;
+    report.what = to_string(what);
+    report.id = report.pool + "-" + report.what;
+    if (what == Watched::memory && kind == leak::Class::leaking) report.routes = routes_.found();
+    of(what).describe(report, kind, around(what, lives));
+    if (what == Watched::memory) report.experiment = experiment();
+    return report;
+}
+
 // All workers whose growth is of the kind, the one that reaches its limit first in front.
 std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) const {
-    LeakReport report;
+    Lives grown;
     const LeakLife* foremost = nullptr;
     double least = 0;
     for (const auto& life : lives_) {
         const leak::Verdict& verdict = life->verdict(what);
         if (verdict.kind != kind || !is_worth_telling(what, *life)) continue;
-        report.workers.push_back(life->worker);
+        grown.push_back(life.get());
         const double left = verdict.forecast ? verdict.forecast->requests : std::numeric_limits<double>::infinity();
         if (foremost && left >= least) continue;
         foremost = life.get();
         least = left;
     }
     if (!foremost) return std::nullopt;
-    std::ranges::sort(report.workers);
-    report.workers.erase(std::ranges::unique(report.workers).begin(), report.workers.end());
     const leak::Verdict& verdict = foremost->verdict(what);
-    report.view = fleet::view_of(verdict);
-    report.pool = pool_.settings().name;
-    report.what = to_string(what);
-    report.id = report.pool + "-" + report.what;
-    if (what == Watched::memory && kind == leak::Class::leaking) report.routes = routes_.found();
-    of(what).describe(report, kind, around(what, kind));
-    if (what == Watched::memory) report.experiment = experiment();
+    LeakReport report = report_on(what, kind, fleet::view_of(verdict), grown);
+    report.workers = workers_of(grown);
     if (accuses(verdict) && pool_.settings().leak.policy == "act" && verdict.forecast) {
         if (const auto trough = leak::promised_trough(outlook_of(what, *foremost)))
             report.planned_at = std::chrono::system_clock::now() +
@@ -73,9 +85,27 @@ std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) c
     return report;
 }
 
+// Between a recycle and the day that the next process is old enough to show it, the code leaks as it did.
+std::optional<LeakReport> LeakWatch::report_of_open(Watched what) const {
+    const auto seen = of(what).seen();
+    if (!seen) return std::nullopt;
+    Lives accused, all;
+    for (const auto& life : lives_) {
+        all.push_back(life.get());
+        if (of(what).is_accused(*life)) accused.push_back(life.get());
+    }
+    LeakReport report = report_on(what, leak::Class::leaking, *seen, accused.empty() ? all : accused);
+    report.workers = workers_of(accused);
+    if (accused.empty()) report.closed_after = of(what).proof();
+    report.verdict = verdict_text(report, pool_.settings().source.directory);
+    return report;
+}
+
 // Of the worst that any worker does: who leaks makes the others' caches uninteresting.
 std::optional<LeakReport> LeakWatch::report_of(Watched what) const {
-    for (const leak::Class kind : {leak::Class::leaking, leak::Class::fragmentation, leak::Class::cache})
+    if (auto found = report_of(what, leak::Class::leaking)) return found;
+    if (auto found = report_of_open(what)) return found;
+    for (const leak::Class kind : {leak::Class::fragmentation, leak::Class::cache})
         if (auto found = report_of(what, kind)) return found;
     return std::nullopt;
 }

@@ -158,6 +158,7 @@ void LeakRoutes::look(Instant now) {
         outcome->took = took;
         outcome->open = std::move(found.open);
         outcome->sure = leak::sure(found) ? outcome->sure + 1 : 0;
+        outcome->parted = leak::parted(found);
         if (routes.empty()) return; // what was known still holds
         rank(routes, outcome->order, found, seen);
         outcome->routes = std::move(routes);
@@ -185,7 +186,8 @@ std::string LeakRoutes::experiment(Instant now, bool suspected, bool observed, c
     leak::Experiment::Sight sight;
     sight.suspected = suspected;
     sight.ready = looked_ > 0 && !outcome_->busy;
-    sight.sure = outcome_->sure >= (experiment_.running() ? looks_in_a_row : 1); // the second look is under way
+    const unsigned enough = experiment_.running() ? looks_in_a_row : 1; // else the second look is under way
+    sight.sure = outcome_->sure >= enough && outcome_->parted;
     sight.workers = static_cast<unsigned>(lives_.size());
     sight.requests = requests_;
     sight.intervals = seen_;

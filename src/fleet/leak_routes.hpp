@@ -76,6 +76,7 @@ private:
         std::vector<leak::Candidate> open;
         leak::RouteOrder order;
         unsigned sure = 0; // looks in a row
+        bool parted = false;
         Duration took{};   // the last look
         bool busy = false, fresh = false;
     };

@@ -166,8 +166,9 @@ std::string kept_text(const std::string& kept_by) {
 }
 
 std::string verdict_text(const LeakReport& leak, const std::string& directory) {
-    const bool known = !leak.routes.empty();
-    std::string text = growth_text(leak.workers, leak.view, leak.what);
+    const bool known = !leak.routes.empty(), seen_now = !leak.workers.empty();
+    std::string text = seen_now ? growth_text(leak.workers, leak.view, leak.what)
+                                : "a process leaked " + slope_text(leak.view, leak.what);
     if (known) {
         const RouteShare& route = leak.routes.front();
         text = first_route_text(leak.routes) + " " + amount_text(route.bytes_per_request, leak.what) + " a request (" +
@@ -177,7 +178,7 @@ std::string verdict_text(const LeakReport& leak, const std::string& directory) {
     if (!leak.mostly.empty()) text += ", mostly " + leak.mostly;
     if (!leak.kept_by.empty()) text += ", kept by " + kept_text(leak.kept_by);
     const bool several = leak.workers.size() > 1;
-    if (known)
+    if (known && seen_now)
         text += "; " + joined(leak.workers) + (several ? " grow by " : " grows by ") +
                 amount_text(leak.view.bytes_per_request, leak.what) + " a request";
     if (const std::string end = forecast_text(leak.view); !end.empty())
@@ -189,6 +190,9 @@ std::string verdict_text(const LeakReport& leak, const std::string& directory) {
     if (leak.planned_at)
         text += (leak.recycles > 0 ? ", next" : "; recycling planned") + std::string(" in the trough at ") +
                 hour_text(*leak.planned_at);
+    if (leak.closed_after)
+        text += "; no process shows it now, closed when one has served " +
+                std::to_string(std::llround(*leak.closed_after)) + " requests without it";
     return text;
 }
 

@@ -263,7 +263,8 @@ void LeakWatch::tell_experiment(const std::string& news) {
 std::optional<ExperimentView> LeakWatch::experiment() const { return routes_.experiment_view(pool_.settings().leak); }
 
 void LeakWatch::tell(Watched what) {
-    if (const auto found = report_of(what)) of(what).verdict(found->verdict);
+    const auto found = report_of(what);
+    if (found && !found->workers.empty()) of(what).verdict(*found);
 }
 
 void LeakWatch::recycled(const Worker& worker, const std::string& incident) {

@@ -77,7 +77,10 @@ private:
     const LeakCase& of(Watched what) const { return cases_[index(what)]; }
     std::optional<LeakReport> report_of(Watched what) const;
     std::optional<LeakReport> report_of(Watched what, leak::Class kind) const;
-    LeakCase::Around around(Watched what, leak::Class kind) const;
+    std::optional<LeakReport> report_of_open(Watched what) const;
+    using Lives = std::vector<const LeakLife*>;
+    LeakReport report_on(Watched what, leak::Class kind, const LeakView& view, const Lives& lives) const;
+    LeakCase::Around around(Watched what, const Lives& lives) const;
     bool is_worth_telling(Watched what, const LeakLife& life) const;
     void tell_experiment(const std::string& news);
     std::string fingerprint() const; // of the application: what was learned of another one says nothing

@@ -56,17 +56,19 @@ struct ExperimentView {
     Duration varied_p99{}, control_p99{};                     // 0: not known yet
     std::vector<std::pair<std::string, std::uint64_t>> ended; // how many so, of all that have
 };
-// Of a pool: workers whose memory (or descriptors, threads) grows in the same way.
+// Of a pool: workers whose memory (or descriptors, threads) grows in the same way; no worker while the leak's incident is open
+// and those that showed it have ended.
 struct LeakReport {
     std::string id, pool, what; // what: memory, descriptors, threads, children
     LeakView view;
     std::vector<std::string> workers, incidents;
     std::vector<RouteShare> routes;           // of memory; the heaviest first; empty: not known (yet)
     std::optional<ExperimentView> experiment; // of memory, as of its pool
-    std::vector<LeakLine> lines; // of memory; the one that explains most in front; empty: not known, or C code
-    std::string kept_by;         // "shop.orders._seen (dict, 40213 items)"; empty: not known
-    std::string mostly;          // of descriptors, threads, children: "socket, tcp close-wait (412 of 460)"
-    unsigned recycles = 0;       // for it, so far
+    std::vector<LeakLine> lines;        // of memory; the one that explains most in front; empty: not known, or C code
+    std::string kept_by;                // "shop.orders._seen (dict, 40213 items)"; empty: not known
+    std::string mostly;                 // of descriptors, threads, children: "socket, tcp close-wait (412 of 460)"
+    unsigned recycles = 0;              // for it, so far
+    std::optional<double> closed_after; // requests without it; set while its incident is open and no worker shows it
     std::string since_release, release_before; // that brought it, and the one before, which did not have it; or empty
     std::optional<WallTime> planned_at; // when it is recycled: in a trough of the traffic; unset: no trough is known
     std::string advice, verdict;        // one sentence each, for a human

@@ -352,4 +352,6 @@ bool sure(const Attribution& found) {
     return heaviest.high - heaviest.low <= 2 * width * heaviest.bytes;
 }
 
+bool parted(const Attribution& found) { return !found.shares.empty() && found.shares.front().labels.size() <= 1; }
+
 } // namespace plimsoll::leak

@@ -315,6 +315,8 @@ LimitVerdict Limits::conclude(Instant now, LimitsUnderWay& under_way, std::span<
             stripe.rates.note(now, key, said[i].whole_after);
         }
         if (limit->enforced) under_way.told.push_back({limit, limit->rate, said[i]});
+        // If a later one refuses, Redis counted nothing at any of them.
+        if (said[i].allowed) under_way.passed.push_back({key, limit->rate});
         const auto refusal = said[i].allowed ? http::Refusal{} : too_often;
         if (!apply(*limit, refusal, said[i].retry_after, under_way, verdict)) break;
     }

@@ -50,6 +50,22 @@ TEST(LeakText, the_verdict_has_route_line_keeper_forecast_and_recycles) {
         "its limit in 2 h 10 min (not before 1 h 58 min); recycled 3 times");
 }
 
+TEST(LeakText, a_leak_that_no_process_shows_now_is_told_with_what_would_end_its_story) {
+    LeakReport leak = orders();
+    leak.workers.clear();
+    leak.view.seconds_to_limit.reset();
+    leak.recycles = 1;
+    leak.closed_after = 4200;
+    EXPECT_EQ(
+        verdict_text(leak, "."),
+        "a process leaked 3.9 KiB a request (3.7 to 4.1 KiB, 97 % sure); recycled 1 time; no process shows it now, "
+        "closed when one has served 4200 requests without it");
+    leak.routes = {{"GET /orders/{n}", 4000, 3800, 4200, 0.9, leak::Heaviest::yes}};
+    EXPECT_TRUE(verdict_text(leak, ".").starts_with(
+        "GET /orders/{n} leaks 3.9 KiB a request (3.7 to 4.1 KiB, 97 % sure); recycled 1 time; no process"))
+        << verdict_text(leak, ".");
+}
+
 TEST(LeakText, until_the_order_is_sure_a_group_is_named_and_the_bytes_of_its_first) {
     LeakReport leak = orders();
     leak.routes = {{"GET /orders/{n}", 4000, 3800, 4200, 0.5, leak::Heaviest::maybe},

@@ -126,6 +126,25 @@ TEST(LeakWatch, an_accusation_is_closed_by_the_same_process_when_its_growth_ends
     EXPECT_EQ(stage.worker("app-1").generation, 1U);
 }
 
+TEST(LeakWatch, a_case_is_told_while_it_is_open_though_its_leaking_process_has_ended) {
+    Stage stage;
+    one_worker(stage, "advise");
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    ASSERT_TRUE(leak_until(stage, [&] { return leak_incident(stage).has_value(); }));
+    const std::string id = leak_incident(stage)->id;
+    ::kill(*stage.worker("app-1").pid, SIGKILL);
+    ASSERT_TRUE(stage.until([&] { return stage.view().serving == 1 && stage.worker("app-1").generation == 2; }));
+    ASSERT_EQ(stage.view().leaks.size(), 1U);
+    const LeakReport told = stage.view().leaks[0];
+    EXPECT_EQ(told.incidents, std::vector<std::string>{id});
+    EXPECT_TRUE(told.workers.empty()) << "nobody leaks now";
+    EXPECT_NE(told.verdict.find("leaked"), std::string::npos) << told.verdict;
+    EXPECT_NE(told.verdict.find("closed when one has served"), std::string::npos) << told.verdict;
+    EXPECT_GT(told.closed_after.value_or(0), 0);
+    EXPECT_NE(stage.store->get(id)->details.find("\"advice\""), std::string::npos);
+}
+
 // "trace_start 1234.567 {...}": when its agent was asked.
 std::vector<double> asked_at(const Stage& stage, const std::string& command) {
     std::vector<double> times;

@@ -251,6 +251,36 @@ TEST_F(LimitsTest, a_reload_keeps_what_clients_have_used_up) {
     EXPECT_EQ(status(), 200);
 }
 
+// Redis counts a request at all of its limits or at none, and so does what we remember for the time without Redis.
+TEST(SharedLimits, what_a_later_one_refuses_is_not_owed_at_those_before_it) {
+    using std::chrono::hours;
+    config::Route route;
+    route.limits = {per_hour({"client"}), per_hour({"path"})};
+    for (auto& limit : route.limits) limit.shared = true;
+    Limits limits;
+    const auto compiled = limits.compile(route, "GET /", 64);
+    const http::FieldTable fields;
+    const LimitedRequest request{"127.0.0.1", "/a", {}, {}, fields}, elsewhere{"127.0.0.1", "/b", {}, {}, fields};
+    LimitHold hold;
+    const Instant now{hours{1}};
+
+    LimitsUnderWay under_way;
+    limits.judge(now, compiled, request, hold, under_way);
+    ASSERT_EQ(under_way.shared.size(), 2U);
+    const std::vector<RateVerdict> said{{.allowed = true, .whole_after = hours{1}},
+                                        {.allowed = false, .retry_after = hours{1}, .whole_after = hours{1}}};
+    EXPECT_EQ(limits.conclude(now, under_way, said).refusal.status, 429);
+
+    LimitsUnderWay without;
+    limits.judge(now, compiled, elsewhere, hold, without);
+    EXPECT_FALSE(limits.conclude_without(now, without, config::OnFailure::local, 1).refusal)
+        << "of this client's path /b nothing was asked, and of the client itself nothing was counted";
+    LimitsUnderWay again;
+    limits.judge(now, compiled, request, hold, again);
+    EXPECT_EQ(limits.conclude_without(now, again, config::OnFailure::local, 1).refusal.status, 429)
+        << "what did count is remembered";
+}
+
 TEST(InflightLimit, no_more_than_allowed_are_under_way_and_an_end_makes_room) {
     std::atomic<bool> answer = false;
     Origin origin([&](Peer& peer) {

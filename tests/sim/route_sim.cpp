@@ -220,7 +220,8 @@ private:
                 run_.named = true;
                 run_.named_at = static_cast<double>(requests_ - began_);
             }
-            if (sure_in_a_row_ >= 2 && traffic_.stop_when_sure) over_ = run_.decided = true;
+            const bool answered = sure_in_a_row_ >= 2 && (!traffic_.experiment || leak::parted(found_));
+            if (answered && traffic_.stop_when_sure) over_ = run_.decided = true;
         }
         if (static_cast<std::uint64_t>(requests_ - began_) >= traffic_.most_requests) over_ = true;
         leak::Experiment::Sight sight;

@@ -6,7 +6,7 @@
 // of the allocator.
 //
 // Counting begins when the leak is suspected. It is looked at again whenever a twentieth more intervals are known, until the
-// attribution is sure twice in a row, or traffic ends.
+// attribution is sure twice in a row (with an experiment: of one route, not of a group), or traffic ends.
 #pragma once
 
 #include <cstdint>

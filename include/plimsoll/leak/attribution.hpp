@@ -75,4 +75,7 @@ Attribution attribute(std::span<const Interval> intervals, const AttributionSett
 // Is the heaviest route known, and what it leaks to within a tenth? More evidence would change nothing for whoever mends it.
 bool sure(const Attribution& found);
 
+// Is the heaviest one route, or all alike? A group that nothing has told apart yet is what an experiment can part.
+bool parted(const Attribution& found);
+
 } // namespace plimsoll::leak

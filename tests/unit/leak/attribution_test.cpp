@@ -125,6 +125,8 @@ TEST(Attribution, routes_that_always_come_together_are_a_group) {
     const Attribution found = attribute(intervals, {.bootstraps = 0}, 2);
     ASSERT_FALSE(found.shares.empty());
     EXPECT_EQ(found.shares[0].labels, (std::vector<std::size_t>{5, 11}));
+    EXPECT_FALSE(parted(found)) << "an experiment would tell which";
+    EXPECT_FALSE(parted({})) << "as nobody is known";
 }
 
 // What requests hold at a reading comes with plus in one interval and with minus in the next.
@@ -302,6 +304,7 @@ TEST(Attribution, who_may_leak_includes_who_does_and_few_others) {
     for (const Candidate& each : found.open) share += each.share;
     EXPECT_LT(share, 0.7);
     EXPECT_TRUE(sure(found));
+    EXPECT_TRUE(parted(found));
 }
 
 TEST(Attribution, warm_up_is_left_out_and_too_little_says_nothing) {
