@@ -21,6 +21,12 @@ ActionResult not_now(std::string reason, std::optional<Duration> again = ask_aga
     return {409, {}, std::move(reason), again};
 }
 
+// It may serve again: its heap is trimmed now, and what it was before says nothing of what it will be.
+asio::awaitable<void> phase_b_of(Capture& capture, Pool& pool, Generation& generation) {
+    co_await capture.phase_b(pool.settings().recycle.capture_timeout, Afterwards::may_serve);
+    if (generation.leak) generation.leak->forget_memory();
+}
+
 asio::awaitable<void> capture_worker(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
                                      std::shared_ptr<Incident> incident, bool trace) {
     const auto capture = std::make_shared<Capture>(pool, worker, generation, incident);
@@ -33,7 +39,7 @@ asio::awaitable<void> capture_worker(std::shared_ptr<Pool> pool, WorkerPtr worke
             co_await capture->phase_a();
             // The heavy part stops the worker for seconds: only where nobody waits for it.
             if (worker->held && pool->in_flight(*generation) == 0)
-                co_await capture->phase_b(pool->settings().recycle.capture_timeout);
+                co_await phase_b_of(*capture, *pool, *generation);
             else
                 incident->note(
                     "it serves: only what costs its requests nothing was captured (drain it first for the rest)");

@@ -12,11 +12,6 @@ namespace plimsoll::fleet {
 
 namespace {
 
-bool has_lines(const Incident& incident) {
-    const auto* lines = incident.details.if_contains("lines");
-    return lines && lines->is_array() && !lines->as_array().empty();
-}
-
 unsigned doubled(unsigned times, unsigned most) { return times < 31 ? std::min(1U << times, most) : most; }
 
 } // namespace
@@ -26,14 +21,13 @@ struct CanaryTrace::Window {
     Instant begun;
     Pool& pool;
     Worker& worker;
-    Incident& incident;
     State& state;
     Duration cost{}; // CPU, where the agent told it
+    bool found = false;
     ~Window() {
         const Instant ended = Clock::now();
         const Duration length = ended - begun;
-        state.budget.spend(ended, pool.workers().size(), cost > Duration{} ? std::min(cost, length) : length,
-                           !has_lines(incident));
+        state.budget.spend(ended, pool.workers().size(), cost > Duration{} ? std::min(cost, length) : length, !found);
         state.running = worker.in_capture = false;
     }
 };
@@ -41,7 +35,7 @@ struct CanaryTrace::Window {
 bool CanaryTrace::look(Pool& pool, const std::string& name, const std::shared_ptr<Incident>& incident, Instant now) {
     if (state_->running) return true;
     const config::Capture& settings = pool.settings().capture;
-    if (!settings.enabled || !settings.trace || has_lines(*incident)) return false;
+    if (!settings.enabled || !settings.trace) return false;
     if (!state_->budget.may_begin(now, pool.workers().size(), settings.trace_time)) return false;
     const WorkerPtr worker = pool.find(name);
     if (!worker || worker->in_capture || worker->held || pool.recycler().recycles(*worker)) return false;
@@ -58,7 +52,7 @@ bool CanaryTrace::look(Pool& pool, const std::string& name, const std::shared_pt
 
 asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
                                        std::shared_ptr<Incident> incident, std::shared_ptr<State> state) {
-    Window window{Clock::now(), *pool, *worker, *incident, *state};
+    Window window{Clock::now(), *pool, *worker, *state};
     const auto capture = std::make_shared<Capture>(pool, worker, generation, incident);
     // A recycle must not wait for us: it traces and captures by itself. And a leak that is over has no line to be found.
     const auto over = [pool, worker] {
@@ -75,7 +69,9 @@ asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr wor
     if (!pool->recycler().recycles(*worker)) co_await capture->trace_stop();
     window.cost = capture->trace_cpu();
     capture->finish();
-    if (capture->succeeded() && !has_lines(*incident) && capture->traced_what_leaks()) {
+    // What stands there still, where this window was cut short, is an earlier one's.
+    window.found = capture->succeeded() && !claimed_lines(incident->details).empty();
+    if (capture->succeeded() && !window.found && capture->traced_what_leaks()) {
         const std::string why =
             traced_in_vain(incident->details)
                 ? "if it is real, C code has it, or it is asked seldom"

@@ -183,7 +183,7 @@ asio::awaitable<void> Capture::trace_stop() {
     if (co_await ask("trace_stop", std::move(args), pool_->settings().recycle.capture_timeout, "the trace")) ++taken_;
 }
 
-asio::awaitable<void> Capture::phase_b(Duration bound) {
+asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
     const auto self = shared_from_this();
     if (!allowed_ || generation_->gone()) co_return;
     const Instant begun = Clock::now();
@@ -192,6 +192,7 @@ asio::awaitable<void> Capture::phase_b(Duration bound) {
         spawn(pool_->context().control, "capture command",
               run_command(self, std::min(bound, pool_->settings().capture.command_timeout)));
     boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
+    if (afterwards == Afterwards::may_serve) args["serves_on"] = true; // it leaves frozen what was
     tell_growth(args);
     if (co_await answers() && co_await ask("capture_b", std::move(args), bound, "the heap")) ++taken_;
     tracing_ = false;

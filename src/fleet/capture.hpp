@@ -20,6 +20,8 @@
 
 namespace plimsoll::fleet {
 
+enum class Afterwards : std::uint8_t { ends, may_serve }; // of the worker whose heap is captured
+
 class Capture : public std::enable_shared_from_this<Capture> {
 public:
     Capture(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation, std::shared_ptr<Incident> incident);
@@ -32,7 +34,7 @@ public:
                                               Duration stopped_within = {});
     boost::asio::awaitable<void> phase_a();
     boost::asio::awaitable<void> trace_stop(); // for a worker that serves on: the traces alone
-    boost::asio::awaitable<void> phase_b(Duration bound);
+    boost::asio::awaitable<void> phase_b(Duration bound, Afterwards afterwards = Afterwards::ends);
     boost::asio::awaitable<void> stacks_of_the_dead(); // what a faulthandler wrote before the end
     void finish();                                     // the incident's capture status: done, partial, failed, none
     bool succeeded() const { return taken_ > 0 && missed_ == 0; }

@@ -39,6 +39,13 @@ struct Turn {
 
 } // namespace
 
+std::vector<std::string> HeapTrim::incidents(const std::vector<std::string>& workers) const {
+    std::vector<std::string> ids;
+    for (const std::string& worker : workers)
+        if (const auto incident = incident_of(worker)) ids.push_back(incident->id());
+    return ids;
+}
+
 bool HeapTrim::in_vain(const LeakLife& life) const {
     return std::ranges::any_of(state_->lives,
                                [&](const State::Life& each) { return each.in_vain && each.name == life.name(); });

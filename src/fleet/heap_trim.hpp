@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "fleet/journal.hpp"
 #include "fleet/pool.hpp"
@@ -24,7 +25,8 @@ public:
     // Of a worker whose memory is called fragmented, and was `grown` bytes less when it was young. `act`: trim; else advise.
     void look(Pool& pool, const std::string& worker, const GenerationPtr& generation, double grown, bool act,
               Instant now);
-    bool in_vain(const LeakLife& life) const; // it gave little back here
+    bool in_vain(const LeakLife& life) const;                                          // it gave little back here
+    std::vector<std::string> incidents(const std::vector<std::string>& workers) const; // what was done to them, or said
     std::uint64_t count() const { return state_->count; }
     Bytes given_back() const { return state_->given_back; }
 

@@ -193,7 +193,7 @@ void LeakCase::recycled(const LeakLife& life, const std::string& incident) {
 void LeakCase::learn(Journal& journal, const LeakLife& life, const std::string& from, const json::object& details) {
     if (!incident_ || !is_accused(life)) return;
     const leak::Verdict& verdict = life.verdict(what_);
-    json::object found = evidence_of(details, {verdict.low, verdict.high, static_cast<double>(life.requests)});
+    json::object found = evidence_of(details, {verdict.low, verdict.high, life.served()});
     // Of descriptors, threads and children only what is open tells anything.
     if (what_ != Watched::memory) {
         json::object open;
@@ -252,6 +252,7 @@ void LeakCase::describe(LeakReport& report, leak::Class kind, const Around& arou
     leak::AdviceFacts facts = advice_facts(incident_ ? incident_->details : json::object{}, kind, to_string(what_));
     facts.beside = around.beside;
     facts.has_agent = around.has_agent;
+    facts.trimmed_in_vain = around.trimmed_in_vain;
     report.advice = leak::advice(facts);
     if (!incident_ || kind != leak::Class::leaking) return;
     report.incidents.push_back(incident_->id());

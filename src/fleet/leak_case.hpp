@@ -45,9 +45,10 @@ public:
     void learn(Journal& journal, const LeakLife& life, const std::string& from, const boost::json::object& details);
     void found_routes(Journal& journal, const std::vector<RouteShare>& routes);
     void verdict(const LeakReport& report); // and the advice, as they stand by now
-    struct Around {            // what the advice has to know of the processes that leak
-        std::string beside;    // "threads", "children": they leak these too
-        bool has_agent = true; // one of them, at least
+    struct Around {                         // what the advice has to know of the processes that leak
+        std::string beside;                 // "threads", "children": they leak these too
+        bool has_agent = true;              // one of them, at least
+        bool trimmed_in_vain = false;
     };
     // All that is known beyond the detector's numbers. The routes are those of the incident where the report has none: after a
     // restart of the program they have to be learned anew.

@@ -154,7 +154,10 @@ LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprin
     const json::value parsed = json::parse(text, bad);
     if (bad || !parsed.is_object()) return memory;
     const json::object& object = parsed.get_object();
-    if (amount(object, "version") != version || word(object, "application") != fingerprint) return memory;
+    if (amount(object, "version") != version) return memory;
+    // What another command does with memory is another matter; what leaked, and in which release, is the application's, which may
+    // just lie in the next release's directory. It is known again by its routes and lines.
+    const bool same = word(object, "application") == fingerprint;
     const auto* watched = object.if_contains("watched");
     if (!watched || !watched->is_object()) return memory;
     for (const Watched what : all_watched) {
@@ -162,7 +165,7 @@ LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprin
         if (!found || !found->is_object()) continue;
         LeakCase::Kept& entry = memory.cases[index(what)];
         for (const json::value& curve : list(found->get_object(), "curves"))
-            if (curve.is_object() && entry.curves.size() < leak::History::most)
+            if (same && curve.is_object() && entry.curves.size() < leak::History::most)
                 entry.curves.push_back(curve_of(curve.get_object()));
         entry.incident = word(found->get_object(), "incident");
         entry.accused_age = amount(found->get_object(), "accused_age");
@@ -171,7 +174,7 @@ LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprin
         entry.releases = releases_of(list(found->get_object(), "releases"));
         entry.past = past_of(list(found->get_object(), "past"));
     }
-    memory.needs = needs_of(list(object, "needs"));
+    if (same) memory.needs = needs_of(list(object, "needs"));
     const json::array& load = list(object, "load");
     for (std::size_t quarter = 0; load.size() == memory.load.size() && quarter < load.size(); ++quarter) {
         const double rate = load[quarter].is_number() ? load[quarter].to_number<double>(bad) : -1;

@@ -11,6 +11,7 @@ constexpr double long_run = 3600, short_run = 60; // seconds over which rates ar
 // A block of pymalloc has at most so many bytes. The most is assumed: memory is called fragmented only where even then the
 // live bytes do not grow.
 constexpr double largest_block = 512;
+constexpr std::chrono::minutes hardly_served{1}; // what is started together with us has no past
 constexpr double least_descriptors = 64, least_threads = 16, least_children = 16; // growth that matters
 
 leak::Thresholds thresholds_of(Watched what) {
@@ -61,12 +62,12 @@ bool accuses(const leak::Verdict& verdict) {
     return verdict.kind == leak::Class::leaking && verdict.confidence >= leak::Thresholds{}.sure;
 }
 
-LeakLife::LeakLife(const Worker& of, const Generation& from)
+LeakLife::LeakLife(const Worker& of, const Generation& from, WallTime watched_from)
     : detectors{leak::Detector(identity_of(of, from), thresholds_of(Watched::memory)),
                 leak::Detector(identity_of(of, from), thresholds_of(Watched::descriptors)),
                 leak::Detector(identity_of(of, from), thresholds_of(Watched::threads)),
                 leak::Detector(identity_of(of, from), thresholds_of(Watched::children))},
-      worker(of.id), key(from.key), generation(from.number), began(from.serving_since) {}
+      worker(of.id), key(from.key), generation(from.number), began(from.serving_since), watched_from_(watched_from) {}
 
 void LeakLife::forget_memory() {
     const leak::AgeCurve curve = of(Watched::memory).curve();
@@ -100,6 +101,7 @@ std::optional<double> LeakLife::read(const Generation& from, std::uint64_t reque
                                      Duration stale_after) {
     follow_rate(requests_so_far, now);
     release = from.release();
+    came_late = from.started_at + hardly_served < watched_from_; // an agent that comes later knows better when it began
     for (leak::Detector& each : detectors) each.set_release(release);
     if (requests == 0) return std::nullopt; // no address of its own, or nothing has come yet: growth has no measure
     const bool fresh = from.sample && from.sample->taken != sampled;

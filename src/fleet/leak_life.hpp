@@ -20,7 +20,8 @@ std::string_view to_string(Watched what);
 constexpr std::size_t index(Watched what) { return static_cast<std::size_t>(what); }
 
 struct LeakLife {
-    LeakLife(const Worker& worker, const Generation& generation);
+    // `watched_from`: since when requests are counted.
+    LeakLife(const Worker& worker, const Generation& generation, WallTime watched_from);
 
     leak::Detector& of(Watched what) { return detectors[index(what)]; }
     const leak::Verdict& verdict(Watched what) const { return detectors[index(what)].verdict(); }
@@ -47,8 +48,13 @@ struct LeakLife {
     Instant sampled{}, looked{};   // the agent's last sample that was fed; our own last count
     double limit = 0;              // of its memory, when it was judged last
     bool over = false;
+    // It served before requests were counted: Plimsoll was started again, or put in front of it. What grows a request is seen all
+    // the same; its age is not known.
+    bool came_late = false;
+    double served() const { return came_late ? 0 : static_cast<double>(requests); } // in all; 0: not known
 
 private:
+    WallTime watched_from_{};
     void follow_rate(std::uint64_t requests_so_far, Instant now);
     std::optional<double> read_memory(const Generation& from, bool fresh, leak::Reading reading, Duration stale_after);
     void read_counts(const Generation& from, bool fresh, leak::Reading reading);

@@ -26,7 +26,7 @@ bool LeakWatch::is_worth_telling(Watched what, const LeakLife& life) const {
     const leak::Class kind = life.verdict(what).kind;
     if (kind == leak::Class::leaking) return true;
     if (what != Watched::memory) return false;
-    if (kind != leak::Class::cache) return kind == leak::Class::fragmentation;
+    if (kind != leak::Class::cache) return kind == leak::Class::fragmentation || kind == leak::Class::unsharing;
     const leak::Detector& memory = life.detectors[index(what)];
     return !memory.marks().empty() &&
            memory.marks().back().y - memory.floor() >= large_cache * std::max(life.limit - memory.floor(), 1.0);
@@ -38,6 +38,7 @@ LeakCase::Around LeakWatch::around(Watched what, const Lives& lives) const {
         if (what == Watched::memory)
             for (const Watched other : {Watched::threads, Watched::children})
                 if (found.beside.empty() && of(other).is_accused(*life)) found.beside = to_string(other);
+        found.trimmed_in_vain = found.trimmed_in_vain || trim_.in_vain(*life);
         const WorkerPtr worker = pool_.find(life->worker);
         if (!worker) continue;
         for (const GenerationPtr& generation : {worker->current, worker->next})
@@ -76,6 +77,7 @@ std::optional<LeakReport> LeakWatch::report_of(Watched what, leak::Class kind) c
     const leak::Verdict& verdict = foremost->verdict(what);
     LeakReport report = report_on(what, kind, fleet::view_of(verdict), grown);
     report.workers = workers_of(grown);
+    if (kind == leak::Class::fragmentation) report.incidents = trim_.incidents(report.workers);
     if (accuses(verdict) && pool_.settings().leak.policy == "act" && verdict.forecast) {
         if (const auto trough = leak::promised_trough(outlook_of(what, *foremost)))
             report.planned_at = std::chrono::system_clock::now() +
@@ -105,7 +107,7 @@ std::optional<LeakReport> LeakWatch::report_of_open(Watched what) const {
 std::optional<LeakReport> LeakWatch::report_of(Watched what) const {
     if (auto found = report_of(what, leak::Class::leaking)) return found;
     if (auto found = report_of_open(what)) return found;
-    for (const leak::Class kind : {leak::Class::fragmentation, leak::Class::cache})
+    for (const leak::Class kind : {leak::Class::fragmentation, leak::Class::unsharing, leak::Class::cache})
         if (auto found = report_of(what, kind)) return found;
     return std::nullopt;
 }

@@ -79,6 +79,9 @@ std::string growth_text(const std::vector<std::string>& workers, const LeakView&
     const bool several = workers.size() > 1;
     const std::string slope = slope_text(view, what);
     if (view.kind == "leaking") return joined(workers) + (several ? " leak " : " leaks ") + slope;
+    if (view.kind == "unsharing")
+        return joined(workers) + (several ? " copy" : " copies") +
+               " pages that were shared since the fork: their own memory grows, and the application's does not";
     const std::string grows = joined(workers) + (several ? " grow by " : " grows by ") + slope;
     if (view.kind == "fragmentation") return grows + ", in holes of the heap and not in what is used";
     if (view.kind == "cache") return grows + ", ever slower: a cache that fills";

@@ -69,7 +69,7 @@ void LeakWatch::save() {
         for (const auto& life : lives_) {
             leak::AgeCurve curve = life->of(what).curve();
             curve.ended = true;
-            if (curve.end() >= leak::Thresholds{}.young) history.learn(curve);
+            if (!life->came_late && curve.end() >= leak::Thresholds{}.young) history.learn(curve);
         }
         known.cases[index(what)] = of(what).kept();
         known.cases[index(what)].curves = history.curves();
@@ -85,14 +85,20 @@ void LeakWatch::tick(Instant now) {
             read(generation, now);
         }
     forget_ended();
-    for (const WorkerPtr& worker : pool_.workers())
-        for (const GenerationPtr& generation : {worker->current, worker->next})
-            if (generation && generation->leak && (generation->gone() || generation->ending))
-                generation->leak->over = true;
+    note_ended();
     for (LeakCase& each : cases_) each.go_on(pool_.context().journal);
     explain(now);
     note_load(now);
     if (now - saved_ >= (changed_ ? save_soon : save_interval) && (changed_ || !lives_.empty())) save();
+}
+
+// Whose place another one has, too: somebody may still be busy with what is left of it.
+void LeakWatch::note_ended() {
+    for (const auto& life : lives_) life->over = true;
+    for (const WorkerPtr& worker : pool_.workers())
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation && generation->leak && !generation->gone() && !generation->ending)
+                generation->leak->over = false;
 }
 
 void LeakWatch::note_load(Instant now) {
@@ -103,7 +109,7 @@ void LeakWatch::note_load(Instant now) {
 }
 
 void LeakWatch::begin(const WorkerPtr& worker, Generation& generation) {
-    generation.leak = std::make_shared<LeakLife>(*worker, generation);
+    generation.leak = std::make_shared<LeakLife>(*worker, generation, created_);
     lives_.push_back(generation.leak);
 }
 
@@ -133,13 +139,15 @@ void LeakWatch::act_on_holes(const GenerationPtr& generation, Instant now) {
     trim_.look(pool_, generation->leak->worker, generation, grown, policy == "act", now);
 }
 
-// Whose generation let go of it has ended: it is part of what is known now.
+// What they did is part of what is known now. Of who had served before we came it is not known how old
+// he was: full caches would teach that nothing ever grows here.
 void LeakWatch::forget_ended() {
     std::erase_if(lives_, [this](const std::shared_ptr<LeakLife>& life) {
-        if (!life->over && life.use_count() > 1) return false;
+        if (!life->over) return false;
         for (const Watched what : all_watched) {
             life->of(what).end();
-            if (life->of(what).curve().end() >= leak::Thresholds{}.young)
+            of(what).history.forget_living(life->of(what).curve().life);
+            if (!life->came_late && life->of(what).curve().end() >= leak::Thresholds{}.young)
                 of(what).history.learn(life->of(what).curve());
             of(what).ended(*life);
         }
@@ -167,7 +175,10 @@ void LeakWatch::judge(Watched what, LeakLife& life, const Generation& generation
     if (what == Watched::memory) life.limit = *limit;
     LeakCase& found = of(what);
     const leak::Class before = life.verdict(what).kind;
+    const std::size_t marks = life.of(what).curve().marks.size();
     const leak::Verdict& verdict = life.of(what).judge(*limit, life.rate, found.history);
+    if (const leak::AgeCurve& curve = life.of(what).curve(); curve.marks.size() > marks && !life.came_late)
+        found.history.learn(curve); // its siblings may ask
     if (verdict.kind != before) {
         const LeakView view = fleet::view_of(verdict);
         log::info("leak_class", {{"pool", pool_.settings().name},
@@ -298,7 +309,7 @@ std::optional<Growth> LeakWatch::growth(const Generation& generation) const {
     const leak::Verdict& verdict = generation.leak->verdict(Watched::memory);
     const bool grows = verdict.kind == leak::Class::leaking || of(Watched::memory).is_accused(*generation.leak);
     if (!grows || verdict.low <= 0) return std::nullopt;
-    return Growth{verdict.low, verdict.high, static_cast<double>(generation.leak->requests)};
+    return Growth{verdict.low, verdict.high, generation.leak->served()};
 }
 
 std::vector<std::uint64_t> LeakWatch::asked(const Generation& generation) const {
@@ -328,7 +339,9 @@ leak::RecycleOutlook LeakWatch::outlook_of(Watched what, const LeakLife& life) c
     outlook.early = life.verdict(what).forecast->seconds_early.value_or(0);
     outlook.lead = to_seconds(recycle.ready_timeout + recycle.drain_timeout + recycle.capture_timeout);
     outlook.quiet = life.rate_now < quiet * life.rate;
-    outlook.has_soft_limit = what == Watched::memory && recycle.soft_limit.has_value();
+    const WorkerPtr worker = pool_.find(life.worker);
+    const bool gave_up = worker && worker->not_improved; // the soft limit is behind it: the next one is hard
+    outlook.has_soft_limit = what == Watched::memory && recycle.soft_limit.has_value() && !gave_up;
     outlook.trough = load_.plan(second_of_day(), outlook.early - outlook.lead);
     return outlook;
 }

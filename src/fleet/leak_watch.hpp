@@ -61,6 +61,7 @@ private:
 
     void begin(const WorkerPtr& worker, Generation& generation);
     void read(const GenerationPtr& generation, Instant now);
+    void note_ended();
     void forget_ended();
     void judge(Watched what, LeakLife& life, const Generation& generation);
     void explain(Instant now); // what leaks already: routes, lines
@@ -86,6 +87,7 @@ private:
     std::string fingerprint() const; // of the application: what was learned of another one says nothing
 
     Pool& pool_;
+    const WallTime created_ = std::chrono::system_clock::now();
     LeakRoutes routes_;
     std::array<LeakCase, all_watched.size()> cases_;
     std::vector<std::shared_ptr<LeakLife>> lives_; // of generations that were alive at the last tick

@@ -19,19 +19,6 @@ namespace {
 constexpr Duration slow_interval = 15s;
 constexpr Duration first_slow_look = 500ms; // limits come from it: soon after the start
 
-// statm of a command's process without an agent: its wrapper or supervisor and whatever lives below it, together.
-std::optional<sense::Statm> statm_of_tree(const sense::Reader& reader, int pid) {
-    std::optional<sense::Statm> sum;
-    for (const int each : process_tree(pid)) {
-        const auto statm = reader.statm(each);
-        if (!statm) continue;
-        if (!sum) sum.emplace();
-        sum->rss = sum->rss + statm->rss;
-        sum->shared = sum->shared + statm->shared;
-    }
-    return sum;
-}
-
 std::vector<GenerationPtr> alive(Pool& pool) {
     std::vector<GenerationPtr> found;
     for (const WorkerPtr& worker : pool.workers())
@@ -100,7 +87,7 @@ void Monitor::look_for_stalls() {
 }
 
 void Monitor::read(Generation& generation, Instant now) {
-    const bool whole_tree = generation.child && !generation.agent;
+    const bool whole_tree = generation.child && !generation.agent; // its wrapper or supervisor, and whatever lives below it
     const auto statm = whole_tree ? statm_of_tree(*reader_, generation.pid) : reader_->statm(generation.pid);
     if (!statm) return; // the last reading ages and becomes unknown
     generation.memory.anon = statm->anon();
@@ -165,9 +152,10 @@ asio::awaitable<void> Monitor::look_closely(std::shared_ptr<Generation> generati
         std::optional<Bytes> address_space_limit;
         sense::Opened opened;
     };
-    auto read = [reader = reader_, pid = generation->pid] {
+    const bool whole_tree = generation->child && !generation->agent;
+    auto read = [reader = reader_, pid = generation->pid, whole_tree] {
         return Look{reader->smaps_rollup(pid), reader->cgroup(pid), reader->address_space_limit(pid),
-                    reader->opened(pid)};
+                    whole_tree ? opened_of_tree(*reader, pid) : reader->opened(pid)};
     };
     const Look look = co_await offload(*pool_.context().threads, std::move(read));
     if (look.rollup) generation->memory.rollup = look.rollup;

@@ -1,7 +1,11 @@
 #include "fleet/process.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <ctime>
+
+#include <unistd.h>
 
 #include "fleet/pidfd.hpp"
 
@@ -34,6 +38,17 @@ std::string Exit::text() const {
     if (!signal) return "ended, cause unknown";
     const char* name = ::sigabbrev_np(*signal);
     return "signal " + std::to_string(*signal) + (name != nullptr ? std::string(" (SIG") + name + ")" : std::string());
+}
+
+std::chrono::system_clock::time_point started_at(const Process& process) {
+    using WallTime = std::chrono::system_clock::time_point;
+    static const double ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
+    timespec up{};
+    ::clock_gettime(CLOCK_BOOTTIME, &up);
+    const double age = static_cast<double>(up.tv_sec) + static_cast<double>(up.tv_nsec) / 1e9 -
+                       static_cast<double>(process.start_time()) / ticks;
+    return std::chrono::system_clock::now() -
+           std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(std::max(age, 0.0)));
 }
 
 std::shared_ptr<Process> Process::attach(asio::io_context& control, int pid, std::optional<int> parent,

@@ -2,6 +2,7 @@
 // and start time, never to a bare pid that may have been reused. Control thread only.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,6 +38,8 @@ public:
     virtual boost::asio::awaitable<bool> ended(Duration bound) = 0; // true: it has ended; several may wait
     virtual std::optional<Exit> exit() const = 0;                   // after it has ended
 };
+
+std::chrono::system_clock::time_point started_at(const Process& process);
 
 struct Command {
     std::vector<std::string> argv;

@@ -46,4 +46,32 @@ bool descends_from(int pid, int ancestor) {
     return std::ranges::find(line, ancestor) != line.end();
 }
 
+std::optional<sense::Statm> statm_of_tree(const sense::Reader& reader, int pid) {
+    std::optional<sense::Statm> sum;
+    for (const int each : process_tree(pid)) {
+        const auto statm = reader.statm(each);
+        if (!statm) continue;
+        if (!sum) sum.emplace();
+        sum->rss = sum->rss + statm->rss;
+        sum->shared = sum->shared + statm->shared;
+    }
+    return sum;
+}
+
+sense::Opened opened_of_tree(const sense::Reader& reader, int pid) {
+    sense::Opened sum = reader.opened(pid);
+    const auto add = [](std::optional<std::int64_t>& all, std::optional<std::int64_t> more) {
+        if (more) all = all.value_or(0) + *more;
+    };
+    sum.children = 0;
+    for (const int each : process_tree(pid)) {
+        if (each == pid) continue;
+        const sense::Opened opened = reader.opened(each);
+        add(sum.descriptors, opened.descriptors);
+        add(sum.threads, opened.threads);
+        ++*sum.children;
+    }
+    return sum;
+}
+
 } // namespace plimsoll::fleet

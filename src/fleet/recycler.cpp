@@ -126,7 +126,8 @@ void Recycler::judge(const WorkerPtr& worker, Instant now) {
         worker->alert.clear();
         return judge_leak(worker, now);
     }
-    if (worker->not_improved && *worker->not_improved <= over->cause) return;
+    // Above a limit that no recycle gets it below, it may leak all the same: what it began with is not what it ends with.
+    if (worker->not_improved && *worker->not_improved <= over->cause) return judge_leak(worker, now);
     const std::string numbers = "uses " + to_string(*used) + ", " + over->name + " is " + to_string(over->limit);
     if (worker->last_cause && *worker->last_cause <= over->cause) {
         const bool never_below = memory.floor && static_cast<double>(memory.floor->count) >=
@@ -144,7 +145,7 @@ void Recycler::judge(const WorkerPtr& worker, Instant now) {
     worker->why = numbers;
 }
 
-// Below every limit: is it on its way to one?
+// Below every limit, or above one for which it is not recycled again: is it on its way to the next?
 void Recycler::judge_leak(const WorkerPtr& worker, Instant now) {
     Generation& generation = *worker->current;
     const bool suspect = LeakWatch::suspects(generation);

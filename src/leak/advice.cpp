@@ -1,6 +1,7 @@
 #include "plimsoll/leak/advice.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace plimsoll::leak {
 
@@ -10,11 +11,17 @@ constexpr double many_cycles = 10'000; // objects: fewer are every application's
 
 bool holds(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
+// By its own name, whatever its module is called: `shop.handlers.orders._seen` is no list of handlers.
+bool calls_back(const std::string& keeper) {
+    const std::string own = keeper.substr(keeper.rfind('.') + 1);
+    return std::ranges::any_of(std::array{"handler", "callback", "listener", "subscri", "observer"},
+                               [&own](const char* part) { return holds(own, part); });
+}
+
 std::string of_container(const AdviceFacts& facts) {
     const std::string name = "`" + facts.keeper + "`";
     const std::string& type = facts.keeper_type;
-    if (holds(facts.keeper, "handler") || holds(facts.keeper, "callback") || holds(facts.keeper, "listener") ||
-        holds(facts.keeper, "subscri") || holds(facts.keeper, "observer"))
+    if (calls_back(facts.keeper))
         return "unsubscribe from " + name + " when done, or keep weak references in it (weakref.WeakSet, WeakMethod)";
     if (holds(facts.keeper, "_all_tasks") || holds(facts.keeper, "_scheduled_tasks"))
         return "tasks are started and never end: await or cancel them, with a timeout";
@@ -70,8 +77,16 @@ std::string of_memory(const AdviceFacts& facts) {
 std::string advice(const AdviceFacts& facts) {
     switch (facts.kind) {
     case Class::cache: return "nothing leaks: bound the cache if it is too much, or raise the limit";
-    case Class::fragmentation: return "malloc_trim gives it back; fewer arenas (MALLOC_ARENA_MAX) or jemalloc avoid it";
-    case Class::unsharing: return "call gc.freeze() before the server forks";
+    case Class::fragmentation:
+        if (facts.trimmed_in_vain)
+            return "the holes are in Python's own arenas, which malloc_trim does not reach: a recycle gives them back; "
+                   "load "
+                   "what stays before the first request, so that it does not lie among what goes";
+        return "malloc_trim gives it back; fewer arenas (MALLOC_ARENA_MAX) or jemalloc avoid it";
+    case Class::unsharing:
+        return "call gc.freeze() when the application is loaded and before the server forks (gunicorn with "
+               "preload_app: in "
+               "when_ready)";
     case Class::leaking: break;
     case Class::unknown:
     case Class::steady:

@@ -34,12 +34,13 @@ AgeCurve::Mark AgeCurve::at(double age) const {
 std::optional<History::Precedent> History::precedent(double age, double least, std::uint64_t life,
                                                      const std::string& release) const {
     std::vector<const AgeCurve*> same, others;
-    for (const AgeCurve& curve : curves_) {
-        const double comparable_from = curve.ended ? std::max(least, comparable_at * age) : older_by * age;
-        if (curve.life == life || curve.end() < comparable_from) continue;
-        const bool alike = release.empty() || curve.release.empty() || curve.release == release;
-        (alike ? same : others).push_back(&curve);
-    }
+    for (const auto* curves : {&curves_, &living_})
+        for (const AgeCurve& curve : *curves) {
+            const double comparable_from = curve.ended ? std::max(least, comparable_at * age) : older_by * age;
+            if (curve.life == life || curve.end() < std::max(least, comparable_from)) continue;
+            const bool alike = release.empty() || curve.release.empty() || curve.release == release;
+            (alike ? same : others).push_back(&curve);
+        }
     auto found = precedent_of(same.empty() ? others : same, age);
     if (found) found->others = same.empty();
     return found;
@@ -63,18 +64,20 @@ std::optional<History::Precedent> History::precedent_of(const std::vector<const 
     return found;
 }
 
-bool History::knows(std::uint64_t life) const {
-    return std::ranges::find(curves_, life, &AgeCurve::life) != curves_.end();
-}
-
 void History::learn(const AgeCurve& curve) {
-    const auto same = std::ranges::find(curves_, curve.life, &AgeCurve::life);
-    if (same != curves_.end()) {
+    if (curve.ended) forget_living(curve.life);
+    std::vector<AgeCurve>& all = curve.ended ? curves_ : living_;
+    const auto same = std::ranges::find(all, curve.life, &AgeCurve::life);
+    if (same != all.end()) {
         *same = curve;
         return;
     }
-    if (curves_.size() == most) curves_.erase(curves_.begin());
-    curves_.push_back(curve);
+    if (all.size() == (curve.ended ? most : most_living)) all.erase(all.begin());
+    all.push_back(curve);
+}
+
+void History::forget_living(std::uint64_t life) {
+    std::erase_if(living_, [life](const AgeCurve& each) { return each.life == life; });
 }
 
 } // namespace plimsoll::leak

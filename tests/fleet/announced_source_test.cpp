@@ -230,6 +230,9 @@ TEST(GunicornSource, workers_without_an_agent_are_watched_and_reached_through_th
     EXPECT_TRUE(stage.until([&] { return stage.worker("app-2").memory.anon.has_value(); }));
     const auto before = pids(stage);
     EXPECT_NE(std::ranges::find(before, std::atoi(stage.ask("/").c_str())), before.end());
+    for (int request = 0; request < 9; ++request) stage.ask("/");
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").requests == 5 && stage.worker("app-2").requests == 5; }))
+        << "who served what nobody can tell: half of them each";
     ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
     const auto incident = stage.incident("operator");
     ASSERT_TRUE(incident);

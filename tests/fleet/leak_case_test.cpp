@@ -13,13 +13,15 @@ using namespace std::chrono_literals;
 
 constexpr double mib = 1 << 20, limit = 100 * mib;
 
+constexpr WallTime beginning{std::chrono::seconds(1'000'000)}; // of the watch
+
 LeakLife life_of(const std::string& worker, unsigned generation, const std::string& release) {
     Worker place;
     place.id = worker;
     Generation process;
     process.number = generation;
-    process.started_at = WallTime(std::chrono::seconds(1'000'000 + generation));
-    LeakLife life(place, process);
+    process.started_at = beginning + std::chrono::seconds(generation);
+    LeakLife life(place, process, beginning);
     life.release = release;
     return life;
 }
@@ -92,6 +94,25 @@ protected:
     LeakCase found_{Watched::memory, "app"};
     const std::vector<RouteShare> orders_{{"GET /orders/{n}", 16384, 16000, 16800, 0.9}};
 };
+
+// Its caches are full already: that it grows no more says nothing of those that begin anew.
+TEST(LeakLife, of_a_process_that_served_before_we_came_nobody_knows_the_age) {
+    const auto came_late = [](Duration before) {
+        Generation process;
+        process.started_at = beginning - std::chrono::duration_cast<WallTime::duration>(before);
+        LeakLife life({}, process, beginning);
+        life.read(process, 100, Instant{1s}, 10s);
+        return life.came_late;
+    };
+    EXPECT_TRUE(came_late(1h));
+    EXPECT_FALSE(came_late(10s)) << "they were started together";
+    EXPECT_FALSE(came_late(-1h));
+    LeakLife life = life_of("app-1", 1, "");
+    life.requests = 100;
+    EXPECT_EQ(life.served(), 100);
+    life.came_late = true;
+    EXPECT_EQ(life.served(), 0) << "unknown: what a container has gained in all cannot be told a request";
+}
 
 TEST_F(LeakCases, every_generation_that_leaks_joins_one_incident) {
     LeakLife first = accused("app-1", 1, "");

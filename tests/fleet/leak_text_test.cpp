@@ -50,6 +50,13 @@ TEST(LeakText, the_verdict_has_route_line_keeper_forecast_and_recycles) {
         "its limit in 2 h 10 min (not before 1 h 58 min); recycled 3 times");
 }
 
+TEST(LeakText, who_copies_shared_pages_is_not_said_to_grow_by_nothing) {
+    LeakReport leak = orders();
+    leak.view = {.kind = "unsharing", .bytes_per_request = 0, .confidence = 0.9};
+    EXPECT_TRUE(verdict_text(leak, ".").starts_with("app-1 copies pages that were shared since the fork"))
+        << verdict_text(leak, ".");
+}
+
 TEST(LeakText, a_leak_that_no_process_shows_now_is_told_with_what_would_end_its_story) {
     LeakReport leak = orders();
     leak.workers.clear();

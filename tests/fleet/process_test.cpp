@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "fleet/fd.hpp"
+#include "fleet/process_tree.hpp"
 #include "fleet/wait.hpp"
 #include "sense/memory.hpp"
 #include "tests/fleet/turn.hpp"
@@ -83,6 +85,36 @@ TEST_F(ProcessTest, an_exit_code_is_told) {
     EXPECT_EQ(child->exit()->text(), "exit code 3");
     EXPECT_FALSE(child->send(SIGTERM, why_not));
     EXPECT_NE(why_not.find("has ended"), std::string::npos);
+}
+
+TEST_F(ProcessTest, when_it_began_is_known_of_one_that_we_did_not_start_too) {
+    auto child = shell("sleep 10");
+    ASSERT_TRUE(child);
+    const auto age = std::chrono::system_clock::now() - started_at(*child);
+    EXPECT_GE(age, -100ms); // the kernel counts in ticks
+    EXPECT_LE(age, 5s);
+    child->kill_group(SIGKILL);
+    ended(*child);
+    const auto self = Process::attach(io, ::getppid(), std::nullopt, why_not);
+    ASSERT_TRUE(self) << why_not;
+    EXPECT_LT(started_at(*self), started_at(*child));
+}
+
+TEST_F(ProcessTest, of_a_wrapper_all_that_runs_below_it_counts) {
+    auto child = shell("sleep 30 < /dev/null & sleep 30 & wait");
+    ASSERT_TRUE(child);
+    const sense::Reader reader;
+    const auto whole = [&] { return process_tree(child->pid()).size() == 3; };
+    const Instant end = Clock::now() + 5s;
+    while (!whole() && Clock::now() < end) std::this_thread::yield();
+    ASSERT_TRUE(whole());
+    const sense::Opened alone = reader.opened(child->pid()), all = opened_of_tree(reader, child->pid());
+    EXPECT_EQ(all.threads, 3);
+    EXPECT_EQ(all.children, 2);
+    EXPECT_GT(all.descriptors.value_or(0), alone.descriptors.value_or(99));
+    EXPECT_EQ(all.most_descriptors, alone.most_descriptors);
+    child->kill_group(SIGKILL);
+    ended(*child);
 }
 
 TEST_F(ProcessTest, the_signal_that_ended_it_is_told) {

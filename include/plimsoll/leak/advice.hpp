@@ -24,6 +24,7 @@ struct AdviceFacts {
     std::string keeper, keeper_type; // "shop.orders._seen", "dict"; empty: not known
     std::string mostly;              // "socket, tcp close-wait (412 of 460)", "zombie (ended, not waited for) (9 of 9)"
     std::string beside;              // "threads", "children": the same process leaks these too; empty: neither
+    bool trimmed_in_vain = false;    // of holes in the heap: malloc_trim gave little back
     bool has_agent = true;           // else nobody is there to look into the process
     bool has_line = false;
     bool traced_in_vain = false;        // a trace has ended, and no line of Python explains the growth

@@ -1,8 +1,8 @@
 // What earlier processes of a pool did at the same age: the one evidence that tells a cache that fills from a leak.
 //
 // A generation's curve holds, at ages of 64 * 2^(k/4) requests, the most it had grown since boot and what it grew then
-// (its trend where that is sure and does not fade, else 0). Up to eight curves are kept, the oldest goes first; siblings
-// that have lived longer count as well as those that are gone. Asked at an age, the history says
+// (its trend where that is sure and does not fade, else 0). Up to eight curves of those that are gone are kept, the oldest goes
+// first; siblings that have lived longer count as well. Asked at an age, the history says
 //
 //     then    their trend when they were as old
 //     later   their trend at the end of what they lived
@@ -46,7 +46,7 @@ struct AgeCurve {
 
 class History {
 public:
-    static constexpr std::size_t most = 8;
+    static constexpr std::size_t most = 8, most_living = 64;
 
     struct Precedent {
         double then = 0, later = 0, peak = 0;
@@ -59,13 +59,13 @@ public:
     std::optional<Precedent> precedent(double age, double least, std::uint64_t life,
                                        const std::string& release = {}) const;
     void learn(const AgeCurve& curve);
-    bool knows(std::uint64_t life) const;
-    const std::vector<AgeCurve>& curves() const { return curves_; }
+    void forget_living(std::uint64_t life);                         // it has ended, and is not worth knowing
+    const std::vector<AgeCurve>& curves() const { return curves_; } // of those that are gone
 
 private:
     std::optional<Precedent> precedent_of(const std::vector<const AgeCurve*>& comparable, double age) const;
 
-    std::vector<AgeCurve> curves_;
+    std::vector<AgeCurve> curves_, living_;
 };
 
 } // namespace plimsoll::leak

@@ -135,6 +135,7 @@ void AnnouncedSource::mind_the_door() {
     if (workers == 0) {
         if (door_ != 0) pool_.net().remove(door_);
         door_ = 0;
+        divided_ = 0;
         return;
     }
     if (door_ == 0) {
@@ -148,11 +149,23 @@ void AnnouncedSource::mind_the_door() {
     pool_.net().set_slots(door_, slots);
 }
 
+void AnnouncedSource::divide_requests() {
+    std::vector<Generation*> behind;
+    for (const WorkerPtr& worker : pool_.workers())
+        if (worker->current && !worker->current->address && takes_requests(worker->current->state))
+            behind.push_back(worker->current.get());
+    if (door_ == 0 || behind.empty()) return;
+    const std::uint64_t each = (pool_.net().requests(door_) - divided_) / behind.size();
+    for (Generation* generation : behind) generation->served += each;
+    divided_ += each * behind.size(); // the rest is divided with those that come
+}
+
 asio::awaitable<void> AnnouncedSource::look_for_children(std::shared_ptr<Pool> pool, AnnouncedSource* self) {
     const auto settled = [pool, self] { return pool->context().stopping || self->heard_of_agents_; };
     Duration rest = agents_wait;
     while (!co_await until(settled, rest)) {
         self->adopt_children();
+        self->divide_requests();
         rest = children_interval;
     }
 }
@@ -170,6 +183,7 @@ void AnnouncedSource::adopt_children() {
         const WorkerPtr worker = place_for(nullptr);
         const GenerationPtr generation = pool_.new_generation(*worker);
         generation->pid = pid;
+        generation->started_at = started_at(*process);
         generation->process = std::move(process);
         generation->advice = no_agent;
         pool_.watch(worker, generation);

@@ -9,7 +9,8 @@
 // What differs between servers is how one worker of theirs is replaced.
 //
 // Workers without an agent (a Python that ignores PYTHONPATH, say) are found among the children of a server of ours: their
-// memory is watched and SIGTERM alone recycles them; requests reach all of them through the server's public address.
+// memory is watched and SIGTERM alone recycles them; requests reach all of them through the server's public address. Which of
+// them served a request nobody can tell: each is taken to have served an equal part.
 #pragma once
 
 #include <memory>
@@ -49,10 +50,12 @@ private:
     static boost::asio::awaitable<void> look_for_children(std::shared_ptr<Pool> pool, AnnouncedSource* self);
     void adopt_children();
     void mind_the_door();
+    void divide_requests();
 
     std::shared_ptr<Server> server_;             // null: somebody else's
     std::optional<net::Address> public_address_; // of our own server, where its command says it
     WorkerKey door_ = 0;                         // in net::Pool, while some worker has no address of its own
+    std::uint64_t divided_ = 0;                  // of the door's requests
     bool heard_of_agents_ = false;
 };
 

@@ -52,6 +52,7 @@ bool StaticSource::find_process(Pool& pool, const WorkerPtr& worker, const Gener
     auto process = Process::attach(pool.context().control, *pid, std::nullopt, why_not);
     if (!process) return false;
     generation->pid = *pid;
+    generation->started_at = started_at(*process);
     generation->process = std::move(process);
     pool.watch(worker, generation);
     return true;

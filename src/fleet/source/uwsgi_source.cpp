@@ -106,6 +106,7 @@ void UwsgiSource::meet(const UwsgiWorker& told) {
     generation->protocol = net::Protocol::uwsgi;
     generation->told_slots = told.cores;
     generation->pid = told.pid;
+    generation->started_at = started_at(*process);
     generation->process = std::move(process);
     pool_.watch(*place, generation);
     pool_.install(*place, generation);

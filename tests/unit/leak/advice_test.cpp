@@ -19,6 +19,7 @@ TEST(Advice, fits_the_evidence) {
         {{.kind = leaking, .keeper = "shop.seen", .keeper_type = "set"}, "WeakSet"},
         {{.kind = leaking, .keeper = "shop.render", .keeper_type = "lru_cache"}, "give it a bound"},
         {{.kind = leaking, .keeper = "signals.listeners", .keeper_type = "list"}, "unsubscribe"},
+        {{.kind = leaking, .keeper = "shop.handlers.orders._seen", .keeper_type = "dict"}, "lru_cache(maxsize=...)"},
         {{.kind = leaking, .keeper = "asyncio.tasks._all_tasks"}, "await or cancel"},
         {{.kind = leaking, .in_cycles = 50'000, .finalizers = true}, "__del__"},
         {{.kind = leaking, .in_cycles = 50'000, .collector_off = true}, "enable it"},
@@ -40,7 +41,8 @@ TEST(Advice, fits_the_evidence) {
         {{.kind = leaking, .what = "children", .mostly = "zombie (ended, not waited for) (3 of 3)"}, "wait for"},
         {{.kind = leaking, .what = "children", .mostly = "sleep (3 of 3)"}, "end child processes"},
         {{.kind = Class::cache}, "nothing leaks"},
-        {{.kind = Class::fragmentation}, "malloc_trim"},
+        {{.kind = Class::fragmentation}, "malloc_trim gives it back"},
+        {{.kind = Class::fragmentation, .trimmed_in_vain = true}, "a recycle gives them back"},
         {{.kind = Class::unsharing}, "gc.freeze()"},
     };
     for (const Case& each : cases)

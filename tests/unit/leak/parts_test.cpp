@@ -87,6 +87,24 @@ TEST(History, a_living_sibling_of_the_same_age_is_no_precedent) {
     history.learn(sibling);
     EXPECT_FALSE(history.precedent(9000, 0, 9));
     EXPECT_TRUE(history.precedent(5000, 0, 9));
+    EXPECT_FALSE(history.precedent(5000, 20'000, 9)) << "it is too young to say anything";
+}
+
+TEST(History, who_lives_takes_no_place_of_those_that_are_gone_and_is_not_kept) {
+    History history;
+    for (std::uint64_t life = 1; life <= History::most; ++life) history.learn(curve(life, 1000, 1, 1));
+    AgeCurve sibling = curve(100, 10'000, 5, 5);
+    sibling.ended = false;
+    history.learn(sibling);
+    EXPECT_EQ(history.curves().size(), History::most);
+    EXPECT_EQ(history.curves().front().life, 1U);
+    EXPECT_EQ(history.precedent(6000, 0, 9)->curves, 1U);
+    history.forget_living(100);
+    EXPECT_FALSE(history.precedent(6000, 0, 9));
+    history.learn(sibling);
+    sibling.ended = true;
+    history.learn(sibling);
+    EXPECT_EQ(history.precedent(6000, 0, 9)->curves, 1U) << "not both of it";
 }
 
 TEST(History, the_median_of_lives_counts_and_the_highest_peak) {
