@@ -69,6 +69,11 @@ void check_command(const std::string& path, const Source& source, Findings& find
             findings.problem(
                 key, "must tell each worker where to listen: put {socket} (a unix socket's path) or {port} into it");
     }
+    if (source.kind == SourceKind::uwsgi && source.command.empty())
+        findings.problem(
+            key, "kind \"uwsgi\" needs what to start, so that each worker can be given a socket of its own: command = "
+                 "[\"uwsgi\", \"--ini\", \"app.ini\"]; one that runs already is reached by kind = \"static\" and its "
+                 "http-socket");
     if (!source.command.empty() && source.command.front().empty())
         findings.problem(key, "the first word is the program, and it is empty");
 }

@@ -109,7 +109,7 @@ void Session::log_access(Exchange& x) {
         const auto& head = head_of(x);
         const http::Forwarding about{
             .peer = peer_, .trusted = trusted_, .request_id = entry.request_id, .traceparent = {}};
-        entry.client = snapshot_->trusted().client(peer_, head.fields);
+        entry.client = client_of(head);
         entry.request_id = http::request_id(head, about);
         entry.host = head.host;
         entry.user_agent = head.fields.value("user-agent");

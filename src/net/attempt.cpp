@@ -160,7 +160,7 @@ Ending Session::send_request(Exchange& x) {
                                  x.identity.request_id(),
                                  x.identity.traceparent(),
                                  snapshot_->via,
-                                 x.route->actions ? &x.route->actions->request : nullptr};
+                                 x.route->actions ? &x.route->actions->edits(x.stripped) : nullptr};
     const auto framing = x.upload.framing_to_worker(endpoint.protocol != Protocol::uwsgi);
     std::size_t size = 0;
     if (endpoint.protocol == Protocol::uwsgi) {
@@ -174,7 +174,8 @@ Ending Session::send_request(Exchange& x) {
         http::UwsgiRequest how;
         how.content_length = framing.length;
         how.path = x.path;
-        how.client = snapshot_->trusted().client(peer_, head.fields);
+        how.client = client_of(head);
+        if (x.stripped) how.script_name = x.route->actions->strip_prefix;
         size = http::write_uwsgi_packet(head, about, how, out);
     } else {
         http::ToWorker how;
@@ -300,7 +301,8 @@ bool Session::may_retry(Exchange& x, Ending ending, const Download& download) {
     const bool unanswered = ending == Ending::closed && download.nothing_came() && http::is_idempotent(x.method) &&
                             !request_unsent(x) && !x.sending_failed &&
                             (!x.framing.has_body() || x.upload.spool().replayable());
-    if (!(unseen || unanswered) || !x.upload.complete() || x.attempts >= most_attempts) return false;
+    // Of what nobody has seen all is here still, however much is to come.
+    if (!(unseen || (unanswered && x.upload.complete())) || x.attempts >= most_attempts) return false;
     if (unanswered && !x.reused && ++x.unanswered >= most_deaths) return false;
     if (!x.retrying && !x.route->target->pool->begin_retry()) return false;
     x.retrying = true;

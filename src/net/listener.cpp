@@ -222,20 +222,17 @@ void Listener::accept_pending() {
     for (int i = 0; i < accepts_a_batch; ++i) {
         sockaddr_storage peer{};
         socklen_t length = sizeof peer;
-        const int fd = io::spare_the_reserve(
-            ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        const int fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             more_ = errno != EAGAIN && errno != EWOULDBLOCK;
             if (!more_) return;
             if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
                 continue; // that client is gone
-            log::warn("accept_paused",
-                      {{"error", std::strerror(errno)}, {"hint", "raise the limit of open files (ulimit -n)"}});
-            reactor_.loop.poller.remove(fd_);
-            watched_ = false;
-            reactor_.loop.deadlines.arm(*this, pause_without_descriptors, reactor_.loop.now);
-            more_ = false;
-            return;
+            return pause_accepting(std::strerror(errno));
+        }
+        if (io::is_of_the_reserve(fd)) { // the next ones wait in the kernel's queue, this one has left it
+            refuse(fd, max_connections_answer);
+            return pause_accepting("all descriptors but those of the reserve are taken");
         }
         if (reactor_.over_connection_limit()) {
             refuse(fd, max_connections_answer);
@@ -250,6 +247,14 @@ void Listener::accept_pending() {
         }
         Session::start(reactor_, fd, index_, std::move(name), std::move(*place));
     }
+}
+
+void Listener::pause_accepting(const char* why) {
+    log::warn("accept_paused", {{"error", why}, {"hint", "raise the limit of open files (ulimit -n)"}});
+    reactor_.loop.poller.remove(fd_);
+    watched_ = false;
+    reactor_.loop.deadlines.arm(*this, pause_without_descriptors, reactor_.loop.now);
+    more_ = false;
 }
 
 // Nothing: this client has as many connections as it may.

@@ -37,6 +37,7 @@ public:
     Listener(Reactor& reactor, std::shared_ptr<ListeningSocket> socket, unsigned index, bool shared);
     ~Listener();
     void accept_pending(); // if there is any
+    void pause_accepting(const char* why);
     // No more clients. Those who are connected, or about to be, are taken in first: closing would reset them. False: some are on
     // their way; then it leaves the reactor by itself, soon, unless its socket is to stay after all.
     bool leave();

@@ -56,7 +56,8 @@ RouteActions::RouteActions(const config::Route& route)
       response{route.set_response_fields, route.remove_response_fields}, page(page_of(route)) {
     if (!route.affinity.empty()) affinity.emplace(route);
     // The application must know what it is mounted at to write links that lead back to it.
-    if (!strip_prefix.empty()) request.set.emplace_back("X-Forwarded-Prefix", strip_prefix);
+    request_stripped = request;
+    if (!strip_prefix.empty()) request_stripped.set.emplace_back("X-Forwarded-Prefix", strip_prefix);
 }
 
 bool has_actions(const config::Route& route) {

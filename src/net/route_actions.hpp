@@ -38,7 +38,8 @@ struct RouteActions {
 
     std::string strip_prefix, replace_prefix;
     bool rewrites = false;
-    http::FieldEdits request, response;
+    http::FieldEdits request, request_stripped, response;
+    const http::FieldEdits& edits(bool stripped) const { return stripped ? request_stripped : request; }
     std::optional<Page> page; // a fixed answer or a redirect
     std::optional<Affinity> affinity;
 };

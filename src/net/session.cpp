@@ -5,6 +5,7 @@
 
 #include "config/values.hpp"
 #include "log/log.hpp"
+#include "net/http/rewrite.hpp"
 #include "net/http/target.hpp"
 #include "net/reactor.hpp"
 
@@ -233,6 +234,11 @@ const http::RequestHead& Session::head_of(Exchange& x) {
     return head;
 }
 
+// Whose request it is. What a trusted peer passes on counts; behind a balancer that says it does not know its client nothing does.
+std::string_view Session::client_of(const http::RequestHead& head) const {
+    return trusted_ ? snapshot_->trusted().client(peer_, head.fields) : std::string_view(peer_);
+}
+
 void Session::find_route(Exchange& x) {
     const auto& head = head_of(x);
     // What applies to the whole server is routed as its root.
@@ -254,12 +260,21 @@ void Session::find_route(Exchange& x) {
     read_wishes(x, head);
     if (!x.route->limits.empty()) check_limits(x, head, path);
     if (x.open() && x.route->actions) take_actions(x, head, path);
+    if (x.open() && path.data() != head.path.data() && x.path.empty()) disambiguate(x, head, path);
     if (!x.open()) return;
     if (const auto bound = x.route->rule.deadline ? x.route->rule.deadline : x.route->target->upstream.deadline) {
         deadline_.set(*bound);
         x.bound = x.began + *bound;
         x.deadline = std::min(x.deadline, x.bound);
     }
+}
+
+// Applications differ in whether they resolve dots. Where that decides whose request it is, or what holds for it, they get the path
+// that we went by.
+void Session::disambiguate(Exchange& x, const http::RequestHead& head, std::string_view resolved) {
+    if (head.form == http::TargetForm::asterisk || x.page) return;
+    if (snapshot_->find({head.host, head.path, head.method_text, &head.fields}) != x.route)
+        x.path = http::rewritten_path(head.path, resolved, {}, {});
 }
 
 // How urgent the request is, and until when an answer is of use.
@@ -277,7 +292,7 @@ void Session::read_wishes(Exchange& x, const http::RequestHead& head) {
 void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {
     std::string label;
     if (x.route->limit_labels) label = x.route->limit_labels->of(head.method_text, path);
-    const LimitedRequest request{snapshot_->trusted().client(peer_, head.fields), path, head.query, label, head.fields};
+    const LimitedRequest request{client_of(head), path, head.query, label, head.fields};
     LimitsUnderWay under_way;
     heed(x, reactor_.limits().judge(reactor_.loop.now, x.route->limits, request, x.limit_hold, under_way), 0);
     if (!under_way.shared.empty()) x.to_ask = std::make_unique<LimitsUnderWay>(std::move(under_way));

@@ -72,6 +72,8 @@ private:
     void count_route(const Exchange& x); // by worker; before its permit is given back
 
     // What needs no worker (own_answer.cpp).
+    std::string_view client_of(const http::RequestHead& head) const;
+    void disambiguate(Exchange& x, const http::RequestHead& head, std::string_view resolved);
     void take_actions(Exchange& x, const http::RequestHead& head, std::string_view resolved);
     void close_for(Exchange& x, const Closed& closed);
     io::Task<> answer_refusal(Exchange& x);

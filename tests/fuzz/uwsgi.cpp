@@ -43,6 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (http::parse_request(input.bytes, 0, wide, head).state != http::Parsed::State::complete) return 0;
     const http::Forwarding about{.peer = "192.0.2.1", .trusted = (input.choice & 1) != 0, .request_id = "id"};
     const http::UwsgiRequest how{.content_length = head.framing.length,
+                                 .path = (input.choice & 4) != 0 ? "/rest" : "",
                                  .script_name = (input.choice & 2) != 0 ? "/app" : "",
                                  .client = "192.0.2.1"};
     // A buffer of exactly the size that is needed, or of any smaller one: not a byte is written beyond.

@@ -36,7 +36,27 @@ TEST_F(ActionsTest, a_worker_gets_the_path_without_its_prefix_and_the_query_as_i
     EXPECT_TRUE(seen.starts_with("GET /a%2Fb?next=//x&y=%2e%2e/ HTTP/1.1\r\n")) << seen;
     EXPECT_NE(seen.find("X-Forwarded-Prefix: /api\r\n"), std::string::npos) << seen;
     EXPECT_TRUE(answer(get("/api//evil.example/")).body.starts_with("GET /evil.example/ HTTP/1.1\r\n"));
-    EXPECT_TRUE(answer(get("/other")).body.starts_with("GET /other HTTP/1.1\r\n"));
+    const auto other = answer(get("/other")).body;
+    EXPECT_TRUE(other.starts_with("GET /other HTTP/1.1\r\n"));
+    EXPECT_EQ(other.find("X-Forwarded-Prefix"), std::string::npos) << "nothing was taken from it";
+}
+
+// An application that does not resolve dots would see another path than the one that the route was chosen by.
+TEST_F(ActionsTest, where_dots_decide_the_route_the_worker_gets_the_path_without_them) {
+    Origin origin(mirror);
+    proxy.add_worker(origin.address());
+    config::Route closed;
+    closed.path = "/admin/";
+    closed.respond.status = 403;
+    closed.pool.clear();
+    proxy.config.routes.insert(proxy.config.routes.begin(), closed);
+    proxy.start();
+    EXPECT_EQ(answer(get("/admin/users")).status(), 403);
+    EXPECT_EQ(answer(get("/x/../admin/users")).status(), 403);
+    EXPECT_TRUE(answer(get("/admin/x/../../a%20b?q=/../")).body.starts_with("GET /a%20b?q=/../ HTTP/1.1\r\n"));
+    EXPECT_TRUE(answer(get("/admin/%2e%2e/public")).body.starts_with("GET /public HTTP/1.1\r\n"));
+    EXPECT_TRUE(answer(get("/a/./b/../c")).body.starts_with("GET /a/./b/../c HTTP/1.1\r\n")) << "all read it alike";
+    EXPECT_TRUE(answer(get("/caf%C3%A9")).body.starts_with("GET /caf%C3%A9 HTTP/1.1\r\n"));
 }
 
 TEST_F(ActionsTest, fields_are_set_and_removed_both_ways) {

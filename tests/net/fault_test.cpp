@@ -259,6 +259,27 @@ TEST(Fault, a_refused_connect_goes_to_another_worker_even_with_a_post) {
     EXPECT_GT(proxy.worker(key).finished[static_cast<int>(Outcome::refused_upstream)], 0u);
 }
 
+// Of what no worker has taken nothing is lost, however much of it is still to come.
+TEST(Fault, a_refused_connect_goes_to_another_worker_in_the_middle_of_a_streamed_body) {
+    Origin dead(echo), alive(echo);
+    Proxy proxy;
+    proxy.config.routes[0].stream = true;
+    proxy.add_worker(dead.address());
+    proxy.add_worker(alive.address());
+    proxy.start();
+    dead.stop_listening();
+    for (int i = 0; i < 10; ++i) {
+        auto client = proxy.client();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf");
+        ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+        client.send("more");
+        const auto answer = client.read_response();
+        ASSERT_EQ(answer.status(), 200) << answer.body;
+        EXPECT_EQ(answer.body, "POST / halfmore");
+    }
+    EXPECT_GT(proxy.server().stats().retries, 0U);
+}
+
 TEST(Fault, a_pool_that_has_spent_its_retries_denies_more_and_in_shadow_only_says_so) {
     Origin dead(echo), alive(echo);
     Proxy proxy;

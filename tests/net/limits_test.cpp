@@ -1,6 +1,7 @@
 // [[route.limit]] at the door: who is counted together, what a refused client is told, and what a reload keeps.
 #include <gtest/gtest.h>
 
+#include "net/limits.hpp"
 #include "proxy.hpp"
 
 namespace plimsoll::net::testing {
@@ -259,7 +260,7 @@ TEST(SharedLimits, what_a_later_one_refuses_is_not_owed_at_those_before_it) {
     for (auto& limit : route.limits) limit.shared = true;
     Limits limits;
     const auto compiled = limits.compile(route, "GET /", 64);
-    const http::FieldTable fields;
+    const http::FieldTable fields{};
     const LimitedRequest request{"127.0.0.1", "/a", {}, {}, fields}, elsewhere{"127.0.0.1", "/b", {}, {}, fields};
     LimitHold hold;
     const Instant now{hours{1}};

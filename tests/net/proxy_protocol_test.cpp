@@ -62,6 +62,20 @@ TEST_F(ProxyProtocolTest, a_client_that_nobody_knows_is_not_believed) {
     EXPECT_EQ(client.read_response().body, "127.0.0.1");
 }
 
+TEST_F(ProxyProtocolTest, nor_does_he_choose_by_whom_he_is_counted) {
+    config::Limit limit;
+    limit.rate = "1/h";
+    proxy.config.routes[0].limits = {limit};
+    start();
+    const auto status = [&](const std::string& claim) {
+        auto client = proxy.client();
+        client.send("PROXY UNKNOWN\r\n" + get("/", "X-Forwarded-For: " + claim + "\r\n"));
+        return client.read_response().status();
+    };
+    EXPECT_EQ(status("10.9.9.1"), 200);
+    EXPECT_EQ(status("10.9.9.2"), 429);
+}
+
 TEST_F(ProxyProtocolTest, who_is_not_trusted_is_not_served) {
     start("192.0.2.0/24");
     auto client = proxy.client();

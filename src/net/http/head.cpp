@@ -18,6 +18,7 @@ constexpr Refusal bad_host = {400, "bad_host", "HTTP/1.1 asks for exactly one Ho
 constexpr Refusal bad_coding = {400, "transfer_encoding",
                                 "chunked must be the last transfer coding, once, and in HTTP/1.1"};
 constexpr Refusal unknown_coding = {501, "transfer_encoding", "chunked is the only transfer coding that is served"};
+constexpr Refusal long_connection = {431, "head_too_large", "the Connection field names more than anybody needs to"};
 constexpr Refusal repeated = {400, "repeated_field", "a field that must be unique came several times"};
 constexpr Refusal upgrade_body = {400, "upgrade_with_body", "a request for an upgrade must not have a body"};
 constexpr Refusal trace_body = {400, "trace_with_body", "a TRACE request must not have a body"};
@@ -65,9 +66,14 @@ Fields read_fields(std::string_view head, std::size_t from, std::size_t seen, un
     return {refusal ? Parsed::State::error : Parsed::State::complete, refusal, end.size};
 }
 
+// Each field that goes on is looked for among them, so a list is as long as anybody needs and no longer.
+constexpr std::size_t longest_options = 1 << 10;
+
 struct ConnectionOptions {
     bool close = false, keep_alive = false, upgrade = false, names_fields = false;
+    std::size_t length = 0;
     void read(std::string_view list) {
+        length += list.size();
         for (std::string_view option; next_member(list, option);) {
             if (iequals(option, "close"))
                 close = true;
@@ -79,6 +85,7 @@ struct ConnectionOptions {
                 names_fields = true;
         }
     }
+    bool too_long() const { return names_fields && length > longest_options; }
     bool persistent(std::uint8_t minor) const { return !close && (minor == 1 || keep_alive); }
 };
 
@@ -172,6 +179,7 @@ Refusal check_request(RequestHead& head) {
     if (Refusal refusal = check_host(singles, head)) return refusal;
     if (Refusal refusal = read_framing(singles, head.minor, head.content_length, head.framing)) return refusal;
 
+    if (singles.connection.too_long()) return long_connection;
     head.connection_names_fields = singles.connection.names_fields;
     head.several_cookies = singles.cookies > 1;
     head.keep_alive = singles.connection.persistent(head.minor);
@@ -199,6 +207,7 @@ Refusal check_response(ResponseHead& head, Asked asked) {
     if (singles.refusal.reason == bad_framing.reason) return singles.refusal;
     if (Refusal refusal = read_framing(singles, head.minor, head.content_length, head.framing)) return refusal;
 
+    if (singles.connection.too_long()) return long_connection;
     head.connection_names_fields = singles.connection.names_fields;
     head.keep_alive = singles.connection.persistent(head.minor);
     if (head.status == 101) {

@@ -156,13 +156,13 @@ std::size_t write_uwsgi_packet(const RequestHead& head, const Forwarding& about,
 
     out.add("REQUEST_METHOD", head.method_text);
     out.start("REQUEST_URI");
+    out.append(how.script_name);
     out.append(path);
     out.append(head.query);
     out.finish();
-    const bool mounted = is_under(path, how.script_name);
-    out.add("SCRIPT_NAME", mounted ? how.script_name : std::string_view{});
+    out.add("SCRIPT_NAME", how.script_name);
     out.start("PATH_INFO");
-    out.append_decoded(mounted ? path.substr(how.script_name.size()) : path);
+    out.append_decoded(path);
     out.finish();
     out.add("QUERY_STRING", head.query.empty() ? head.query : head.query.substr(1));
     out.add("SERVER_PROTOCOL", head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
@@ -174,6 +174,10 @@ std::size_t write_uwsgi_packet(const RequestHead& head, const Forwarding& about,
     out.add("SERVER_PORT", port_of(head.authority, https));
     if (how.content_length > 0 || head.content_length) out.add("CONTENT_LENGTH", how.content_length);
     out.add("HTTP_HOST", head.authority.empty() ? about.fallback_host : head.authority);
+    if (head.upgrade) {
+        out.add("HTTP_CONNECTION", "Upgrade");
+        out.add("HTTP_UPGRADE", head.upgrade_to);
+    }
     add_fields(out, head, about);
     add_about_client(out, head, about);
 

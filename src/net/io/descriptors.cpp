@@ -45,8 +45,10 @@ unsigned affordable_clients() {
     return static_cast<unsigned>(std::max(1, path / 2));
 }
 
+bool is_of_the_reserve(int fd) { return fd >= ceiling.load(std::memory_order_relaxed); }
+
 int spare_the_reserve(int fd) {
-    if (fd < ceiling.load(std::memory_order_relaxed)) return fd;
+    if (!is_of_the_reserve(fd)) return fd;
     ::close(fd);
     errno = EMFILE;
     return -1;

@@ -17,6 +17,7 @@ inherited_descriptor_limit(); // as we were started with: what our children get,
 // How many clients there may be: each may need a connection to a worker beside its own.
 unsigned affordable_clients();
 
+bool is_of_the_reserve(int fd);
 // Closes it and says so (EMFILE) where it is one of the reserve; else, and for an error, it is returned as it is.
 int spare_the_reserve(int fd);
 

@@ -39,6 +39,7 @@ public:
     bool append(std::string_view bytes); // false: no memory left in all, or no space on the disk
     // Memory to read into without a copy, at most `wanted`; empty: use append(). Then say how much was used.
     std::span<char> room(std::size_t wanted);
+    std::size_t left_in_chunk() const; // room that is taken already
     void commit(std::size_t used);
 
     bool empty() const { return unread_ == 0; }
@@ -64,7 +65,6 @@ private:
     };
     bool holds_anything() const { return !chunks_.empty() || file_ >= 0; }
     bool add_chunk(std::size_t wanted);
-    std::size_t left_in_chunk() const;
     bool append_to_file(std::string_view bytes);
     void sent(std::size_t bytes);
     Io send_memory(Stream& stream, std::string_view before);

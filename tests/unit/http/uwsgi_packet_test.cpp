@@ -120,13 +120,20 @@ TEST(UwsgiPacket, no_client_can_forge_a_variable) {
 }
 
 TEST(UwsgiPacket, an_application_may_be_mounted) {
-    const UwsgiRequest how{.script_name = "/app"};
-    const Variables inside = Packed("GET /app/x%2fy HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, how);
-    EXPECT_EQ(inside.at("SCRIPT_NAME"), "/app");
-    EXPECT_EQ(inside.at("PATH_INFO"), "/x/y");
-    const Variables beside = Packed("GET /apple HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, how);
-    EXPECT_EQ(beside.at("SCRIPT_NAME"), "");
-    EXPECT_EQ(beside.at("PATH_INFO"), "/apple");
+    const UwsgiRequest how{.path = "/x%2fy", .script_name = "/app"};
+    const Variables got = Packed("GET /app/x%2fy?a=1 HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, how);
+    EXPECT_EQ(got.at("SCRIPT_NAME"), "/app");
+    EXPECT_EQ(got.at("PATH_INFO"), "/x/y");
+    EXPECT_EQ(got.at("REQUEST_URI"), "/app/x%2fy?a=1");
+    EXPECT_EQ(Packed("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, {}).at("SCRIPT_NAME"), "");
+}
+
+TEST(UwsgiPacket, the_application_hears_of_a_wish_to_switch_protocols) {
+    const Variables got =
+        Packed("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            .packet({}, {});
+    EXPECT_EQ(got.at("HTTP_CONNECTION"), "Upgrade");
+    EXPECT_EQ(got.at("HTTP_UPGRADE"), "websocket");
 }
 
 TEST(UwsgiPacket, http_10_without_host_gets_names_of_ours) {
