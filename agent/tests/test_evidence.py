@@ -1,6 +1,7 @@
 """Pieces of the evidence by themselves: cycles, what is open, the picture of what keeps objects alive."""
 import asyncio
 import gc
+import json
 import os
 import socket
 import subprocess
@@ -38,6 +39,48 @@ def test_cycles_are_told_by_type_with_their_finalizers_and_freed():
     assert found["finalizers"] == {name: 50} and found["types"][name] == 50 and found["unreachable"] >= 50
     assert gc.get_debug() == 0 and not gc.garbage
     assert not any(isinstance(thing, Loop) for thing in gc.get_objects())
+
+
+LEAKS_CYCLES = """
+import gc, json, sys
+sys.path.insert(0, sys.argv[1])
+from plimsoll_agent.capture import phases, trace
+
+class Node:
+    def __init__(self):
+        self.me, self.data = self, bytearray(5000)
+
+    def __del__(self):
+        pass
+
+def failing():
+    try:
+        raise ValueError(bytearray(5000))
+    except ValueError as error:             # its traceback has this frame, which has it: no code of ours can cut that
+        kept = error
+
+class Task:
+    args = {"requests": 400}
+    file = staticmethod(lambda name, content: None)
+    left = staticmethod(lambda: 10)
+
+gc.collect()
+gc.set_threshold(1000000) if sys.argv[2] == "on" else gc.set_threshold(0)
+trace.start()
+for _ in range(400):
+    Node(), failing()
+told = phases.capture_b(Task)
+print(json.dumps([told["cycles"], told["window"], told["gc"], sum(line["bytes"] for line in told["lines"]), told["missed"]]))
+"""
+
+
+@pytest.mark.parametrize("collector", ["on", "off"])
+def test_cycles_are_told_though_a_trace_is_taken_before_them(collector):
+    cycles, window, numbers, kept, missed = json.loads(subprocess.check_output([sys.executable, "-c", LEAKS_CYCLES, HERE, collector]).decode())
+    assert not missed and numbers["enabled"] and numbers["automatic"] == (collector == "on")
+    assert cycles["unreachable"] >= 1600 and cycles["types"]["__main__.Node"] == 400 and cycles["finalizers"] == {"__main__.Node": 400}
+    assert (kept < 400000) == (collector == "on"), kept     # what nobody collects is what leaks; else it is no survivor
+    assert window["collected"]
 
 
 def test_what_the_application_has_in_gc_garbage_is_left_there():

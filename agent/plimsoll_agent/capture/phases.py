@@ -25,8 +25,8 @@ def capture_a(task):
 
 
 def gc_numbers():
-    return {"enabled": gc.isenabled(), "count": gc.get_count(), "threshold": gc.get_threshold(), "generations": gc.get_stats(),
-            "frozen": gc.get_freeze_count(), "garbage": len(gc.garbage)}
+    return {"enabled": gc.isenabled(), "automatic": cycles.automatic(), "count": gc.get_count(), "threshold": gc.get_threshold(),
+            "generations": gc.get_stats(), "frozen": gc.get_freeze_count(), "garbage": len(gc.garbage)}
 
 
 def trace_start(task):
@@ -108,8 +108,11 @@ def capture_b(task):
     data["memory"] = {"before": memory.numbers()}
     data["lines"], data["types"], data["containers"], data["retainers"] = [], [], [], []
 
+    def look_for_cycles():                  # once, by the first who collects: the next would find none
+        data["cycles"] = cycles.collect(wholly=trace.on())
+
     def traced():
-        taken = trace.stop() if task.args.get("trace", True) else None
+        taken = trace.stop(collect=look_for_cycles) if task.args.get("trace", True) else None
         if taken is not None:
             data.update(send_trace(task, taken))
 
@@ -117,7 +120,8 @@ def capture_b(task):
         task.file("stacks-drained.txt", stacks.collect()[0])
 
     def collect():
-        data["cycles"] = cycles.collect()
+        if "cycles" not in data:
+            look_for_cycles()
         data["collected"] = data["cycles"]["unreachable"]
         data["memory"]["after_collect"] = memory.statm()
 

@@ -21,7 +21,7 @@ import tracemalloc
 import _tracemalloc
 
 from .. import native, quiet
-from . import holders, lines
+from . import cycles, holders, lines
 
 FRAMES, SECONDS, OWN_MEMORY = 10, 300.0, 12 << 20      # defaults of trace_start; a trace takes tracemalloc 49 to 64 bytes
 LONE = 30.0                                             # seconds without a proxy
@@ -115,27 +115,27 @@ def watch(connected):
         _lock.release()
 
 
-def stop(serves=False):
-    """What was Taken; None where no window is open. serves: requests are waiting."""
+def stop(serves=False, collect=gc.collect):
+    """What was Taken; None where no window is open. serves: requests are waiting. collect: makes a full collection, should one be due."""
     with _lock:
         window = _window
         if not on():
             return None
         try:
             if window.taken is None:
-                return _take(window, serves)
+                return _take(window, serves, collect)
             seconds = native.monotonic() - window.began
             return window.taken._replace(seconds=seconds, share=window.taken.seconds / seconds)
         finally:
             _close()
 
 
-def _take(window, serves):
+def _take(window, serves, collect=gc.collect):
     seconds, collected = native.monotonic() - window.began, True
     try:
-        if gc.isenabled():                  # else nobody collects them, and cycles are what leaks
+        if cycles.automatic():              # else nobody collects them, and cycles are what leaks
             collected = not serves or sys.getallocatedblocks() < MOST_BLOCKS
-            gc.collect(2 if collected else 1)
+            collect() if collected else gc.collect(1)
         traces = _tracemalloc._get_traces()
         limit = tracemalloc.get_traceback_limit()
         held = quiet.guarded(holders.survivors)(window.lengths) or {}
