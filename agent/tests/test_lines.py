@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from plimsoll_agent.capture import functions, lines, speedscope     # noqa: E402
+from plimsoll_agent.capture import functions, lines, ownership, speedscope     # noqa: E402
 
 JSON, ORM, APP = (json.__file__, 10), ("/v/lib/python3.11/site-packages/orm/row.py", 5), ("/srv/app/orders.py", 41)
 
@@ -20,7 +20,7 @@ def test_bytes_go_to_the_applications_own_innermost_line_and_the_whole_traceback
     assert row["traceback"] == ["%s:%d" % frame for frame in (JSON, ORM, APP, ("/srv/app/main.py", 9))]
 
 
-def test_an_application_that_is_an_installed_package_keeps_its_innermost_line():
+def test_a_library_keeps_its_innermost_line_where_the_application_is_not_in_the_stack():
     row, = lines.fold([stack(10, ORM, JSON)], 5)
     assert (row["file"], row["line"]) == ORM
 
@@ -63,12 +63,12 @@ def test_a_speedscope_profile_weighs_stacks_by_bytes():
 
 
 def test_a_hook_around_the_application_hides_nothing_of_it():
-    agent, standard = os.path.join(lines.PACKAGE, "hooks", "flask.py"), os.path.join(os.path.dirname(os.__file__), "json", "encoder.py")
+    agent, standard = os.path.join(ownership.PACKAGE, "hooks", "flask.py"), os.path.join(os.path.dirname(os.__file__), "json", "encoder.py")
     assert not lines.is_agents([("/srv/app/orders.py", 41), ("/venv/lib/python3.11/site-packages/flask/app.py", 902), (agent, 20)])
     assert not lines.is_agents([(standard, 7), ("/srv/app/orders.py", 41), (agent, 20)])
     assert lines.is_agents([(agent, 20), ("/srv/app/orders.py", 41)])
     assert lines.is_agents([(standard, 7), (agent, 20)])
-    assert not lines.is_own(agent)
+    assert not ownership.is_own(agent)
 
 
 def undecorated(function):
