@@ -54,12 +54,13 @@ def send_trace(task, taken):
     growth = task.args.get("growth") or {}
     requests = int(task.args.get("requests") or 0) * taken.share        # they come evenly, as far as we know
     lines.reconcile(ranked, requests, growth.get("low"), growth.get("high"), taken.collected)
-    functions.name_lines(ranked)
+    names = functions.Names()
+    functions.name_lines(ranked, names)         # first: there is a time for it
     task.file("lines.json", json.dumps(ranked, indent=1))
     if growth:                              # what the worker grows by is known: only what agrees with it is told as a line
         ranked = [line for line in ranked if line["claimed"]]
-    task.file("trace.folded", trace.folded(merged))
-    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % (taken.seconds * taken.share)))
+    task.file("trace.folded", trace.folded(merged, names))
+    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % (taken.seconds * taken.share), names))
     task.file("trace.snapshot", trace.snapshot(taken.traces, taken.limit))
     return {"lines": ranked, "seconds": taken.seconds, "cpu_seconds": taken.cpu, "traces": len(taken.traces),
             "window": {"collected": taken.collected, "share": taken.share, "frozen": gc.get_freeze_count()},
