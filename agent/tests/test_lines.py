@@ -77,7 +77,8 @@ def test_the_frames_of_a_profile_are_functions_and_those_of_flame_graphs_have_a_
 
 
 def test_whatever_a_file_is_called_it_is_one_frame_of_one_line():
-    text = trace.folded([stack(10, ("/srv/a;b\n1/c\rd\u2028 e.py", 3)), stack(5, ("<string>", 1)), stack(4, ("views.py", 2)), stack(3, ("/views.py", 2)),
+    text = trace.folded([stack(10, ("/srv/a;b\n1/c\rd\u2028 e.py", 3)), stack(5, ("<string>", 1)), stack(4, ("views.py", 2)),
+                         stack(3, ("/views.py", 2)),
                          stack(2, ("/srv/\udc80/x.py", 1))])
     assert text.splitlines() == ["a?b?1/c?d? e.py:3 10", "views.py:2 7", "<string>:1 5", "?/x.py:1 2"]
     text.encode("utf-8")

@@ -149,7 +149,8 @@ def test_without_a_frame_of_the_applications_the_innermost_that_is_not_pythons_o
 WSGI = ("import json\nfrom shop import orders\n\n\ndef app(environ, start_response):\n    orders.remember()\n"
         "    start_response('200 OK', [])\n    return [b'ok']\n")
 ASGI = ("from shop import orders\n\n\nasync def app(scope, receive, send):\n    if scope['type'] != 'http':\n        return\n    orders.remember()\n"
-        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n    await send({'type': 'http.response.body', 'body': b'ok'})\n")
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b'ok'})\n")
 PROGRAM = "import sys, uvicorn\nfrom shop.asgi import app\nuvicorn.run(app, uds=sys.argv[1])\n"
 UVICORN = ["python", "-m", "uvicorn", "--uds", "{public}"]
 

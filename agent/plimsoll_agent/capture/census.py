@@ -51,6 +51,9 @@ class Census:
         self.looked_into = 0.0              # share of the objects whose contents were seen
         self.frozen = 0                     # objects that were not counted
 
+    def table(self):
+        return {name: {"count": count, "bytes": self.bytes.get(name, 0)} for name, count in self.counts.items()}
+
     def prune(self, least):
         """What is kept for a worker's life should be small: most types have a handful of objects."""
         self.counts = {name: count for name, count in self.counts.items() if self.bytes[name] >= least}

@@ -12,7 +12,8 @@ import types
 
 from .. import native
 
-ALONE = 0.5                                 # seconds that others wait, at most: some 5 million objects
+ALONE = 0.5                                 # seconds that others wait, at most: some 3 million objects
+AT_ONCE, AT_ONCE_IN_UWSGI = 2500000, 600000 # blocks of a heap whose objects are listed within 50 ms
 
 
 def objects(**generation):
@@ -28,6 +29,11 @@ def objects(**generation):
         return found
     finally:
         sys.setswitchinterval(interval)
+
+
+def is_listed_at_once():
+    """Whether a worker that serves would not feel it."""
+    return sys.getallocatedblocks() < (AT_ONCE_IN_UWSGI if "uwsgi" in sys.modules else AT_ONCE)
 
 
 def _is_cores(pair):
