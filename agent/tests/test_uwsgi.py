@@ -1,5 +1,6 @@
 """uWSGI of the distribution: its workers are known and measured. Their addresses come from map-socket."""
 import os
+import sys
 import threading
 import time
 
@@ -159,3 +160,18 @@ def test_no_request_fails_while_the_heap_is_looked_at(options, proxy, folder):
     finally:
         server.stop()
         print(server.output()[-3000:])
+
+
+@pytest.mark.parametrize("options,modules", [
+    ({"module": b"shop.wsgi:app", "lazy-apps": True}, ["shop.wsgi"]),
+    ({b"wsgi-file": b"/venv/lib/python3.11/site-packages/shop/wsgi.py"}, ["shop"]),
+    ({"mount": [b"/a=shop.wsgi:app", b"/b=/srv/other/wsgi.py", b"/c=lib:app"]}, ["shop.wsgi", "lib"]),
+    ({"mount": b"/a", "wsgi": True, "file": 5}, []),
+])
+def test_the_module_of_what_is_served_is_found_in_the_options(options, modules, monkeypatch):
+    sys.path.insert(0, AGENT)
+    from plimsoll_agent.capture import ownership
+    from plimsoll_agent.hooks import uwsgi
+    monkeypatch.setattr(ownership, "_told", {})
+    uwsgi.tell_applications(options)
+    assert list(ownership._told) == modules

@@ -14,6 +14,7 @@ from .. import native
 
 ALONE = 0.5                                 # seconds that others wait, at most: some 3 million objects
 AT_ONCE, AT_ONCE_IN_UWSGI = 2500000, 600000 # blocks of a heap whose objects are listed within 50 ms
+MOST_IN_UWSGI = 2500000                     # blocks: a fifth of a second, and well before the others have a turn
 
 
 def objects(**generation):
@@ -34,6 +35,11 @@ def objects(**generation):
 def is_listed_at_once():
     """Whether a worker that serves would not feel it."""
     return sys.getallocatedblocks() < (AT_ONCE_IN_UWSGI if "uwsgi" in sys.modules else AT_ONCE)
+
+
+def is_small(most):
+    """Whether it may be listed at all while its worker serves: it has at most so many blocks."""
+    return sys.getallocatedblocks() < (min(most, MOST_IN_UWSGI) if "uwsgi" in sys.modules else most)
 
 
 def _is_cores(pair):

@@ -49,7 +49,7 @@ class Lengths:
 
     def __init__(self):
         self.of, self.atoms, self.whole = {}, [], False
-        if sys.getallocatedblocks() > MOST_BLOCKS:
+        if not heap.is_small(MOST_BLOCKS):
             return
         ends, known, objects = time.thread_time() + BUDGET, set(), heap.objects()
         for start in range(0, len(objects), CHUNK):
