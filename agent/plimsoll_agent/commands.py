@@ -102,6 +102,7 @@ COMMANDS = {
     "capture_b": phases.capture_b,
     "trim": phases.trim,
     "open": phases.what_is_open,
+    "census": phases.count_types,
     "signal": send_signal,
     "stacks": stacks,
     "successor": order("successor"),

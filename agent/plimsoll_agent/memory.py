@@ -9,6 +9,11 @@ import sys
 from . import native
 from .capture import malloc
 
+try:
+    import resource
+except ImportError:                         # left out of some builds
+    resource = None
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 NO_LIMIT_V1 = 1 << 60                       # v1 says "no limit" with the greatest multiple of a page
 
@@ -55,6 +60,14 @@ def thread_count():
         if line.startswith("Threads:"):
             return number(line[8:])
     return None
+
+
+def fds_limit():
+    """The soft limit of open files. Asked each time: applications raise it as they start."""
+    if resource is None:
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return soft if soft != resource.RLIM_INFINITY else None
 
 
 def child_count():
@@ -176,6 +189,7 @@ class Memory:
         values["allocated_blocks"] = self._blocks.read()
         values["threads"] = thread_count()
         values["fds"] = self._fds.read()
+        values["fds_limit"] = fds_limit()
         values["children"] = self._children.read()
         return values
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 
-from .capture import bare, lines
+from .capture import bare, ownership
 
 MOST_FILES, MOST_BYTES, LONGEST = 3000, 32 << 20, 100
 
@@ -19,8 +19,9 @@ def told(environ=os.environ):
 
 def of_code():
     """None where no module is the application's."""
+    own = ownership.Own()
     files = {(bare.attributes(module) or {}).get("__file__") for module in list(sys.modules.values())}
-    files = sorted(file for file in files if type(file) is str and file.endswith(".py") and lines.is_own(file))
+    files = sorted(file for file in files if type(file) is str and file.endswith(".py") and own.has(file))
     digest, left = hashlib.sha256(), MOST_BYTES
     for file in files[:MOST_FILES]:
         try:

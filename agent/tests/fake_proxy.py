@@ -25,7 +25,7 @@ class Agent:
 
     def __init__(self, proxy, connection):
         self.proxy, self.connection = proxy, connection
-        self.hello, self.samples, self.results, self.files = None, [], {}, {}
+        self.hello, self.samples, self.results, self.files, self.release = None, [], {}, {}, None
         self.ready = self.said_bye = self.gone = False
         self._numbers = 0
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class Agent:
     def take(self, message):
         kind = message["type"]
         if kind == "ready":
-            self.ready = True
+            self.ready, self.release = True, message["release"]
         elif kind == "sample":
             self.samples.append(message)
         elif kind == "file":
@@ -160,7 +160,7 @@ class FakeProxy:
                     if self.refusal:
                         agent.send({"type": "refused", "reason": self.refusal})
                         break
-                    agent.hello, agent.ready = message, message["ready"]
+                    agent.hello, agent.ready, agent.release = message, message["ready"], message["release"]
                     agent.send({"type": "welcome", "v": 1, "sample_interval": self.interval})
                     self.agents.append(agent)                  # now tests see it, and no command goes ahead of the welcome
                 else:

@@ -1,6 +1,7 @@
 """Pieces of the evidence by themselves: cycles, what is open, the picture of what keeps objects alive."""
 import asyncio
 import gc
+import json
 import os
 import socket
 import subprocess
@@ -14,7 +15,7 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, HERE)
 
 from plimsoll_agent import memory, release    # noqa: E402
-from plimsoll_agent.capture import census, cycles, graph, malloc, opened, stacks, tasks     # noqa: E402
+from plimsoll_agent.capture import census, cycles, graph, malloc, opened, siblings, stacks, tasks     # noqa: E402
 
 
 class Loop:
@@ -38,6 +39,48 @@ def test_cycles_are_told_by_type_with_their_finalizers_and_freed():
     assert found["finalizers"] == {name: 50} and found["types"][name] == 50 and found["unreachable"] >= 50
     assert gc.get_debug() == 0 and not gc.garbage
     assert not any(isinstance(thing, Loop) for thing in gc.get_objects())
+
+
+LEAKS_CYCLES = """
+import gc, json, sys
+sys.path.insert(0, sys.argv[1])
+from plimsoll_agent.capture import phases, trace
+
+class Node:
+    def __init__(self):
+        self.me, self.data = self, bytearray(5000)
+
+    def __del__(self):
+        pass
+
+def failing():
+    try:
+        raise ValueError(bytearray(5000))
+    except ValueError as error:             # its traceback has this frame, which has it: no code of ours can cut that
+        kept = error
+
+class Task:
+    args = {"requests": 400}
+    file = staticmethod(lambda name, content: None)
+    left = staticmethod(lambda: 10)
+
+gc.collect()
+gc.set_threshold(1000000) if sys.argv[2] == "on" else gc.set_threshold(0)
+trace.start()
+for _ in range(400):
+    Node(), failing()
+told = phases.capture_b(Task)
+print(json.dumps([told["cycles"], told["window"], told["gc"], sum(line["bytes"] for line in told["lines"]), told["missed"]]))
+"""
+
+
+@pytest.mark.parametrize("collector", ["on", "off"])
+def test_cycles_are_told_though_a_trace_is_taken_before_them(collector):
+    cycles, window, numbers, kept, missed = json.loads(subprocess.check_output([sys.executable, "-c", LEAKS_CYCLES, HERE, collector]).decode())
+    assert not missed and numbers["enabled"] and numbers["automatic"] == (collector == "on")
+    assert cycles["unreachable"] >= 1600 and cycles["types"]["__main__.Node"] == 400 and cycles["finalizers"] == {"__main__.Node": 400}
+    assert (kept < 400000) == (collector == "on"), kept     # what nobody collects is what leaks; else it is no survivor
+    assert window["collected"]
 
 
 def test_what_the_application_has_in_gc_garbage_is_left_there():
@@ -235,3 +278,56 @@ def test_after_a_trim_nobody_knows_how_much_of_what_is_free_is_memory():
         "print(free, int(told()[1] is None))\n")
     assert free >= 0
     assert trimmed == 1
+
+
+COUNTED_WHILE_IT_SERVES = """
+import json, sys, threading, time
+sys.path.insert(0, sys.argv[1])
+from plimsoll_agent.capture import phases
+if sys.argv[2] == "uwsgi":
+    sys.modules["uwsgi"] = sys
+rows = [[number + 1000] for number in range(int(sys.argv[3]))]
+
+class Task:
+    args = {}
+    left = staticmethod(lambda: 10)
+
+told, turns = [], []
+
+def count():
+    try:
+        told.append(phases.count_types(Task)["types"]["list"]["count"])
+    except phases.CommandError as error:
+        told.append(str(error))
+
+thread = threading.Thread(target=count)
+thread.start()
+while thread.is_alive():
+    turns.append(time.perf_counter())
+    time.sleep(0.001)                       # a request comes now and then
+print(json.dumps([told[0], max((after - before for before, after in zip(turns, turns[1:])), default=0)]))
+"""
+
+
+@pytest.mark.parametrize("server,count", [("gunicorn", 700000), ("uwsgi", 150000)])
+def test_a_worker_that_serves_is_counted_without_a_pause(server, count):
+    def counted():
+        return json.loads(subprocess.check_output([sys.executable, "-c", COUNTED_WHILE_IT_SERVES, HERE, server, str(count)]).decode())
+    tries = [counted() for _ in range(3)]   # the machine has its own pauses
+    assert all(told >= count for told, _ in tries)
+    assert min(pause for _, pause in tries) < 0.05, tries
+
+
+def test_a_sibling_that_did_not_count_what_is_frozen_is_compared_only_with_a_census_that_did_not_either():
+    now, rows = {"list": {"count": 5, "bytes": 500}}, [{"type": "list"}]
+    told = {"list": {"count": 3, "bytes": 300}, "requests": 10}
+    difference = [{"type": "list", "delta": 2, "delta_bytes": 200}]
+    assert siblings.Sibling(told).differences(now, rows, frozen=0) == siblings.Sibling(dict(told, frozen=0)).differences(now, rows, 0) == difference
+    assert siblings.Sibling(dict(told, frozen=9)).differences(now, rows, frozen=0) is None
+    assert siblings.Sibling(dict(told, frozen=9)).differences(now, rows, frozen=9) == difference
+
+
+@pytest.mark.parametrize("server,count", [("gunicorn", 1500000), ("uwsgi", 500000)])
+def test_a_worker_whose_heap_is_too_large_for_that_says_so(server, count):
+    text = subprocess.check_output([sys.executable, "-c", COUNTED_WHILE_IT_SERVES, HERE, server, str(count)]).decode()
+    assert "too large" in json.loads(text)[0]

@@ -119,16 +119,16 @@ def test_cycles_count_as_kept_where_nobody_collects_them():
     class Node:
         def __init__(self):
             self.me, self.data = self, bytearray(5000)
-    for collected in (True, False):
+    threshold = gc.get_threshold()
+    for collected, off in ((True, lambda: None), (False, gc.disable), (False, lambda: gc.set_threshold(0))):
         trace.start()
-        if not collected:
-            gc.disable()
+        off()
         try:
             for _ in range(50):
                 Node()
             traces = trace.stop()[0]
         finally:
-            gc.enable()
+            gc.enable(), gc.set_threshold(*threshold)
         ranked, _ = trace.analyse(traces, 5)
         kept = sum(line["bytes"] for line in ranked if line["file"] == __file__)
         assert (kept < 50 * 5000 / 2) == collected, ranked

@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from plimsoll_agent.capture import functions, lines, speedscope     # noqa: E402
+from plimsoll_agent.capture import functions, lines, ownership, speedscope, trace     # noqa: E402
 
 JSON, ORM, APP = (json.__file__, 10), ("/v/lib/python3.11/site-packages/orm/row.py", 5), ("/srv/app/orders.py", 41)
 
@@ -20,7 +20,7 @@ def test_bytes_go_to_the_applications_own_innermost_line_and_the_whole_traceback
     assert row["traceback"] == ["%s:%d" % frame for frame in (JSON, ORM, APP, ("/srv/app/main.py", 9))]
 
 
-def test_an_application_that_is_an_installed_package_keeps_its_innermost_line():
+def test_a_library_keeps_its_innermost_line_where_the_application_is_not_in_the_stack():
     row, = lines.fold([stack(10, ORM, JSON)], 5)
     assert (row["file"], row["line"]) == ORM
 
@@ -59,16 +59,43 @@ def test_a_speedscope_profile_weighs_stacks_by_bytes():
     names = [frame["name"] for frame in profile["shared"]["frames"]]
     one, = profile["profiles"]
     assert one["weights"] == [30, 10] and one["endValue"] == 40 and one["unit"] == "bytes"
-    assert [[names[i] for i in sample] for sample in one["samples"]] == [["orders.py:41"], ["orders.py:41", "__init__.py:10"]]
+    assert [[names[i] for i in sample] for sample in one["samples"]] == [["app/orders.py:41"], ["app/orders.py:41", "json/__init__.py:10"]]
+    assert [(frame["file"], frame["line"]) for frame in profile["shared"]["frames"]] == [APP, JSON]
+
+
+def test_the_frames_of_a_profile_are_functions_and_those_of_flame_graphs_have_a_path_that_tells_files_apart():
+    line = functions.name_lines.__code__.co_firstlineno + 2
+    here, there = (functions.__file__, line), ("/srv/carts/views.py", 41)
+    stacks = [stack(10, here, ("/srv/orders/views.py", 41)), stack(30, here, there), stack(5, there), stack(1, ("/srv/a/orders/views.py", 41))]
+    where = functions.Names()
+    assert trace.folded(stacks, where).splitlines() == ["carts/views.py:41;capture/functions.py:%d name_lines 30" % line,
+                                                        "orders/views.py:41;capture/functions.py:%d name_lines 10" % line,
+                                                        "carts/views.py:41 5", "orders/views.py:41 1"]
+    frames = json.loads(speedscope.of(stacks, "t", where))["shared"]["frames"]
+    assert {"name": "name_lines", "file": functions.__file__, "line": line} in frames
+    assert {"name": "carts/views.py:41", "file": "/srv/carts/views.py", "line": 41} in frames
+
+
+def test_whatever_a_file_is_called_it_is_one_frame_of_one_line():
+    text = trace.folded([stack(10, ("/srv/a;b\n1/c\rd\u2028 e.py", 3)), stack(5, ("<string>", 1)), stack(4, ("views.py", 2)),
+                         stack(3, ("/views.py", 2)),
+                         stack(2, ("/srv/\udc80/x.py", 1))])
+    assert text.splitlines() == ["a?b?1/c?d? e.py:3 10", "views.py:2 7", "<string>:1 5", "?/x.py:1 2"]
+    text.encode("utf-8")
+
+
+def test_names_are_looked_up_for_a_while_only(monkeypatch):
+    monkeypatch.setattr(functions, "BUDGET", 0.0)
+    assert functions.Names().of(functions.__file__, functions.name_lines.__code__.co_firstlineno + 2) is None
 
 
 def test_a_hook_around_the_application_hides_nothing_of_it():
-    agent, standard = os.path.join(lines.PACKAGE, "hooks", "flask.py"), os.path.join(os.path.dirname(os.__file__), "json", "encoder.py")
+    agent, standard = os.path.join(ownership.PACKAGE, "hooks", "flask.py"), os.path.join(os.path.dirname(os.__file__), "json", "encoder.py")
     assert not lines.is_agents([("/srv/app/orders.py", 41), ("/venv/lib/python3.11/site-packages/flask/app.py", 902), (agent, 20)])
     assert not lines.is_agents([(standard, 7), ("/srv/app/orders.py", 41), (agent, 20)])
     assert lines.is_agents([(agent, 20), ("/srv/app/orders.py", 41)])
     assert lines.is_agents([(standard, 7), (agent, 20)])
-    assert not lines.is_own(agent)
+    assert not ownership.is_own(agent)
 
 
 def undecorated(function):

@@ -336,3 +336,22 @@ def test_a_search_for_retainers_asks_for_no_more_than_its_time_allows(monkeypatc
     monkeypatch.setattr(retainers.native, "monotonic", lambda: clock[0])
     retainers.Search([], 101.0).chains(layers[0])
     assert asked[0] == 10 and len(asked) > 1 and 1 < asked[1] and clock[0] <= 101.1, (asked, clock)
+
+
+def test_a_sample_tells_the_soft_limit_of_open_files_as_it_is_now():
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = memory.Memory()
+    assert told.sample()["fds_limit"] == (soft if soft != resource.RLIM_INFINITY else None)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+    try:
+        assert told.sample()["fds_limit"] == soft - 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_limit_of_open_files_is_unknown(monkeypatch):
+    monkeypatch.setattr(memory.resource, "getrlimit", lambda what: (memory.resource.RLIM_INFINITY, memory.resource.RLIM_INFINITY))
+    assert memory.fds_limit() is None
+    monkeypatch.setattr(memory, "resource", None)       # a Python that was built without it
+    assert memory.fds_limit() is None

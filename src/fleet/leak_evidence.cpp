@@ -235,8 +235,10 @@ leak::AdviceFacts advice_facts(const json::object& details, leak::Class kind, st
         facts.finalizers = finalizers != nullptr && finalizers->is_object() && !finalizers->get_object().empty();
     }
     if (const auto* gc = details.if_contains("gc"); gc != nullptr && gc->is_object()) {
-        const auto* enabled = gc->get_object().if_contains("enabled");
-        facts.collector_off = enabled != nullptr && enabled->is_bool() && !enabled->get_bool();
+        // A threshold of 0 stops the collector too, and leaves it enabled.
+        const auto* runs = gc->get_object().if_contains("automatic");
+        if (runs == nullptr || !runs->is_bool()) runs = gc->get_object().if_contains("enabled");
+        facts.collector_off = runs != nullptr && runs->is_bool() && !runs->get_bool();
     }
     return facts;
 }

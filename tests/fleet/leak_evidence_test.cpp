@@ -135,6 +135,18 @@ TEST(LeakEvidence, the_advice_goes_by_keeper_cycles_and_traces) {
     EXPECT_FALSE(advice_facts({}, leak::Class::leaking, "memory").traced_in_vain);
 }
 
+TEST(LeakEvidence, a_collector_that_never_comes_by_itself_is_off_though_it_is_enabled) {
+    const auto off = [](const char* gc) {
+        return advice_facts(parsed(gc), leak::Class::leaking, "memory").collector_off;
+    };
+    EXPECT_TRUE(off(R"json({"gc": {"enabled": true, "automatic": false, "threshold": [0, 10, 10]}})json"));
+    EXPECT_TRUE(off(R"json({"gc": {"enabled": false, "automatic": false}})json"));
+    EXPECT_FALSE(off(R"json({"gc": {"enabled": true, "automatic": true}})json"));
+    EXPECT_TRUE(off(R"json({"gc": {"enabled": false}})json")); // an older agent's
+    EXPECT_FALSE(off(R"json({"gc": {"enabled": true, "automatic": null}})json"));
+    EXPECT_FALSE(off("{}"));
+}
+
 // What cycles hold is claimed nowhere in a heap that was not collected: that none is claimed says nothing of C code.
 TEST(LeakEvidence, only_a_window_that_was_collected_proves_that_no_line_explains_the_growth) {
     const auto uncollected = parsed(R"json({"traces": 100, "window": {"collected": false}, "lines": []})json");

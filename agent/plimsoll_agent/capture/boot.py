@@ -1,8 +1,6 @@
 """The census at boot, which later ones are held against. Taken once: by the agent's thread when the worker is ready, or, with a preloaded
 application, in the arbiter before it forks: a census touches every object, which would make a shared heap unshared."""
-import sys
-
-from . import census as censuses
+from . import census as censuses, heap
 
 LEAST = 2048                                # bytes of a type, below which it counts as nothing
 BUDGET = 1.0                                # seconds
@@ -25,7 +23,7 @@ def remember_once():
     if _looked:
         return
     _looked = True
-    if _census is None and sys.getallocatedblocks() < MOST_BLOCKS:
+    if _census is None and heap.is_small(MOST_BLOCKS):
         _census = censuses.take(BUDGET, polite=True, frozen=not shared)[0].prune(LEAST)
 
 

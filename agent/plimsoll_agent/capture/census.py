@@ -18,7 +18,7 @@ import gc
 import sys
 
 from .. import native
-from . import bare
+from . import bare, heap
 
 CHUNK = 5000                                # objects between two looks at the clock
 BIG = 4096                                  # bytes of a container itself: some 500 items
@@ -50,6 +50,9 @@ class Census:
         self.objects = 0
         self.looked_into = 0.0              # share of the objects whose contents were seen
         self.frozen = 0                     # objects that were not counted
+
+    def table(self):
+        return {name: {"count": count, "bytes": self.bytes.get(name, 0)} for name, count in self.counts.items()}
 
     def prune(self, least):
         """What is kept for a worker's life should be small: most types have a handful of objects."""
@@ -87,10 +90,10 @@ def everything():
     """The collector's objects with those that gc.freeze() took from it: it knows nothing of them, nor that they refer to others. They are frozen
     again, and what was made since with them: asked when a server or a worker is just ready, which is when applications freeze."""
     if not gc.get_freeze_count():
-        return gc.get_objects()
+        return heap.objects()
     gc.unfreeze()
     try:
-        return gc.get_objects()
+        return heap.objects()
     finally:
         gc.freeze()
 
@@ -100,7 +103,7 @@ def take(budget, polite=False, frozen=False):
     counts frozen objects too."""
     ends = native.monotonic() + budget
     census, kinds = Census(), {}
-    objects = everything() if frozen else gc.get_objects()
+    objects = everything() if frozen else heap.objects()
     census.frozen = 0 if frozen else gc.get_freeze_count()
     census.objects = len(objects)
     big = []

@@ -14,8 +14,14 @@ from . import bare, census
 TOP = 20
 
 
-def collect():
-    """A full collection. {"unreachable": objects found, "types": {name: count}, "finalizers": {name: count}, "garbage": {name: count}}"""
+def automatic():
+    """Whether the interpreter collects by itself: a threshold of 0 stops it as well as gc.disable() does, and gc.isenabled() does not tell."""
+    return gc.isenabled() and gc.get_threshold()[0] > 0
+
+
+def collect(wholly=False):
+    """A full collection. {"unreachable": objects found, "types": {name: count}, "finalizers": {name: count}, "garbage": {name: count}}
+    wholly: what cannot be cut (frames of a traceback, tasks) is freed too, by a second one."""
     flags, left = gc.get_debug(), len(gc.garbage)
     gc.set_debug(flags & ~gc.DEBUG_STATS | gc.DEBUG_SAVEALL)
     try:
@@ -36,6 +42,10 @@ def collect():
         garbage[type(thing)] = garbage.get(type(thing), 0) + 1
     for thing in unreachable:
         _cut(thing)
+    if wholly and unreachable:
+        thing = None
+        del unreachable[:]
+        gc.collect()
     return {"unreachable": found, "types": _named(counts), "finalizers": _named(finalizers), "garbage": _named(garbage)}
 
 

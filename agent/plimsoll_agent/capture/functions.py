@@ -3,35 +3,61 @@
 The functions of the module with that file, those inside them, those of its classes, and those behind decorators. Lines of a module
 itself have none; what cannot be reached from the module's names has none either.
 """
+import os
 import sys
 import types
 
+from .. import native
 from . import bare
 
 MOST = 20000                                # things of one file that are looked at
+BUDGET = 0.5                                # seconds: a profile has lines of hundreds of files, and may be of a worker that serves
 
 
-def name_lines(lines):
+class Names:
+    """Of the lines of one analysis."""
+
+    def __init__(self):
+        self._ends, self._modules, self._spans, self._known = native.monotonic() + BUDGET, {}, {}, {}
+        for module in list(sys.modules.values()):
+            names = bare.attributes(module) or {}
+            if type(names.get("__file__")) is str:
+                self._modules.setdefault(names["__file__"], []).append(names)
+
+    def of(self, file, line):
+        """The innermost function around a line, no comprehension and no lambda; None where it cannot be found, or not in time."""
+        place = file, line
+        if place not in self._known:
+            around = [span for span in self._of_file(file) if span[0] <= line <= span[1]]
+            self._known[place] = max(around, default=(0, 0, None))[2]
+        return self._known[place]
+
+    def _of_file(self, file):
+        """[(first line, last line, name)]"""
+        if file not in self._spans:
+            codes = _codes(file, self._modules.get(file, ())) if native.monotonic() < self._ends else ()
+            self._spans[file] = [(code.co_firstlineno, _last_line(code), getattr(code, "co_qualname", code.co_name).replace(".<locals>", ""))
+                                 for code in codes if not code.co_name.startswith("<")]
+        return self._spans[file]
+
+
+def name_lines(lines, names=None):
     """Adds `function` (text or None) to each of [{file, line, ...}]."""
-    known = {}
+    names = names or Names()
     for line in lines:
-        codes = known.get(line["file"])
-        if codes is None:
-            codes = known[line["file"]] = _codes_in(line["file"])
-        around = [code for code in codes if code.co_firstlineno <= line["line"] <= _last_line(code)]
-        named = [code for code in around if not code.co_name.startswith("<")]       # no comprehension, no lambda
-        innermost = max(named, key=lambda code: code.co_firstlineno, default=None)
-        name = getattr(innermost, "co_qualname", None) or getattr(innermost, "co_name", None)
-        line["function"] = name and name.replace(".<locals>", "")
+        line["function"] = names.of(line["file"], line["line"])
     return lines
 
 
-def _codes_in(file):
+def short_path(file):
+    """Its last two parts: a project has many views.py."""
+    return "/".join(part for part in file.split(os.sep)[-2:] if part)
+
+
+def _codes(file, modules):
     found, seen, left = [], set(), []
-    for module in list(sys.modules.values()):
-        names = bare.attributes(module) or {}
-        if names.get("__file__") == file:
-            left.extend(names.values())
+    for names in modules:
+        left.extend(names.values())
     while left and len(seen) < MOST:
         thing = left.pop()
         if id(thing) in seen:

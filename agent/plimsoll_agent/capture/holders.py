@@ -20,6 +20,8 @@ import time
 
 import _tracemalloc
 
+from . import heap
+
 LEAST = 8                                   # members, below which a container is none that leaks
 MOST_BLOCKS = 5000000                       # of the heap: to list all objects of a larger one is a pause of a tenth of a second
 BUDGET = 0.7                                # seconds of CPU for each of the two looks
@@ -47,9 +49,9 @@ class Lengths:
 
     def __init__(self):
         self.of, self.atoms, self.whole = {}, [], False
-        if sys.getallocatedblocks() > MOST_BLOCKS:
+        if not heap.is_small(MOST_BLOCKS):
             return
-        ends, known, objects = time.thread_time() + BUDGET, set(), gc.get_objects()
+        ends, known, objects = time.thread_time() + BUDGET, set(), heap.objects()
         for start in range(0, len(objects), CHUNK):
             if time.thread_time() > ends:
                 return
@@ -114,7 +116,7 @@ def survivors(before):
 
 
 def _look_at_all(before, found):
-    ends, objects = time.thread_time() + BUDGET, gc.get_objects()
+    ends, objects = time.thread_time() + BUDGET, heap.objects()
     _look_through(before.atoms, before, found)
     for start in range(0, len(objects), CHUNK):
         chunk = objects[start:start + CHUNK]

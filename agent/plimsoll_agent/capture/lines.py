@@ -3,7 +3,7 @@
     stacks -> fold each to the application's line that keeps it -> bytes a request -> reconcile with the worker's growth
 
 The innermost frame is often a library's (json.decoder, an ORM's row), which nobody can mend there: so the first frame of a stack that
-is neither the standard library's nor an installed package's gets the bytes, or, where that one only hands on what it made
+is neither the standard library's nor an installed package's (ownership.py) gets the bytes, or, where that one only hands on what it made
 (keeper.py), the caller that keeps it. The largest whole traceback stays beside it.
 
 That bytes survive a window is no proof: a cache that churns has survivors too. Where most of a line's bytes only took the place of
@@ -11,52 +11,35 @@ others (holders.py) it is never claimed. And the proxy knows by how much the wor
 request. A line is `claimed` where it explains its part of that growth, from a tenth to one and a half times; and only where the claimed
 lines together explain half of it, or three tenths if containers were seen to grow by them. So a leak of C code, of which tracemalloc sees nothing, gets no line, and neither does an innocent.
 """
-import os
-import sys
-import sysconfig
-
-from . import keeper
+from . import keeper, ownership
 
 LEAST, MOST = 0.1, 1.5                      # of the growth a request
 TOGETHER, TOGETHER_SEEN = 0.5, 0.3          # the second where containers were seen to grow by what the lines allocate
 MOST_STACKS = 5000                          # the largest: to find whose line it is takes longer than to add up
-INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
-STANDARD = tuple(os.path.join(os.path.realpath(path), "") for path in
-                 {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if path)
-PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")      # the agent, wherever it was unpacked
-ENVIRONMENT = tuple(os.path.join(prefix, "bin", "") for prefix in {sys.prefix, sys.exec_prefix})
 
-
-def is_own(file):
-    """The application's, as far as a path tells: what is neither installed nor generated."""
-    return not (is_standard(file) or any(part in file for part in INSTALLED) or file.startswith((PACKAGE,) + ENVIRONMENT))
-
-
-def is_standard(file):
-    return file.startswith("<") or file.startswith(STANDARD) and not any(part in file for part in INSTALLED)
 
 
 def is_agents(frames):
     """Of an allocation: the agent made it, or the standard library on its behalf. That a hook of the agent's stands further out, around
     the whole application, says nothing."""
     for file, _ in frames:
-        if file.startswith(PACKAGE):
+        if file.startswith(ownership.PACKAGE):
             return True
-        if not is_standard(file):
+        if not ownership.is_standard(file):
             return False
     return False
 
 
 class Places:
-    """Of a stack, the place that answers for it. An application that is an installed package keeps its innermost frames."""
+    """Of a stack, the place that answers for it."""
 
     def __init__(self):
-        self._own, self._sources = {}, keeper.Sources()
+        self._own, self._known, self._sources = ownership.Own(), {}, keeper.Sources()
 
     def is_own(self, file):
-        if file not in self._own:
-            self._own[file] = is_own(file)
-        return self._own[file]
+        if file not in self._known:
+            self._known[file] = self._own.has(file)
+        return self._known[file]
 
     def of(self, frames):
         passed = None
@@ -71,7 +54,12 @@ class Places:
             if verdict == keeper.DROPS:     # what was handed on to here is not kept here: somebody on the way has kept it
                 return passed
             passed = passed or frame
-        return passed or frames[0]          # handed on to the end: to the framework, or beyond the frames that are kept
+        return passed or outside_python(frames)     # handed on to the end: to the framework, or beyond the frames that are kept
+
+
+def outside_python(frames):
+    """Where none is the application's: the innermost library says more than the standard one that it uses."""
+    return next((frame for frame in frames if not ownership.is_standard(frame[0]) and not frame[0].startswith(ownership.PACKAGE)), frames[0])
 
 
 def fold(stacks, top, held=None):

@@ -2,7 +2,7 @@
 import os
 import sys
 
-from . import bare, lines
+from . import bare, ownership
 
 MOST = 40
 SYSTEM = ("ld-linux", "libc.", "libc-", "libm.", "libm-", "libdl", "libpthread", "librt", "libutil", "libpython", "libgcc_s", "libstdc++",
@@ -14,11 +14,11 @@ def loaded():
     found = {}
     for name, module in list(sys.modules.items()):
         file = (bare.attributes(module) or {}).get("__file__")
-        if type(file) is str and ".so" in file and not lines.is_standard(file):
+        if type(file) is str and ".so" in file and not ownership.is_standard(file):
             found[name.partition(".")[0]] = True
     for path in _mapped():
         name = os.path.basename(path)
-        if not (lines.is_standard(path) or "site-packages" in path or "dist-packages" in path or name.startswith(SYSTEM)):
+        if not (ownership.is_standard(path) or "site-packages" in path or "dist-packages" in path or name.startswith(SYSTEM)):
             found[name] = True
     return list(found)[:MOST]
 

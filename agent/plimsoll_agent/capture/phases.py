@@ -9,10 +9,11 @@ import sys
 
 from .. import memory, native
 from ..task import Abandoned, CommandError
-from . import boot, census, cycles, functions, graph, lines, malloc, native_code, opened, retainers, speedscope, stacks, trace
+from . import boot, census, cycles, functions, graph, heap, lines, malloc, native_code, opened, retainers, siblings, speedscope, stacks, trace
 
 RECENT = 300000                             # objects, among which the fastest-growing types' are found
 CENSUS_BUDGET, RETAINERS_BUDGET = 2.0, 1.0  # seconds, however far the deadline: a successor waits for this worker's memory
+SERVING_BUDGET = 5.0                        # seconds: the census gives way to requests
 MARGIN = 0.5                                # of the deadline, kept for the answer
 
 
@@ -25,8 +26,8 @@ def capture_a(task):
 
 
 def gc_numbers():
-    return {"enabled": gc.isenabled(), "count": gc.get_count(), "threshold": gc.get_threshold(), "generations": gc.get_stats(),
-            "frozen": gc.get_freeze_count(), "garbage": len(gc.garbage)}
+    return {"enabled": gc.isenabled(), "automatic": cycles.automatic(), "count": gc.get_count(), "threshold": gc.get_threshold(),
+            "generations": gc.get_stats(), "frozen": gc.get_freeze_count(), "garbage": len(gc.garbage)}
 
 
 def trace_start(task):
@@ -54,12 +55,13 @@ def send_trace(task, taken):
     growth = task.args.get("growth") or {}
     requests = int(task.args.get("requests") or 0) * taken.share        # they come evenly, as far as we know
     lines.reconcile(ranked, requests, growth.get("low"), growth.get("high"), taken.collected)
-    functions.name_lines(ranked)
+    names = functions.Names()
+    functions.name_lines(ranked, names)         # first: there is a time for it
     task.file("lines.json", json.dumps(ranked, indent=1))
     if growth:                              # what the worker grows by is known: only what agrees with it is told as a line
         ranked = [line for line in ranked if line["claimed"]]
-    task.file("trace.folded", trace.folded(merged))
-    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % (taken.seconds * taken.share)))
+    task.file("trace.folded", trace.folded(merged, names))
+    task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % (taken.seconds * taken.share), names))
     task.file("trace.snapshot", trace.snapshot(taken.traces, taken.limit))
     return {"lines": ranked, "seconds": taken.seconds, "cpu_seconds": taken.cpu, "traces": len(taken.traces),
             "window": {"collected": taken.collected, "share": taken.share, "frozen": gc.get_freeze_count()},
@@ -76,6 +78,18 @@ def trim(task):
 
 def what_is_open(task):
     return {"open": opened.everything()}
+
+
+def count_types(task):
+    """Of a worker that serves, and goes on to do so: what gc.freeze() has put away stays there."""
+    if not heap.is_listed_at_once():
+        raise CommandError("its heap is too large to be counted while it serves")
+    began = native.monotonic()
+    counted = census.take(min(SERVING_BUDGET, task.left() - MARGIN), polite=True)[0]
+    if not counted.looked_into:
+        raise CommandError("there was no time to count all objects")
+    return {"types": siblings.largest(counted, int(task.args.get("types") or 200)), "objects": counted.objects, "looked_into": counted.looked_into,
+            "frozen": counted.frozen, "seconds": native.monotonic() - began}
 
 
 class Steps:
@@ -108,8 +122,11 @@ def capture_b(task):
     data["memory"] = {"before": memory.numbers()}
     data["lines"], data["types"], data["containers"], data["retainers"] = [], [], [], []
 
+    def look_for_cycles():                  # once, by the first who collects: the next would find none
+        data["cycles"] = cycles.collect(wholly=trace.on())
+
     def traced():
-        taken = trace.stop() if task.args.get("trace", True) else None
+        taken = trace.stop(collect=look_for_cycles) if task.args.get("trace", True) else None
         if taken is not None:
             data.update(send_trace(task, taken))
 
@@ -117,7 +134,8 @@ def capture_b(task):
         task.file("stacks-drained.txt", stacks.collect()[0])
 
     def collect():
-        data["cycles"] = cycles.collect()
+        if "cycles" not in data:
+            look_for_cycles()
         data["collected"] = data["cycles"]["unreachable"]
         data["memory"]["after_collect"] = memory.statm()
 
@@ -149,9 +167,11 @@ def look_at_heap(task, data):
     gc.unfreeze()                           # the collector must know who holds what
     data["types"] = census.growth(now, before, top)
     grown = census.grown_containers(containers, before, 10)
-    everything = {name: {"count": count, "bytes": now.bytes.get(name, 0)} for name, count in now.counts.items()}
-    at_boot = None if before is None else {name: {"count": count, "bytes": before.bytes.get(name, 0)}
-                                           for name, count in before.counts.items()}
+    everything, at_boot = now.table(), None if before is None else before.table()
+    sibling = siblings.Sibling(task.args.get("sibling"))
+    against = sibling.differences(everything, data["types"], now.frozen)
+    if against is not None:
+        data["against_sibling"] = against
     targets, titles = suspects(objects, grown, data["types"])
     seen, looked_into = now.objects, now.looked_into
     del objects[:], containers, now
@@ -164,7 +184,8 @@ def look_at_heap(task, data):
                                    "contents": {name: {"count": count, "bytes": size} for name, (count, size)
                                                 in sorted(container.contents.items(), key=lambda item: -item[1][1])[:5]}})
     task.file("census.json", json.dumps({"objects": seen, "looked_into": looked_into, "growth": data["types"],
-                                         "containers": data["containers"], "now": everything, "boot": at_boot}, indent=1))
+                                         "containers": data["containers"], "now": everything, "boot": at_boot,
+                                         "sibling": sibling.types, "sibling_requests": sibling.requests, "against_sibling": against}, indent=1))
     if any(chains):
         picture = graph.tree(titles, chains)
         task.file("retainers.dot", graph.dot(picture))

@@ -4,14 +4,13 @@ First the frames are noted as (file, line, function), which takes well under a m
 on meanwhile. Source lines are read without linecache, which would keep whole files in the application's memory for good. Of a
 request only method and path are told, never a query, a header or a value.
 """
-import gc
 import os
 import sys
 
 import _thread
 
 from .. import quiet
-from . import bare, tasks
+from . import bare, heap, tasks
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MOST_FRAMES = 200
@@ -132,7 +131,7 @@ def _greenlets():
     generations = (0, 1, 2) if sys.getallocatedblocks() < SMALL_HEAP else (0, 1)
     noted = []
     for generation in generations:
-        for found in gc.get_objects(generation=generation):
+        for found in heap.objects(generation=generation):
             if issubclass(type(found), greenlet.greenlet) and found.gr_frame is not None and len(noted) < MOST_TASKS:
                 noted.append(("Greenlet %#x" % id(found), _walk(found.gr_frame)))
     return noted

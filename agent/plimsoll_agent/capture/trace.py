@@ -21,7 +21,7 @@ import tracemalloc
 import _tracemalloc
 
 from .. import native, quiet
-from . import holders, lines
+from . import cycles, functions, holders, lines
 
 FRAMES, SECONDS, OWN_MEMORY = 10, 300.0, 12 << 20      # defaults of trace_start; a trace takes tracemalloc 49 to 64 bytes
 LONE = 30.0                                             # seconds without a proxy
@@ -115,27 +115,27 @@ def watch(connected):
         _lock.release()
 
 
-def stop(serves=False):
-    """What was Taken; None where no window is open. serves: requests are waiting."""
+def stop(serves=False, collect=gc.collect):
+    """What was Taken; None where no window is open. serves: requests are waiting. collect: makes a full collection, should one be due."""
     with _lock:
         window = _window
         if not on():
             return None
         try:
             if window.taken is None:
-                return _take(window, serves)
+                return _take(window, serves, collect)
             seconds = native.monotonic() - window.began
             return window.taken._replace(seconds=seconds, share=window.taken.seconds / seconds)
         finally:
             _close()
 
 
-def _take(window, serves):
+def _take(window, serves, collect=gc.collect):
     seconds, collected = native.monotonic() - window.began, True
     try:
-        if gc.isenabled():                  # else nobody collects them, and cycles are what leaks
+        if cycles.automatic():              # else nobody collects them, and cycles are what leaks
             collected = not serves or sys.getallocatedblocks() < MOST_BLOCKS
-            gc.collect(2 if collected else 1)
+            collect() if collected else gc.collect(1)
         traces = _tracemalloc._get_traces()
         limit = tracemalloc.get_traceback_limit()
         held = quiet.guarded(holders.survivors)(window.lengths) or {}
@@ -163,13 +163,21 @@ def analyse(traces, top, held=None):
     return lines.fold(stacks, top, held), stacks
 
 
-def folded(stacks):
-    """A line a stack, outermost frame first, as flame graph tools read it; the number is bytes."""
-    sums = {}
-    for frames, size, _ in stacks:
-        key = ";".join("%s:%d" % (os.path.basename(file), line) for file, line in reversed(frames))
+def folded(stacks, names=None):
+    """A line a stack, outermost frame first, as flame graph tools read it: `orders/views.py:41 remember;...` and bytes."""
+    names, frames, sums = names or functions.Names(), {}, {}
+    for stack, size, _ in stacks:
+        for place in stack:
+            if place not in frames:
+                frames[place] = _frame(*place, names.of(*place))
+        key = ";".join(frames[place] for place in reversed(stack))
         sums[key] = sums.get(key, 0) + size
     return "".join("%s %d\n" % item for item in sorted(sums.items(), key=lambda item: -item[1]))
+
+
+def _frame(file, line, function):
+    text = "%s:%d" % (functions.short_path(file), line) + (" " + function if function else "")
+    return "".join(each if each.isprintable() and each != ";" else "?" for each in text)       # what would end the frame, or its line
 
 
 class Pieces:

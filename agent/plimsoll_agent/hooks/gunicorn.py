@@ -13,7 +13,7 @@ import os
 import sys
 
 from .. import listener, quiet, settings, worker as workers
-from ..capture import abort, boot
+from ..capture import abort, boot, ownership
 from . import farewell
 from .succession import Succession
 
@@ -166,6 +166,7 @@ def loaded(worker):
     """The application is imported. An ASGI worker still has its lifespan before it, so ready is the first heartbeat, which every class
     gives once it serves. gunicorn has set its signals by now: ours comes in front."""
     abort.listen()
+    quiet.guarded(tell_application)(worker)
     ours, plain = workers.current(), worker.notify
     if ours is None:
         return
@@ -175,6 +176,13 @@ def loaded(worker):
         ready(ours)
         plain()
     worker.notify = notify
+
+
+def tell_application(worker):
+    app = worker.app                        # a BaseApplication of the user's has no name of a module, but is in one
+    named = app.app_uri or getattr(worker.cfg, "wsgi_app", None) if hasattr(app, "app_uri") else type(app).__module__
+    ownership.tell(named)
+    ownership.tell_of(worker.wsgi)
 
 
 @quiet.guarded

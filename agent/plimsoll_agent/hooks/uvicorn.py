@@ -10,7 +10,7 @@ import weakref
 import _thread
 
 from .. import listener, quiet, settings, worker as workers
-from ..capture import abort
+from ..capture import abort, ownership
 
 
 _first = None                               # weak: (its process, the server that started first in it)
@@ -94,6 +94,7 @@ def begin(server, config, run_dir, listening, path):
     listener.sweep(run_dir)
     stacks = abort.open_file(run_dir, os.getuid())
     abort.listen()
+    ownership.tell(server.config.app)       # no name where it is the application itself
     workers.begin(config, facts(server.config, stacks), listening,
                   listening and (lambda connection: listener.address_of(listening, connection.local_host())), path=path)
 

@@ -1,0 +1,174 @@
+"""Whose code a file is: an application that is installed counts as the application, its libraries, server and framework do not."""
+import json
+import os
+import sys
+import types
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from fake_proxy import wait_for                         # noqa: E402
+from plimsoll_agent import release                      # noqa: E402
+from plimsoll_agent.capture import lines, ownership     # noqa: E402
+from servers import ask, gunicorn                       # noqa: E402
+
+DECODER = (os.path.join(os.path.dirname(json.__file__), "decoder.py"), 353)
+READ = "def read(size):\n    data = bytearray(size)\n    return data\n"
+ORDERS = "from shop_lib.rows import read\nkept = []\n\n\ndef remember():\n    kept.append(read(3000))\n"
+
+
+def installed(folder, name, **files):
+    """A package as pip leaves it. Its folder."""
+    home = os.path.join(str(folder), "lib", "site-packages", *name.split("."))
+    os.makedirs(home)
+    for file, text in dict({"__init__": ""}, **files).items():
+        if text is not None:
+            with open(os.path.join(home, file + ".py"), "w") as out:
+                out.write(text)
+    return home
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A site-packages that is searched, and nothing told of whose it is."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "lib" / "site-packages")] + sys.path)
+    monkeypatch.setattr(ownership, "_told", {})
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    for name in ("PLIMSOLL_APP", "DJANGO_SETTINGS_MODULE"):
+        monkeypatch.delenv(name, raising=False)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_the_package_of_the_callable_is_the_applications_and_what_it_imports_is_not(site):
+    shop, orm = installed(site, "shop_app", views=""), installed(site, "shop_lib")
+    __import__("shop_app.views"), __import__("shop_lib")
+    views = os.path.join(shop, "views.py")
+    assert not ownership.is_own(views)
+    ownership.tell("shop_app.views:create_app('a:b')")
+    assert ownership.is_own(views) and ownership.is_own(os.path.join(shop, "deep", "models.py"))
+    assert not ownership.is_own(os.path.join(orm, "__init__.py")) and not ownership.is_own(shop + "_tools/a.py")
+    assert not ownership.is_own(DECODER[0])
+
+
+def test_an_installed_applications_line_is_named_and_its_helper_hands_on(site):
+    shop, lib = installed(site, "shop", orders=ORDERS), installed(site, "shop_lib", rows=READ)
+    __import__("shop.orders")
+    stack = [((os.path.join(lib, "rows.py"), 2), (os.path.join(shop, "orders.py"), 6)), 3000, 1]
+    assert lines.fold([stack], 5)[0]["line"] == 2
+    ownership.tell("shop.wsgi")
+    assert (lines.fold([stack], 5)[0]["file"], lines.fold([stack], 5)[0]["line"]) == (os.path.join(shop, "orders.py"), 6)
+    os.environ["PLIMSOLL_APP"] = "shop, shop_lib"
+    try:
+        assert ownership.is_own(os.path.join(lib, "rows.py"))
+        assert lines.fold([stack], 5)[0]["line"] == 6           # as the keeper's rules have it: read() hands on what it makes
+    finally:
+        del os.environ["PLIMSOLL_APP"]
+
+
+def test_an_installed_application_has_a_release(site):
+    shop = installed(site, "shop", orders="a = 1\n")
+    __import__("shop.orders")
+    before = release.of_code()
+    ownership.tell("shop.orders:app")
+    first = release.of_code()
+    assert first is not None and first != before
+    with open(os.path.join(shop, "orders.py"), "w") as file:
+        file.write("a = 2\n")
+    assert release.of_code() != first
+
+
+@pytest.mark.parametrize("name", ["gunicorn.app.wsgiapp", "uvicorn", "flask:app", "django.core.asgi:get_asgi_application", "a2wsgi", "json.tool",
+                                  "plimsoll_agent", "__main__:app", "config:/etc/shop.ini", "/srv/shop.py", "", None, 5])
+def test_servers_frameworks_and_what_wraps_applications_are_never_the_applications(name, site):
+    ownership.tell(name)
+    assert ownership.packages() == []
+
+
+def test_who_names_a_framework_as_the_application_gets_it(site, monkeypatch):
+    flask = installed(site, "flask")
+    __import__("flask")
+    monkeypatch.setenv("PLIMSOLL_APP", "flask")
+    ownership.tell("shop.wsgi")
+    assert ownership.packages() == ["flask"] and ownership.is_own(os.path.join(flask, "__init__.py"))
+
+
+def test_of_django_the_project_is_the_settings(site, monkeypatch):
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "shop.settings.production")
+    ownership.tell("django.core.wsgi:get_wsgi_application()")
+    assert ownership.packages() == ["shop"]
+
+
+def test_a_program_is_the_application_only_where_no_other_is_known(site):
+    main = sys.modules["__main__"]
+    main.__spec__ = types.SimpleNamespace(name="shop.__main__")
+    assert ownership.packages() == ["shop"]
+    main.__spec__ = types.SimpleNamespace(name="gunicorn.__main__")
+    assert ownership.packages() == []
+    main.__spec__ = types.SimpleNamespace(name="runner.__main__")
+    ownership.tell("shop.wsgi:app")
+    assert ownership.packages() == ["shop"]
+
+
+def test_of_a_namespace_that_many_share_only_the_part_with_the_application_is_its(site):
+    shop, other = installed(site, "company.shop"), installed(site, "company.other")
+    __import__("company.shop"), __import__("company.other")
+    ownership.tell("company.shop:app")
+    assert ownership.is_own(os.path.join(shop, "a.py")) and not ownership.is_own(os.path.join(other, "__init__.py"))
+
+
+def test_an_environment_within_the_applications_folder_stays_installed(site, monkeypatch):
+    module = types.ModuleType("shop")
+    module.__path__, module.__file__ = ["/srv/shop"], "/srv/shop/__init__.py"
+    monkeypatch.setitem(sys.modules, "shop", module)
+    ownership.tell("shop.wsgi")
+    assert ownership.is_own("/srv/shop/views.py") and not ownership.is_own("/srv/shop/venv/lib/python3.11/site-packages/orm/row.py")
+
+
+def test_a_module_alone_may_be_the_application(site):
+    home = installed(site, "other")
+    path = os.path.join(os.path.dirname(home), "shop_alone.py")
+    with open(path, "w") as file:
+        file.write("app = None\n")
+    __import__("shop_alone")
+    ownership.tell("shop_alone:app")
+    assert ownership.is_own(path) and not ownership.is_own(os.path.join(home, "__init__.py"))
+
+
+def test_without_a_frame_of_the_applications_the_innermost_that_is_not_pythons_own_answers():
+    orm, flask = ("/v/lib/python3.11/site-packages/orm/row.py", 5), ("/v/lib/python3.11/site-packages/flask/app.py", 9)
+    row, = lines.fold([[(DECODER, orm, flask), 10, 1]], 5)
+    assert (row["file"], row["line"]) == orm
+    row, = lines.fold([[(DECODER,), 10, 1]], 5)
+    assert (row["file"], row["line"]) == DECODER
+
+
+WSGI = ("import json\nfrom shop import orders\n\n\ndef app(environ, start_response):\n    orders.remember()\n"
+        "    start_response('200 OK', [])\n    return [b'ok']\n")
+ASGI = ("from shop import orders\n\n\nasync def app(scope, receive, send):\n    if scope['type'] != 'http':\n        return\n    orders.remember()\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b'ok'})\n")
+PROGRAM = "import sys, uvicorn\nfrom shop.asgi import app\nuvicorn.run(app, uds=sys.argv[1])\n"
+UVICORN = ["python", "-m", "uvicorn", "--uds", "{public}"]
+
+
+@pytest.mark.parametrize("command", [
+    gunicorn("-w", "1", module="shop.wsgi:app"), gunicorn("-w", "1", "--preload", module="shop.wsgi"),
+    gunicorn("-w", "1", "-k", "uvicorn_worker.UvicornWorker", module="shop.asgi:app"),
+    UVICORN + ["shop.asgi:app"], ["python", "-m", "shop", "{public}"],
+], ids=["gunicorn", "preload", "uvicorn worker", "uvicorn", "program"])
+def test_servers_tell_which_package_is_the_applications(command, serve, proxy, folder):
+    installed(folder, "shop", orders=ORDERS, wsgi=WSGI.replace("def app", "def application") + "\n\napp = application\n", asgi=ASGI, __main__=PROGRAM)
+    installed(folder, "shop_lib", rows=READ)
+    serve("py311", command, {"PYTHONPATH": os.path.join(folder, "lib", "site-packages")}, proxy)
+    agent, = proxy.ready(1)
+    assert (wait_for(lambda: agent.release, "the release") or "").startswith("code-")
+    assert agent.command("trace_start")["ok"]
+    for _ in range(20):
+        assert ask(agent.address) == "ok"
+    lines_found = agent.command("trace_stop")["data"]["lines"]
+    assert lines_found[0]["file"].endswith("site-packages/shop/orders.py") and lines_found[0]["line"] == 6, lines_found
+    assert lines_found[0]["function"] == "remember"
