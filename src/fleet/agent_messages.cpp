@@ -152,6 +152,7 @@ std::string read_sample(const json::object& object, Sample& sample) {
     keys.take("malloc_free", sample.malloc_free);
     keys.take("threads", sample.threads);
     keys.take("fds", sample.fds);
+    keys.take("fds_limit", sample.fds_limit);
     keys.take("children", sample.children);
     return keys.problem();
 }

@@ -18,8 +18,6 @@ namespace {
 constexpr Duration save_interval = 1min, save_soon = 2s; // soon: what must not be lost, an incident that was opened
 constexpr Duration open_deadline = 3s;
 constexpr double most_threads = 1000; // no kernel limit helps an interpreter that has so many
-constexpr double most_descriptors =
-    1024; // the usual soft limit, where it cannot be read: accept() begins to fail there
 constexpr double most_children = 500;
 constexpr double quiet = 0.6; // of the hour's traffic: below it is a chance
 
@@ -158,9 +156,11 @@ void LeakWatch::forget_ended() {
 }
 
 std::optional<double> LeakWatch::limit_of(Watched what, const Generation& generation) const {
-    if (what == Watched::descriptors)
-        return static_cast<double>(
-            generation.open.opened.most_descriptors.value_or(static_cast<std::int64_t>(most_descriptors)));
+    if (what == Watched::descriptors) { // unlimited, or not known: when it ends nobody can say
+        auto most = generation.open.opened.most_descriptors;
+        if (!most && generation.sample) most = generation.sample->fds_limit;
+        return most ? std::optional(static_cast<double>(*most)) : std::nullopt;
+    }
     if (what == Watched::threads) return most_threads;
     if (what == Watched::children) return most_children;
     if (!generation.memory.limit) return std::nullopt;

@@ -112,8 +112,8 @@ class Steps:
 
 
 def capture_b(task):
-    """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds. The worker ends soon: what
-    gc.freeze() was to keep shared need be so no longer."""
+    """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds. Mostly the worker ends soon, and
+    what gc.freeze() was to keep shared need be so no longer; of one that may serve again it is frozen anew."""
     began, steps = native.monotonic(), Steps(task)
     data = steps.data
     frozen, at_boot = gc.get_freeze_count(), boot.census()
@@ -154,6 +154,8 @@ def capture_b(task):
     for name, step in (("trace", traced), ("stacks", drained_stacks), ("open", look_at_what_is_open), ("collect", collect), ("census", count),
                        ("allocator", allocator)):
         steps.run(name, step)
+    if frozen and task.args.get("serves_on"):
+        gc.freeze()
     data["gc"] = dict(gc_numbers(), frozen=frozen)
     data["libraries"] = native_code.loaded()
     data["phase_b_seconds"] = native.monotonic() - began
