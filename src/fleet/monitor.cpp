@@ -100,7 +100,7 @@ void Monitor::look_for_stalls() {
 }
 
 void Monitor::read(Generation& generation, Instant now) {
-    const bool whole_tree = generation.child && !generation.agent;
+    const bool whole_tree = generation.child && !generation.agent_of_server();
     const auto statm = whole_tree ? statm_of_tree(*reader_, generation.pid) : reader_->statm(generation.pid);
     if (!statm) return; // the last reading ages and becomes unknown
     generation.memory.anon = statm->anon();
