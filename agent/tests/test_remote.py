@@ -62,6 +62,7 @@ def test_it_says_what_it_is_and_answers_what_every_agent_does(process, proxy, fo
     assert agent.hello["remote"] is True and agent.hello["ready"] is True and agent.hello["pid"] == child.pid
     assert agent.hello["pool"] == "app" and agent.hello["address"] is None
     assert agent.hello["started_at"] < began + 0.3, "the process's start, not the agent's"
+    wait_for(lambda: len(agent.samples) > 1, "samples: a census would have been taken by then")
     result = agent.command("capture_a")
     assert result["ok"] and "<string>" in result["files"]["stacks.txt"].decode()
     assert result["data"]["boot_census"] is False
