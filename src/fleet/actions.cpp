@@ -100,8 +100,8 @@ ActionResult Pool::take_capture(const std::string& id, bool trace) {
         std::string why_not = why_no_remote_agent(*this, *worker->current);
         if (why_not.empty()) why_not = find_remote_python(worker->current->pid).why_not;
         if (!why_not.empty())
-            return not_now("no agent is connected in " + id + " (pip install plimsoll-agent), and none can be put into it: " +
-                               why_not,
+            return not_now("no agent is connected in " + id +
+                               " (pip install plimsoll-agent), and none can be put into it: " + why_not,
                            std::nullopt);
     }
     worker->in_capture = true;

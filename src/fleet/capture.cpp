@@ -127,8 +127,9 @@ asio::awaitable<bool> Capture::have_agent() {
         const std::string why_not = co_await attach_agent(pool_, generation_, false);
         if (!why_not.empty()) {
             if (std::exchange(why_no_agent_, why_not) != why_not)
-                incident_->note("no agent is in the worker (pip install plimsoll-agent), and none could be put into it: " +
-                                why_not + ". Only what the kernel tells is captured");
+                incident_->note(
+                    "no agent is in the worker (pip install plimsoll-agent), and none could be put into it: " +
+                    why_not + ". Only what the kernel tells is captured");
             co_return false;
         }
     }

@@ -273,7 +273,8 @@ void LeakWatch::put_agents() {
             why_no_remote_agent(pool_, *generation).empty())
             next = generation;
     });
-    if (next && !running) spawn(pool_.context().control, "an agent for a suspect", put_agent(pool_.shared_from_this(), next));
+    if (next && !running)
+        spawn(pool_.context().control, "an agent for a suspect", put_agent(pool_.shared_from_this(), next));
 }
 
 void LeakWatch::trace(Instant now) {

@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t most_mappings = 60, most_kinds = 20, most_descriptors = 4096, most_threads = 4096, most_sockets = 20'000;
+constexpr std::size_t most_mappings = 60, most_kinds = 20, most_descriptors = 4096, most_threads = 4096,
+                      most_sockets = 20'000;
 
 std::string first_line(const std::string& path) {
     std::ifstream in(path);
@@ -92,7 +93,8 @@ Counts children_by_program(const std::string& process, const std::string& proc) 
             const std::string stat = first_line(proc + "/" + std::to_string(pid) + "/stat");
             const auto ends = stat.rfind(')'), begins = stat.find('(');
             if (ends == std::string::npos || ends + 2 >= stat.size()) continue;
-            ++counts[stat[ends + 2] == 'Z' ? "zombie (ended, not waited for)" : stat.substr(begins + 1, ends - begins - 1)];
+            ++counts[stat[ends + 2] == 'Z' ? "zombie (ended, not waited for)"
+                                           : stat.substr(begins + 1, ends - begins - 1)];
         }
     });
     return counts;
@@ -165,9 +167,9 @@ std::vector<Mapping> read_smaps(std::istream& smaps) {
 
 void read_sockets(std::istream& table, std::string_view protocol,
                   std::vector<std::pair<std::uint64_t, std::string>>& into) {
-    static constexpr std::array<const char*, 12> states = {"?",         "established", "syn-sent",  "syn-received",
-                                                           "fin-wait",  "fin-wait",    "time-wait", "closed",
-                                                           "close-wait", "last-ack",   "listening", "closing"};
+    static constexpr std::array<const char*, 12> states = {"?",          "established", "syn-sent",  "syn-received",
+                                                           "fin-wait",   "fin-wait",    "time-wait", "closed",
+                                                           "close-wait", "last-ack",    "listening", "closing"};
     const std::size_t column = protocol == "unix" ? 6 : 9;
     std::string line;
     std::getline(table, line); // the heading

@@ -38,7 +38,8 @@ void sweep(const std::string& directory) {
     for (std::filesystem::directory_iterator entry(directory, bad), end; !bad && entry != end; entry.increment(bad)) {
         const std::string name = entry->path().filename().string();
         if (!name.starts_with(script_begins) || !name.ends_with(script_ends)) continue;
-        const std::string pid = name.substr(script_begins.size(), name.find('.', script_begins.size()) - script_begins.size());
+        const std::string pid =
+            name.substr(script_begins.size(), name.find('.', script_begins.size()) - script_begins.size());
         if (::access(("/proc/" + pid).c_str(), F_OK) != 0) ::unlink(entry->path().c_str());
     }
 }
@@ -61,7 +62,8 @@ std::string explain(const Child& child) {
     const std::string& said = child.output();
     const auto has = [&said](const char* part) { return said.find(part) != std::string::npos; };
     if (has("Remote debugging is not enabled in the remote process"))
-        return "remote debugging is disabled in it (PYTHON_DISABLE_REMOTE_DEBUG, -X disable-remote-debug, or its build)";
+        return "remote debugging is disabled in it (PYTHON_DISABLE_REMOTE_DEBUG, -X disable-remote-debug, or its "
+               "build)";
     if (has("Permission denied") || has("Operation not permitted"))
         return "the kernel does not let this user write to its memory (another user, or yama's ptrace_scope): it takes "
                "CAP_SYS_PTRACE";
@@ -92,17 +94,25 @@ asio::awaitable<void> keep_script(std::shared_ptr<Pool> pool, GenerationPtr gene
     ::unlink(path.c_str());
 }
 
-asio::awaitable<void> wake(std::shared_ptr<Pool> pool, GenerationPtr generation) {
-    co_await probe(*generation->address, generation->protocol, question_of(pool->settings().health), wake_bound);
+asio::awaitable<void> wake(std::shared_ptr<Pool> pool, net::Address address, net::Protocol protocol) {
+    co_await probe(std::move(address), protocol, question_of(pool->settings().health), wake_bound);
+}
+
+// Of an address that several workers share any may take the request, so it is asked for as long as we wait.
+void wake_some(const std::shared_ptr<Pool>& pool, const Generation& generation, bool again) {
+    const auto address = generation.address ? generation.address : pool->source().public_address();
+    if (!address || (again && generation.address)) return;
+    spawn(pool->context().control, "wake for an agent", wake(pool, *address, generation.protocol));
 }
 
 asio::awaitable<bool> await_agent(std::shared_ptr<Pool> pool, GenerationPtr generation, Duration bound) {
     const auto come = [pool, generation] {
         return generation->agent_connected() || generation->gone() || pool->context().stopping;
     };
-    if (!co_await until(come, wake_after)) {
-        if (generation->address) spawn(pool->context().control, "wake for an agent", wake(pool, generation));
-        co_await until(come, bound - wake_after);
+    const Instant begun = Clock::now();
+    for (bool again = false; Clock::now() - begun < bound; again = true) {
+        if (co_await until(come, wake_after)) break;
+        wake_some(pool, *generation, again);
     }
     co_return generation->agent_connected();
 }
@@ -121,7 +131,8 @@ asio::awaitable<std::string> tell(std::shared_ptr<Pool> pool, GenerationPtr gene
         co_return python.why_not;
     }
     const std::string& run_dir = context.surroundings.run_dir;
-    const std::string path = run_dir + "/" + std::string(script_begins) + std::to_string(python.pid) + std::string(script_ends);
+    const std::string path =
+        run_dir + "/" + std::string(script_begins) + std::to_string(python.pid) + std::string(script_ends);
     boost::json::object variables{{"PLIMSOLL_CONTROL", context.control_address},
                                   {"PLIMSOLL_POOL", pool->settings().name},
                                   {"PLIMSOLL_RUN_DIR", run_dir},
@@ -196,8 +207,8 @@ def _plimsoll_attach(folder, variables, census):
 
 try:
     _plimsoll_attach()";
-    return std::string(text) + quoted(agent_path + "/plimsoll_agent") + ", " + boost::json::serialize(variables) + ", " +
-           (census ? "True" : "False") + ")\nfinally:\n    del _plimsoll_attach\n";
+    return std::string(text) + quoted(agent_path + "/plimsoll_agent") + ", " + boost::json::serialize(variables) +
+           ", " + (census ? "True" : "False") + ")\nfinally:\n    del _plimsoll_attach\n";
 }
 
 std::string why_no_remote_agent(const Pool& pool, const Generation& generation) {

@@ -87,7 +87,8 @@ bool is_trusted(const fs::path& program, PythonVersion version) {
 }
 
 bool same_file(const std::string& a, const std::string& b) {
-    struct stat one {}, other {};
+    struct stat one {
+    }, other{};
     return ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0 && one.st_dev == other.st_dev &&
            one.st_ino == other.st_ino;
 }

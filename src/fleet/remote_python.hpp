@@ -24,10 +24,10 @@ std::string mapped_file(std::string_view maps, std::string_view name_begins);
 
 struct RemotePython {
     int pid = 0;
-    std::string program;         // that runs scripts in it
-    std::string why_not;         // empty: it can be done
+    std::string program;          // that runs scripts in it
+    std::string why_not;          // empty: it can be done
     unsigned user = 0, group = 0; // effective, of the process
-    bool trusted = false;        // nobody but root could have changed the program
+    bool trusted = false;         // nobody but root could have changed the program
 };
 // Of a worker's process and what it started: of several Pythons the one with the most memory of its own. May block.
 RemotePython find_remote_python(int pid);

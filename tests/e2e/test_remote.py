@@ -2,13 +2,16 @@
 there is something to capture (sys.remote_exec); else /proc has to do, and the story says why."""
 import json
 import os
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from harness import processes
 from harness.admin import story
 from harness.binary import ROOT
 from harness.proxy import APPS, free_port
+from harness.traffic import traffic
 from harness.waiting import until
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -193,3 +196,47 @@ def test_workers_of_a_gunicorn_without_agents_keep_their_places(plimsoll, python
     assert "census.json" in names(recycled), story(recycled)
     now = {worker["id"]: worker["pid"] for worker in proxy.wait_serving(2)}
     assert now["app-1"] != before["app-1"] and now["app-2"] == before["app-2"], "and no other worker had to go"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has workers of other users")
+@pytest.mark.skipif(Path("/proc/sys/kernel/yama").exists(), reason="yama lets no user write to his own processes")
+def test_root_runs_no_python_that_a_workers_user_may_have_changed(plimsoll, python314):
+    """A Python of that user's own, which notes who runs it."""
+    proxy = plimsoll()
+    proxy.directory.chmod(0o711)
+    home, notes = proxy.directory / "python", proxy.directory / "notes"
+    notes.mkdir()
+    notes.chmod(0o777)
+    shutil.copytree(Path(python314).parents[1], home, symlinks=True)
+    with open(home / "lib" / "python3.14" / "encodings" / "__init__.py", "a") as file:
+        file.write("\nimport posix\nposix.close(posix.open(%r %% (posix.getpid(), posix.geteuid()), posix.O_CREAT, 0o600))\n"
+                   % (str(notes) + "/%d.%d"))
+    for path in [home, *home.rglob("*")]:
+        os.chown(path, OTHER, OTHER, follow_symlinks=False)
+    config = plain(str(home / "bin" / "python3.14"), uid=OTHER)
+    command = config["pool"][0]["source"]["command"]
+    config["pool"][0]["source"]["command"] = ["setpriv", "--reuid=%d" % OTHER, "--regid=%d" % OTHER, "--clear-groups", *command[:-1]]
+    proxy.configure(config).start()
+    (proxy.directory / "run").chmod(0o755)
+    worker = proxy.wait_serving(1)[0]
+    incident = captured(proxy, worker)
+    assert incident["capture"]["status"] == "done", story(incident)
+    ran = sorted(path.name.split(".") for path in notes.iterdir())
+    assert len(ran) == 2, "the worker, and who told it: %s" % ran
+    assert {user for _, user in ran} == {str(OTHER)}, ran
+
+
+def test_a_suspect_gets_its_agent_before_it_is_captured(plimsoll, python314):
+    """So that the line is known while it serves, and the census of its end tells what came since."""
+    config = plain(python314, memory={"limit": "260MiB", "interval": "100ms", "mode": "off"}, leak={"policy": "advise"},
+                   capture={"trace_requests": 60}, recycle={"min_serving": 0})
+    config["pool"][0]["source"]["command"][-1] = "leaky:wsgi"
+    proxy, worker = served(plimsoll, config)
+    with traffic(proxy, {"/orders/%d": 1, "/articles/%d": 1}, clients=1, pause=0.01):
+        leak = until(lambda: [each for each in proxy.admin.read("/v1/leaks")["leaks"] if each["what"] == "memory" and each["lines"]], 60,
+                     "the line is known", pause=0.2)[0]
+    assert leak["lines"][0]["file"].endswith("/leaky.py") and leak["lines"][0]["function"] == "remember", leak["lines"]
+    assert proxy.log_text().index("agent_put_into_worker") < proxy.log_text().index("sys.remote_exec")
+    incident = proxy.recycle(worker["id"])
+    census = json.loads(proxy.admin.file(incident["id"], "census.json"))
+    assert census["boot"] is not None, "taken when it was suspected"

@@ -70,8 +70,10 @@ TEST(RemotePython, a_file_may_be_read_where_all_folders_on_the_way_let_its_user_
 TEST(RemoteAgent, its_script_carries_what_the_environment_would_say) {
     const boost::json::object variables{{"PLIMSOLL_CONTROL", "unix:/run/a \"b\"\\c.sock"}};
     const std::string script = attach_script("/run/plimsoll-agent", variables, true);
-    EXPECT_NE(script.find(R"(_plimsoll_attach("/run/plimsoll-agent/plimsoll_agent", {"PLIMSOLL_CONTROL":"unix:/run/a \"b\"\\c.sock"}, True))"),
-              std::string::npos)
+    EXPECT_NE(
+        script.find(
+            R"(_plimsoll_attach("/run/plimsoll-agent/plimsoll_agent", {"PLIMSOLL_CONTROL":"unix:/run/a \"b\"\\c.sock"}, True))"),
+        std::string::npos)
         << script;
     EXPECT_NE(attach_script("/x", variables, false).find(", False)"), std::string::npos);
     EXPECT_NE(script.find("del _plimsoll_attach"), std::string::npos);
@@ -98,13 +100,14 @@ TEST(RemoteAgent, nobody_but_the_process_that_was_chosen_may_say_so) {
 }
 
 TEST(ProcessEvidence, mappings_of_one_name_are_one_and_those_that_are_not_of_files_come_first) {
-    std::istringstream smaps("55d0-55d1 r-xp 00000000 08:01 11     /usr/bin/my app\n"
-                             "Size:                 40 kB\nRss:                  30 kB\nAnonymous:             0 kB\nSwap:   0 kB\n"
-                             "VmFlags: rd ex\n"
-                             "55d1-55d2 rw-p 00001000 08:01 11     /usr/bin/my app\n"
-                             "Size:                  8 kB\nRss:                   8 kB\nAnonymous:             8 kB\nSwap:   4 kB\n"
-                             "7f00-7f01 rw-p 00000000 00:00 0 \n"
-                             "Size:                100 kB\nRss:                  90 kB\nAnonymous:            90 kB\nSwap:   0 kB\n");
+    std::istringstream smaps(
+        "55d0-55d1 r-xp 00000000 08:01 11     /usr/bin/my app\n"
+        "Size:                 40 kB\nRss:                  30 kB\nAnonymous:             0 kB\nSwap:   0 kB\n"
+        "VmFlags: rd ex\n"
+        "55d1-55d2 rw-p 00001000 08:01 11     /usr/bin/my app\n"
+        "Size:                  8 kB\nRss:                   8 kB\nAnonymous:             8 kB\nSwap:   4 kB\n"
+        "7f00-7f01 rw-p 00000000 00:00 0 \n"
+        "Size:                100 kB\nRss:                  90 kB\nAnonymous:            90 kB\nSwap:   0 kB\n");
     const std::vector<Mapping> found = read_smaps(smaps);
     ASSERT_EQ(found.size(), 2U);
     EXPECT_EQ(found[0].name, "anonymous");
@@ -119,9 +122,10 @@ TEST(ProcessEvidence, mappings_of_one_name_are_one_and_those_that_are_not_of_fil
 
 TEST(ProcessEvidence, sockets_are_told_by_their_protocol_and_state) {
     std::vector<std::pair<std::uint64_t, std::string>> found;
-    std::istringstream tcp("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-                           "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 1234 1 0 100 0 0 10 0\n"
-                           "   1: 0100007F:1F90 0100007F:A1B2 08 00000000:00000000 00:00000000 00000000  0  0 1235 1 0 20 4 30 10 -1\n");
+    std::istringstream tcp(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0  0 1234 1 0 100 0 0 10 0\n"
+        "   1: 0100007F:1F90 0100007F:A1B2 08 00000000:00000000 00:00000000 00000000  0  0 1235 1 0 20 4 30 10 -1\n");
     read_sockets(tcp, "tcp", found);
     std::istringstream unix_sockets("Num       RefCount Protocol Flags    Type St Inode Path\n"
                                     "0000: 00000002 00000000 00010000 0001 01 77 /run/a.sock\n"
