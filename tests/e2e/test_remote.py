@@ -240,3 +240,25 @@ def test_a_suspect_gets_its_agent_before_it_is_captured(plimsoll, python314):
     incident = proxy.recycle(worker["id"])
     census = json.loads(proxy.admin.file(incident["id"], "census.json"))
     assert census["boot"] is not None, "taken when it was suspected"
+
+
+def test_a_worker_that_somebody_else_started_has_its_agent_after_a_restart_too(plimsoll, python314):
+    proxy = plimsoll()
+    socket = proxy.directory / "run" / "app.sock"
+    proxy.configure({"pool": [{"name": "app", "source": {"kind": "static", "addresses": ["unix:%s" % socket], "slots": 1},
+                               "recycle": {"min_serving": 0}}]})
+    other = proxy.beside([python314, "-I", "-B", APPS / "plain.py", socket, "faulty:wsgi"])
+    proxy.start()
+    worker = proxy.wait_serving(1)[0]
+    assert worker["pid"] == other.pid
+    assert captured(proxy, worker)["capture"]["status"] == "done"
+    refused = proxy.admin.act("recycle", worker["id"])
+    assert refused.status == 409 and "start it again" in repr(refused), "an agent that was put in starts no server again"
+    proxy.tell_to_stop()                                       # and not the other server
+    assert proxy.process.wait(30) == 0
+    proxy.start()
+    proxy.wait_serving(1)
+    until(lambda: proxy.admin.worker(worker["id"])["agent"]["connected"], 30, "the agent has dialled again", pause=0.1)
+    again = captured(proxy, worker)
+    assert again["capture"]["status"] == "done", story(again)
+    assert proxy.log_text().count("agent_put_into_worker") == 1, "once for a process"
