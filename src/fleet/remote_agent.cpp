@@ -181,8 +181,8 @@ asio::awaitable<std::string> tell(std::shared_ptr<Pool> pool, GenerationPtr gene
 } // namespace
 
 std::string attach_script(const std::string& agent_path, const boost::json::object& variables, bool census) {
-    // It runs in the namespace of the worker's __main__, in which it leaves nothing; and in its main thread, which it holds up
-    // no longer than a thread takes to start. The agent is imported from where it lies, whatever the worker's sys.path is.
+    // Whatever namespace it runs in, it leaves nothing there. It runs in the main thread, which it holds up no longer than a
+    // thread takes to start. The agent is imported from where it lies, whatever the worker's sys.path is.
     static constexpr std::string_view text = R"(# Run by Plimsoll in a worker that has no agent: sys.remote_exec.
 def _plimsoll_attach(folder, variables, census):
     import sys
