@@ -16,7 +16,7 @@ class Row:
     pass
 
 class Task:
-    args = {"trace": False}
+    args = {"trace": False, "serves_on": sys.argv[2] == "serves on"}
     file = staticmethod(lambda name, content: None)
     left = staticmethod(lambda: 10)
 
@@ -33,7 +33,7 @@ else:
 assert gc.get_freeze_count()
 rows.extend(Row() for _ in range(2000))
 texts.extend(os.urandom(500) for _ in range(2000))
-print(json.dumps(phases.capture_b(Task)))
+print(json.dumps(dict(phases.capture_b(Task), frozen_afterwards=gc.get_freeze_count())))
 """
 
 
@@ -49,6 +49,11 @@ def test_a_frozen_container_that_has_grown_is_told(how):
     assert told["__main__.texts (list, 2000 items)"] == 2000 and told["__main__.rows (list, 2000 items)"] == 2000
     assert not any("table" in (keeper or "") for keeper in told)
     assert {"bytes", "__main__.Row"} <= {row["type"] for row in data["types"][:4]}
+
+
+@pytest.mark.parametrize("how, still", [("freeze first", False), ("serves on", True)])
+def test_what_was_frozen_is_frozen_anew_only_in_a_worker_that_serves_again(how, still):
+    assert (captured(how)["frozen_afterwards"] > 30000) == still
 
 
 FULL_CACHE = """

@@ -7,13 +7,17 @@
 the runner's Python, beside the servers. Each other environment holds the newest gunicorn,
 gevent, uvicorn and uvicorn-worker that its Python can get from PyPI; `debian` is the system's Python with the distribution's own
 gunicorn (20.1 in Debian 12). A stamp in each tells what it was made from, so that a second run costs nothing. A Python that is
-missing is skipped, and the tests then say so.
+missing is skipped, and the tests then say so; one that is newer than all that this machine has comes from tests/pythons.py.
 """
 import glob
 import os
 import shutil
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "tests"))
+
+import pythons                              # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VENVS = os.environ.get("PLIMSOLL_VENVS") or os.path.join(ROOT, "build", "venvs")
@@ -33,7 +37,17 @@ def interpreter(name):
         return python if os.path.exists("/usr/lib/python3/dist-packages/gunicorn") else None
     version = name[2] + "." + name[3:]
     pyenv = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/%s.*/bin/python" % version)))
-    return pyenv[-1] if pyenv else shutil.which("python" + version)
+    found = pyenv[-1] if pyenv else shutil.which("python" + version)
+    if found is None and version in pythons.MODULES:
+        try:
+            found = pythons.interpreter(version)
+        except LookupError as reason:
+            print("%s: %s" % (name, reason), file=sys.stderr)
+    return found
+
+
+def has_pip(python):
+    return subprocess.run([python, "-c", "import ensurepip"], stderr=subprocess.DEVNULL).returncode == 0
 
 
 def python_of(name):
@@ -55,10 +69,10 @@ def make(name):
     if os.path.exists(stamp) and open(stamp).read() == recipe:
         return "there"
     shutil.rmtree(home, ignore_errors=True)
-    debian = name == "debian"
-    options = ["--system-site-packages", "--without-pip"] if debian else []
+    debian, whole = name == "debian", has_pip(python)
+    options = ["--system-site-packages", "--without-pip"] if debian else [] if whole else ["--without-pip"]
     subprocess.run([python, "-m", "venv"] + options + [home], check=True)
-    if debian:                                                  # its venv has no ensurepip: another Python's pip fills it
+    if debian or not whole:                                     # its venv has no ensurepip: another Python's pip fills it
         pip = [sys.executable, "-m", "pip", "--python", python_of(name)]
     else:
         pip = [python_of(name), "-m", "pip"]

@@ -80,8 +80,8 @@ void effects_of_capture(const std::string& path, const Capture& section, Finding
     if (!section.enabled)
         no_effect(path, section, "with enabled = false nothing is captured", findings,
                   Key{"trace_requests", &Capture::trace_requests}, Key{"trace_time", &Capture::trace_time},
-                  Key{"trace_frames", &Capture::trace_frames}, Key{"command", &Capture::command},
-                  Key{"command_timeout", &Capture::command_timeout});
+                  Key{"trace_frames", &Capture::trace_frames}, Key{"remote", &Capture::remote},
+                  Key{"command", &Capture::command}, Key{"command_timeout", &Capture::command_timeout});
     else if (!section.trace)
         no_effect(path, section, "with trace = false no recycle is preceded by one", findings,
                   Key{"trace_requests", &Capture::trace_requests}, Key{"trace_time", &Capture::trace_time});

@@ -227,6 +227,7 @@ struct Capture { // [pool.capture]
     unsigned trace_requests = 200;
     Duration trace_time = seconds{3};
     unsigned trace_frames = 8;
+    bool remote = true;               // an agent is put into workers that have none, where Python can do that (3.14)
     std::vector<std::string> command; // an operator's own; {pid} {worker} {pool} {directory}
     Duration command_timeout = seconds{5};
     Bytes max_size = {64 << 20}; // of one capture

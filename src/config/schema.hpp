@@ -196,6 +196,7 @@ void describe(Visitor& v, Capture& capture) {
     v("trace_requests", capture.trace_requests, {.min = 1, .max = 1'000'000});
     v("trace_time", capture.trace_time, timeout(milliseconds{100}));
     v("trace_frames", capture.trace_frames, {.min = 1, .max = 100});
+    v("remote", capture.remote);
     v("command", capture.command);
     v("command_timeout", capture.command_timeout, timeout());
     v("max_size", capture.max_size, {.min = 64 << 10});

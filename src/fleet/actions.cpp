@@ -3,6 +3,8 @@
 #include "fleet/leak_watch.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/recycler.hpp"
+#include "fleet/remote_agent.hpp"
+#include "fleet/remote_python.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -100,8 +102,14 @@ ActionResult Pool::take_capture(const std::string& id, bool trace) {
     if (worker->in_capture) return not_now(id + " is being captured");
     if (!worker->current || worker->current->gone()) return not_now(id + " has no process now");
     if (!settings_.capture.enabled) return not_now("[pool.capture] enabled is false", std::nullopt);
-    if (trace && !worker->current->agent_connected())
-        return not_now("no agent is connected in " + id + " (pip install plimsoll-agent)", std::nullopt);
+    if (trace && !worker->current->agent_connected()) {
+        std::string why_not = why_no_remote_agent(*this, *worker->current);
+        if (why_not.empty()) why_not = find_remote_python(worker->current->pid).why_not;
+        if (!why_not.empty())
+            return not_now("no agent is connected in " + id +
+                               " (pip install plimsoll-agent), and none can be put into it: " + why_not,
+                           std::nullopt);
+    }
     worker->in_capture = true;
     const auto incident = context_->journal.open(
         {settings_.name, id, "capture",

@@ -129,6 +129,7 @@ std::string read_hello(const json::object& object, Hello& hello, std::string& to
     keys.take("started_at", hello.started_at);
     keys.take("memory_limit", hello.memory_limit);
     keys.take("ready", hello.ready);
+    keys.take("remote", hello.remote);
     keys.take_name("release", hello.release);
     return keys.problem();
 }

@@ -37,6 +37,7 @@ struct Hello { // as in the protocol's table; unset: null or absent
     std::optional<double> started_at;                   // unix seconds
     std::optional<Bytes> memory_limit;
     bool ready = false;
+    bool remote = false;    // put into a process that had been started without one: nothing of its server is hooked
     bool same_pids = false; // the agent's pid means the same process in our /proc
 };
 struct Sample { // unset: unknown

@@ -39,7 +39,7 @@ void Pool::bind(const WorkerPtr& worker, const GenerationPtr& generation, const 
             WallTime(std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(*hello.started_at)));
     seats_[agent.get()] = {worker, generation};
     const int pid = pid_here(hello);
-    if (pid > 0 && generation->pid != pid) {
+    if (pid > 0 && generation->pid != pid && !hello.remote) { // of a remote one all of that was known before
         std::string why_not;
         const auto parent = hello.same_pids ? std::optional(hello.ppid) : std::nullopt;
         auto process = Process::attach(context_->control, pid, parent, why_not);
@@ -71,8 +71,23 @@ void Pool::warn_of_max_requests(const Hello& hello) {
                           "[pool.recycle] do it"}});
 }
 
+// Which worker's process an agent was put into: that one alone may say so, and as long as it lives (we may have been
+// started again since).
+std::pair<WorkerPtr, GenerationPtr> Pool::remote(const Hello& hello) const {
+    for (const WorkerPtr& worker : workers_)
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation && !generation->gone() && generation->pid > 0 && hello.same_pids &&
+                (hello.pid == generation->remote.pid || hello.pid == generation->pid))
+                return {worker, generation};
+    return {};
+}
+
 std::string Pool::refuse(const Hello& hello) {
     if (!source_) return "the pool is not started";
+    if (hello.remote)
+        return remote(hello).second ? std::string{}
+                                    : "pid " + std::to_string(hello.pid) + " is no worker of pool " + settings_.name +
+                                          ": no agent was put into it";
     // A server that a worker's application runs as a helper inherits its environment. Arbiters, supervisors and masters are
     // ancestors of workers too, but no agent is bound in them.
     const int pid = pid_here(hello);
@@ -104,6 +119,10 @@ void Pool::begins_anew(const WorkerPtr& worker, const GenerationPtr& generation)
 
 void Pool::connected(const std::shared_ptr<Agent>& agent) {
     const Hello& hello = agent->hello();
+    if (hello.remote) {
+        if (const auto [worker, generation] = remote(hello); generation) bind(worker, generation, agent);
+        return;
+    }
     struct {
         WorkerPtr worker;
         GenerationPtr generation;

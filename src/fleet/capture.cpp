@@ -10,6 +10,9 @@
 #include "fleet/json_fields.hpp"
 #include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
+#include "fleet/process_evidence.hpp"
+#include "fleet/remote_agent.hpp"
+#include "fleet/remote_python.hpp"
 #include "fleet/wait.hpp"
 
 namespace plimsoll::fleet {
@@ -85,7 +88,7 @@ asio::awaitable<bool> Capture::ask(std::string command, boost::json::object args
     co_return result.ok;
 }
 
-// What the proxy itself sees of the process: all there is without an agent.
+// What the proxy itself sees of the process.
 asio::awaitable<void> Capture::own_numbers(std::string name) {
     const auto self = shared_from_this();
     co_await pool_->monitor().look_closely(generation_);
@@ -107,11 +110,40 @@ asio::awaitable<void> Capture::own_numbers(std::string name) {
     if (co_await keep(name, boost::json::serialize(numbers))) ++taken_;
 }
 
+asio::awaitable<void> Capture::what_proc_tells(std::string name) {
+    const auto self = shared_from_this();
+    if (generation_->pid <= 0 || generation_->gone()) co_return;
+    // Of a wrapper that started a Python, that one.
+    auto read = [pid = generation_->pid] { return process_evidence(find_remote_python(pid).pid); };
+    boost::json::object seen = co_await offload(*pool_->context().threads, std::move(read));
+    if (seen.empty()) co_return;
+    if (const auto* open = seen.if_contains("open")) incident_->details["open"] = *open;
+    if (co_await keep(name, boost::json::serialize(seen))) ++taken_;
+}
+
+asio::awaitable<bool> Capture::have_agent() {
+    const auto self = shared_from_this();
+    if (!generation_->agent) {
+        const std::string why_not = co_await attach_agent(pool_, generation_, false);
+        if (!why_not.empty()) {
+            if (std::exchange(why_no_agent_, why_not) != why_not)
+                incident_->note(
+                    "no agent is in the worker (pip install plimsoll-agent), and none could be put into it: " +
+                    why_not + ". Only what the kernel tells is captured");
+            co_return false;
+        }
+    }
+    if (!generation_->agent_of_server() && !std::exchange(told_of_remote_, true))
+        incident_->note("an agent was put into pid " + std::to_string(generation_->agent_pid()) +
+                        " while it ran (sys.remote_exec)");
+    co_return true;
+}
+
 asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests, std::function<bool()> urgent,
                                             Duration stopped_within) {
     const auto self = shared_from_this();
     const config::Capture& settings = pool_->settings().capture;
-    if (!allowed_ || !generation_->agent_connected()) co_return;
+    if (!allowed_ || !co_await have_agent() || !generation_->agent_connected()) co_return;
     const std::chrono::duration<double> longest = at_most + stopped_within + trace_margin;
     boost::json::object args{{"frames", settings.trace_frames}, {"seconds", longest.count()}};
     tracing_ = co_await ask("trace_start", std::move(args), trace_start_deadline, "a trace");
@@ -165,12 +197,16 @@ asio::awaitable<void> Capture::phase_a() {
     const auto self = shared_from_this();
     if (!allowed_) co_return;
     co_await own_numbers("memory-before.json");
-    if (!generation_->agent) {
-        incident_->note(
-            "no agent is in the worker: only the kernel's numbers are captured (pip install plimsoll-agent)");
-        co_return;
+    if (co_await have_agent()) {
+        const bool told = co_await ask("capture_a", {}, phase_a_deadline, "the stacks");
+        if (told) {
+            ++taken_;
+            co_return;
+        }
+    } else {
+        ++missed_; // the stacks, and why is told
     }
-    if (co_await ask("capture_a", {}, phase_a_deadline, "the stacks")) ++taken_;
+    co_await what_proc_tells("process.json");
 }
 
 asio::awaitable<void> Capture::trace_stop() {
@@ -194,18 +230,20 @@ asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
     boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
     if (afterwards == Afterwards::may_serve) args["serves_on"] = true; // it leaves frozen what was
     tell_growth(args);
-    if (co_await answers() && co_await ask("capture_b", std::move(args), bound, "the heap")) ++taken_;
+    const bool examined = co_await answers() && co_await ask("capture_b", std::move(args), bound, "the heap");
+    if (examined) ++taken_;
     tracing_ = false;
     const auto command_done = [self] { return self->command_done_; };
     co_await until(command_done, std::max<Duration>(bound - (Clock::now() - begun), 0s));
     if (!generation_->gone()) co_await own_numbers("memory-drained.json");
+    if (!examined) co_await what_proc_tells("process-drained.json");
 }
 
 // An agent that was silent may be silent still (a stopped process, C code that holds the GIL): then its deadline is not
 // waited for a second time. Now that its worker is drained it may also be back.
 asio::awaitable<bool> Capture::answers() {
     const auto self = shared_from_this();
-    if (!generation_->agent) co_return false;
+    if (!co_await have_agent()) co_return false;
     if (!silent_) co_return true;
     boost::json::object nothing;
     const CommandResult pong = co_await generation_->agent->command("ping", std::move(nothing), ping_deadline);

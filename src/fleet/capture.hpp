@@ -47,6 +47,8 @@ private:
     boost::asio::awaitable<bool> ask(std::string command, boost::json::object args, Duration deadline,
                                      std::string what);
     boost::asio::awaitable<bool> answers();
+    boost::asio::awaitable<bool> have_agent(); // one is put into a worker that has none, where that can be
+    boost::asio::awaitable<void> what_proc_tells(std::string name); // all there is where nobody answers
     boost::asio::awaitable<bool> keep(std::string name, std::string content);
     static boost::asio::awaitable<void> run_command(std::shared_ptr<Capture> self, Duration bound);
     boost::asio::awaitable<void> own_numbers(std::string name);
@@ -64,7 +66,9 @@ private:
     std::optional<Growth> growth_;            // that the lines of the window are to explain
     std::vector<std::uint64_t> asked_before_; // by label, when the window began
     std::string refusal_;
-    bool allowed_ = false, leaks_were_asked_ = true, tracing_ = false, silent_ = false, command_done_ = false;
+    std::string why_no_agent_; // as it was told
+    bool allowed_ = false, leaks_were_asked_ = true, tracing_ = false, silent_ = false, command_done_ = false,
+         told_of_remote_ = false;
 };
 
 // The file that the agent's faulthandler writes to; read once, then removed. Empty where there is none.

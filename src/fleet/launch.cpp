@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,7 +23,7 @@ extern char** environ;
 namespace plimsoll::fleet {
 namespace {
 
-enum class Step : int { directory, descriptors, exec };
+enum class Step : int { directory, descriptors, user, exec };
 struct Failure {
     Step step;
     int error;
@@ -36,6 +37,7 @@ struct Prepared {
     int input = -1, output = -1, failure = -1;
     rlimit files{}; // ours is raised; a program that select()s must not see numbers beyond 1,024
     pid_t parent = 0;
+    std::optional<std::pair<unsigned, unsigned>> user;
 };
 
 std::vector<std::string> merged_environment(const Command& command) {
@@ -112,6 +114,9 @@ void close_all_on_exec() {
     if (prepared.output >= 0 && (::dup2(prepared.output, 1) < 0 || ::dup2(prepared.output, 2) < 0))
         fail(prepared, Step::descriptors);
     if (::chdir(prepared.directory.c_str()) != 0) fail(prepared, Step::directory);
+    if (prepared.user &&
+        (::setgroups(0, nullptr) != 0 || ::setgid(prepared.user->second) != 0 || ::setuid(prepared.user->first) != 0))
+        fail(prepared, Step::user);
     close_all_on_exec(); // the way to report a failure included
     ::execve(prepared.file.c_str(), prepared.argv.data(), prepared.envp.data());
     fail(prepared, Step::exec);
@@ -122,6 +127,7 @@ std::string explain(const Failure& failure, const Prepared& prepared) {
     switch (failure.step) {
     case Step::directory: return "cannot enter the directory " + prepared.directory + ": " + reason;
     case Step::descriptors: return "cannot set up standard output: " + reason;
+    case Step::user: return "cannot become uid " + std::to_string(prepared.user->first) + ": " + reason;
     case Step::exec: break;
     }
     const std::string& file = prepared.file;
@@ -152,6 +158,7 @@ int launch(const Command& command, int output, std::string& why_not) {
     prepared.argv.push_back(nullptr);
     prepared.envp.push_back(nullptr);
     prepared.parent = ::getpid();
+    prepared.user = command.user;
     prepared.files = net::io::inherited_descriptor_limit();
 
     int ends[2];

@@ -133,7 +133,8 @@ void LeakLife::read_counts(const Generation& from, bool fresh, leak::Reading rea
     const bool looked_anew = from.open.taken != looked;
     looked = from.open.taken;
     const auto count = [&](Watched what, std::optional<std::int64_t> told, std::optional<std::int64_t> seen) {
-        const bool by_agent = from.agent_connected(); // its counts come more often; the two are never mixed
+        const bool by_agent =
+            from.agent_connected() && from.agent_of_server(); // its counts come more often; the two are never mixed
         const auto value = by_agent ? (fresh ? told : std::nullopt) : looked_anew ? seen : std::nullopt;
         if (!value) return;
         reading.used = static_cast<double>(*value);

@@ -6,6 +6,7 @@
 #include "fleet/leak_file.hpp"
 #include "fleet/leak_text.hpp"
 #include "fleet/recycler.hpp"
+#include "fleet/remote_agent.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -27,7 +28,14 @@ double second_of_day() {
     return std::chrono::duration<double>(now - std::chrono::floor<std::chrono::days>(now)).count();
 }
 
+// Before there is anything to capture: what is on its heap by now is what the census of the capture is held against.
+asio::awaitable<void> put_agent(std::shared_ptr<Pool> pool, GenerationPtr generation) {
+    co_await attach_agent(pool, generation, true);
+}
+
 asio::awaitable<void> tell_what_is_open(std::shared_ptr<Pool> pool, GenerationPtr generation) {
+    if (!generation->agent) co_await attach_agent(pool, generation, true);
+    if (!generation->agent_connected()) co_return;
     boost::json::object nothing;
     const CommandResult result = co_await generation->agent->command("open", std::move(nothing), open_deadline);
     if (result.ok)
@@ -216,7 +224,8 @@ void LeakWatch::ask_what_is_open(const LeakLife& life) {
     const WorkerPtr worker = pool_.find(life.worker);
     if (!worker) return;
     for (const GenerationPtr& generation : {worker->current, worker->next})
-        if (generation && generation->leak.get() == &life && generation->agent_connected())
+        if (generation && generation->leak.get() == &life &&
+            (generation->agent_connected() || why_no_remote_agent(pool_, *generation).empty()))
             spawn(pool_.context().control, "open " + life.worker,
                   tell_what_is_open(pool_.shared_from_this(), generation));
 }
@@ -242,6 +251,7 @@ void LeakWatch::explain(Instant now) {
     const bool suspected = std::ranges::any_of(
         lives_, [](const auto& life) { return life->verdict(Watched::memory).kind == leak::Class::leaking; });
     LeakCase& memory = of(Watched::memory);
+    if (suspected) put_agents();
     if (suspected)
         routes_.look(now);
     else if (!memory.incident())
@@ -256,6 +266,26 @@ void LeakWatch::explain(Instant now) {
     });
     const std::string news = routes_.experiment(now, suspected, observed, pool_.settings().leak);
     if (!news.empty()) tell_experiment(news);
+}
+
+// Once for each suspect, one after the other: an interpreter is started for it.
+void LeakWatch::put_agents() {
+    if (pool_.settings().leak.policy == "observe") return;
+    const auto all = [this](auto visit) {
+        for (const WorkerPtr& worker : pool_.workers())
+            for (const GenerationPtr& generation : {worker->current, worker->next})
+                if (generation && !generation->gone() && generation->leak) visit(generation);
+    };
+    bool running = false;
+    GenerationPtr next;
+    all([&](const GenerationPtr& generation) {
+        running = running || generation->remote.running;
+        if (generation->leak->verdict(Watched::memory).kind == leak::Class::leaking && generation->remote.tries == 0 &&
+            why_no_remote_agent(pool_, *generation).empty())
+            next = generation;
+    });
+    if (next && !running)
+        spawn(pool_.context().control, "an agent for a suspect", put_agent(pool_.shared_from_this(), next));
 }
 
 void LeakWatch::trace(Instant now) {

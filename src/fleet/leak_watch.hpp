@@ -65,6 +65,7 @@ private:
     void forget_ended();
     void judge(Watched what, LeakLife& life, const Generation& generation);
     void explain(Instant now); // what leaks already: routes, lines
+    void put_agents();
     void trace(Instant now);
     void note_load(Instant now);
     void act_on_holes(const GenerationPtr& generation, Instant now);

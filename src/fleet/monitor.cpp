@@ -87,7 +87,8 @@ void Monitor::look_for_stalls() {
 }
 
 void Monitor::read(Generation& generation, Instant now) {
-    const bool whole_tree = generation.child && !generation.agent; // its wrapper or supervisor, and whatever lives below it
+    // Its wrapper or supervisor, and whatever lives below it.
+    const bool whole_tree = generation.child && !generation.agent_of_server();
     const auto statm = whole_tree ? statm_of_tree(*reader_, generation.pid) : reader_->statm(generation.pid);
     if (!statm) return; // the last reading ages and becomes unknown
     generation.memory.anon = statm->anon();
@@ -152,7 +153,7 @@ asio::awaitable<void> Monitor::look_closely(std::shared_ptr<Generation> generati
         std::optional<Bytes> address_space_limit;
         sense::Opened opened;
     };
-    const bool whole_tree = generation->child && !generation->agent;
+    const bool whole_tree = generation->child && !generation->agent_of_server();
     auto read = [reader = reader_, pid = generation->pid, whole_tree] {
         return Look{reader->smaps_rollup(pid), reader->cgroup(pid), reader->address_space_limit(pid),
                     whole_tree ? opened_of_tree(*reader, pid) : reader->opened(pid)};

@@ -111,6 +111,7 @@ private:
     unsigned slots_of(const Generation& generation) const;
     std::string id_of(WorkerKey key) const; // empty: it has gone
     void warn_of_max_requests(const Hello& hello);
+    std::pair<WorkerPtr, GenerationPtr> remote(const Hello& hello) const;
     void begins_anew(const WorkerPtr& worker, const GenerationPtr& generation);
 
     std::shared_ptr<Context> context_;

@@ -48,6 +48,7 @@ struct Command {
     std::string log_name; // its output's lines are logged as event "output" with this name; empty: ours is inherited
     bool capture_output = false; // kept, not logged: for an operator's capture command
     Bytes max_output = {1 << 20};
+    std::optional<std::pair<unsigned, unsigned>> user; // and group, that it runs as; else ours, with what we may do
 };
 // A child of ours, leader of its own process group, which gets SIGTERM if we die: launch.hpp says what it is made to
 // be. It is reaped without anybody waiting for it, even if the Child is let go while it runs.

@@ -51,6 +51,15 @@ struct OpenReading {
     Instant taken{};
 };
 
+// An agent that was put into a process that had none: remote_agent.hpp.
+struct RemoteAttempt {
+    int pid = 0; // of the process that was chosen; 0: none yet
+    unsigned tries = 0;
+    bool running = false;
+    bool sent = false;   // the process was told: it runs the script when it runs Python again
+    std::string why_not; // of the last one
+};
+
 struct Generation {
     unsigned number = 1;
     WorkerState state = WorkerState::starting;
@@ -80,9 +89,12 @@ struct Generation {
     OpenReading open;
     std::shared_ptr<LeakLife> leak;     // null until it serves
     std::shared_ptr<HealthLife> health; // null until it serves, and where it has no address
+    RemoteAttempt remote;
 
     bool gone() const { return state == WorkerState::gone || state == WorkerState::failed; }
     bool agent_connected() const { return agent && agent->connected(); }
+    // Its agent came with its server: it speaks for the whole of the worker, and for the server that it hooks.
+    bool agent_of_server() const { return agent && !agent->hello().remote; }
     std::string release() const { return agent ? agent->hello().release : std::string{}; } // empty: not known
     int agent_pid() const { return agent ? agent->hello().pid : 0; } // in the agent's own namespace
     std::string name_of_process() const;                             // "pid 4711", "pid 12 on web-1", "127.0.0.1:8001"

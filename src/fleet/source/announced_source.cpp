@@ -37,7 +37,7 @@ AnnouncedSource::AnnouncedSource(Pool& pool) : pool_(pool) {
     if (pool.settings().source.command.empty()) return;
     server_ = std::make_shared<Server>(pool);
     const Placeholders values = {{"run_dir", pool.context().surroundings.run_dir}, {"pool", pool.settings().name}};
-    public_address_ = public_address(fill(pool.settings().source.command, values));
+    public_address_ = fleet::public_address(fill(pool.settings().source.command, values));
 }
 
 std::string AnnouncedSource::start() {

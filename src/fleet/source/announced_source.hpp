@@ -32,6 +32,7 @@ public:
     void vacated(WorkerPtr worker) override;
     std::string refuse(const Hello& hello) override;
     void connected(std::shared_ptr<Agent> agent) override;
+    std::optional<net::Address> public_address() const override { return public_address_; }
     void exited(const Exited& word) override;
     void serves(const WorkerPtr& worker, const GenerationPtr& generation) override;
     boost::asio::awaitable<std::string> settle(LeftOver left) override;

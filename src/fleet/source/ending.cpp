@@ -23,11 +23,12 @@ bool same_server(const Hello& a, const Hello& b) {
 }
 
 std::shared_ptr<Agent> agent_beside(Pool& pool, const Generation& generation) {
-    if (!generation.agent) return nullptr;
+    if (!generation.agent_of_server()) return nullptr;
     const Hello& hello = generation.agent->hello();
     for (const WorkerPtr& worker : pool.workers())
         for (const GenerationPtr& other : {worker->current, worker->next}) {
             if (!other || other.get() == &generation || !other->agent_connected() || other->gone()) continue;
+            if (!other->agent_of_server()) continue; // nothing of its server hears it
             if (same_server(other->agent->hello(), hello)) return other->agent;
         }
     return generation.agent_connected() ? generation.agent : nullptr;

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
@@ -56,6 +57,8 @@ public:
 
     virtual std::string refuse(const Hello&) { return {}; } // empty: this agent belongs here
     virtual void connected(std::shared_ptr<Agent> agent) = 0;
+    // Where workers that have no address of their own are reached, whichever of them answers.
+    virtual std::optional<net::Address> public_address() const { return std::nullopt; }
     virtual void exited(const Exited&) {} // an arbiter's word about a process that no worker knows
 };
 

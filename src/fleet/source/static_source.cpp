@@ -73,9 +73,9 @@ void StaticSource::vacated(WorkerPtr worker) {
 }
 
 std::string StaticSource::why_not_recycle(const Worker& worker) const {
-    if (worker.current && worker.current->agent) return {};
+    if (worker.current && worker.current->agent_of_server()) return {};
     return "Plimsoll did not start " + worker.id +
-           " and has no agent in it, so nothing is known that would start it again: "
+           " and no agent came with it, so nothing is known that would start it again: "
            "install plimsoll-agent there, or let Plimsoll start it ([pool.source] kind = \"command\")";
 }
 

@@ -29,6 +29,12 @@ def parent_of(pid):
         return None
 
 
+def user_of(pid):
+    for line in open("/proc/%d/status" % pid):
+        if line.startswith("Uid:"):
+            return int(line.split()[2])
+
+
 def alive(pid):
     try:
         return Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] not in "ZX"

@@ -115,6 +115,8 @@ TEST(Effects, each_part_that_is_off_names_the_keys_that_wait_for_it) {
          "f:8:13: pool.memory.load_line: has no effect: with mode = \"off\" nobody is shed\n"},
         {"[pool.capture]\nenabled = false\ntrace_frames = 9\n",
          "f:8:16: pool.capture.trace_frames: has no effect: with enabled = false nothing is captured\n"},
+        {"[pool.capture]\nenabled = false\nremote = false\n",
+         "f:8:10: pool.capture.remote: has no effect: with enabled = false nothing is captured\n"},
         {"[pool.capture]\ntrace = false\ntrace_requests = 9\n",
          "f:8:18: pool.capture.trace_requests: has no effect: with trace = false no recycle is preceded by one\n"},
         {"[pool.leak]\nexperiments = false\nexperiment_budget = 5000\n",
