@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fstream>
-
-#include <unistd.h>
 
 #include "fleet/environment.hpp"
 #include "fleet/json_fields.hpp"
@@ -13,7 +10,9 @@
 #include "fleet/process_evidence.hpp"
 #include "fleet/remote_agent.hpp"
 #include "fleet/remote_python.hpp"
+#include "fleet/stacks_file.hpp"
 #include "fleet/wait.hpp"
+#include "log/log.hpp"
 
 namespace plimsoll::fleet {
 
@@ -23,10 +22,11 @@ namespace {
 
 constexpr Duration phase_a_deadline = 3s; // its pause is 50 ms; the rest is waiting for its turn
 constexpr Duration trace_start_deadline = 3s;
-constexpr Duration trace_margin = 10s; // until the agent ends a trace by itself that nobody stopped
+constexpr Duration trace_margin = 10s;   // until the agent ends a trace by itself that nobody stopped
+constexpr Duration census_deadline = 3s; // it is counted while it serves, a little at a time
+constexpr unsigned census_types = 200;
 constexpr Duration ping_deadline = 1s;
 constexpr int top_lines = 50;
-constexpr std::size_t largest_stacks_file = 1 << 20;
 
 } // namespace
 
@@ -230,6 +230,8 @@ asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
     boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
     if (afterwards == Afterwards::may_serve) args["serves_on"] = true; // it leaves frozen what was
     tell_growth(args);
+    boost::json::object sibling = co_await census_of_sibling();
+    if (!sibling.empty()) args["sibling"] = std::move(sibling);
     const bool examined = co_await answers() && co_await ask("capture_b", std::move(args), bound, "the heap");
     if (examined) ++taken_;
     tracing_ = false;
@@ -237,6 +239,30 @@ asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
     co_await until(command_done, std::max<Duration>(bound - (Clock::now() - begun), 0s));
     if (!generation_->gone()) co_await own_numbers("memory-drained.json");
     if (!examined) co_await what_proc_tells("process-drained.json");
+}
+
+// What one has that leaks and one has not that does the same is the leak. The longest-lived: its caches are as full.
+asio::awaitable<boost::json::object> Capture::census_of_sibling() {
+    const auto self = shared_from_this();
+    GenerationPtr sibling;
+    for (const WorkerPtr& worker : pool_->workers()) {
+        const GenerationPtr& each = worker->current;
+        if (worker == worker_ || !each || each->gone() || worker->in_capture || !takes_requests(each->state)) continue;
+        if (!each->agent_connected() || LeakWatch::suspects(*each)) continue;
+        if (!sibling || pool_->requests(*each) > pool_->requests(*sibling)) sibling = each;
+    }
+    if (!sibling || !LeakWatch::suspects(*generation_)) co_return boost::json::object{};
+    boost::json::object args{{"types", census_types}};
+    const CommandResult result = co_await sibling->agent->command("census", std::move(args), census_deadline);
+    const auto* types = result.data.if_contains("types");
+    if (!result.ok || types == nullptr || !types->is_object()) {
+        log::debug("census_of_sibling_failed", {{"pool", pool_->settings().name}, {"error", result.error}});
+        co_return boost::json::object{};
+    }
+    boost::json::object told = types->get_object();
+    told["requests"] = pool_->requests(*sibling);
+    if (const auto* frozen = result.data.if_contains("frozen")) told["frozen"] = *frozen;
+    co_return told;
 }
 
 // An agent that was silent may be silent still (a stopped process, C code that holds the GIL): then its deadline is not
@@ -287,7 +313,7 @@ asio::awaitable<void> Capture::run_command(std::shared_ptr<Capture> self, Durati
 asio::awaitable<void> Capture::stacks_of_the_dead() {
     const auto self = shared_from_this();
     if (!generation_->agent) co_return;
-    std::string stacks = co_await take_stacks(pool_->context(), generation_->agent_pid());
+    std::string stacks = co_await take_stacks(pool_->context(), generation_);
     if (stacks.empty() || !allowed_) co_return;
     if (co_await keep("stacks-end.txt", std::move(stacks))) {
         ++taken_;
@@ -299,20 +325,6 @@ void Capture::finish() {
     if (!allowed_) return;
     incident_->capture_status(missed_ == 0 && taken_ > 0 ? "done" : taken_ > 0 ? "partial" : "failed");
     incident_->save_details();
-}
-
-asio::awaitable<std::string> take_stacks(Context& context, int agent_pid) {
-    if (agent_pid <= 0 || context.surroundings.run_dir.empty()) co_return std::string{};
-    const std::string path = context.surroundings.run_dir + "/stacks." + std::to_string(agent_pid) + ".txt";
-    auto take = [path] {
-        std::ifstream in(path, std::ios::binary);
-        std::string text(largest_stacks_file, '\0');
-        in.read(text.data(), static_cast<std::streamsize>(text.size()));
-        text.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
-        ::unlink(path.c_str());
-        return text;
-    };
-    co_return co_await offload(*context.threads, std::move(take));
 }
 
 } // namespace plimsoll::fleet

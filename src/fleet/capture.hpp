@@ -47,6 +47,7 @@ private:
     boost::asio::awaitable<bool> ask(std::string command, boost::json::object args, Duration deadline,
                                      std::string what);
     boost::asio::awaitable<bool> answers();
+    boost::asio::awaitable<boost::json::object> census_of_sibling(); // empty: nobody is suspect, or nobody is healthy
     boost::asio::awaitable<bool> have_agent(); // one is put into a worker that has none, where that can be
     boost::asio::awaitable<void> what_proc_tells(std::string name); // all there is where nobody answers
     boost::asio::awaitable<bool> keep(std::string name, std::string content);
@@ -70,8 +71,5 @@ private:
     bool allowed_ = false, leaks_were_asked_ = true, tracing_ = false, silent_ = false, command_done_ = false,
          told_of_remote_ = false;
 };
-
-// The file that the agent's faulthandler writes to; read once, then removed. Empty where there is none.
-boost::asio::awaitable<std::string> take_stacks(Context& context, int agent_pid);
 
 } // namespace plimsoll::fleet

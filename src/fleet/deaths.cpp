@@ -2,11 +2,11 @@
 // request is sent to a socket that nobody serves; the story is told when its cause is known.
 #include <utility>
 
-#include "fleet/capture.hpp"
 #include "fleet/death.hpp"
 #include "fleet/health_watch.hpp"
 #include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
+#include "fleet/stacks_file.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -142,7 +142,7 @@ asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr wor
     auto& told = incident->details["death"].as_object();
     if (generation->exit && generation->exit->code) told["code"] = *generation->exit->code;
     if (generation->exit && generation->exit->signal) told["signal"] = *generation->exit->signal;
-    std::string stacks = co_await take_stacks(*self->context_, generation->agent_pid());
+    std::string stacks = co_await take_stacks(*self->context_, generation);
     if (!stacks.empty() && (co_await incident->add_file("stacks-end.txt", std::move(stacks))).empty())
         incident->note("its faulthandler left the stacks of all threads: stacks-end.txt");
     // The place heals by itself: the story ends when its successor serves, or when nobody came.

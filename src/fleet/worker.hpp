@@ -82,6 +82,7 @@ struct Generation {
     bool aside = false;        // for a moment, while its heap is trimmed
     bool looked_after = false; // by judge_silence
     bool boot_failed = false;
+    std::string stacks;                         // of all threads, where a sibling had them written before the end
     std::vector<std::weak_ptr<Agent>> siblings; // agents of other processes behind its address, oldest first
     bool ending = false;                        // we are ending it: its end is no death
     std::optional<Exit> exit;

@@ -10,7 +10,7 @@ import time
 import pytest
 from harness import processes
 from harness.admin import story
-from harness.fleets import fleet
+from harness.fleets import fleet, gunicorn
 from harness.load import ONE_SEGMENT, Load, verdict
 from harness.proxy import APPS
 from harness.waiting import PATIENCE, until
@@ -102,8 +102,15 @@ def test_a_request_to_a_stopped_worker_times_out_with_a_reason(plimsoll):
     os.kill(target["pid"], signal.SIGCONT)
 
 
-def test_a_worker_that_holds_the_gil_still_gives_its_stacks(plimsoll):
-    proxy = plimsoll(fleet("sync", workers=3, app="faulty:wsgi", recycle=QUICK)).start()
+@pytest.mark.parametrize("whose", ["ours", "of somebody else"])
+def test_a_worker_that_holds_the_gil_still_gives_its_stacks(plimsoll, whose):
+    """Of a server that somebody else started the file lies where its agent says."""
+    if whose == "ours":
+        proxy = plimsoll(fleet("sync", workers=3, app="faulty:wsgi", recycle=QUICK)).start()
+    else:
+        proxy = plimsoll({"pool": [{"name": "app", "source": {"kind": "gunicorn"}, "recycle": QUICK}]})
+        proxy.beside(gunicorn("sync", 3, app="faulty:wsgi"), environment={"PLIMSOLL_CONTROL": "unix:%s" % proxy.control})
+        proxy.start()
     proxy.wait_serving(3)
     answers = []
     stuck = threading.Thread(target=lambda: answers.append(proxy.get("/hold-the-gil", method="POST", timeout=90)))   # a GET is tried again

@@ -109,6 +109,8 @@ class Agent:
         elif name == "capture_b":
             self.file(command, "census.json", b"{}")
             data = {"types": [{"type": "bytearray", "count": len(KEPT), "bytes": sum(map(len, KEPT)), "delta": len(KEPT)}]}
+        elif name == "census":
+            data = {"types": {"bytearray": {"count": len(KEPT), "bytes": sum(map(len, KEPT))}}, "frozen": 7}
         elif name == "trace_start" and self.refuse_traces > 0:
             self.refuse_traces -= 1
             error = "a trace is on by itself"

@@ -345,7 +345,8 @@ TEST_F(LeakCases, whose_only_route_becomes_sure_tells_it_once) {
     only[0].heaviest = leak::Heaviest::yes;
     found_.found_routes(*journal_, only);
     found_.incident()->note("the end");
-    const std::string text = story(when(id, [](const auto& each) { return each.timeline.back().event == "the end"; }));
+    const std::string text = story(
+        when(id, [](const auto& each) { return !each.timeline.empty() && each.timeline.back().event == "the end"; }));
     EXPECT_EQ(text.find("GET /orders/{n} leaks"), text.rfind("GET /orders/{n} leaks")) << text;
 }
 

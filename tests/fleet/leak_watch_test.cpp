@@ -199,6 +199,30 @@ TEST(LeakWatch, only_who_is_accused_is_traced_and_one_that_was_refused_is_traced
         << Stage::story(*stage.store->get(id));
 }
 
+TEST(LeakWatch, who_leaks_is_held_against_a_sibling_that_does_not) {
+    Stage stage;
+    one_worker(stage, "advise");
+    stage.pool().source.workers = 2;
+    for (const std::string& word : {std::string("--commands"), (stage.directory / "commands").string()})
+        stage.pool().source.command.push_back(word);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    ASSERT_EQ(stage.fleet->drain("app", "app-2").status, 202); // so that it is asked for nothing
+    ASSERT_TRUE(leak_until(stage, [&] { return stage.worker("app-1").state == "suspect"; }));
+    ASSERT_EQ(stage.fleet->undrain("app", "app-2").status, 202);
+    ASSERT_TRUE(stage.until([&] { return stage.worker("app-2").state == "serving"; }));
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    ASSERT_TRUE(stage.incident("operator"));
+    EXPECT_EQ(asked_at(stage, "census").size(), 1U);
+    std::ifstream file(stage.directory / "commands");
+    const std::string asked{std::istreambuf_iterator<char>(file), {}};
+    const auto capture = asked.find("capture_b ");
+    ASSERT_NE(capture, std::string::npos) << asked;
+    const std::string with = asked.substr(capture, asked.find('\n', capture) - capture);
+    for (const char* told : {"\"sibling\": {", "\"bytearray\": {", "\"requests\": ", "\"frozen\": 7"})
+        EXPECT_NE(with.find(told), std::string::npos) << told << " in " << with;
+}
+
 // One worker has one story of its holes, closed between two chapters, whatever process it is by then.
 TEST(LeakWatch, the_story_of_a_heap_that_is_trimmed_goes_on_with_the_next_process) {
     Stage stage;

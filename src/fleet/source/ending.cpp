@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "fleet/rung.hpp"
+#include "fleet/stacks_file.hpp"
 #include "fleet/wait.hpp"
 #include "sense/memory.hpp"
 
@@ -35,6 +36,7 @@ std::shared_ptr<Agent> agent_beside(Pool& pool, const Generation& generation) {
 }
 
 asio::awaitable<std::string> send_signal(std::shared_ptr<Pool> pool, GenerationPtr generation, int signal) {
+    if (signal == SIGABRT && co_await abort_by_sibling(pool, generation)) co_return std::string{};
     if (generation->process) {
         std::string why_not;
         generation->process->send(signal, why_not);
