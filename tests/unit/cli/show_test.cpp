@@ -251,16 +251,15 @@ TEST(Incident, that_has_just_begun_leaves_out_what_is_not_known) {
 }
 
 TEST(Incident, of_a_leak_tells_who_keeps_it_what_is_open_since_when_and_what_to_do) {
-    auto value = json(
-        R"({"id":"i-7","kept_by":"shop.orders._seen (dict, 40213 items)","advice":"Bound it.","release":{"since":"43","before":"42"},
-      "open":{
-    "descriptors" : {"socket, tcp close-wait" : 412, "file" : 3}, "threads" : [], "children" : { "a\u001b[31mb" : 1 }}})");
+    auto value = json(R"json({"id":"i-7","kept_by":"shop.orders._seen (dict, 40213 items)","advice":"Bound it.",
+      "release":{"since":"43","before":"42"},
+      "open":{"descriptors":{"socket, tcp close-wait":412,"file":3},"threads":[],"children":{"a\u001b[31mb":1}}})json");
     const auto text = show_incident(Facts(&value), plain);
-for (const char* line :
-     {"  release   since 43, 42 did not have it\n", "  kept by   shop.orders._seen (dict, 40213 items)\n",
-      "  advice    Bound it.\n", "What is open\n", "  descriptors  socket, tcp close-wait    412\n"})
-    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
-EXPECT_EQ(text.find('\x1b'), std::string::npos) << "a name is not a command to the terminal";
+    for (const char* line :
+         {"  release   since 43, 42 did not have it\n", "  kept by   shop.orders._seen (dict, 40213 items)\n",
+          "  advice    Bound it.\n", "What is open\n", "  descriptors  socket, tcp close-wait    412\n"})
+        EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+    EXPECT_EQ(text.find('\x1b'), std::string::npos) << "a name is not a command to the terminal";
 }
 
 TEST(Incident, shows_the_types_that_grew_and_not_all_of_them) {
