@@ -98,9 +98,8 @@ std::string facts(const json::object& incident) {
            fact("closed", text_of(incident, "closed_at")) +
            fact("since release", since.empty() ? "" : since + ", " + text_of(release, "before") + " did not have it") +
            fact("kept by", text_of(incident, "kept_by")) + fact("advice", text_of(incident, "advice")) +
-           fact("memory", memory_text(recycle)) +
-           fact("recycle", recycle_text(recycle)) + fact("capture", text_of(object_of(incident, "capture"), "status")) +
-           "</dl>\n";
+           fact("memory", memory_text(recycle)) + fact("recycle", recycle_text(recycle)) +
+           fact("capture", text_of(object_of(incident, "capture"), "status")) + "</dl>\n";
 }
 
 std::string timeline(const json::object& incident) {

@@ -46,7 +46,7 @@ struct Sample { // unset: unknown
     std::optional<Bytes> peak; // the most that was resident since the sample before
     std::optional<std::int64_t> allocated_blocks, threads, fds, children;
     std::optional<std::int64_t> fds_limit; // descriptors that it may have; unset: any number, or an older agent
-    Instant taken{}; // when it arrived
+    Instant taken{};                       // when it arrived
 };
 struct Exited { // an arbiter's word about a worker that it reaped
     std::string pool;

@@ -77,7 +77,7 @@ private:
         leak::RouteOrder order;
         unsigned sure = 0; // looks in a row
         bool parted = false;
-        Duration took{};   // the last look
+        Duration took{}; // the last look
         bool busy = false, fresh = false;
     };
     void hand_over(const std::vector<std::uint32_t>& serials);
