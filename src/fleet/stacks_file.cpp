@@ -19,25 +19,32 @@ namespace {
 constexpr std::size_t largest_stacks = 1 << 20;
 constexpr Duration abort_deadline = 3s;
 
-// A worker says where, and is not to have us read anything else: the name is given, and it is a file of its own.
-std::string path_of(const Context& context, const Generation& generation) {
+struct Place {
+    std::string path; // empty: there is none
+    bool told =
+        false; // by the worker, who is not to have us read anything else: its name is given, and it is a file of its own
+};
+
+Place place_of(const Context& context, const Generation& generation) {
     const int pid = generation.agent_pid();
     if (pid <= 0) return {};
     const std::string name = "/stacks." + std::to_string(pid) + ".txt", told = generation.agent->hello().stacks;
-    if (generation.pid > 0 && told.starts_with('/') && told.ends_with(name)) return told;
-    return context.surroundings.run_dir.empty() ? std::string{} : context.surroundings.run_dir + name;
+    const std::string& ours = context.surroundings.run_dir;
+    if (generation.pid > 0 && told.starts_with('/') && told.ends_with(name) && told != ours + name) return {told, true};
+    return {ours.empty() ? std::string{} : ours + name};
 }
 
-std::string read_and_remove(const std::string& path) {
-    const Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+std::string read_and_remove(const Place& place) {
+    const Fd file(::open(place.path.c_str(), O_RDONLY | O_CLOEXEC | (place.told ? O_NOFOLLOW | O_NONBLOCK : 0)));
     struct stat about {};
-    if (file.get() < 0 || ::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode) || about.st_nlink != 1) return {};
+    if (file.get() < 0 || ::fstat(file.get(), &about) != 0) return {};
+    if (place.told && (!S_ISREG(about.st_mode) || about.st_nlink != 1)) return {};
     std::string text(largest_stacks, '\0');
     std::size_t size = 0;
     for (ssize_t got = 1; got > 0 && size<text.size(); size += got> 0 ? static_cast<std::size_t>(got) : 0)
         got = ::read(file.get(), text.data() + size, text.size() - size);
     text.resize(size);
-    ::unlink(path.c_str());
+    ::unlink(place.path.c_str());
     return text;
 }
 
@@ -46,16 +53,16 @@ std::string read_and_remove(const std::string& path) {
 asio::awaitable<std::string> take_stacks(Context& context, GenerationPtr generation) {
     if (!generation->stacks.empty()) co_return std::exchange(generation->stacks, {});
     if (!generation->agent) co_return std::string{};
-    const std::string path = path_of(context, *generation);
-    if (path.empty()) co_return std::string{};
-    auto take = [path] { return read_and_remove(path); };
+    const Place place = place_of(context, *generation);
+    if (place.path.empty()) co_return std::string{};
+    auto take = [place] { return read_and_remove(place); };
     co_return co_await offload(*context.threads, std::move(take));
 }
 
 asio::awaitable<bool> abort_by_sibling(std::shared_ptr<Pool> pool, GenerationPtr generation) {
     if (!generation->agent || generation->agent->hello().stacks.empty()) co_return false;
-    const std::string path = path_of(pool->context(), *generation);
-    if (!path.empty() && ::access(path.c_str(), F_OK) == 0) co_return false; // it will be read from there
+    const Place place = place_of(pool->context(), *generation);
+    if (!place.path.empty() && ::access(place.path.c_str(), F_OK) == 0) co_return false; // it will be read from there
     const auto agent = agent_beside(*pool, *generation);
     if (!agent || agent == generation->agent) co_return false;
     boost::json::object args{{"pid", generation->agent_pid()}};
