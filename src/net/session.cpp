@@ -272,7 +272,7 @@ void Session::find_route(Exchange& x) {
 // Applications differ in whether they resolve dots. Where that decides whose request it is, or what holds for it, they get the path
 // that we went by.
 void Session::disambiguate(Exchange& x, const http::RequestHead& head, std::string_view resolved) {
-    if (head.form == http::TargetForm::asterisk || x.page) return;
+    if (head.path == "*" || x.page) return; // the whole server has no other name
     if (snapshot_->find({head.host, head.path, head.method_text, &head.fields}) != x.route)
         x.path = http::rewritten_path(head.path, resolved, {}, {});
 }

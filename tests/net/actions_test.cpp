@@ -57,6 +57,10 @@ TEST_F(ActionsTest, where_dots_decide_the_route_the_worker_gets_the_path_without
     EXPECT_TRUE(answer(get("/admin/%2e%2e/public")).body.starts_with("GET /public HTTP/1.1\r\n"));
     EXPECT_TRUE(answer(get("/a/./b/../c")).body.starts_with("GET /a/./b/../c HTTP/1.1\r\n")) << "all read it alike";
     EXPECT_TRUE(answer(get("/caf%C3%A9")).body.starts_with("GET /caf%C3%A9 HTTP/1.1\r\n"));
+    for (const char* whole : {"*", "http://test"})
+        EXPECT_TRUE(answer("OPTIONS " + std::string(whole) + " HTTP/1.1\r\nHost: test\r\n\r\n")
+                        .body.starts_with("OPTIONS * HTTP/1.1\r\n"))
+            << whole;
 }
 
 TEST_F(ActionsTest, fields_are_set_and_removed_both_ways) {
