@@ -262,3 +262,16 @@ def test_a_worker_that_somebody_else_started_has_its_agent_after_a_restart_too(p
     again = captured(proxy, worker)
     assert again["capture"]["status"] == "done", story(again)
     assert proxy.log_text().count("agent_put_into_worker") == 1, "once for a process"
+
+
+def test_of_a_wrapper_and_its_python_the_python_gets_the_agent(plimsoll, python314):
+    config = plain(python314)
+    command = config["pool"][0]["source"]["command"]
+    config["pool"][0]["source"]["command"] = ["/bin/sh", "-c", "%s; exit 0" % " ".join(command)]
+    proxy, worker = served(plimsoll, config)
+    inner = int(proxy.get("/pid").body)
+    assert inner != worker["pid"]
+    incident = captured(proxy, worker)
+    assert incident["capture"]["status"] == "done", story(incident)
+    assert "pid %d" % inner in story(incident)
+    assert proxy.admin.worker(worker["id"])["pid"] == worker["pid"], "who is signalled and awaited stays the same"

@@ -18,7 +18,6 @@ TOGETHER, TOGETHER_SEEN = 0.5, 0.3          # the second where containers were s
 MOST_STACKS = 5000                          # the largest: to find whose line it is takes longer than to add up
 
 
-
 def is_agents(frames):
     """Of an allocation: the agent made it, or the standard library on its behalf. That a hook of the agent's stands further out, around
     the whole application, says nothing."""
