@@ -103,8 +103,10 @@ ActionResult Pool::take_capture(const std::string& id, bool trace) {
     if (!worker->current || worker->current->gone()) return not_now(id + " has no process now");
     if (!settings_.capture.enabled) return not_now("[pool.capture] enabled is false", std::nullopt);
     if (trace && !worker->current->agent_connected()) {
+        if (worker->current->serving_since == Instant{})
+            return not_now(id + " is " + std::string(to_string(worker->state())));
         std::string why_not = why_no_remote_agent(*this, *worker->current);
-        if (why_not.empty()) why_not = find_remote_python(worker->current->pid).why_not;
+        if (why_not.empty()) why_not = why_no_remote_python(worker->current->pid);
         if (!why_not.empty())
             return not_now("no agent is connected in " + id +
                                " (pip install plimsoll-agent), and none can be put into it: " + why_not,

@@ -230,9 +230,13 @@ asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
     boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
     if (afterwards == Afterwards::may_serve) args["serves_on"] = true; // it leaves frozen what was
     tell_growth(args);
-    boost::json::object sibling = co_await census_of_sibling();
-    if (!sibling.empty()) args["sibling"] = std::move(sibling);
-    const bool examined = co_await answers() && co_await ask("capture_b", std::move(args), bound, "the heap");
+    bool examined = co_await answers();
+    if (examined) {
+        boost::json::object sibling = co_await census_of_sibling();
+        if (!sibling.empty()) args["sibling"] = std::move(sibling);
+        const Duration left = std::max<Duration>(bound - (Clock::now() - begun), 0s);
+        examined = co_await ask("capture_b", std::move(args), left, "the heap");
+    }
     if (examined) ++taken_;
     tracing_ = false;
     const auto command_done = [self] { return self->command_done_; };
@@ -244,6 +248,7 @@ asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
 // What one has that leaks and one has not that does the same is the leak. The longest-lived: its caches are as full.
 asio::awaitable<boost::json::object> Capture::census_of_sibling() {
     const auto self = shared_from_this();
+    if (!LeakWatch::suspects(*generation_)) co_return boost::json::object{};
     GenerationPtr sibling;
     for (const WorkerPtr& worker : pool_->workers()) {
         const GenerationPtr& each = worker->current;
@@ -251,7 +256,7 @@ asio::awaitable<boost::json::object> Capture::census_of_sibling() {
         if (!each->agent_connected() || LeakWatch::suspects(*each)) continue;
         if (!sibling || pool_->requests(*each) > pool_->requests(*sibling)) sibling = each;
     }
-    if (!sibling || !LeakWatch::suspects(*generation_)) co_return boost::json::object{};
+    if (!sibling) co_return boost::json::object{};
     boost::json::object args{{"types", census_types}};
     const CommandResult result = co_await sibling->agent->command("census", std::move(args), census_deadline);
     const auto* types = result.data.if_contains("types");

@@ -6,7 +6,6 @@
 #include "fleet/leak_file.hpp"
 #include "fleet/leak_text.hpp"
 #include "fleet/recycler.hpp"
-#include "fleet/remote_agent.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
 
@@ -17,8 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration save_interval = 1min, save_soon = 2s; // soon: what must not be lost, an incident that was opened
-constexpr Duration open_deadline = 3s;
-constexpr double most_threads = 1000; // no kernel limit helps an interpreter that has so many
+constexpr double most_threads = 1000;                    // no kernel limit helps an interpreter that has so many
 constexpr double most_children = 500;
 constexpr double quiet = 0.6; // of the hour's traffic: below it is a chance
 
@@ -26,22 +24,6 @@ constexpr double quiet = 0.6; // of the hour's traffic: below it is a chance
 double second_of_day() {
     const auto now = std::chrono::system_clock::now();
     return std::chrono::duration<double>(now - std::chrono::floor<std::chrono::days>(now)).count();
-}
-
-// Before there is anything to capture: what is on its heap by now is what the census of the capture is held against.
-asio::awaitable<void> put_agent(std::shared_ptr<Pool> pool, GenerationPtr generation) {
-    co_await attach_agent(pool, generation, true);
-}
-
-asio::awaitable<void> tell_what_is_open(std::shared_ptr<Pool> pool, GenerationPtr generation) {
-    if (!generation->agent) co_await attach_agent(pool, generation, true);
-    if (!generation->agent_connected()) co_return;
-    boost::json::object nothing;
-    const CommandResult result = co_await generation->agent->command("open", std::move(nothing), open_deadline);
-    if (result.ok)
-        pool->leaks().opened(*generation, result.data);
-    else
-        log::debug("what_is_open_is_not_told", {{"pool", pool->settings().name}, {"error", result.error}});
 }
 
 } // namespace
@@ -220,16 +202,6 @@ void LeakWatch::judge(Watched what, LeakLife& life, const Generation& generation
     }
 }
 
-void LeakWatch::ask_what_is_open(const LeakLife& life) {
-    const WorkerPtr worker = pool_.find(life.worker);
-    if (!worker) return;
-    for (const GenerationPtr& generation : {worker->current, worker->next})
-        if (generation && generation->leak.get() == &life &&
-            (generation->agent_connected() || why_no_remote_agent(pool_, *generation).empty()))
-            spawn(pool_.context().control, "open " + life.worker,
-                  tell_what_is_open(pool_.shared_from_this(), generation));
-}
-
 // Of "every route", and of one that is called otherwise by now, all that it served.
 double LeakWatch::asked(const LeakLife& life, const std::string& route) const {
     const auto names = pool_.net().route_counts().names();
@@ -266,26 +238,6 @@ void LeakWatch::explain(Instant now) {
     });
     const std::string news = routes_.experiment(now, suspected, observed, pool_.settings().leak);
     if (!news.empty()) tell_experiment(news);
-}
-
-// Once for each suspect, one after the other: an interpreter is started for it.
-void LeakWatch::put_agents() {
-    if (pool_.settings().leak.policy == "observe") return;
-    const auto all = [this](auto visit) {
-        for (const WorkerPtr& worker : pool_.workers())
-            for (const GenerationPtr& generation : {worker->current, worker->next})
-                if (generation && !generation->gone() && generation->leak) visit(generation);
-    };
-    bool running = false;
-    GenerationPtr next;
-    all([&](const GenerationPtr& generation) {
-        running = running || generation->remote.running;
-        if (generation->leak->verdict(Watched::memory).kind == leak::Class::leaking && generation->remote.tries == 0 &&
-            why_no_remote_agent(pool_, *generation).empty())
-            next = generation;
-    });
-    if (next && !running)
-        spawn(pool_.context().control, "an agent for a suspect", put_agent(pool_.shared_from_this(), next));
 }
 
 void LeakWatch::trace(Instant now) {

@@ -109,6 +109,10 @@ std::string text_of(PythonVersion version) {
     return "Python " + std::to_string(version.major) + "." + std::to_string(version.minor);
 }
 
+std::string too_old(PythonVersion version) {
+    return "its " + text_of(version) + " cannot be told to run a script, 3.14 and later can";
+}
+
 RemotePython look_at(int pid, bool& is_python) {
     RemotePython python;
     python.pid = pid;
@@ -126,7 +130,7 @@ RemotePython look_at(int pid, bool& is_python) {
     }
     is_python = true;
     if (*version < first_with_remote_exec) {
-        python.why_not = "its " + text_of(*version) + " cannot be told to run a script, 3.14 and later can";
+        python.why_not = too_old(*version);
         return python;
     }
     if (!same_file(of_proc(pid, "ns/mnt"), "/proc/self/ns/mnt")) {
@@ -170,6 +174,11 @@ std::optional<PythonVersion> python_version(std::string_view program, std::strin
         return !found;
     });
     return found;
+}
+
+std::string why_no_remote_python(int pid) {
+    const auto version = python_version(link_of(pid, "exe"), {});
+    return version && *version < first_with_remote_exec ? too_old(*version) : std::string{};
 }
 
 RemotePython find_remote_python(int pid) {

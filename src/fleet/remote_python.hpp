@@ -32,6 +32,9 @@ struct RemotePython {
 // Of a worker's process and what it started: of several Pythons the one with the most memory of its own. May block.
 RemotePython find_remote_python(int pid);
 
+// The same by the name of its program alone, which does not block: empty where that does not say no.
+std::string why_no_remote_python(int pid);
+
 // Whether a process of that user may read the file, folders on the way included. By the mode bits alone.
 bool may_read(const std::string& path, unsigned user, unsigned group);
 

@@ -109,10 +109,12 @@ std::string_view Upload::take_chunks(std::string_view bytes) {
 void Upload::read(io::Stream& client, io::ReadAhead& beyond) {
     // A body of known length is read straight to where it stays, and never beyond its end.
     if (framing_.kind == Kind::length) {
-        // Room for what has come: who sends a byte at a time must not take a share of the buffers for bytes that may never come.
-        const auto here =
-            spool_.left_in_chunk() > 0 ? io::Loop::scratch_size : std::max<std::size_t>(client.unread(), 1);
-        const auto to = spool_.room(static_cast<std::size_t>(std::min<std::uint64_t>(left_, here)));
+        // Room for what has come and as much again: who sends a byte at a time must not take a share of the buffers for bytes that
+        // may never come.
+        const bool has_room = spool_.left_in_chunk() > 0;
+        const std::uint64_t come = has_room ? io::Loop::scratch_size : client.unread() + received_;
+        const auto wanted = std::clamp<std::uint64_t>(come, 1, io::Loop::scratch_size);
+        const auto to = spool_.room(static_cast<std::size_t>(std::min(left_, wanted)));
         if (!to.empty()) {
             const auto io = client.read(to.data(), to.size());
             if (io.kind != io::Io::done) return io_ended(io);

@@ -242,6 +242,16 @@ TEST(GunicornSource, workers_without_an_agent_are_watched_and_reached_through_th
     EXPECT_EQ(stage.net->stats().workers.at(0).slots, 2U);
 }
 
+TEST(GunicornSource, those_with_an_agent_and_no_address_are_taken_to_have_served_an_equal_part_too) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::gunicorn, 2, {"--bind", "unix:{run_dir}/public.sock", "--shared"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    for (int request = 0; request < 10; ++request) ASSERT_NE(stage.ask("/"), "");
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").requests == 5 && stage.worker("app-2").requests == 5; }))
+        << stage.worker("app-1").requests << " and " << stage.worker("app-2").requests;
+}
+
 TEST(GunicornSource, where_pids_are_not_visible_agents_tell_the_memory_and_pass_orders_on) {
     Stage stage;
     arbiter(stage, config::SourceKind::gunicorn, 2, {"--elsewhere"});

@@ -51,6 +51,16 @@ std::optional<store::Incident> leak_incident(Stage& stage) {
     return std::nullopt;
 }
 
+// One worker, of which one is advised, and the incident of its leak; empty: nobody accused it.
+std::string accused(Stage& stage) {
+    one_worker(stage, "advise");
+    EXPECT_EQ(stage.start(), "");
+    EXPECT_TRUE(stage.serving(1));
+    leak_until(stage, [&] { return leak_incident(stage).has_value(); });
+    const auto incident = leak_incident(stage);
+    return incident ? incident->id : std::string{};
+}
+
 TEST(LeakWatch, a_leak_is_told_with_its_numbers_and_the_worker_is_recycled_before_its_limit) {
     Stage stage;
     one_worker(stage, "act");
@@ -90,10 +100,7 @@ TEST(LeakWatch, who_only_observes_sees_the_class_and_nothing_is_done) {
 // The same growth as is recycled for under "act", up to the same limit.
 TEST(LeakWatch, who_is_advised_has_the_incident_and_no_worker_is_recycled) {
     Stage stage;
-    one_worker(stage, "advise");
-    ASSERT_EQ(stage.start(), "");
-    ASSERT_TRUE(stage.serving(1));
-    ASSERT_TRUE(leak_until(stage, [&] { return leak_incident(stage).has_value(); }));
+    ASSERT_NE(accused(stage), "");
     const auto nearly = [&] { return stage.worker("app-1").memory.pressure.value_or(0) > 0.8; };
     ASSERT_TRUE(leak_until(stage, nearly));
     EXPECT_EQ(stage.worker("app-1").generation, 1U);
@@ -115,11 +122,8 @@ TEST(LeakWatch, and_hears_of_holes_that_nobody_trims) {
 
 TEST(LeakWatch, an_accusation_is_closed_by_the_same_process_when_its_growth_ends) {
     Stage stage;
-    one_worker(stage, "advise");
-    ASSERT_EQ(stage.start(), "");
-    ASSERT_TRUE(stage.serving(1));
-    ASSERT_TRUE(leak_until(stage, [&] { return leak_incident(stage).has_value(); }));
-    const std::string id = leak_incident(stage)->id;
+    const std::string id = accused(stage);
+    ASSERT_NE(id, "");
     ASSERT_TRUE(serve_until(stage, [&] { return stage.store->get(id)->state == "closed"; }));
     EXPECT_NE(stage.store->get(id)->verdict.find("app-1 does not leak memory any more"), std::string::npos)
         << stage.store->get(id)->verdict;
@@ -128,11 +132,8 @@ TEST(LeakWatch, an_accusation_is_closed_by_the_same_process_when_its_growth_ends
 
 TEST(LeakWatch, a_case_is_told_while_it_is_open_though_its_leaking_process_has_ended) {
     Stage stage;
-    one_worker(stage, "advise");
-    ASSERT_EQ(stage.start(), "");
-    ASSERT_TRUE(stage.serving(1));
-    ASSERT_TRUE(leak_until(stage, [&] { return leak_incident(stage).has_value(); }));
-    const std::string id = leak_incident(stage)->id;
+    const std::string id = accused(stage);
+    ASSERT_NE(id, "");
     ::kill(*stage.worker("app-1").pid, SIGKILL);
     ASSERT_TRUE(stage.until([&] { return stage.view().serving == 1 && stage.worker("app-1").generation == 2; }));
     ASSERT_TRUE(stage.until([&] { return stage.view().leaks.size() == 1 && stage.view().leaks[0].workers.empty(); }))

@@ -45,7 +45,7 @@ std::string AnnouncedSource::start() {
         const std::string why_not = server_->start();
         if (why_not.empty())
             spawn(pool_.context().control, "children of " + pool_.settings().name,
-                  look_for_children(pool_.shared_from_this(), this));
+                  look_after_those_without_address(pool_.shared_from_this(), this));
         return why_not;
     }
     log::info("awaiting_agents", {{"pool", pool_.settings().name}, {"control", pool_.context().control_address}});
@@ -160,13 +160,14 @@ void AnnouncedSource::divide_requests() {
     divided_ += each * behind.size(); // the rest is divided with those that come
 }
 
-asio::awaitable<void> AnnouncedSource::look_for_children(std::shared_ptr<Pool> pool, AnnouncedSource* self) {
+asio::awaitable<void> AnnouncedSource::look_after_those_without_address(std::shared_ptr<Pool> pool,
+                                                                        AnnouncedSource* self) {
     const auto settled = [pool, self] { return pool->context().stopping || self->heard_of_agents_; };
-    Duration rest = agents_wait;
-    while (!co_await until(settled, rest)) {
-        self->adopt_children();
+    co_await until(settled, agents_wait);
+    const auto stopping = [pool] { return pool->context().stopping; };
+    while (!co_await until(stopping, children_interval)) {
+        if (!self->heard_of_agents_) self->adopt_children();
         self->divide_requests();
-        rest = children_interval;
     }
 }
 

@@ -48,7 +48,8 @@ protected:
 
 private:
     WorkerPtr place_for(const Hello* hello);
-    static boost::asio::awaitable<void> look_for_children(std::shared_ptr<Pool> pool, AnnouncedSource* self);
+    static boost::asio::awaitable<void> look_after_those_without_address(std::shared_ptr<Pool> pool,
+                                                                         AnnouncedSource* self);
     void adopt_children();
     void mind_the_door();
     void divide_requests();
