@@ -30,11 +30,11 @@ demo: build venvs
 test: lint test-asan test-tsan test-sim test-agent test-conformance test-e2e test-e2e-asan
 
 test-asan: test-packages asan
-	@ctest --preset asan -j 2
+	@ctest --preset asan -j 4
 test-tsan: test-packages
 	@cmake --preset tsan >/dev/null
 	@cmake --build --preset tsan --target threaded_tests
-	@ctest --preset tsan -L net -j 2
+	@ctest --preset tsan -L net -j 4
 # Over 10,000 seeds, and all of it; under a sanitizer a part.
 test-sim: build
 	@cmake --build --preset release --target test_sim
@@ -73,13 +73,13 @@ bench-leaks: build
 	@$(if $(findstring model,$(or $(ONLY),model)),cmake --build --preset release --target bench_leak_table >/dev/null && build/release/bench_leak_table $(or $(SEED),1) $(or $(LIVES),100))
 	@build/venvs/frameworks/bin/python tests/bench/leaks/run.py --seed $(or $(SEED),1) --count $(or $(COUNT),20) --recycles $(or $(RECYCLES),60) --only $(or $(ONLY),lines,costs,captures,lives)
 
-lint: test-packages dev-configured
+lint: test-packages asan-configured
 	@tests/lint.sh
 format:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
-.PHONY: dev-configured
-dev-configured: packages
-	@cmake --preset dev >/dev/null
+.PHONY: asan-configured
+asan-configured: packages
+	@cmake --preset asan >/dev/null
 
 clean:
 	rm -rf build
