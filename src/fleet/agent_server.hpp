@@ -41,6 +41,10 @@ struct Hello { // as in the protocol's table; unset: null or absent
     bool remote = false;    // put into a process that had been started without one: nothing of its server is hooked
     bool same_pids = false; // the agent's pid means the same process in our /proc
 };
+
+// A container's worker that dials a unix socket of ours is seen in our /proc under another number: the kernel tells it. 0: unseen.
+inline int pid_here(const Hello& hello) { return hello.same_pids ? hello.pid : hello.peer_pid; }
+
 struct Sample { // unset: unknown
     std::optional<Bytes> rss, anon, cgroup_usage, cgroup_working_set, cgroup_limit, malloc_in_use, malloc_free;
     std::optional<Bytes> peak; // the most that was resident since the sample before

@@ -12,13 +12,6 @@
 
 namespace plimsoll::fleet {
 
-namespace {
-
-// A container's worker that dials a unix socket of ours is seen in our /proc under another number: the kernel tells it.
-int pid_here(const Hello& hello) { return hello.same_pids ? hello.pid : hello.peer_pid; }
-
-} // namespace
-
 void Pool::bind(const WorkerPtr& worker, const GenerationPtr& generation, const std::shared_ptr<Agent>& agent) {
     const Hello& hello = agent->hello();
     std::erase_if(generation->siblings, [](const std::weak_ptr<Agent>& each) {

@@ -104,16 +104,18 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
     co_await until(told, bound / 2);
     move(*worker, *generation, WorkerState::warming);
     if (!generation->memory.looked_at) co_await monitor_->look_closely(generation); // its limits hang on it
+    // Who has no address of his own is asked through everybody's, as long as nobody is known to serve there.
+    const auto address = generation->address || served_once() ? generation->address : source_->public_address();
     std::string problem = "no time was left for a request";
     Duration rest = first_probe_pause;
     while (!generation->gone() && !context_->stopping) {
-        if (!generation->address) co_return Readiness{true, "has started (it has no address of its own)"};
+        if (!address) co_return Readiness{true, "has started (it has no address of its own)"};
         const Duration left = deadline - Clock::now();
         if (left <= Duration::zero())
             co_return Readiness{false, "it did not answer a request in " + seconds_text(bound) + " (" + problem + ")"};
         const Question question = question_of(settings_.health);
-        const ProbeResult result = co_await probe(*generation->address, generation->protocol, question,
-                                                  std::min(left, settings_.health.timeout));
+        const ProbeResult result =
+            co_await probe(*address, generation->protocol, question, std::min(left, settings_.health.timeout));
         if (as_expected(settings_.health, result) && !generation->gone())
             co_return Readiness{true, "answered " + std::to_string(result.status) + " after " +
                                           seconds_text(Clock::now() - generation->born)};

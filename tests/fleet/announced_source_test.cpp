@@ -242,6 +242,41 @@ TEST(GunicornSource, workers_without_an_agent_are_watched_and_reached_through_th
     EXPECT_EQ(stage.net->stats().workers.at(0).slots, 2U);
 }
 
+TEST(GunicornSource, an_agent_that_dials_late_makes_the_worker_that_was_found_without_it_one_like_any_other) {
+    Stage stage;
+    const std::string loads = (stage.directory / "loads").string();
+    std::ofstream{loads};
+    arbiter(stage, config::SourceKind::gunicorn, 2,
+            {"--bind", "unix:{run_dir}/public.sock", "--loads", loads, "--helper"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    const auto before = pids(stage);
+    EXPECT_FALSE(stage.worker("app-1").addressable);
+    Clients clients(stage.net, 2);
+    std::filesystem::remove(loads);
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").addressable && stage.worker("app-2").addressable; }));
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").requests > 9 && stage.worker("app-2").requests > 9; }));
+    EXPECT_EQ(pids(stage), before) << "the same two, and neither a second time nor the helper";
+    for (const WorkerView& worker : stage.view().workers) EXPECT_EQ(worker.advice, "");
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    ASSERT_TRUE(stage.until([&] { return stage.view().recycles_ok == 1; }));
+    clients.stop();
+    EXPECT_EQ(clients.failed(), 0U);
+    EXPECT_EQ(stage.view().workers.size(), 2U);
+}
+
+TEST(UvicornSource, who_does_not_listen_yet_is_not_sent_a_request) {
+    Stage stage;
+    const std::string silent = (stage.directory / "silent").string();
+    std::ofstream{silent};
+    arbiter(stage, config::SourceKind::uvicorn, 2, {"--bind", "unix:{run_dir}/public.sock", "--silent", silent});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_FALSE(stage.until([&] { return stage.view().serving > 0; }, 7s)) << "nobody listens";
+    std::filesystem::remove(silent);
+    ASSERT_TRUE(stage.serving(2));
+    EXPECT_NE(stage.ask("/"), "");
+}
+
 TEST(GunicornSource, those_with_an_agent_and_no_address_are_taken_to_have_served_an_equal_part_too) {
     Stage stage;
     arbiter(stage, config::SourceKind::gunicorn, 2, {"--bind", "unix:{run_dir}/public.sock", "--shared"});

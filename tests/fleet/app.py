@@ -183,7 +183,7 @@ def serve(listener):
             pass
 
 
-def listen(path=None, port=None):
+def bind(path=None, port=None):
     if path:
         if os.path.exists(path):
             os.unlink(path)
@@ -193,6 +193,11 @@ def listen(path=None, port=None):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
+    return listener
+
+
+def listen(path=None, port=None):
+    listener = bind(path, port)
     listener.listen(64)
     return listener
 

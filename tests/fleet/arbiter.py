@@ -1,9 +1,13 @@
 """A server of several workers for the fleet's tests, shaped like gunicorn with the agent's hooks: an arbiter that forks workers, each
 with a private listener that it announces; `successor`, `retire` and `cancel` as docs/agent-protocol.md has them.
 
-    arbiter.py --workers N [--broken FILE] [--late FILE] [--order uvicorn] [--bind ADDRESS [--no-agent | --shared]]
+    arbiter.py --workers N [--broken FILE] [--late FILE] [--order uvicorn] [--bind ADDRESS [--no-agent | --shared | --loads FILE | --silent FILE]]
+               [--helper]
 
-While FILE exists no worker can boot. With --bind the workers share a listener as well; with --no-agent or --shared they have no other. Orders reach the arbiter through a pipe that its workers inherit.
+While FILE exists no worker can boot. With --bind the workers share a listener as well; with --no-agent or --shared they have no other.
+With --loads they serve that one, and their agents do not dial while FILE exists; with --silent they have no agent, and nobody listens
+while FILE exists, as with uvicorn. Orders reach the arbiter through a pipe that its
+workers inherit. With --helper it has a child that is no worker, as multiprocessing gives one to a server.
 """
 import argparse
 import json
@@ -11,6 +15,7 @@ import os
 import select
 import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -30,10 +35,13 @@ class Arbiter:
         self.cancelled = set()
         self.read, self.write = os.pipe()
         self.hold_until = 0
-        self.public = app.listen(options.bind.replace("unix:", "", 1)) if options.bind else None
+        self.public = app.bind(options.bind.replace("unix:", "", 1)) if options.bind else None
+        if self.public and not options.silent:
+            self.public.listen(64)
 
     def run(self):
         signal.signal(signal.SIGTERM, lambda *_: app.STOPPING.set())
+        helper = subprocess.Popen(["sleep", "60"]) if self.options.helper else None
         while not app.STOPPING.is_set():
             self.reap()
             late = self.options.late and os.path.exists(self.options.late)
@@ -48,6 +56,8 @@ class Arbiter:
         while self.workers:
             self.reap()
             time.sleep(0.01)
+        if helper:
+            helper.kill()
 
     def fork(self):
         pid = os.fork()
@@ -79,7 +89,7 @@ class Arbiter:
             self.tell(pid, status, failed)
 
     def tell(self, pid, status, failed):
-        if self.options.no_agent:
+        if self.options.no_agent or self.options.silent:
             return
         message = json.dumps({"type": "exited", "pid": pid, "status": status, "pool": os.environ.get("PLIMSOLL_POOL"),
                               "token": os.environ.get("PLIMSOLL_TOKEN"), "boot_failed": failed}).encode()
@@ -107,9 +117,17 @@ class Arbiter:
     def work(self):
         app.STOPPING.clear()
         signal.signal(signal.SIGTERM, lambda *_: app.STOPPING.set())
-        if self.options.no_agent:
+        if self.options.silent:
+            while os.path.exists(self.options.silent) and not app.STOPPING.is_set():
+                time.sleep(0.01)
+            self.public.listen(64)
+        if self.options.no_agent or self.options.silent:
             app.serve(self.public)
             return 0
+        if self.options.loads:
+            threading.Thread(target=app.serve, args=(self.public,), daemon=True).start()
+            while os.path.exists(self.options.loads) and not app.STOPPING.is_set():
+                time.sleep(0.01)
         path = os.path.join(os.environ["PLIMSOLL_RUN_DIR"], "w%d.sock" % os.getpid())
         listener = self.public if self.options.shared else app.listen(path)
         server = {"order": "gunicorn"}.get(self.options.order, self.options.order)
@@ -144,6 +162,9 @@ def main():
     parser.add_argument("--elsewhere", action="store_true", help="agents say that they live in another pid namespace")
     parser.add_argument("--no-agent", action="store_true")
     parser.add_argument("--shared", action="store_true")
+    parser.add_argument("--loads")
+    parser.add_argument("--silent")
+    parser.add_argument("--helper", action="store_true")
     Arbiter(parser.parse_args()).run()
 
 

@@ -5,6 +5,7 @@
 #include "fleet/environment.hpp"
 #include "fleet/process_tree.hpp"
 #include "fleet/source/ending.hpp"
+#include "fleet/source/listening.hpp"
 #include "fleet/source/public_address.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
@@ -18,11 +19,20 @@ namespace {
 // A worker that left on purpose (its server was reloaded or scaled down), or that never got as far as serving, is not waited
 // for as long as one that died.
 constexpr Duration short_wait = 5s;
-constexpr Duration agents_wait = 5s; // a server's workers whose agents have not dialled by then have none
+constexpr Duration agents_wait = 5s; // a server's workers whose agents have not dialled by then are looked for
 constexpr Duration children_interval = 1s;
 constexpr const char* no_agent = "no agent dials from its workers: install plimsoll-agent in the Python that runs them";
 
+// Beside its workers a server has helpers, such as multiprocessing's: they do not listen. One whose application is still
+// loading may not either (uvicorn), and is not found before it does.
+std::vector<int> find_workers(int server, const std::optional<net::Address>& address) {
+    std::vector<int> pids = children_of(server);
+    if (address) std::erase_if(pids, [&](int pid) { return !listens_on(pid, *address); });
+    return pids;
+}
+
 void give_address(Generation& generation, const Hello& hello) {
+    generation.advice.clear();
     generation.address = net::parse_address(hello.address);
     if (!generation.address)
         generation.advice =
@@ -88,8 +98,30 @@ WorkerPtr AnnouncedSource::place_for(const Hello* hello) {
     return worker;
 }
 
+bool AnnouncedSource::take_over(const std::shared_ptr<Agent>& agent) {
+    const auto is_its = [pid = pid_here(agent->hello())](const WorkerPtr& worker) {
+        const GenerationPtr& generation = worker->current;
+        return pid > 0 && generation && !generation->agent && !generation->gone() && generation->pid == pid;
+    };
+    const auto found = std::ranges::find_if(pool_.workers(), is_its);
+    if (found == pool_.workers().end()) return false;
+    const WorkerPtr worker = *found;
+    const GenerationPtr generation = worker->current;
+    pool_.bind(worker, generation, agent);
+    // One that is on its way out keeps the way that it was reached by.
+    if (generation->ending || worker->in_recycle) return true;
+    give_address(*generation, agent->hello());
+    if (!generation->address) return true;
+    generation->served = 0; // from now on it is known
+    generation->leak.reset();
+    pool_.install(worker, generation);
+    mind_the_door();
+    return true;
+}
+
 void AnnouncedSource::connected(std::shared_ptr<Agent> agent) {
     heard_of_agents_ = true;
+    if (take_over(agent)) return;
     const bool awaited = awaited_ && !awaited_->arrived;
     const WorkerPtr worker = awaited ? awaited_->worker : place_for(&agent->hello());
     const GenerationPtr generation = pool_.new_generation(*worker);
@@ -166,30 +198,36 @@ asio::awaitable<void> AnnouncedSource::look_after_those_without_address(std::sha
     co_await until(settled, agents_wait);
     const auto stopping = [pool] { return pool->context().stopping; };
     while (!co_await until(stopping, children_interval)) {
-        if (!self->heard_of_agents_) self->adopt_children();
+        if (!self->heard_of_agents_) co_await self->adopt_children(pool);
         self->divide_requests();
     }
 }
 
-void AnnouncedSource::adopt_children() {
-    if (!server_->runs()) return;
-    for (const int pid : children_of(server_->pid())) {
-        const auto known = [pid](const WorkerPtr& worker) {
-            return worker->current && !worker->current->gone() && worker->current->pid == pid;
-        };
-        if (std::ranges::any_of(pool_.workers(), known)) continue;
-        std::string why_not;
-        auto process = Process::attach(pool_.context().control, pid, server_->pid(), why_not);
-        if (!process) continue; // it has ended in the meantime
-        const WorkerPtr worker = place_for(nullptr);
-        const GenerationPtr generation = pool_.new_generation(*worker);
-        generation->pid = pid;
-        generation->started_at = started_at(*process);
-        generation->process = std::move(process);
-        generation->advice = no_agent;
-        pool_.watch(worker, generation);
-        pool_.install(worker, generation);
-    }
+asio::awaitable<void> AnnouncedSource::adopt_children(std::shared_ptr<Pool> pool) {
+    if (!server_->runs()) co_return;
+    const int server = server_->pid();
+    auto look = [server, address = public_address_] { return find_workers(server, address); };
+    const std::vector<int> pids = co_await offload(*pool->context().threads, std::move(look));
+    if (pool->context().stopping || heard_of_agents_ || server_->pid() != server) co_return;
+    for (const int pid : pids) adopt(pid);
+}
+
+void AnnouncedSource::adopt(int pid) {
+    const auto known = [pid](const WorkerPtr& worker) {
+        return worker->current && !worker->current->gone() && worker->current->pid == pid;
+    };
+    if (std::ranges::any_of(pool_.workers(), known)) return;
+    std::string why_not;
+    auto process = Process::attach(pool_.context().control, pid, server_->pid(), why_not);
+    if (!process) return; // it has ended in the meantime
+    const WorkerPtr worker = place_for(nullptr);
+    const GenerationPtr generation = pool_.new_generation(*worker);
+    generation->pid = pid;
+    generation->started_at = started_at(*process);
+    generation->process = std::move(process);
+    generation->advice = no_agent;
+    pool_.watch(worker, generation);
+    pool_.install(worker, generation);
 }
 
 // Our own server ended with us; one of somebody else's may have lost the worker, or not yet.

@@ -1,16 +1,17 @@
 // Workers that announce themselves: an ordinary server (ours to supervise, where the pool has a command; else somebody
 // else's) whose workers have the agent, and through it a private listener each. Places are given by arrival:
 //
-//   hello --> the process that is known already      its connection broke, or we were away
+//   hello --> the process that is known already      its connection broke, we were away, or it was found without an agent
 //        '--> the successor that a recycle awaits
 //        '--> the first empty place                  a worker died or left, its server forked the next
 //        '--> a new place
 //
 // What differs between servers is how one worker of theirs is replaced.
 //
-// Workers without an agent (a Python that ignores PYTHONPATH, say) are found among the children of a server of ours: their
-// memory is watched and SIGTERM alone recycles them; requests reach all of them through the server's public address. Which of
-// them served a request nobody can tell: each is taken to have served an equal part.
+// Workers without an agent (a Python that ignores PYTHONPATH, say) are found among the children of a server of ours, by the
+// listener that they hold: their memory is watched and SIGTERM alone recycles them; requests reach all of them through the
+// server's public address. Which of them served a request nobody can tell: each is taken to have served an equal part. An agent
+// that dials late (an application may take minutes to load) makes its worker one like any other.
 #pragma once
 
 #include <memory>
@@ -50,7 +51,9 @@ private:
     WorkerPtr place_for(const Hello* hello);
     static boost::asio::awaitable<void> look_after_those_without_address(std::shared_ptr<Pool> pool,
                                                                          AnnouncedSource* self);
-    void adopt_children();
+    boost::asio::awaitable<void> adopt_children(std::shared_ptr<Pool> pool);
+    void adopt(int pid);
+    bool take_over(const std::shared_ptr<Agent>& agent); // false: its process is none of those that were found
     void mind_the_door();
     void divide_requests();
 

@@ -15,10 +15,28 @@ namespace plimsoll::fleet {
 
 namespace {
 
-constexpr const char* listening = "0A"; // TCP_LISTEN in the state column
+constexpr const char* listening = "0A";       // TCP_LISTEN in the state column
+constexpr const char* accepting = "00010000"; // __SO_ACCEPTCON in the flags of a unix socket
 
-// Inodes of the listening TCP sockets with this port, in the process's network namespace.
-std::set<std::string> listener_inodes(int pid, std::uint16_t port) {
+std::string link_of(const std::string& inode) { return "socket:[" + inode + "]"; }
+
+// Both as /proc/PID/fd shows them, of the process's network namespace.
+std::set<std::string> unix_listeners(int pid, const std::string& path) {
+    std::set<std::string> inodes;
+    std::ifstream in("/proc/" + std::to_string(pid) + "/net/unix");
+    std::string line;
+    std::getline(in, line); // the names of the columns
+    while (std::getline(in, line)) {
+        std::istringstream columns(line);
+        std::string number, references, protocol, flags, type, state, inode, at;
+        columns >> number >> references >> protocol >> flags >> type >> state >> inode;
+        std::getline(columns >> std::ws, at);
+        if (flags == accepting && at == path) inodes.insert(link_of(inode));
+    }
+    return inodes;
+}
+
+std::set<std::string> tcp_listeners(int pid, std::uint16_t port) {
     std::set<std::string> inodes;
     for (const char* table : {"tcp", "tcp6"}) {
         std::ifstream in("/proc/" + std::to_string(pid) + "/net/" + table);
@@ -30,7 +48,7 @@ std::set<std::string> listener_inodes(int pid, std::uint16_t port) {
             columns >> number >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
             const auto colon = local.rfind(':');
             if (state != listening || colon == std::string::npos) continue;
-            if (std::strtoul(local.c_str() + colon + 1, nullptr, 16) == port) inodes.insert("socket:[" + inode + "]");
+            if (std::strtoul(local.c_str() + colon + 1, nullptr, 16) == port) inodes.insert(link_of(inode));
         }
     }
     return inodes;
@@ -53,9 +71,9 @@ std::optional<int> listener_pid(const net::Address& address) {
 }
 
 bool listens_on(int pid, const net::Address& address) {
-    if (address.family != net::Address::Family::tcp) return listener_pid(address) == pid;
-    const auto inodes = listener_inodes(pid, address.port);
-    if (inodes.empty()) return false;
+    const bool tcp = address.family == net::Address::Family::tcp;
+    const auto inodes = tcp ? tcp_listeners(pid, address.port) : unix_listeners(pid, address.path);
+    if (inodes.empty()) return !tcp && listener_pid(address) == pid; // bound under another name of its path
     std::error_code ec;
     for (std::filesystem::directory_iterator fd("/proc/" + std::to_string(pid) + "/fd", ec), end; !ec && fd != end;
          fd.increment(ec)) {

@@ -10,7 +10,7 @@ namespace plimsoll::fleet {
 // The pid that made the listener of a unix socket (SO_PEERCRED); nothing for TCP, and where nobody listens.
 std::optional<int> listener_pid(const net::Address& address);
 
-// Does this process have a TCP listener on the address's port? By /proc/PID/fd and /proc/PID/net/tcp.
+// Does this process hold a listener with the address's port or path? By /proc/PID/fd and /proc/PID/net.
 bool listens_on(int pid, const net::Address& address);
 
 } // namespace plimsoll::fleet
