@@ -41,15 +41,15 @@ test-sim: build
 	@build/release/test_sim --gtest_brief=1
 test-agent: test-packages
 	@python3 agent/tests/venvs.py >/dev/null
-	@build/venvs/runner/bin/python -m pytest -n 2 agent/tests
+	@build/venvs/runner/bin/python -m pytest -n 4 agent/tests
 test-conformance: build asan
 	@python3 tests/conformance/run.py
 	@PLIMSOLL_BINARY=build/asan/plimsoll python3 tests/conformance/run.py
 test-e2e: build venvs
 	@cmake --build --preset release --target plimsoll_sim
-	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e
+	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e
 test-e2e-asan: asan venvs
-	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest tests/e2e -m asan
+	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e -m asan
 
 # The long forms, not part of `make test`. test-docker starts a Docker engine of its own, as root; it says why where none can run.
 test-docker: build

@@ -1,7 +1,7 @@
 """Makes the virtual environments that the tests run servers in: one for each Python, under build/venvs.
 
     python agent/tests/venvs.py [NAME...]        runner frameworks py38 py39 ... py313 debian; default: all that this machine can make
-    build/venvs/runner/bin/python -m pytest -n 2 agent/tests
+    build/venvs/runner/bin/python -m pytest -n 4 agent/tests
 
 `runner` holds pytest and pytest-xdist, with which the tests themselves run. `frameworks` holds the newest Flask, Django and FastAPI on
 the runner's Python, beside the servers. Each other environment holds the newest gunicorn,
