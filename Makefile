@@ -8,7 +8,7 @@ PRESETS := release asan tsan dev
 PYTHON := build/venvs/current/bin/python
 
 .PHONY: build demo test lint format packages test-packages venvs $(PRESETS) \
-        test-asan test-tsan test-sim test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench bench-overload bench-leaks conformance websockets slow-attacks clean
+        test-asan test-tsan test-sim test-agent test-conformance test-e2e test-e2e-asan test-docker soak bench bench-overload bench-leaks conformance websockets cuts fuzz slow-attacks clean
 
 packages:
 	@cmake/install-packages.sh cmake/packages.txt
@@ -61,6 +61,16 @@ conformance: build
 	@python3 tests/conformance/run.py --peers
 websockets: build
 	@python3 tests/websocket/run.py
+# Every cut of every message at both ends, 460,000; `make test` tries one in a hundred.
+cuts: test-packages build
+	@cmake --build --preset release --target test_net
+	@PLIMSOLL_EVERY_CUT=1 build/release/test_net --gtest_filter='Cut.*' --gtest_brief=1
+# SECONDS for each target.
+fuzz: packages
+	@cmake/install-packages.sh tests/fuzz/packages.txt
+	@cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz
+	@tests/fuzz/run build/fuzz $(or $(SECONDS),600)
 slow-attacks: build
 	@python3 tests/attack/slow.py
 bench: build

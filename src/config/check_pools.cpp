@@ -71,9 +71,10 @@ void check_command(const std::string& path, const Source& source, Findings& find
     }
     if (source.kind == SourceKind::uwsgi && source.command.empty())
         findings.problem(
-            key, "kind \"uwsgi\" needs what to start, so that each worker can be given a socket of its own: command = "
-                 "[\"uwsgi\", \"--ini\", \"app.ini\"]; one that runs already is reached by kind = \"static\" and its "
-                 "http-socket");
+            key,
+            "kind \"uwsgi\" needs what to start, so that each worker can be given a socket of its own: command = "
+            "[\"uwsgi\", \"--ini\", \"app.ini\"]; one that runs already is reached by kind = \"static\", its socket's "
+            "address and protocol = \"uwsgi\"");
     if (!source.command.empty() && source.command.front().empty())
         findings.problem(key, "the first word is the program, and it is empty");
 }
@@ -82,6 +83,9 @@ void check_source(const std::string& path, const Source& source, Findings& findi
     if (findings.sound(path + ".kind")) {
         check_addresses(path, source, findings);
         check_command(path, source, findings);
+        if (source.kind != SourceKind::static_addresses && findings.stands(path + ".protocol"))
+            findings.problem(path + ".protocol", "belongs to kind = \"static\": what \"" +
+                                                     std::string(to_string(source.kind)) + "\" speaks is known");
         if (source.kind != SourceKind::command && source.kind != SourceKind::uwsgi && source.workers != 0)
             findings.warning(path + ".workers",
                              source.kind == SourceKind::static_addresses

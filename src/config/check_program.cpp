@@ -70,6 +70,15 @@ void check_proxy(const Proxy& proxy, Findings& findings) {
                              "'" + proxy.trusted_proxies[i] +
                                  "' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\", or "
                                  "\"unix\" for all on unix sockets");
+    for (std::size_t i = 0; i < proxy.trusted_fields.size(); ++i) {
+        std::string_view name = proxy.trusted_fields[i];
+        if (name.ends_with('*')) name.remove_suffix(1);
+        if (!is_token(name) || name.find('*') != name.npos)
+            findings.problem(
+                "proxy.trusted_fields[" + std::to_string(i) + "]",
+                "'" + proxy.trusted_fields[i] +
+                    "' is no field's name: write \"X-WebAuth-User\", or \"Tailscale-*\" for all that begin so");
+    }
     check_wishes(proxy, findings);
     if (!proxy.via.empty() && !is_token(proxy.via))
         findings.problem("proxy.via", "'" + proxy.via + "' must be a name without spaces, or empty for no Via at all");

@@ -12,6 +12,20 @@
 namespace plimsoll::config {
 namespace {
 
+// What is matched is the path of a request after its escapes, its dots and its empty segments have been resolved.
+std::string why_never_asked_for(std::string_view path) {
+    for (std::size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 1))
+        if (at + 2 < path.size() && std::isxdigit(static_cast<unsigned char>(path[at + 1])) != 0 &&
+            std::isxdigit(static_cast<unsigned char>(path[at + 2])) != 0)
+            return "would never match: paths are matched decoded, so write what " + std::string(path.substr(at, 3)) +
+                   " stands for (a space: ~ and a regular expression)";
+    const std::string closed = std::string(path) + '/';
+    for (const std::string_view part : {"/./", "/../"})
+        if (closed.find(part) != std::string::npos) return "would never match: . and .. are resolved before";
+    if (path.find("//") != std::string_view::npos) return "would never match: of several / in a row one is left";
+    return {};
+}
+
 std::string why_no_path(const std::string& path) {
     if (path.starts_with('~')) {
         const Pattern pattern(std::string_view(path).substr(1));
@@ -24,7 +38,7 @@ std::string why_no_path(const std::string& path) {
     for (unsigned char c : plain)
         if (c <= ' ' || c == 0x7f || c == '?' || c == '#')
             return "a path holds no spaces, control characters, ? or #: the query is no part of what is matched";
-    return {};
+    return why_never_asked_for(plain);
 }
 
 bool is_host(std::string_view host) {
@@ -174,6 +188,9 @@ void check_route(const std::string& path, const Route& route, const Config& conf
             findings.problem(path + ".path", "'" + route.path + "': " + why);
     if (!route.host.empty() && !is_host(route.host))
         findings.problem(path + ".host", "'" + route.host + "' must be a host name without port, or \"*.example.org\"");
+    else if (route.host.ends_with('.'))
+        findings.problem(path + ".host", "would never match: the dot at the end of a host is dropped before",
+                         '"' + route.host.substr(0, route.host.size() - 1) + '"');
     for (std::size_t i = 0; i < route.methods.size(); ++i) {
         const auto& method = route.methods[i];
         auto method_path = path + ".methods[" + std::to_string(i) + "]";

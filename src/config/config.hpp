@@ -36,6 +36,7 @@ struct Proxy {
     std::string token_file;
     Duration stop_timeout = seconds{30};
     std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
+    std::vector<std::string> trusted_fields;  // names, or prefixes with *, that nobody else may send either
     std::string via = "plimsoll";             // our name in Via; empty: we are not in it
     bool via_to_clients = false;
     std::string server = "pass";                       // the worker's Server field: pass, replace, remove
@@ -196,6 +197,7 @@ struct Source {                                     // [pool.source]
     std::vector<std::pair<std::string, std::string>> environment;
     unsigned workers = 0;               // command: how many; 0: one a core
     std::vector<std::string> addresses; // static
+    std::string protocol = "http";      // static: http or uwsgi
     unsigned slots = 0;                 // 0: what the agent or the command tells
     std::string listen = "unix";        // private listeners: unix or tcp
     friend bool operator==(const Source&, const Source&) = default;

@@ -37,6 +37,7 @@ void describe(Visitor& v, Proxy& proxy) {
     v("token_file", proxy.token_file, {.live = false});
     v("stop_timeout", proxy.stop_timeout, timeout(Duration::zero()));
     v("trusted_proxies", proxy.trusted_proxies, {.single = true});
+    v("trusted_fields", proxy.trusted_fields, {.single = true});
     v("via", proxy.via);
     v("via_to_clients", proxy.via_to_clients);
     v("server", proxy.server, {.choices = {"pass", "replace", "remove"}});
@@ -165,6 +166,7 @@ void describe(Visitor& v, Source& source) {
     v("environment", source.environment, {.live = false, .secret = true});
     v("workers", source.workers, {.max = 10'000, .live = false});
     v("addresses", source.addresses, {.single = true, .live = false});
+    v("protocol", source.protocol, {.choices = {"http", "uwsgi"}, .live = false});
     v("slots", source.slots, {.max = 65'535, .live = false});
     v("listen", source.listen, {.choices = {"unix", "tcp"}, .live = false});
 }

@@ -78,6 +78,12 @@ bool is_loopback(const Address& address) {
     return inet_pton(AF_INET, address.host.c_str(), &parsed) == 1 && (ntohl(parsed.s_addr) >> 24) == 127;
 }
 
+bool is_name(const Address& address) {
+    sockaddr_storage storage{};
+    socklen_t length = 0;
+    return address.family == Address::Family::tcp && !to_sockaddr(address, storage, length);
+}
+
 bool to_sockaddr(const Address& address, sockaddr_storage& storage, socklen_t& length) {
     std::memset(&storage, 0, sizeof storage);
     if (address.family == Address::Family::unix_socket) {

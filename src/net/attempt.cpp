@@ -77,10 +77,12 @@ io::Task<> Session::attempt(Exchange& x) {
 }
 
 Session::Lease Session::lease(Exchange& x) {
-    x.worker_name = x.permit.endpoint().worker;
+    const Endpoint& endpoint = x.permit.endpoint();
+    x.worker_name = endpoint.worker;
     // After a failure only a new connection tells something about the worker.
     const bool only_once = !http::is_idempotent(x.method) || (x.framing.has_body() && x.upload.streamed());
-    if (x.attempts == 1) x.worker = reactor_.upstreams.take(x.permit.endpoint().key, only_once);
+    const auto answer = endpoint.named ? reactor_.names().answer(endpoint.address, reactor_.loop.now) : 0;
+    if (x.attempts == 1) x.worker = reactor_.upstreams.take(endpoint.key, only_once, answer);
     x.reused = x.worker != nullptr;
     if (!x.worker) return open(x);
     reactor_.counters.upstream_reuses.add();
@@ -91,14 +93,16 @@ Session::Lease Session::open(Exchange& x) {
     const auto& endpoint = x.permit.endpoint();
     sockaddr_storage address{};
     socklen_t length = 0;
+    std::uint32_t answer = 0;
     x.found_at.reset();
     if (!to_sockaddr(endpoint.address, address, length)) {
         const auto found = reactor_.names().find(endpoint.address, address, length, reactor_.loop.now);
         if (found == Names::Answer::pending) return Lease::busy;
         if (found == Names::Answer::unknown) return Lease::failed;
         x.found_at = address;
+        answer = reactor_.names().answer(endpoint.address, reactor_.loop.now);
     }
-    auto opening = reactor_.upstreams.open(endpoint.key, address, length);
+    auto opening = reactor_.upstreams.open(endpoint.key, address, length, answer);
     x.worker = std::move(opening.connection);
     switch (opening.state) {
     case Upstreams::Opening::State::connected: reactor_.counters.upstream_connects.add(); return Lease::ready;
@@ -160,7 +164,8 @@ Ending Session::send_request(Exchange& x) {
                                  x.identity.request_id(),
                                  x.identity.traceparent(),
                                  snapshot_->via,
-                                 x.route->actions ? &x.route->actions->edits(x.stripped) : nullptr};
+                                 x.route->actions ? &x.route->actions->edits(x.stripped) : nullptr,
+                                 &snapshot_->trusted_fields()};
     const auto framing = x.upload.framing_to_worker(endpoint.protocol != Protocol::uwsgi);
     std::size_t size = 0;
     if (endpoint.protocol == Protocol::uwsgi) {

@@ -49,7 +49,8 @@ void Download::receive_copying() {
     char* scratch = client_.loop().scratch();
     const auto before = held_.size();
     if (before) std::memcpy(scratch, held_.data(), before);
-    const auto room = state_ == State::head && before < first_of_answer ? first_of_answer : io::Loop::scratch_size;
+    const auto most = buffered_ ? io::Loop::scratch_size : client_.loop().read_size();
+    const auto room = state_ == State::head && before < first_of_answer ? first_of_answer : most;
     const auto io = exchange_.worker->read(scratch + before, room - before);
     if (io.kind == io::Io::blocked) return;
     if (io.kind != io::Io::done) return worker_closed(io.kind == io::Io::failed);
@@ -122,7 +123,8 @@ void Download::begin(const http::ResponseHead& head) {
     if (head.unbuffered || head.event_stream || tunnel())
         exchange_.permit.become_stream(head.status < 500 ? Outcome::success : Outcome::failure);
     buffered_ = !(exchange_.route->rule.stream || head.unbuffered || head.event_stream || tunnel());
-    exchange_.outbox.limit({exchange_.snapshot.body_memory, buffered_ ? exchange_.snapshot.response_file : 0});
+    exchange_.outbox.limit(
+        {exchange_.snapshot.body_memory, buffered_ ? exchange_.snapshot.response_file : 0, !buffered_});
     exchange_.status = head.status;
     exchange_.first_byte_took = client_.loop().now - exchange_.sent_at;
     exchange_.worker_route = head.route;

@@ -1,5 +1,6 @@
 #include "net/names.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include <boost/asio/io_context.hpp>
@@ -42,18 +43,28 @@ Names::Names(asio::io_context& context) : resolver_(new Resolver{asio::ip::tcp::
 
 Names::~Names() = default;
 
-Names::Answer Names::find(const Address& address, sockaddr_storage& to, socklen_t& length, Instant now) {
-    const auto key = to_string(address);
-    if (entries_.size() >= most_names && !entries_.contains(key))
+bool Names::known(const Entry& entry, Instant now) {
+    if (entry.places.empty()) return false;
+    return now - entry.answered < usable || (entry.failed != Instant{} && now - entry.failed < usable);
+}
+
+Names::Entry& Names::look(const Address& address, Instant now) {
+    if (entries_.size() >= most_names && !entries_.contains(address))
         std::erase_if(entries_, [](const auto& each) { return !each.second.asking; });
-    const auto known = [&](const Entry& entry) { return !entry.places.empty() && now - entry.answered < usable; };
-    auto& entry = entries_[key];
-    const bool due = !known(entry) || now - entry.answered >= fresh;
+    auto& entry = entries_[address];
+    const bool due = !known(entry, now) || now - entry.answered >= fresh;
     if (due && !entry.asking && (entry.asked == Instant{} || now - entry.asked >= retry)) {
         entry.asked = now;
-        ask(key, address);
+        ask(address);
     }
-    if (!known(entry)) return entry.asking ? Answer::pending : Answer::unknown;
+    return entry;
+}
+
+std::uint32_t Names::answer(const Address& address, Instant now) { return look(address, now).number; }
+
+Names::Answer Names::find(const Address& address, sockaddr_storage& to, socklen_t& length, Instant now) {
+    auto& entry = look(address, now);
+    if (!known(entry, now)) return entry.asking ? Answer::pending : Answer::unknown;
     const auto& place = entry.places[entry.turn++ % entry.places.size()];
     to = place.storage;
     length = place.length;
@@ -61,23 +72,31 @@ Names::Answer Names::find(const Address& address, sockaddr_storage& to, socklen_
 }
 
 void Names::leave_out(const Address& address, const sockaddr_storage& dead) {
-    const auto found = entries_.find(to_string(address));
+    const auto found = entries_.find(address);
     if (found == entries_.end() || found->second.places.size() < 2) return; // the last one may come back to life
     std::erase_if(found->second.places,
                   [&](const Place& place) { return std::memcmp(&place.storage, &dead, place.length) == 0; });
 }
 
-void Names::ask(const std::string& key, const Address& address) {
-    entries_[key].asking = true;
-    ask_(address.host, address.port, [this, key](std::vector<Place> places, const std::string& why_not) {
-        auto& entry = entries_[key];
+void Names::take_over(Entry& entry, std::vector<Place> places) {
+    std::vector<std::string> with;
+    for (const Place& place : places) with.emplace_back(reinterpret_cast<const char*>(&place.storage), place.length);
+    std::ranges::sort(with);
+    if (with != entry.answered_with) ++entry.number;
+    entry.answered_with = std::move(with);
+    entry.places = std::move(places);
+    entry.answered = entry.asked;
+    entry.failed = {};
+}
+
+void Names::ask(const Address& address) {
+    entries_[address].asking = true;
+    ask_(address.host, address.port, [this, address](std::vector<Place> places, const std::string& why_not) {
+        auto& entry = entries_[address];
         entry.asking = false;
-        if (places.empty()) {
-            log::warn("worker_name_unresolved", {{"address", key}, {"error", why_not}});
-            return;
-        }
-        entry.answered = entry.asked;
-        entry.places = std::move(places);
+        if (!places.empty()) return take_over(entry, std::move(places));
+        if (entry.failed == Instant{}) entry.failed = entry.asked;
+        log::warn("worker_name_unresolved", {{"address", to_string(address)}, {"error", why_not}});
     });
 }
 

@@ -1,6 +1,7 @@
 // Addresses of workers that are given by name ("app:8000" in a Compose network). The system's resolver is asked off this
 // thread; its answer is used for a few seconds and then asked for again, while the old one still serves. So a container
-// that came back with another address is found without a restart.
+// that came back with another address is found without a restart. An answer with other addresses than the last one had has
+// another number: connections that were opened by an earlier one rest no longer, or a steady load would never leave them.
 //
 // A name's addresses take turns (IPv4 and IPv6 alike). One that nobody listens at is left out until the next answer, so that
 // half-dead names cost a retry now and then instead of one a request.
@@ -42,26 +43,39 @@ public:
     // Never blocks. `pending`: ask again in a few milliseconds. Several addresses take turns.
     Answer find(const Address& address, sockaddr_storage& to, socklen_t& length, Instant now);
 
+    // The number of the answer in force; 0 before there was one. To be asked for with every request: so a change is seen.
+    std::uint32_t answer(const Address& address, Instant now);
+
     void leave_out(const Address& address, const sockaddr_storage& dead);
 
     static constexpr Duration fresh = std::chrono::seconds{5};  // then it is looked up again
-    static constexpr Duration usable = std::chrono::minutes{1}; // if that fails, so long at most
+    static constexpr Duration usable = std::chrono::minutes{1}; // unasked; and if asking fails, from then on
     static constexpr Duration retry = std::chrono::seconds{1};  // after a failure
     static constexpr std::size_t most_names = 1024;
 
 private:
     struct Entry {
         std::vector<Place> places;
+        std::vector<std::string> answered_with; // sorted: resolvers shuffle
+        std::uint32_t number = 0;
         std::size_t turn = 0;
-        Instant answered{}, asked{};
+        Instant answered{}, asked{}, failed{}; // failed: the first time since it was answered
         bool asking = false;
     };
-    void ask(const std::string& key, const Address& address);
+    struct Hash {
+        std::size_t operator()(const Address& address) const {
+            return std::hash<std::string>{}(address.host) ^ address.port;
+        }
+    };
+    static bool known(const Entry& entry, Instant now);
+    Entry& look(const Address& address, Instant now);
+    void ask(const Address& address);
+    static void take_over(Entry& entry, std::vector<Place> places);
 
     struct Resolver;
     std::unique_ptr<Resolver> resolver_; // the system's
     Ask ask_;
-    std::unordered_map<std::string, Entry> entries_;
+    std::unordered_map<Address, Entry, Hash> entries_;
 };
 
 } // namespace plimsoll::net

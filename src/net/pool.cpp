@@ -224,6 +224,7 @@ WorkerKey Pool::add(Endpoint endpoint, unsigned slots) {
     const std::lock_guard lock(mutex_);
     const WorkerKey key = next_key();
     endpoint.key = key;
+    endpoint.named = is_name(endpoint.address);
     auto place = std::make_unique<Place>();
     place->endpoint = std::move(endpoint);
     gate_.add(key, slots, Clock::now(), affinity_hash(place->endpoint.worker));

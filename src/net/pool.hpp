@@ -33,6 +33,7 @@ struct Endpoint {
     WorkerKey key = 0;
     std::string worker; // its id in status, logs and metrics: "app-1"
     Address address;
+    bool named = false; // the pool sees it: its host is a name, whose addresses may change
     Protocol protocol = Protocol::http;
     bool keep_alive = true;                               // false: one request a connection (gunicorn sync, uwsgi)
     Duration idle_time = std::chrono::milliseconds{1500}; // how long a pooled connection may rest

@@ -72,6 +72,7 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
     std::string problem;
     if (!trusted_.parse(config.proxy.trusted_proxies, problem))
         log::error("trusted_proxies_invalid", {{"error", problem}});
+    trusted_fields_ = http::TrustedFields(config.proxy.trusted_fields);
 }
 
 const Route* Snapshot::find(const RouteQuery& query) const {

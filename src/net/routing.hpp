@@ -62,6 +62,7 @@ public:
     const std::shared_ptr<const redis::Settings> redis_settings; // null: no limit is shared
     const std::vector<std::unique_ptr<Target>>& targets() const { return targets_; }
     const http::TrustedProxies& trusted() const { return trusted_; }
+    const http::TrustedFields& trusted_fields() const { return trusted_fields_; }
     Series& unrouted() const { return *unrouted_; }
     Registry& registry() const { return registry_; }
 
@@ -70,6 +71,7 @@ private:
     std::vector<Route> routes_;
     RouteIndex index_;
     http::TrustedProxies trusted_;
+    http::TrustedFields trusted_fields_;
     Series* unrouted_;
     Registry& registry_;
 };

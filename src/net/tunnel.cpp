@@ -26,7 +26,7 @@ struct Flow {
         if (!waiting.empty() && to.is(Stream::writable)) moved |= note(waiting.send_to(to));
         if (!ended && waiting.empty() && from.is(Stream::readable)) {
             char* scratch = from.loop().scratch();
-            const auto io = from.read(scratch, io::Loop::scratch_size);
+            const auto io = from.read(scratch, from.loop().read_size());
             if (io.kind == io::Io::closed) ended = true;
             if (io.kind == io::Io::failed) broken = true;
             if (io.kind == io::Io::done) {
@@ -60,7 +60,7 @@ io::Task<Ending> Session::tunnel(Exchange& x) {
     const auto idle = x.route->target->upstream.upgrade_idle_timeout;
     auto& to_worker = x.upload.spool();
     to_worker.clear();
-    to_worker.limit({});
+    to_worker.limit({.overdraws = true});
     if (!to_worker.append(held_.view())) co_return Ending::no_room;
     x.tunnelled = held_.size(); // it did not wait for the 101
     held_.release();

@@ -11,11 +11,7 @@ namespace plimsoll::net {
 
 using Kind = http::Framing::Kind;
 
-namespace {
-
-constexpr std::size_t least_read = 8 << 10; // of chunks, where there is no room for what may follow them
-
-} // namespace
+namespace {} // namespace
 
 void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed) {
     framing_ = framing;
@@ -128,8 +124,8 @@ void Upload::read(io::Stream& client, io::ReadAhead& beyond) {
     auto most = io::Loop::scratch_size;
     if (framing_.kind == Kind::length)
         most = static_cast<std::size_t>(std::min<std::uint64_t>(left_, most));
-    else if (loop_.buffers.full())
-        most = least_read;
+    else
+        most = loop_.read_size(); // there may be no room for what follows the chunks
     char* scratch = loop_.scratch();
     const auto io = client.read(scratch, most);
     if (io.kind != io::Io::done) return io_ended(io);

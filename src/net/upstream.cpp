@@ -21,7 +21,7 @@ void Upstreams::count(std::size_t idle) {
     counters_.upstream_idle.set(idle);
 }
 
-Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely) {
+Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely, std::uint32_t answer) {
     const auto found = idle_.find(worker);
     if (found == idle_.end()) return nullptr;
     auto& resting = found->second;
@@ -30,7 +30,7 @@ Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely) {
         connection = std::move(resting.back());
         resting.pop_back();
         count(idle_count_ - 1);
-        if (surely && connection->has_news()) connection.reset();
+        if (connection->answer_ != answer || (surely && connection->has_news())) connection.reset();
     }
     if (!connection) return nullptr;
     connection->no_deadline();
@@ -109,10 +109,11 @@ void Upstreams::close_idle() {
     counters_.upstream_unheard.set(0);
 }
 
-Upstreams::Opening Upstreams::open(WorkerKey worker, const sockaddr_storage& address, socklen_t length) {
+Upstreams::Opening Upstreams::open(WorkerKey worker, const sockaddr_storage& address, socklen_t length,
+                                   std::uint32_t answer) {
     const int fd = io::spare_the_reserve(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (fd < 0) return {nullptr, Opening::State::no_room};
-    auto connection = std::make_unique<UpstreamConnection>(*this, loop_, fd, worker);
+    auto connection = std::make_unique<UpstreamConnection>(*this, loop_, fd, worker, answer);
     const bool tcp = address.ss_family != AF_UNIX;
     if (tcp) {
         const int on = 1;

@@ -34,8 +34,8 @@ struct Unheard {
 
 class UpstreamConnection final : public io::Stream {
 public:
-    UpstreamConnection(Upstreams& home, io::Loop& loop, int fd, WorkerKey worker)
-        : Stream(loop, fd), home_(home), worker_(worker) {}
+    UpstreamConnection(Upstreams& home, io::Loop& loop, int fd, WorkerKey worker, std::uint32_t answer)
+        : Stream(loop, fd), home_(home), worker_(worker), answer_(answer) {}
 
     WorkerKey worker() const { return worker_; }
     bool reused() const { return reused_; } // it has rested: the worker may have closed it meanwhile
@@ -46,6 +46,7 @@ private:
 
     Upstreams& home_;
     WorkerKey worker_;
+    std::uint32_t answer_; // by which its address was found (Names); 0 where it is no name's
     bool reused_ = false;
     std::optional<Unheard> unheard_;
 };
@@ -56,8 +57,8 @@ public:
 
     Upstreams(io::Loop& loop, ReactorCounters& counters) : loop_(loop), counters_(counters) {}
 
-    // A resting one, or null. `surely`: its worker has not hung up by now.
-    Connection take(WorkerKey worker, bool surely);
+    // A resting one, or null. `surely`: its worker has not hung up by now. Those that an earlier answer led to are closed.
+    Connection take(WorkerKey worker, bool surely, std::uint32_t answer = 0);
     void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
 
     void leave_behind(Connection connection, Unheard unheard, Duration bound);
@@ -73,7 +74,7 @@ public:
             no_room // our own: descriptors, ports, memory
         } state = State::failed;
     };
-    Opening open(WorkerKey worker, const sockaddr_storage& address, socklen_t length);
+    Opening open(WorkerKey worker, const sockaddr_storage& address, socklen_t length, std::uint32_t answer = 0);
     static bool established(const UpstreamConnection& connection); // writable after `connecting`: did it work?
 
     void close_idle(WorkerKey worker);

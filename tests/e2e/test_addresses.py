@@ -1,11 +1,17 @@
 """Where a client or a worker may be: IPv6, and names that are looked up."""
+import ctypes
+import os
 import socket
+import subprocess
 import sys
+import time
 
 import pytest
 from harness.admin import ask
+from harness.fleets import UWSGI, uwsgi
+from harness.load import Load, verdict
 from harness.proxy import free_port
-from harness.waiting import until
+from harness.waiting import PATIENCE, until
 
 
 def has_ipv6():
@@ -33,3 +39,60 @@ def test_ipv6_on_both_sides_and_a_worker_by_name(plimsoll):
         pids.add({name.lower(): value for name, value in answer.fields.items()}["x-pid"])
         return len(pids) == 2
     until(both_have_answered, 10, "both workers have answered")
+
+
+@pytest.mark.parametrize("kind", UWSGI)
+def test_a_uwsgi_that_somebody_else_runs_is_spoken_to_in_its_own_protocol(plimsoll, kind):
+    """As behind nginx's uwsgi_pass: its command line stays as it is, and all its processes share the one socket."""
+    proxy = plimsoll()
+    path = proxy.directory / "uwsgi.sock"
+    command = uwsgi(kind, workers=2)
+    command[command.index("127.0.0.1:0")] = str(path)
+    proxy.beside([*command, "--master", "--die-on-term"])
+    proxy.configure({"pool": [{"name": "app", "source": {"kind": "static", "addresses": ["unix:%s" % path],
+                                                         "protocol": "uwsgi", "slots": 2}}]}).start()
+    proxy.wait_serving(1)
+    with Load(proxy.address, connections=8, timeout=30 * PATIENCE) as load:
+        load.run_until(1000, bound=60 * PATIENCE)
+    verdict(load, proxy.ledger).check()
+
+
+def own_hosts(path):
+    """For a process to begin with: it alone has this file as /etc/hosts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    new_mounts, private, bind = 0x20000, 0x44000, 0x1000
+
+    def begin():
+        for failed in (libc.unshare(new_mounts), libc.mount(None, b"/", None, private, None),
+                       libc.mount(str(path).encode(), b"/etc/hosts", None, bind, None)):
+            if failed:
+                raise OSError(ctypes.get_errno(), "no /etc/hosts of its own")
+    return begin
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode != 0,
+                    reason="a mount namespace takes root")
+def test_traffic_without_a_pause_follows_a_name_to_its_new_address(plimsoll):
+    """The old server lives on and would serve: nothing but the name says that it is not meant any more."""
+    proxy = plimsoll()
+    port = free_port()
+    for host in "127.0.0.2", "127.0.0.3":
+        proxy.beside([sys.executable, "-m", "uvicorn", "--host", host, "--port", port, "--log-level", "warning", "echo:asgi"])
+    hosts = proxy.directory / "hosts"
+    hosts.write_text("127.0.0.2 app.test\n")
+    proxy.configure({"proxy": {"threads": 1},
+                     "pool": [{"name": "app", "source": {"kind": "static", "addresses": ["app.test:%d" % port]}}]})
+    proxy.launch(["serve", "-c", str(proxy.config_path)], preexec_fn=own_hosts(hosts))
+    proxy.wait_serving(1)
+
+    def pid():
+        answer = proxy.get("/echo/1?size=3")
+        assert answer.status == 200, repr(answer)
+        return {name.lower(): value for name, value in answer.fields.items()}["x-pid"]
+    first = pid()
+    hosts.write_text("127.0.0.3 app.test\n")
+    bound = time.monotonic() + 20 * PATIENCE
+    while pid() == first:
+        assert time.monotonic() < bound, "every request goes to the address that the name had"
+    moved = pid()
+    assert all(pid() == moved for _ in range(50))

@@ -21,6 +21,7 @@ FORGED = [
     "Remote-Groups: evil", "Client-Cert: :evil:", "X-SSL-Client-Verify: evil", "X_SSL_Client_S_DN: evil",
     "X-Request-Id: evil", "X_Request_Id: evil", "traceparent: evil", "tracestate: evil",
     "X-Plimsoll-Route: evil", "X_Plimsoll_Route: evil", "x-PLIMSOLL-anything: evil",
+    "X-WebAuth-User: evil", "x-webauth-USER: evil", "Tailscale-User-Login: evil",
     "Proxy: http://evil", "Content_Length: evil", "Content_Type: evil", "Transfer_Encoding: evil", "Wsgi_Url_Scheme: evil",
     "Script_Name: /evil", "SCRIPT_NAME: /evil", "X-Plimsoll-Reason: evil",
     "Host: evil", ": evil", "X-Forwarded-For : evil", " X-Forwarded-For: evil", "X-A: b\r\n X-Forwarded-For: evil",
@@ -53,7 +54,8 @@ def check_untouched(environ, case):
 
 @pytest.mark.parametrize("kind", ["sync", "gthread", "uwsgi", "command-uvicorn"])
 def test_a_stranger_forges_nothing(plimsoll, kind):
-    proxy = plimsoll(fleet(kind, 1, app="environ:asgi" if kind == "command-uvicorn" else "environ:wsgi")).start()
+    config = fleet(kind, 1, app="environ:asgi" if kind == "command-uvicorn" else "environ:wsgi")
+    proxy = plimsoll(dict(config, proxy={"trusted_fields": ["X-WebAuth-User", "Tailscale-*"]})).start()
     proxy.wait_serving(1)
     check_untouched(exchange(proxy, "X-Harmless: 1")[1], "nothing")
     refused = 0
@@ -68,15 +70,16 @@ def test_a_stranger_forges_nothing(plimsoll, kind):
 
 
 def test_a_trusted_proxy_is_believed_as_far_as_it_may(plimsoll):
-    config = dict(fleet("sync", 1, app="environ:wsgi"), proxy={"trusted_proxies": ["127.0.0.0/8"]})
+    config = dict(fleet("sync", 1, app="environ:wsgi"), proxy={"trusted_proxies": ["127.0.0.0/8"], "trusted_fields": ["X-WebAuth-User"]})
     proxy = plimsoll(config).start()
     proxy.wait_serving(1)
     environ = exchange(proxy, "X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: www.example\r\n"
-                              "X-Real-IP: 203.0.113.7\r\nX-Request-Id: abc-1")[1]
+                              "X-Real-IP: 203.0.113.7\r\nX-Request-Id: abc-1\r\nX-WebAuth-User: alice")[1]
     assert environ["HTTP_X_FORWARDED_FOR"] == "203.0.113.7, 127.0.0.1"
     assert environ["HTTP_X_FORWARDED_PROTO"] == "https"
     assert environ["HTTP_X_FORWARDED_HOST"] == "www.example"
     assert environ["HTTP_X_REAL_IP"] == "203.0.113.7"
     assert environ["HTTP_X_REQUEST_ID"] == "abc-1"
+    assert environ["HTTP_X_WEBAUTH_USER"] == "alice"
     for case in ["X_Forwarded_For: evil", "X-Plimsoll-Route: evil", "X_Real_IP: evil", "Proxy: http://evil", "Content_Length: evil"]:
         assert "evil" not in json.dumps(exchange(proxy, case)[1]), case

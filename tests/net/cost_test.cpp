@@ -431,5 +431,29 @@ INSTANTIATE_TEST_SUITE_P(answers, AsItComes,
                                            "long_poll"),
                          [](const auto& each) { return std::string(each.param); });
 
+TEST(Stream, comes_whole_to_who_reads_slowly_though_others_have_used_the_buffers_up) {
+    const std::string body(40'000'000, 's'); // the sockets between them hold a part
+    std::atomic<bool> asked = false;
+    Origin origin([&](Peer& peer) {
+        if (!peer.read_request().complete) return;
+        asked = true;
+        peer.send("HTTP/1.1 200 OK\r\nX-Accel-Buffering: no\r\nContent-Length: " + std::to_string(body.size()) +
+                  "\r\n\r\n");
+        peer.send(body);
+        peer.read_some();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    auto filling = proxy.start_with_full_buffers();
+    auto client = proxy.client();
+    client.send(get());
+    ASSERT_TRUE(eventually([&] { return asked && proxy.server().stats().buffered_bytes > 16'384; }))
+        << "some of it waits";
+    EXPECT_LE(proxy.server().stats().buffered_bytes, 16'384 + (8u << 10)) << "little";
+    const auto answer = client.read_response();
+    EXPECT_TRUE(answer.complete);
+    EXPECT_TRUE(answer.body == body);
+}
+
 } // namespace
 } // namespace plimsoll::net::testing

@@ -108,6 +108,42 @@ TEST_F(NamesTest, a_resolver_that_is_down_is_forgiven_for_a_minute_and_asked_onc
     EXPECT_EQ(find(), "unknown");
 }
 
+TEST_F(NamesTest, an_answer_with_other_addresses_has_another_number_whoever_asks_and_in_whatever_order_they_come) {
+    EXPECT_EQ(names.answer(app, now), 0U) << "it is asked for all the same";
+    answer({"10.0.0.1", "10.0.0.2"});
+    const auto first = names.answer(app, now);
+    EXPECT_NE(first, 0U);
+    EXPECT_TRUE(asked.empty());
+    const auto next = [&](const std::vector<std::string>& addresses) {
+        now += Names::fresh;
+        names.answer(app, now);
+        answer(addresses);
+        return names.answer(app, now);
+    };
+    EXPECT_EQ(next({"10.0.0.2", "10.0.0.1"}), first);
+    find();
+    names.leave_out(app, at);
+    EXPECT_EQ(next({"10.0.0.1", "10.0.0.2"}), first) << "it is where it was";
+    EXPECT_EQ(next({}), first) << "a resolver that is down says nothing new";
+    now += Names::retry;
+    const auto more = next({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+    EXPECT_NE(more, first);
+    EXPECT_NE(next({"10.0.0.3"}), more);
+}
+
+TEST_F(NamesTest, after_hours_without_a_request_a_resolver_that_is_down_is_forgiven_too) {
+    find();
+    answer({"10.0.0.1"});
+    now += std::chrono::hours{3};
+    EXPECT_EQ(find(), "pending") << "who is there now is asked first";
+    answer({});
+    EXPECT_EQ(find(), "10.0.0.1");
+    now += Names::usable;
+    EXPECT_EQ(find(), "pending");
+    answer({});
+    EXPECT_EQ(find(), "unknown");
+}
+
 TEST_F(NamesTest, an_address_where_nobody_listens_is_left_out_until_the_next_answer_but_never_the_last_one) {
     find();
     answer({"10.0.0.1", "10.0.0.2"});

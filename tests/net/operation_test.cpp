@@ -216,6 +216,22 @@ TEST(Upstreams, a_thousand_generations_of_workers_leave_nothing_behind) {
     EXPECT_NE(upstreams.take(1, false), nullptr);
 }
 
+TEST(Upstreams, a_connection_that_an_earlier_answer_led_to_is_not_used_again) {
+    Origin origin(echo);
+    sockaddr_storage address{};
+    socklen_t length = 0;
+    ASSERT_TRUE(to_sockaddr(*parse_address(origin.address()), address, length));
+    io::Loop loop;
+    ReactorCounters counters;
+    Upstreams upstreams(loop, counters);
+    for (const std::uint32_t answer : {1U, 2U, 2U})
+        upstreams.keep(upstreams.open(1, address, length, answer).connection, std::chrono::seconds{60});
+    EXPECT_NE(upstreams.take(1, false, 2), nullptr);
+    EXPECT_EQ(upstreams.idle(), 2U);
+    EXPECT_EQ(upstreams.take(1, false, 3), nullptr);
+    EXPECT_EQ(upstreams.idle(), 0U) << "and none of them rests on";
+}
+
 TEST(Stop, clients_at_rest_are_closed_and_running_requests_finish_with_connection_close) {
     std::atomic<bool> release = false, asked = false;
     Origin origin([&](Peer& peer) {
@@ -663,6 +679,24 @@ TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {
     EXPECT_EQ(client.read_to_end(), "bye");
     EXPECT_TRUE(eventually([&] { return proxy.worker(key).finished[0] == 1; }));
     EXPECT_EQ(proxy.server().stats().upgrades, 1u);
+}
+
+TEST(Tunnel, one_whose_ends_are_slow_is_not_cut_though_others_have_used_the_buffers_up) {
+    Origin origin(doubling);
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.add_worker(origin.address());
+    auto filling = proxy.start_with_full_buffers();
+    auto client = proxy.client();
+    client.send(upgrade);
+    ASSERT_EQ(client.read_response().status(), 101);
+    EXPECT_EQ(read_exactly(client, 5), "hello");
+    const std::string large(40'000'000, 'x'); // the sockets between them hold a part
+    std::thread writer([&] { client.send(large); });
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().buffered_bytes > 20'000; })) << "somebody waits";
+    EXPECT_LE(proxy.server().stats().buffered_bytes, 16'384 + 2 * (4u << 10)) << "with little";
+    EXPECT_EQ(read_exactly(client, 80'000'000).size(), 80'000'000u);
+    writer.join();
 }
 
 TEST(Tunnel, one_where_nothing_moves_is_closed) {

@@ -45,6 +45,18 @@ void Proxy::start() {
     ASSERT_EQ(problem, "");
 }
 
+Peer Proxy::start_with_full_buffers() {
+    config.proxy.threads = 1;
+    config.proxy.buffer_memory.count = 16'384;
+    start();
+    Peer filling = client();
+    filling.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 16385\r\nExpect: 100-continue\r\n\r\n");
+    EXPECT_EQ(filling.read_response().status(), 100);
+    filling.send(std::string(16'384, 'x'));
+    EXPECT_TRUE(eventually([&] { return server_->stats().buffered_bytes >= 16'384; }));
+    return filling;
+}
+
 std::size_t Proxy::in_flight() const {
     std::size_t sum = 0;
     for (const auto& worker : pool->stats().workers) sum += worker.in_flight;

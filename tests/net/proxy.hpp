@@ -23,6 +23,7 @@ public:
 
     WorkerKey add_worker(const std::string& address, unsigned slots = 8, bool keep_alive = true);
     void start();
+    Peer start_with_full_buffers(); // by this client, for as long as it is connected, with 16,384 bytes
     Peer client() { return Peer::connect(address()); }
     std::string address() const { return server_->addresses().at(0); }
     Server& server() { return *server_; }

@@ -31,6 +31,7 @@ std::string StaticSource::start() {
 void StaticSource::begin(const WorkerPtr& worker, net::Address address) {
     const GenerationPtr generation = pool_.new_generation(*worker);
     generation->address = std::move(address);
+    if (pool_.settings().source.protocol == "uwsgi") generation->protocol = net::Protocol::uwsgi;
     pool_.install(worker, generation);
 }
 

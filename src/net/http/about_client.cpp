@@ -105,7 +105,7 @@ std::string_view traceparent(const RequestHead& head, const Forwarding& about) {
     return is_traceparent(trace) ? trace : about.traceparent;
 }
 
-bool reaches_worker(const RequestHead& head, const Field& field, bool trusted) {
+bool reaches_worker(const RequestHead& head, const Field& field, const Forwarding& about) {
     switch (field.id) {
     case FieldName::host:
     case FieldName::content_length:
@@ -132,12 +132,13 @@ bool reaches_worker(const RequestHead& head, const Field& field, bool trusted) {
     case FieldName::plimsoll: return false;
     case FieldName::tracestate:
     case FieldName::claims_of_a_proxy:
-        if (!trusted) return false;
+        if (!about.trusted) return false;
         break;
     case FieldName::max_forwards:
         if (head.method == Method::options || head.method == Method::trace) return false; // counted down instead
         break;
-    default: break;
+    default:
+        if (!about.trusted && about.trusted_fields && about.trusted_fields->hold(field.name)) return false;
     }
     if (!head.connection_names_fields) return true;
     return std::none_of(head.fields.begin(), head.fields.end(), [&field](const Field& each) {

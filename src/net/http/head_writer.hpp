@@ -21,6 +21,7 @@
 
 #include "net/http/field_edits.hpp"
 #include "net/http/head.hpp"
+#include "net/http/trusted_fields.hpp"
 
 namespace plimsoll::http {
 
@@ -34,6 +35,7 @@ struct Forwarding {
     std::string_view traceparent;                 // likewise; empty: none is added
     std::string_view via = "plimsoll";            // our name in Via; empty: we are not in it
     const FieldEdits* edits = nullptr;            // the route's
+    const TrustedFields* trusted_fields = nullptr;
 };
 
 // The head for an HTTP worker. `framing` is how the body will be sent: a buffered chunked body may go with its length.
@@ -57,7 +59,7 @@ std::string_view forwarded_host(const RequestHead& head, const Forwarding& about
 std::string_view request_id(const RequestHead& head, const Forwarding& about); // for the log too
 std::string_view traceparent(const RequestHead& head, const Forwarding& about);
 // Whether a field of the client's reaches the worker under its own name.
-bool reaches_worker(const RequestHead& head, const Field& field, bool trusted);
+bool reaches_worker(const RequestHead& head, const Field& field, const Forwarding& about);
 
 enum class ServerField : std::uint8_t { pass, drop, own };
 inline constexpr std::string_view own_server_field = "Server: plimsoll\r\n";

@@ -59,8 +59,7 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     PassedFields passed(out);
     for (const Field& field : head.fields) {
         if (edits && edits->touch(field.name)) continue;
-        if (!reaches_worker(head, field, about.trusted) && !(field.id == FieldName::trailer && trailers_follow))
-            continue;
+        if (!reaches_worker(head, field, about) && !(field.id == FieldName::trailer && trailers_follow)) continue;
         if (field.id == FieldName::cookie && head.several_cookies) {
             passed.write();
             write_cookies(out, head, field);

@@ -92,7 +92,7 @@ void add_fields(VariableWriter& out, const RequestHead& head, const Forwarding& 
     const FieldEdits* edits = about.edits;
     for (std::size_t i = 0; i < fields.size(); ++i) {
         const Field& field = fields[i];
-        if (!reaches_worker(head, field, about.trusted) || (edits && edits->touch(field.name))) continue;
+        if (!reaches_worker(head, field, about) || (edits && edits->touch(field.name))) continue;
         if (field.id == FieldName::via) continue; // with ours
         if (field.id == FieldName::content_type) {
             out.add("CONTENT_TYPE", field.value);
@@ -125,7 +125,7 @@ void write_via(VariableWriter& out, const RequestHead& head, const Forwarding& a
     out.add_written("HTTP_VIA", [&](ByteWriter& text) {
         std::string_view comma;
         for (const Field& field : head.fields) {
-            if (field.id != FieldName::via || !reaches_worker(head, field, about.trusted)) continue;
+            if (field.id != FieldName::via || !reaches_worker(head, field, about)) continue;
             text << comma << field.value;
             comma = ", ";
         }

@@ -18,6 +18,7 @@ public:
     // Reads go here first: it fits the second-level cache, holds a request with a body of 64 KiB whole, and an idle connection
     // owns no buffer. What is in it must be used or copied before a co_await that really waits.
     static constexpr std::size_t scratch_size = 80 << 10;
+    static constexpr std::size_t least_read = 4 << 10;
 
     Poller poller;
     Deadlines deadlines;
@@ -34,6 +35,10 @@ public:
     }
     void outdate() { ++scratch_age_; }
     std::uint64_t scratch_age() const { return scratch_age_; }
+
+    // How much to read of what has nowhere to go but to memory: where that is used up little, so that ten thousand of them do
+    // not take much more.
+    std::size_t read_size() const { return buffers.full() ? least_read : scratch_size; }
 
 private:
     std::uint64_t scratch_age_ = 0;

@@ -35,7 +35,10 @@ void Spool::clear() {
 
 bool Spool::add_chunk(std::size_t wanted) {
     const auto capacity = std::clamp(wanted, smallest_chunk, largest_chunk);
-    if (!loop_.buffers.take(capacity)) return false;
+    if (!loop_.buffers.take(capacity)) {
+        if (!limits_.overdraws) return false;
+        loop_.buffers.overdraw(capacity);
+    }
     held_ += capacity;
     chunks_.push_back({std::make_unique_for_overwrite<char[]>(capacity), static_cast<std::uint32_t>(capacity), 0});
     return true;

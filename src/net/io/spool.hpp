@@ -22,6 +22,9 @@ public:
     struct Limits {
         std::size_t memory = 64 << 10;
         std::uint64_t file = 0; // 0: memory only
+        // What one read gave is taken even where all bodies together have used the memory up: of a stream that is not read on
+        // before it has gone. Its source asks Loop::read_size().
+        bool overdraws = false;
     };
     explicit Spool(Loop& loop) : loop_(loop) {}
     Spool(const Spool&) = delete;
@@ -36,7 +39,8 @@ public:
 
     // Ask before reading more from the source. What one read gave is always taken, so a limit is passed by at most that.
     bool takes_more() const;
-    bool append(std::string_view bytes); // false: no memory left in all, or no space on the disk
+    bool
+    append(std::string_view bytes); // false: no memory left in all (never where it overdraws), or no space on the disk
     // Memory to read into without a copy, at most `wanted`; empty: use append(). Then say how much was used.
     std::span<char> room(std::size_t wanted);
     std::size_t left_in_chunk() const; // room that is taken already

@@ -260,6 +260,10 @@ TEST(Parse, addresses_beyond_this_machine_need_a_token) {
          "PLIMSOLL_TOKEN where the agents run"},
         {"[proxy]\ncontrol = \"0.0.0.0:9181\"\n", "f:7:11: proxy.control: '0.0.0.0:9181' must be the path of a unix "
                                                   "socket, or \"tcp:HOST:PORT\" (with a token)"},
+        {"[proxy]\ntrusted_fields = [\"X-WebAuth-User\", \"Tailscale-*\", \"*\"]\n",
+         "f:7:52: proxy.trusted_fields: '*' is no field's name: write \"X-WebAuth-User\", or \"Tailscale-*\" for all "
+         "that "
+         "begin so"},
         {"[proxy]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/99\"]\n",
          "f:7:34: proxy.trusted_proxies: '10.0.0.0/99' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or "
          "\"192.0.2.7\", or \"unix\" for all on unix sockets"},
@@ -290,6 +294,17 @@ TEST(Parse, routes_must_be_able_to_match) {
          "f:7:8: route.path: 'api': must begin with / (a prefix), =/ (exactly this path) or ~ (a regular expression)"},
         {"[[route]]\npath = \"/a?b\"\n", "f:7:8: route.path: '/a?b': a path holds no spaces, control characters, ? or "
                                          "#: the query is no part of what is matched"},
+        {"[[route]]\npath = \"/caf%C3%A9\"\n",
+         "f:7:8: route.path: '/caf%C3%A9': would never match: paths are matched decoded, so write what %C3 stands for "
+         "(a space: ~ and a regular expression)"},
+        {"[[route]]\npath = \"=/a//b\"\n",
+         "f:7:8: route.path: '=/a//b': would never match: of several / in a row one is left"},
+        {"[[route]]\npath = \"/a/..\"\n",
+         "f:7:8: route.path: '/a/..': would never match: . and .. are resolved before"},
+        {"[[route]]\npath = \"/100%/.well-known/..a\"\n", ""},
+        {"[[route]]\nhost = \"example.org.\"\n",
+         "f:7:8: route.host: would never match: the dot at the end of a host is "
+         "dropped before (did you mean \"example.org\"?)"},
         {"[[route]]\nhost = \"a:80\"\n",
          "f:7:8: route.host: 'a:80' must be a host name without port, or \"*.example.org\""},
         {"[[route]]\nmethods = [\"get\"]\n",
@@ -444,6 +459,9 @@ TEST(Parse, a_source_has_what_its_kind_needs) {
         {"kind = \"command\"\ncommand = [\"x\", \"--port={port}\"]\n", ""},
         {"kind = \"gunicorn\"\naddresses = [\"a:1\"]\n", "f:5:13: pool.source.addresses: belongs to kind = \"static\"; "
                                                          "with \"gunicorn\" each worker gets an address of its own\n"},
+        {"kind = \"static\"\naddresses = \"a:1\"\nprotocol = \"uwsgi\"\n", ""},
+        {"kind = \"gunicorn\"\nprotocol = \"uwsgi\"\n",
+         "f:5:12: pool.source.protocol: belongs to kind = \"static\": what \"gunicorn\" speaks is known\n"},
         {"kind = \"gunicorn\"\ncommand = [\"\"]\n",
          "f:5:11: pool.source.command: the first word is the program, and it is empty\n"},
         {"kind = \"gunicorn\"\ncommand = [\"gunicorn\", \"app:app\"]\n", ""},

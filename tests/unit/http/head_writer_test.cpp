@@ -167,6 +167,18 @@ TEST(RequestWriter, a_trusted_proxy_is_believed_and_the_chain_grows) {
     EXPECT_TRUE(holds(head, "X-Real-IP: 9.9.9.9"));
 }
 
+TEST(RequestWriter, what_the_operator_names_is_taken_from_a_trusted_proxy_alone) {
+    const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nX-WebAuth-USER: root\r\nTailscale-User-Login: "
+                    "root\r\nX-WebAuth-Userx: a\r\n\r\n");
+    const TrustedFields fields({"x-webauth-user", "Tailscale-*"});
+    const std::string stranger = sent.to_worker({.peer = "192.0.2.1", .trusted_fields = &fields});
+    EXPECT_EQ(stranger.find("root"), std::string::npos) << stranger;
+    EXPECT_TRUE(holds(stranger, "X-WebAuth-Userx: a"));
+    const std::string proxy = sent.to_worker({.peer = "10.0.0.1", .trusted = true, .trusted_fields = &fields});
+    EXPECT_TRUE(holds(proxy, "X-WebAuth-USER: root"));
+    EXPECT_TRUE(holds(proxy, "Tailscale-User-Login: root"));
+}
+
 TEST(RequestWriter, nonsense_of_a_trusted_proxy_is_not_passed_on) {
     const Sent sent(
         "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Host: a b\r\n"
