@@ -78,6 +78,10 @@ void check_proxy(const Proxy& proxy, Findings& findings) {
                 "proxy.trusted_fields[" + std::to_string(i) + "]",
                 "'" + proxy.trusted_fields[i] +
                     "' is no field's name: write \"X-WebAuth-User\", or \"Tailscale-*\" for all that begin so");
+        else if (const auto why = why_never_taken(name); !why.empty())
+            findings.problem("proxy.trusted_fields[" + std::to_string(i) + "]",
+                             "'" + proxy.trusted_fields[i] + "': " + why +
+                                 " (the application sees X-WebAuth-User as HTTP_X_WEBAUTH_USER)");
     }
     check_wishes(proxy, findings);
     if (!proxy.via.empty() && !is_token(proxy.via))

@@ -13,13 +13,17 @@ namespace plimsoll::config {
 namespace {
 
 // What is matched is the path of a request after its escapes, its dots and its empty segments have been resolved.
-std::string why_never_asked_for(std::string_view path) {
+bool has_escape(std::string_view path) {
     for (std::size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 1))
         if (at + 2 < path.size() && std::isxdigit(static_cast<unsigned char>(path[at + 1])) != 0 &&
             std::isxdigit(static_cast<unsigned char>(path[at + 2])) != 0)
-            return "would never match: paths are matched decoded, so write what " + std::string(path.substr(at, 3)) +
-                   " stands for (a space: ~ and a regular expression)";
-    const std::string closed = std::string(path) + '/';
+            return true;
+    return false;
+}
+
+std::string why_never_asked_for(std::string_view path, bool whole) {
+    const std::string closed =
+        std::string(path) + (whole ? "/" : ""); // a prefix may end within a segment: "/.", "/a/.."
     for (const std::string_view part : {"/./", "/../"})
         if (closed.find(part) != std::string::npos) return "would never match: . and .. are resolved before";
     if (path.find("//") != std::string_view::npos) return "would never match: of several / in a row one is left";
@@ -38,7 +42,7 @@ std::string why_no_path(const std::string& path) {
     for (unsigned char c : plain)
         if (c <= ' ' || c == 0x7f || c == '?' || c == '#')
             return "a path holds no spaces, control characters, ? or #: the query is no part of what is matched";
-    return why_never_asked_for(plain);
+    return why_never_asked_for(plain, path.starts_with('='));
 }
 
 bool is_host(std::string_view host) {
@@ -183,9 +187,15 @@ void check_pool_of(const std::string& path, const Route& route, const Config& co
 }
 
 void check_route(const std::string& path, const Route& route, const Config& config, Findings& findings) {
-    if (findings.sound(path + ".path"))
+    if (findings.sound(path + ".path")) {
         if (auto why = why_no_path(route.path); !why.empty())
             findings.problem(path + ".path", "'" + route.path + "': " + why);
+        else if (!route.path.starts_with('~') && has_escape(route.path))
+            findings.warning(path + ".path",
+                             "'" + route.path +
+                                 "': paths are matched decoded, so this is for clients that encode twice: "
+                                 "write the characters themselves, or ~ and a regular expression");
+    }
     if (!route.host.empty() && !is_host(route.host))
         findings.problem(path + ".host", "'" + route.host + "' must be a host name without port, or \"*.example.org\"");
     else if (route.host.ends_with('.'))

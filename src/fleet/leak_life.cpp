@@ -101,7 +101,8 @@ std::optional<double> LeakLife::read(const Generation& from, std::uint64_t reque
                                      Duration stale_after) {
     follow_rate(requests_so_far, now);
     release = from.release();
-    came_late = from.started_at + hardly_served < watched_from_; // an agent that comes later knows better when it began
+    // An agent that comes later knows better when it began.
+    came_late = from.met_late || from.started_at + hardly_served < watched_from_;
     for (leak::Detector& each : detectors) each.set_release(release);
     if (requests == 0) return std::nullopt; // no address of its own, or nothing has come yet: growth has no measure
     const bool fresh = from.sample && from.sample->taken != sampled;

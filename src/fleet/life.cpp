@@ -65,7 +65,6 @@ std::optional<unsigned> slots_by_command(const std::vector<std::string>& argv) {
 
 } // namespace
 
-// 0: nobody says; they are learned.
 unsigned Pool::slots_of(const Generation& generation) const {
     const unsigned unknown = settings_.adaptive.mode == Mode::off ? slots_when_unbounded : 0;
     if (settings_.source.slots > 0) return settings_.source.slots;
@@ -105,7 +104,9 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
     move(*worker, *generation, WorkerState::warming);
     if (!generation->memory.looked_at) co_await monitor_->look_closely(generation); // its limits hang on it
     // Who has no address of his own is asked through everybody's, as long as nobody is known to serve there.
-    const auto address = generation->address || served_once() ? generation->address : source_->public_address();
+    const bool others = std::ranges::any_of(
+        workers_, [](const WorkerPtr& each) { return each->current && takes_requests(each->current->state); });
+    const auto address = generation->address || others ? generation->address : source_->public_address();
     std::string problem = "no time was left for a request";
     Duration rest = first_probe_pause;
     while (!generation->gone() && !context_->stopping) {

@@ -53,6 +53,7 @@ public:
     unsigned serving() const;
     std::uint64_t times_served() const { return times_served_; } // generations put in service so far
     bool served_once() const { return times_served_ > 0; }
+    unsigned slots_of(const Generation& generation) const; // 0: nobody says; they are learned
     std::optional<std::string> alert() const;
     void set_alert(std::string why); // of the pool itself; the recycler has its own
 
@@ -108,8 +109,7 @@ private:
     static boost::asio::awaitable<void> tell_death(std::shared_ptr<Pool> self, WorkerPtr worker,
                                                    GenerationPtr generation, unsigned in_flight);
     void look_after(const WorkerPtr& worker, const GenerationPtr& generation); // its agent said goodbye, or is silent
-    unsigned slots_of(const Generation& generation) const;
-    std::string id_of(WorkerKey key) const; // empty: it has gone
+    std::string id_of(WorkerKey key) const;                                    // empty: it has gone
     void warn_of_max_requests(const Hello& hello);
     std::pair<WorkerPtr, GenerationPtr> remote(const Hello& hello) const;
     void begins_anew(const WorkerPtr& worker, const GenerationPtr& generation);

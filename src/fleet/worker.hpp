@@ -79,6 +79,7 @@ struct Generation {
     bool ready = false;                 // the agent says: the application is loaded
     // It takes no more connections; until somebody answers at its address again (deaths.cpp).
     bool said_bye = false;
+    bool met_late = false;     // it had served before we could tell how much
     bool aside = false;        // for a moment, while its heap is trimmed
     bool looked_after = false; // by judge_silence
     bool boot_failed = false;

@@ -54,6 +54,7 @@ Names::Entry& Names::look(const Address& address, Instant now) {
     auto& entry = entries_[address];
     const bool due = !known(entry, now) || now - entry.answered >= fresh;
     if (due && !entry.asking && (entry.asked == Instant{} || now - entry.asked >= retry)) {
+        if (now - entry.asked >= 2 * usable) entry.failed = {}; // long ago, and nobody asked since
         entry.asked = now;
         ask(address);
     }

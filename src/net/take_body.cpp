@@ -21,7 +21,8 @@ void Session::begin_body(Exchange& x) {
     const auto rest = std::exchange(x.loose, {});
     auto next = rest; // what belongs to the next request
     const auto max_body = static_cast<std::uint64_t>(listener().max_body.count);
-    x.upload.expect(x.framing, max_body, snapshot_->body_memory, x.route && x.route->rule.stream);
+    x.upload.expect(x.framing, max_body, snapshot_->body_memory, x.route && x.route->rule.stream,
+                    trusted_ ? nullptr : &snapshot_->trusted_fields());
     if (x.framing.kind == http::Framing::Kind::length &&
         x.framing.length <= std::min<std::uint64_t>(rest.size(), max_body)) {
         x.loose = rest.substr(0, static_cast<std::size_t>(x.framing.length));

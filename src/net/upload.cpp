@@ -11,16 +11,16 @@ namespace plimsoll::net {
 
 using Kind = http::Framing::Kind;
 
-namespace {} // namespace
-
-void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed) {
+void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed,
+                    const http::TrustedFields* no_trailers) {
     framing_ = framing;
     left_ = framing.length;
     max_body_ = max_body;
     streamed_ = streamed;
     state_ = framing.has_body() ? State::more : State::complete;
     if (framing.kind == Kind::length && framing.length > max_body) state_ = State::too_large;
-    spool_.limit({memory, streamed ? 0 : max_body});
+    no_trailers_ = no_trailers;
+    spool_.limit({memory, streamed ? 0 : max_body, streamed});
 }
 
 http::Framing Upload::framing_to_worker(bool takes_chunks) const {
@@ -32,7 +32,7 @@ http::Framing Upload::framing_to_worker(bool takes_chunks) const {
 
 bool Upload::append_last_chunk(std::string_view before) {
     std::array<char, http::largest_last_chunk> text;
-    const auto size = http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::request, text);
+    const auto size = http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::request, text, no_trailers_);
     return spool_.append(before) && spool_.append({text.data(), size});
 }
 
@@ -108,8 +108,9 @@ void Upload::read(io::Stream& client, io::ReadAhead& beyond) {
         // Room for what has come and as much again: who sends a byte at a time must not take a share of the buffers for bytes that
         // may never come.
         const bool has_room = spool_.left_in_chunk() > 0;
-        const std::uint64_t come = has_room ? io::Loop::scratch_size : client.unread() + received_;
-        const auto wanted = std::clamp<std::uint64_t>(come, 1, io::Loop::scratch_size);
+        const std::uint64_t most = streamed_ ? loop_.read_size() : io::Loop::scratch_size;
+        const std::uint64_t come = has_room ? most : client.unread() + received_;
+        const auto wanted = std::clamp<std::uint64_t>(come, 1, most);
         const auto to = spool_.room(static_cast<std::size_t>(std::min(left_, wanted)));
         if (!to.empty()) {
             const auto io = client.read(to.data(), to.size());

@@ -265,14 +265,30 @@ TEST(GunicornSource, an_agent_that_dials_late_makes_the_worker_that_was_found_wi
     EXPECT_EQ(stage.view().workers.size(), 2U);
 }
 
-TEST(UvicornSource, who_does_not_listen_yet_is_not_sent_a_request) {
+// Of both kinds of servers the workers are there while their applications load: with gunicorn they hold an open listener, with
+// uvicorn one that does not listen yet.
+TEST(UvicornSource, who_does_not_listen_yet_is_no_worker_yet) {
     Stage stage;
     const std::string silent = (stage.directory / "silent").string();
     std::ofstream{silent};
     arbiter(stage, config::SourceKind::uvicorn, 2, {"--bind", "unix:{run_dir}/public.sock", "--silent", silent});
     ASSERT_EQ(stage.start(), "");
-    ASSERT_FALSE(stage.until([&] { return stage.view().serving > 0; }, 7s)) << "nobody listens";
+    ASSERT_FALSE(stage.until([&] { return !stage.view().workers.empty(); }, 7s));
     std::filesystem::remove(silent);
+    ASSERT_TRUE(stage.serving(2));
+    EXPECT_NE(stage.ask("/"), "");
+}
+
+TEST(GunicornSource, the_first_without_an_agent_serve_when_one_of_them_has_answered) {
+    Stage stage;
+    const std::string stalls = (stage.directory / "stalls").string();
+    std::ofstream{stalls};
+    arbiter(stage, config::SourceKind::gunicorn, 2,
+            {"--bind", "unix:{run_dir}/public.sock", "--no-agent", "--stalls", stalls});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] { return stage.view().workers.size() == 2; }));
+    ASSERT_FALSE(stage.until([&] { return stage.view().serving > 0; }, 2s));
+    std::filesystem::remove(stalls);
     ASSERT_TRUE(stage.serving(2));
     EXPECT_NE(stage.ask("/"), "");
 }

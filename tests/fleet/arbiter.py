@@ -1,11 +1,11 @@
 """A server of several workers for the fleet's tests, shaped like gunicorn with the agent's hooks: an arbiter that forks workers, each
 with a private listener that it announces; `successor`, `retire` and `cancel` as docs/agent-protocol.md has them.
 
-    arbiter.py --workers N [--broken FILE] [--late FILE] [--order uvicorn] [--bind ADDRESS [--no-agent | --shared | --loads FILE | --silent FILE]]
+    arbiter.py --workers N [--broken FILE] [--late FILE] [--order uvicorn] [--bind ADDRESS [--no-agent [--stalls FILE] | --shared | --loads FILE | --silent FILE]]
                [--helper]
 
 While FILE exists no worker can boot. With --bind the workers share a listener as well; with --no-agent or --shared they have no other.
-With --loads they serve that one, and their agents do not dial while FILE exists; with --silent they have no agent, and nobody listens
+With --stalls they do not serve while FILE exists, though the listener is open, as with gunicorn. With --loads they serve that one, and their agents do not dial while FILE exists; with --silent they have no agent, and nobody listens
 while FILE exists, as with uvicorn. Orders reach the arbiter through a pipe that its
 workers inherit. With --helper it has a child that is no worker, as multiprocessing gives one to a server.
 """
@@ -121,6 +121,8 @@ class Arbiter:
             while os.path.exists(self.options.silent) and not app.STOPPING.is_set():
                 time.sleep(0.01)
             self.public.listen(64)
+        while self.options.stalls and os.path.exists(self.options.stalls) and not app.STOPPING.is_set():
+            time.sleep(0.01)
         if self.options.no_agent or self.options.silent:
             app.serve(self.public)
             return 0
@@ -164,6 +166,7 @@ def main():
     parser.add_argument("--shared", action="store_true")
     parser.add_argument("--loads")
     parser.add_argument("--silent")
+    parser.add_argument("--stalls")
     parser.add_argument("--helper", action="store_true")
     Arbiter(parser.parse_args()).run()
 

@@ -21,14 +21,21 @@ namespace {
 constexpr Duration short_wait = 5s;
 constexpr Duration agents_wait = 5s; // a server's workers whose agents have not dialled by then are looked for
 constexpr Duration children_interval = 1s;
+constexpr unsigned rarely = 10; // of these, where every place has its worker
 constexpr const char* no_agent = "no agent dials from its workers: install plimsoll-agent in the Python that runs them";
 
-// Beside its workers a server has helpers, such as multiprocessing's: they do not listen. One whose application is still
-// loading may not either (uvicorn), and is not found before it does.
-std::vector<int> find_workers(int server, const std::optional<net::Address>& address) {
+// Those that are not known yet. Beside its workers a server has helpers, such as multiprocessing's: they do not listen. While
+// applications load nobody may (uvicorn), and nobody is found before one does.
+std::vector<int> find_workers(int server, const std::vector<int>& known, const std::optional<net::Address>& address) {
     std::vector<int> pids = children_of(server);
-    if (address) std::erase_if(pids, [&](int pid) { return !listens_on(pid, *address); });
-    return pids;
+    std::erase_if(pids, [&known](int pid) { return std::ranges::find(known, pid) != known.end(); });
+    return address ? listeners_among(std::move(pids), *address) : pids;
+}
+
+// Nothing but the server's public address leads to it.
+bool behind_the_door(const Worker& worker) {
+    const GenerationPtr& generation = worker.current;
+    return generation && generation->key == 0 && takes_requests(generation->state);
 }
 
 void give_address(Generation& generation, const Hello& hello) {
@@ -105,18 +112,27 @@ bool AnnouncedSource::take_over(const std::shared_ptr<Agent>& agent) {
     };
     const auto found = std::ranges::find_if(pool_.workers(), is_its);
     if (found == pool_.workers().end()) return false;
-    const WorkerPtr worker = *found;
-    const GenerationPtr generation = worker->current;
-    pool_.bind(worker, generation, agent);
-    // One that is on its way out keeps the way that it was reached by.
-    if (generation->ending || worker->in_recycle) return true;
-    give_address(*generation, agent->hello());
-    if (!generation->address) return true;
-    generation->served = 0; // from now on it is known
-    generation->leak.reset();
-    pool_.install(worker, generation);
+    const GenerationPtr generation = (*found)->current;
+    pool_.bind(*found, generation, agent);
+    generation->slots = pool_.slots_of(*generation);
+    generation->advice.clear();
     mind_the_door();
     return true;
+}
+
+// Of those that were in service before their agents dialled. Until it has answered there, requests reach it as before.
+void AnnouncedSource::give_late_addresses() {
+    for (const WorkerPtr& worker : pool_.workers()) {
+        const GenerationPtr& generation = worker->current;
+        if (!behind_the_door(*worker) || generation->address || generation->ending || !generation->agent_of_server())
+            continue;
+        give_address(*generation, generation->agent->hello());
+        if (!generation->address) continue;
+        generation->served = 0; // from now on it is known
+        generation->met_late = true;
+        generation->leak.reset();
+        pool_.install(worker, generation);
+    }
 }
 
 void AnnouncedSource::connected(std::shared_ptr<Agent> agent) {
@@ -145,9 +161,9 @@ void AnnouncedSource::exited(const Exited& word) {
 }
 
 void AnnouncedSource::serves(const WorkerPtr& worker, const GenerationPtr& generation) {
-    if (generation->address) return;
-    log::warn("worker_not_addressable",
-              {{"pool", pool_.settings().name}, {"worker", worker->id}, {"advice", generation->advice}});
+    if (!generation->address)
+        log::warn("worker_not_addressable",
+                  {{"pool", pool_.settings().name}, {"worker", worker->id}, {"advice", generation->advice}});
     mind_the_door();
 }
 
@@ -158,7 +174,7 @@ void AnnouncedSource::mind_the_door() {
     unsigned slots = 0, workers = 0;
     bool known = true;
     for (const WorkerPtr& worker : pool_.workers()) {
-        if (!worker->current || worker->current->address || !takes_requests(worker->current->state)) continue;
+        if (!behind_the_door(*worker)) continue;
         ++workers;
         slots += worker->current->slots;
         known = known && worker->current->slots > 0;
@@ -184,8 +200,7 @@ void AnnouncedSource::mind_the_door() {
 void AnnouncedSource::divide_requests() {
     std::vector<Generation*> behind;
     for (const WorkerPtr& worker : pool_.workers())
-        if (worker->current && !worker->current->address && takes_requests(worker->current->state))
-            behind.push_back(worker->current.get());
+        if (behind_the_door(*worker)) behind.push_back(worker->current.get());
     if (door_ == 0 || behind.empty()) return;
     const std::uint64_t each = (pool_.net().requests(door_) - divided_) / behind.size();
     for (Generation* generation : behind) generation->served += each;
@@ -197,16 +212,22 @@ asio::awaitable<void> AnnouncedSource::look_after_those_without_address(std::sha
     const auto settled = [pool, self] { return pool->context().stopping || self->heard_of_agents_; };
     co_await until(settled, agents_wait);
     const auto stopping = [pool] { return pool->context().stopping; };
-    while (!co_await until(stopping, children_interval)) {
-        if (!self->heard_of_agents_) co_await self->adopt_children(pool);
+    for (unsigned second = 0; !co_await until(stopping, children_interval); ++second) {
+        const auto& workers = pool->workers();
+        const bool all_there = !workers.empty() && std::ranges::none_of(workers, &Worker::empty);
+        if (!self->heard_of_agents_ && (!all_there || second % rarely == 0)) co_await self->adopt_children(pool);
         self->divide_requests();
+        self->give_late_addresses();
     }
 }
 
 asio::awaitable<void> AnnouncedSource::adopt_children(std::shared_ptr<Pool> pool) {
     if (!server_->runs()) co_return;
     const int server = server_->pid();
-    auto look = [server, address = public_address_] { return find_workers(server, address); };
+    std::vector<int> known;
+    for (const WorkerPtr& worker : pool->workers())
+        if (worker->current && !worker->current->gone()) known.push_back(worker->current->pid);
+    auto look = [server, known, address = public_address_] { return find_workers(server, known, address); };
     const std::vector<int> pids = co_await offload(*pool->context().threads, std::move(look));
     if (pool->context().stopping || heard_of_agents_ || server_->pid() != server) co_return;
     for (const int pid : pids) adopt(pid);

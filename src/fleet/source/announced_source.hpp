@@ -54,6 +54,7 @@ private:
     boost::asio::awaitable<void> adopt_children(std::shared_ptr<Pool> pool);
     void adopt(int pid);
     bool take_over(const std::shared_ptr<Agent>& agent); // false: its process is none of those that were found
+    void give_late_addresses();
     void mind_the_door();
     void divide_requests();
 

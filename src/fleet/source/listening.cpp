@@ -18,6 +18,8 @@ namespace {
 constexpr const char* listening = "0A";       // TCP_LISTEN in the state column
 constexpr const char* accepting = "00010000"; // __SO_ACCEPTCON in the flags of a unix socket
 
+std::string plain(const std::string& path) { return std::filesystem::path(path).lexically_normal().string(); }
+
 std::string link_of(const std::string& inode) { return "socket:[" + inode + "]"; }
 
 // Both as /proc/PID/fd shows them, of the process's network namespace.
@@ -31,7 +33,7 @@ std::set<std::string> unix_listeners(int pid, const std::string& path) {
         std::string number, references, protocol, flags, type, state, inode, at;
         columns >> number >> references >> protocol >> flags >> type >> state >> inode;
         std::getline(columns >> std::ws, at);
-        if (flags == accepting && at == path) inodes.insert(link_of(inode));
+        if (flags == accepting && plain(at) == plain(path)) inodes.insert(link_of(inode));
     }
     return inodes;
 }
@@ -54,6 +56,26 @@ std::set<std::string> tcp_listeners(int pid, std::uint16_t port) {
     return inodes;
 }
 
+std::set<std::string> inodes_of(int pid, const net::Address& address) {
+    return address.family == net::Address::Family::tcp ? tcp_listeners(pid, address.port)
+                                                       : unix_listeners(pid, address.path);
+}
+
+// Nothing: its descriptors may not be looked at.
+std::optional<bool> holds(int pid, const std::set<std::string>& inodes) {
+    if (inodes.empty()) return false;
+    bool seen = true;
+    std::error_code ec;
+    std::filesystem::directory_iterator fd("/proc/" + std::to_string(pid) + "/fd", ec);
+    if (ec) return std::nullopt;
+    for (const std::filesystem::directory_iterator end; !ec && fd != end; fd.increment(ec)) {
+        std::error_code failed; // a descriptor may be closed between the listing and the look
+        if (inodes.contains(std::filesystem::read_symlink(fd->path(), failed).string())) return true;
+        seen = seen && failed != std::errc::permission_denied;
+    }
+    return seen ? std::optional(false) : std::nullopt;
+}
+
 } // namespace
 
 std::optional<int> listener_pid(const net::Address& address) {
@@ -71,16 +93,16 @@ std::optional<int> listener_pid(const net::Address& address) {
 }
 
 bool listens_on(int pid, const net::Address& address) {
-    const bool tcp = address.family == net::Address::Family::tcp;
-    const auto inodes = tcp ? tcp_listeners(pid, address.port) : unix_listeners(pid, address.path);
-    if (inodes.empty()) return !tcp && listener_pid(address) == pid; // bound under another name of its path
-    std::error_code ec;
-    for (std::filesystem::directory_iterator fd("/proc/" + std::to_string(pid) + "/fd", ec), end; !ec && fd != end;
-         fd.increment(ec)) {
-        std::error_code gone; // a descriptor may be closed between the listing and the look
-        if (inodes.contains(std::filesystem::read_symlink(fd->path(), gone).string())) return true;
-    }
-    return false;
+    const auto inodes = inodes_of(pid, address);
+    return holds(pid, inodes).value_or(false) || listener_pid(address) == pid;
+}
+
+std::vector<int> listeners_among(std::vector<int> pids, const net::Address& address) {
+    if (pids.empty()) return pids;
+    const auto inodes = inodes_of(pids.front(), address);
+    if (inodes.empty() && listener_pid(address)) return pids; // its path has another name there
+    std::erase_if(pids, [&](int pid) { return !holds(pid, inodes).value_or(true); });
+    return pids;
 }
 
 } // namespace plimsoll::fleet

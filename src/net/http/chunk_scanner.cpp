@@ -220,12 +220,14 @@ Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& 
     return {};
 }
 
-std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out) {
+std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out,
+                             const TrustedFields* left_out) {
     thread_local FieldTable fields;
     ByteWriter writer(out);
     writer << "0\r\n";
     if (!trailers.empty() && !parse_trailers(trailers, of, fields))
-        for (const Field& field : fields) writer.field(field.name, field.value);
+        for (const Field& field : fields)
+            if (!left_out || !left_out->hold(field.name)) writer.field(field.name, field.value);
     writer << "\r\n";
     return writer.size();
 }

@@ -23,6 +23,7 @@
 
 #include "net/http/fields.hpp"
 #include "net/http/refusal.hpp"
+#include "net/http/trusted_fields.hpp"
 
 namespace plimsoll::http {
 
@@ -94,7 +95,9 @@ inline constexpr std::size_t longest_chunk_size = 18;
 std::size_t write_chunk_size(std::uint64_t n, char* out);
 inline constexpr std::string_view last_chunk = "0\r\n\r\n";
 // The same with trailers, written anew from what trailers() gave; a buffer of largest_last_chunk takes all of it.
-std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out);
+// Those that `left_out` holds are not among them.
+std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out,
+                             const TrustedFields* left_out = nullptr);
 inline constexpr std::size_t largest_last_chunk = 2 * ChunkScanner::max_trailers + 8;
 
 } // namespace plimsoll::http

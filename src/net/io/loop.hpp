@@ -36,7 +36,7 @@ public:
     void outdate() { ++scratch_age_; }
     std::uint64_t scratch_age() const { return scratch_age_; }
 
-    // How much to read of what has nowhere to go but to memory: where that is used up little, so that ten thousand of them do
+    // How much to read of what has nowhere to go but to memory. Once that is used up little, so that ten thousand of them do
     // not take much more.
     std::size_t read_size() const { return buffers.full() ? least_read : scratch_size; }
 

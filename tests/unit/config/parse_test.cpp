@@ -264,6 +264,9 @@ TEST(Parse, addresses_beyond_this_machine_need_a_token) {
          "f:7:52: proxy.trusted_fields: '*' is no field's name: write \"X-WebAuth-User\", or \"Tailscale-*\" for all "
          "that "
          "begin so"},
+        {"[proxy]\ntrusted_fields = [\"X_WebAuth_User\"]\n",
+         "f:7:19: proxy.trusted_fields: 'X_WebAuth_User': fields of this name are never taken from a client (the "
+         "application sees X-WebAuth-User as HTTP_X_WEBAUTH_USER)"},
         {"[proxy]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/99\"]\n",
          "f:7:34: proxy.trusted_proxies: '10.0.0.0/99' is no network: write it as \"10.0.0.0/8\", \"fd00::/8\" or "
          "\"192.0.2.7\", or \"unix\" for all on unix sockets"},
@@ -294,14 +297,13 @@ TEST(Parse, routes_must_be_able_to_match) {
          "f:7:8: route.path: 'api': must begin with / (a prefix), =/ (exactly this path) or ~ (a regular expression)"},
         {"[[route]]\npath = \"/a?b\"\n", "f:7:8: route.path: '/a?b': a path holds no spaces, control characters, ? or "
                                          "#: the query is no part of what is matched"},
-        {"[[route]]\npath = \"/caf%C3%A9\"\n",
-         "f:7:8: route.path: '/caf%C3%A9': would never match: paths are matched decoded, so write what %C3 stands for "
-         "(a space: ~ and a regular expression)"},
         {"[[route]]\npath = \"=/a//b\"\n",
          "f:7:8: route.path: '=/a//b': would never match: of several / in a row one is left"},
         {"[[route]]\npath = \"/a/..\"\n",
-         "f:7:8: route.path: '/a/..': would never match: . and .. are resolved before"},
+         "f:7:8: route.path: '=/a/..': would never match: . and .. are resolved before"},
         {"[[route]]\npath = \"/100%/.well-known/..a\"\n", ""},
+        {"[[route]]\npath = \"/.\"\n", ""},    // /.env, /.git
+        {"[[route]]\npath = \"/a/..\"\n", ""}, // /a/..data
         {"[[route]]\nhost = \"example.org.\"\n",
          "f:7:8: route.host: would never match: the dot at the end of a host is "
          "dropped before (did you mean \"example.org\"?)"},
@@ -469,6 +471,12 @@ TEST(Parse, a_source_has_what_its_kind_needs) {
          "f:4:8: pool.source.kind: 'docker' is not one of static, command, gunicorn, uvicorn, uwsgi\n"},
     };
     for (const auto& c : cases) EXPECT_EQ(all_of(parse(pool + c.text, "f")), c.expect) << c.text;
+}
+
+TEST(Parse, a_path_with_an_escape_is_warned_of) {
+    const auto warned = parse(least + "[[route]]\npath = \"/caf%C3%A9\"\n", "f").warnings;
+    ASSERT_EQ(warned.size(), 1U);
+    EXPECT_EQ(to_string(warned[0]).find("f:7:8: route.path: '/caf%C3%A9': paths are matched decoded"), 0U);
 }
 
 TEST(Parse, recycling_must_be_possible) {
