@@ -299,7 +299,7 @@ TEST(Parse, routes_must_be_able_to_match) {
                                          "#: the query is no part of what is matched"},
         {"[[route]]\npath = \"=/a//b\"\n",
          "f:7:8: route.path: '=/a//b': would never match: of several / in a row one is left"},
-        {"[[route]]\npath = \"/a/..\"\n",
+        {"[[route]]\npath = \"=/a/..\"\n",
          "f:7:8: route.path: '=/a/..': would never match: . and .. are resolved before"},
         {"[[route]]\npath = \"/100%/.well-known/..a\"\n", ""},
         {"[[route]]\npath = \"/.\"\n", ""},    // /.env, /.git
