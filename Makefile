@@ -47,7 +47,8 @@ test-conformance: build asan
 	@PLIMSOLL_BINARY=build/asan/plimsoll python3 tests/conformance/run.py
 test-e2e: build venvs
 	@cmake --build --preset release --target plimsoll_sim
-	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e
+	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e -m "not alone"
+	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e -m alone
 test-e2e-asan: asan venvs
 	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e -m asan
 

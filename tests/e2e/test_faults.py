@@ -41,7 +41,8 @@ def test_a_killed_worker_fails_only_what_was_in_flight_on_it(plimsoll, kind, slo
     said = verdict(load, proxy.ledger)
     print(said)
     assert not said.torn and not said.unexecuted, str(said)
-    assert len(said.failed) + len(said.cut) <= slots * kills, str(said)
+    # A process that is killed closes its connections before its listener: one more may have come in between.
+    assert len(said.failed) + len(said.cut) <= (slots + 1) * kills, str(said)
     assert all(failure.status == 502 for failure in said.failed), str(said)
     assert all(len(failure.reason) > len("502 ") for failure in said.failed), str(said)
     assert all(failure.method == "POST" for failure in said.failed), "an idempotent request was not retried: %s" % said

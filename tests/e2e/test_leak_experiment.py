@@ -7,6 +7,7 @@ import pytest
 from harness.fleets import fleet
 from harness.waiting import until
 
+pytestmark = pytest.mark.alone
 LEFT_BEHIND = 8 << 10
 
 
