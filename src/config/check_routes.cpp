@@ -12,7 +12,6 @@
 namespace plimsoll::config {
 namespace {
 
-// What is matched is the path of a request after its escapes, its dots and its empty segments have been resolved.
 bool has_escape(std::string_view path) {
     for (std::size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 1))
         if (at + 2 < path.size() && std::isxdigit(static_cast<unsigned char>(path[at + 1])) != 0 &&
@@ -21,9 +20,10 @@ bool has_escape(std::string_view path) {
     return false;
 }
 
+// What is matched is the path of a request after its escapes, its dots and its empty segments have been resolved. `whole`: it is
+// all of the path, while a prefix may end within a segment ("/.", "/a/..").
 std::string why_never_asked_for(std::string_view path, bool whole) {
-    const std::string closed =
-        std::string(path) + (whole ? "/" : ""); // a prefix may end within a segment: "/.", "/a/.."
+    const std::string closed = std::string(path) + (whole ? "/" : "");
     for (const std::string_view part : {"/./", "/../"})
         if (closed.find(part) != std::string::npos) return "would never match: . and .. are resolved before";
     if (path.find("//") != std::string_view::npos) return "would never match: of several / in a row one is left";

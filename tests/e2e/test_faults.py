@@ -25,6 +25,7 @@ def incidents_of(proxy, trigger):
     return [incident for incident in proxy.admin.incidents() if incident["trigger"] == trigger]
 
 
+@pytest.mark.alone              # a dying process that gets no processor for 20 ms between closing its connections and its listener takes more
 @pytest.mark.parametrize("kind, slots", [("sync", 1), ("gthread", 4), ("asgi", 32), ("command-uvicorn", 32)])
 def test_a_killed_worker_fails_only_what_was_in_flight_on_it(plimsoll, kind, slots):
     kills = 3
@@ -41,8 +42,7 @@ def test_a_killed_worker_fails_only_what_was_in_flight_on_it(plimsoll, kind, slo
     said = verdict(load, proxy.ledger)
     print(said)
     assert not said.torn and not said.unexecuted, str(said)
-    # A process that is killed closes its connections before its listener: one more may have come in between.
-    assert len(said.failed) + len(said.cut) <= (slots + 1) * kills, str(said)
+    assert len(said.failed) + len(said.cut) <= slots * kills, str(said)
     assert all(failure.status == 502 for failure in said.failed), str(said)
     assert all(len(failure.reason) > len("502 ") for failure in said.failed), str(said)
     assert all(failure.method == "POST" for failure in said.failed), "an idempotent request was not retried: %s" % said

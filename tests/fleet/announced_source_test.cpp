@@ -27,6 +27,13 @@ void over_tcp(Stage& stage) {
     stage.config.proxy.token = "between us";
 }
 
+// An empty file, which the arbiter's workers look for; its path.
+std::string file_of(Stage& stage, const char* name) {
+    const auto path = stage.directory / name;
+    std::ofstream{path};
+    return path.string();
+}
+
 std::vector<int> pids(Stage& stage) {
     std::vector<int> all;
     for (const WorkerView& worker : stage.view().workers) all.push_back(worker.pid.value_or(0));
@@ -244,8 +251,7 @@ TEST(GunicornSource, workers_without_an_agent_are_watched_and_reached_through_th
 
 TEST(GunicornSource, an_agent_that_dials_late_makes_the_worker_that_was_found_without_it_one_like_any_other) {
     Stage stage;
-    const std::string loads = (stage.directory / "loads").string();
-    std::ofstream{loads};
+    const std::string loads = file_of(stage, "loads");
     arbiter(stage, config::SourceKind::gunicorn, 2,
             {"--bind", "unix:{run_dir}/public.sock", "--loads", loads, "--helper"});
     ASSERT_EQ(stage.start(), "");
@@ -269,8 +275,7 @@ TEST(GunicornSource, an_agent_that_dials_late_makes_the_worker_that_was_found_wi
 // uvicorn one that does not listen yet.
 TEST(UvicornSource, who_does_not_listen_yet_is_no_worker_yet) {
     Stage stage;
-    const std::string silent = (stage.directory / "silent").string();
-    std::ofstream{silent};
+    const std::string silent = file_of(stage, "silent");
     arbiter(stage, config::SourceKind::uvicorn, 2, {"--bind", "unix:{run_dir}/public.sock", "--silent", silent});
     ASSERT_EQ(stage.start(), "");
     ASSERT_FALSE(stage.until([&] { return !stage.view().workers.empty(); }, 7s));
@@ -281,8 +286,7 @@ TEST(UvicornSource, who_does_not_listen_yet_is_no_worker_yet) {
 
 TEST(GunicornSource, the_first_without_an_agent_serve_when_one_of_them_has_answered) {
     Stage stage;
-    const std::string stalls = (stage.directory / "stalls").string();
-    std::ofstream{stalls};
+    const std::string stalls = file_of(stage, "stalls");
     arbiter(stage, config::SourceKind::gunicorn, 2,
             {"--bind", "unix:{run_dir}/public.sock", "--no-agent", "--stalls", stalls});
     ASSERT_EQ(stage.start(), "");

@@ -455,5 +455,27 @@ TEST(Stream, comes_whole_to_who_reads_slowly_though_others_have_used_the_buffers
     EXPECT_TRUE(answer.body == body);
 }
 
+TEST(Stream, of_an_upload_goes_on_though_others_have_used_the_buffers_up) {
+    Origin origin([](Peer& peer) {
+        for (auto request = peer.read_request(); request.complete; request = peer.read_request()) {
+            const std::string length = std::to_string(request.body.size());
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(length.size()) + "\r\n\r\n" + length);
+        }
+    });
+    Proxy proxy;
+    config::Route route = proxy.config.routes[0];
+    route.path = "/up";
+    route.stream = true;
+    proxy.config.routes.insert(proxy.config.routes.begin(), route);
+    proxy.add_worker(origin.address());
+    auto filling = proxy.start_with_full_buffers();
+    auto client = proxy.client();
+    client.send(post("/up", std::string(3'000'000, 'u')));
+    EXPECT_EQ(client.read_response().body, "3000000");
+    client.send("POST /up HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n1e8480\r\n" +
+                std::string(2'000'000, 'c') + "\r\n0\r\n\r\n");
+    EXPECT_EQ(client.read_response().body, "2000000");
+}
+
 } // namespace
 } // namespace plimsoll::net::testing

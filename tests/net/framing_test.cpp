@@ -191,7 +191,7 @@ TEST(Framing, a_streamed_request_stays_chunked_and_arrives_as_it_comes) {
 }
 
 // What the worker saw of a request that came in chunks with trailers.
-Message request_with_trailers(bool streamed, const std::string& body) {
+Message request_with_trailers(bool streamed, const std::string& body, const std::string& trusted_field = "X-None") {
     Message seen;
     Origin origin([&seen](Peer& peer) {
         for (auto request = peer.read_request(); request.complete; request = peer.read_request()) {
@@ -201,6 +201,7 @@ Message request_with_trailers(bool streamed, const std::string& body) {
     });
     Proxy proxy;
     proxy.config.routes[0].stream = streamed;
+    proxy.config.proxy.trusted_fields = {trusted_field};
     proxy.add_worker(origin.address());
     proxy.start();
     auto client = proxy.client();
@@ -223,6 +224,15 @@ TEST(Framing, trailers_of_a_request_reach_the_worker_streamed_or_buffered) {
             EXPECT_EQ(seen.field("trailer"), "X-Sum");
             EXPECT_FALSE(seen.has("content-length"));
         }
+}
+
+TEST(Framing, a_trailer_that_only_a_trusted_proxy_may_send_is_left_out) {
+    for (const bool streamed : {true, false}) {
+        const auto seen = request_with_trailers(streamed, "5\r\nhello\r\n", "x-sum");
+        EXPECT_FALSE(seen.has("x-sum"));
+        EXPECT_EQ(seen.field("x-more"), "yes");
+        EXPECT_EQ(seen.body, "hello");
+    }
 }
 
 TEST(Framing, a_request_with_trailers_is_sent_again_whole) {

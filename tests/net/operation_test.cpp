@@ -192,18 +192,24 @@ TEST(Recycling, an_idle_upstream_connection_is_closed_in_time) {
     EXPECT_TRUE(eventually([&] { return ended.load() && proxy.server().stats().upstream_idle == 0; }));
 }
 
-TEST(Upstreams, a_thousand_generations_of_workers_leave_nothing_behind) {
-    Origin origin(echo);
-    sockaddr_storage address{};
-    socklen_t length = 0;
-    ASSERT_TRUE(to_sockaddr(*parse_address(origin.address()), address, length));
+struct UpstreamsTest : ::testing::Test {
+    Origin origin{echo};
     io::Loop loop;
     ReactorCounters counters;
-    Upstreams upstreams(loop, counters);
+    Upstreams upstreams{loop, counters};
+
+    Upstreams::Connection open(WorkerKey worker, std::uint32_t answer = 0) {
+        sockaddr_storage address{};
+        socklen_t length = 0;
+        EXPECT_TRUE(to_sockaddr(*parse_address(origin.address()), address, length));
+        return upstreams.open(worker, address, length, answer).connection;
+    }
+};
+
+TEST_F(UpstreamsTest, a_thousand_generations_of_workers_leave_nothing_behind) {
     const auto use = [&](WorkerKey worker) { // as a request does, once or again
         auto connection = upstreams.take(worker, false);
-        if (!connection) connection = upstreams.open(worker, address, length).connection;
-        return connection;
+        return connection ? std::move(connection) : open(worker);
     };
     constexpr WorkerKey alive = 100;
     for (WorkerKey worker = 1; worker <= alive; ++worker) upstreams.keep(use(worker), std::chrono::seconds{60});
@@ -216,16 +222,8 @@ TEST(Upstreams, a_thousand_generations_of_workers_leave_nothing_behind) {
     EXPECT_NE(upstreams.take(1, false), nullptr);
 }
 
-TEST(Upstreams, a_connection_that_an_earlier_answer_led_to_is_not_used_again) {
-    Origin origin(echo);
-    sockaddr_storage address{};
-    socklen_t length = 0;
-    ASSERT_TRUE(to_sockaddr(*parse_address(origin.address()), address, length));
-    io::Loop loop;
-    ReactorCounters counters;
-    Upstreams upstreams(loop, counters);
-    for (const std::uint32_t answer : {1U, 2U, 2U})
-        upstreams.keep(upstreams.open(1, address, length, answer).connection, std::chrono::seconds{60});
+TEST_F(UpstreamsTest, a_connection_that_an_earlier_answer_led_to_is_not_used_again) {
+    for (const std::uint32_t answer : {1U, 2U, 2U}) upstreams.keep(open(1, answer), std::chrono::seconds{60});
     EXPECT_NE(upstreams.take(1, false, 2), nullptr);
     EXPECT_EQ(upstreams.idle(), 2U);
     EXPECT_EQ(upstreams.take(1, false, 3), nullptr);

@@ -54,7 +54,7 @@ std::string told(const OverloadSettings& settings) {
 // Half a second of any trouble, alone or together, then calm: two seconds later it is as if nothing had been. Who came within the
 // trouble has left the queue after its timeout of a second, and a breaker has had its probe.
 TEST(Invariants, after_every_kind_of_burst_all_is_as_before) {
-    for (std::uint64_t seed = 1; seed <= seeds(300); ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds(1'000); ++seed) {
         Chance chance(seed);
         OverloadSettings settings = any_fleet(seed, chance);
         settings.steps = {{500ms, chance.between(0.2, 8)}, {3s, 0.3}};
@@ -81,7 +81,7 @@ TEST(Invariants, after_every_kind_of_burst_all_is_as_before) {
 
 // Below the capacity nobody pays for those who are more important: everybody is served, and nobody waits for long.
 TEST(Invariants, critical_requests_do_not_starve_normal_ones_below_the_capacity) {
-    for (std::uint64_t seed = 1; seed <= seeds(300); ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds(1'000); ++seed) {
         Chance chance(seed);
         OverloadSettings settings = any_fleet(seed, chance);
         settings.mix[0] = chance.between(1, 5); // most of it is critical

@@ -144,7 +144,7 @@ TEST(OverloadSim, a_failing_worker_costs_a_handful_of_requests) {
 }
 
 TEST(OverloadSim, promises_hold_for_every_seed) {
-    for (std::uint64_t seed = 1; seed <= seeds(100); ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds(300); ++seed) {
         OverloadSettings settings;
         settings.seed = seed;
         settings.workers = 1 + static_cast<unsigned>(seed % 7);
