@@ -90,6 +90,7 @@ json::object to_json(const fleet::WorkerView& worker) {
             {"advice", or_null(worker.advice)},
             {"started_at", at_or_null(worker.started_at)},
             {"requests", worker.requests},
+            {"server_requests", or_null(worker.server_requests)},
             {"in_flight", worker.in_flight},
             {"streams", worker.streams},
             {"slots", worker.slots},

@@ -268,6 +268,12 @@ void add_workers(Page& page, const Snapshot& snapshot) {
          [](View worker) { return worker.generation; });
     each(page.counter("worker_requests_total", "Requests given to this generation."),
          [](View worker) { return worker.requests; });
+    auto counted = page.counter("worker_server_requests_total",
+                                "Requests of this generation by its server's own count (uWSGI), whoever sent them.");
+    for (const auto& pool : snapshot.pools)
+        for (const auto& worker : pool.workers)
+            if (worker.server_requests)
+                counted.add({{"pool", pool.name}, {"worker", worker.id}}, *worker.server_requests);
     each(page.gauge("worker_in_flight", "Requests in the worker now."), [](View worker) { return worker.in_flight; });
     each(page.gauge("worker_streams",
                     "Event streams and upgraded connections of the worker now, that hold none of its slots."),

@@ -72,7 +72,7 @@ void speaks_to_proxy(CLI::App& command, Options& options) {
 
 void add_proxy_commands(CLI::App& app, Options& options, const Program& program, int& code) {
     auto* serve = app.add_subcommand("serve", "Serve as a configuration file says");
-    serve->add_option("-c,--config", options.serve.config_file, "the configuration file")->required();
+    serve->add_option("-c,--config,FILE", options.serve.config_file, "the configuration file")->required();
     serve->callback([&] { code = program.serve(options.serve); });
 
     auto* run = app.add_subcommand("run", "Serve an application without a configuration: gunicorn, one worker a core");

@@ -43,6 +43,9 @@ std::string home_of(std::string_view key) {
     return {};
 }
 
+// What others call the address that clients come to.
+bool is_to_listen(std::string_view key) { return key == "listen" || key == "bind" || key == "port"; }
+
 } // namespace
 
 void ValueReader::wrong_type(std::string_view what) {
@@ -231,8 +234,9 @@ void Reader::finish() {
     for (const auto& [key, value] : table_) {
         std::string name(key.str());
         if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-        auto meant = nearest(name, known_);
-        auto home = meant.empty() ? home_of(name) : std::string();
+        const bool address = is_to_listen(name) && std::ranges::find(known_, "listen") == known_.end();
+        auto meant = address ? std::string() : nearest(name, known_);
+        auto home = address ? "[[listener]], as address" : meant.empty() ? home_of(name) : std::string();
         findings_.problem_at(position_of(key.source()), inner(name),
                              home.empty() ? "unknown key" : "unknown key here: it belongs in " + home, meant);
         if (!meant.empty()) findings_.doubt(inner(meant));

@@ -155,6 +155,7 @@ void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generati
     if (generation->address) {
         net::Endpoint endpoint;
         endpoint.worker = worker->id;
+        endpoint.pid = generation->process ? generation->process->pid() : 0;
         endpoint.address = *generation->address;
         endpoint.protocol = generation->protocol;
         endpoint.keep_alive = !one_request_a_connection(*generation);

@@ -91,7 +91,8 @@ struct WorkerView {
     bool addressable = true;
     std::string advice; // where not addressable: the one line that would fix it
     WallTime started_at{};
-    std::uint64_t requests = 0;
+    std::uint64_t requests = 0;                     // that we gave it
+    std::optional<std::uint64_t> server_requests;   // that its server counts, from everywhere; unset: it does not say
     unsigned in_flight = 0, slots = 0, streams = 0; // streams: beside those in flight
     MemoryView memory;
     std::optional<LeakView> leak;       // unset: not enough was seen

@@ -92,6 +92,7 @@ WorkerView view_of(const Worker& worker, const std::string& pool, const net::Poo
         view.pid = generation.agent_pid();
     view.started_at = generation.started_at;
     view.requests = generation.key ? net.requests(generation.key) : generation.served;
+    view.server_requests = generation.server_requests;
     const unsigned all = generation.key ? net.in_flight(generation.key) : 0;
     view.streams = generation.key ? std::min(net.streams(generation.key), all) : 0; // one may end between the two
     view.in_flight = all - view.streams;

@@ -68,15 +68,16 @@ struct Generation {
     std::optional<net::Address> address; // unset: not addressable
     std::string advice;                  // then: the one line that would fix it
     net::Protocol protocol = net::Protocol::http;
-    WorkerKey key = 0;                  // in net::Pool; 0: not in service
-    unsigned slots = 0, told_slots = 0; // told: by its server; 0: it did not say
-    std::uint64_t served = 0;           // requests, kept when the key is gone
-    int pid = 0;                        // in our own /proc; 0: not visible
-    std::shared_ptr<Process> process;   // whom signals go to; null: not visible
-    std::shared_ptr<Child> child;       // where we started it
-    std::shared_ptr<Agent> agent;       // the last one; it may have hung up
-    std::optional<Sample> sample;       // the agent's last word on memory
-    bool ready = false;                 // the agent says: the application is loaded
+    WorkerKey key = 0;                            // in net::Pool; 0: not in service
+    unsigned slots = 0, told_slots = 0;           // told: by its server; 0: it did not say
+    std::uint64_t served = 0;                     // requests, kept when the key is gone
+    std::optional<std::uint64_t> server_requests; // by its server's own count, ours among them; unset: it does not say
+    int pid = 0;                                  // in our own /proc; 0: not visible
+    std::shared_ptr<Process> process;             // whom signals go to; null: not visible
+    std::shared_ptr<Child> child;                 // where we started it
+    std::shared_ptr<Agent> agent;                 // the last one; it may have hung up
+    std::optional<Sample> sample;                 // the agent's last word on memory
+    bool ready = false;                           // the agent says: the application is loaded
     // It takes no more connections; until somebody answers at its address again (deaths.cpp).
     bool said_bye = false;
     bool met_late = false;     // it had served before we could tell how much

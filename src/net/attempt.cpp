@@ -81,8 +81,12 @@ Session::Lease Session::lease(Exchange& x) {
     x.worker_name = endpoint.worker;
     // After a failure only a new connection tells something about the worker.
     const bool only_once = !http::is_idempotent(x.method) || (x.framing.has_body() && x.upload.streamed());
-    const auto answer = endpoint.named ? reactor_.names().answer(endpoint.address, reactor_.loop.now) : 0;
-    if (x.attempts == 1) x.worker = reactor_.upstreams.take(endpoint.key, only_once, answer);
+    std::optional<Upstreams::Name> name;
+    if (endpoint.named) {
+        Names& names = reactor_.names();
+        name.emplace(names, endpoint.address, names.answer(endpoint.address, reactor_.loop.now));
+    }
+    if (x.attempts == 1) x.worker = reactor_.upstreams.take(endpoint.key, only_once, name ? &*name : nullptr);
     x.reused = x.worker != nullptr;
     if (!x.worker) return open(x);
     reactor_.counters.upstream_reuses.add();

@@ -75,7 +75,7 @@ void Download::take(char* bytes, std::size_t size) {
 
 // Interim answers may come before the one that counts; they are passed on as they come.
 std::string_view Download::take_heads(std::string_view bytes) {
-    const http::Asked asked{exchange_.method == http::Method::head, exchange_.upgrade};
+    const http::Asked asked{exchange_.method == http::Method::head, exchange_.upgrade_to};
     auto& head = workspace_.response;
     while (!bytes.empty()) {
         const auto parsed = http::parse_response(bytes, 0, limits_of_answer, asked, head);

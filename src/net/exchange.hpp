@@ -57,7 +57,8 @@ struct Exchange {
     http::Method method = http::Method::get;
     http::Framing framing;
     std::uint8_t minor = 1;
-    bool upgrade = false, keep_alive = false, expects_continue = false;
+    std::string upgrade_to; // the protocols that it asks for; empty: none
+    bool keep_alive = false, expects_continue = false;
     bool half_closed = false;        // the client finished writing with this request, and waits
     bool unheard_to_the_end = false; // finish_abandoned: whether the client is there no longer matters
     Instant whole_at{};              // when its last byte was read

@@ -72,6 +72,12 @@ Names::Answer Names::find(const Address& address, sockaddr_storage& to, socklen_
     return Answer::found;
 }
 
+bool Names::leads_to(const Address& address, const sockaddr_storage& place, socklen_t length) const {
+    const auto found = entries_.find(address);
+    const std::string wanted(reinterpret_cast<const char*>(&place), length);
+    return found != entries_.end() && std::ranges::binary_search(found->second.answered_with, wanted);
+}
+
 void Names::leave_out(const Address& address, const sockaddr_storage& dead) {
     const auto found = entries_.find(address);
     if (found == entries_.end() || found->second.places.size() < 2) return; // the last one may come back to life

@@ -1,7 +1,8 @@
 // Addresses of workers that are given by name ("app:8000" in a Compose network). The system's resolver is asked off this
 // thread; its answer is used for a few seconds and then asked for again, while the old one still serves. So a container
 // that came back with another address is found without a restart. An answer with other addresses than the last one had has
-// another number: connections that were opened by an earlier one rest no longer, or a steady load would never leave them.
+// another number: resting connections are asked then whether the name still leads where they go, or a steady load would never
+// leave the old place.
 //
 // A name's addresses take turns (IPv4 and IPv6 alike). One that nobody listens at is left out until the next answer, so that
 // half-dead names cost a retry now and then instead of one a request.
@@ -45,6 +46,7 @@ public:
 
     // The number of the answer in force; 0 before there was one. To be asked for with every request: so a change is seen.
     std::uint32_t answer(const Address& address, Instant now);
+    bool leads_to(const Address& address, const sockaddr_storage& place, socklen_t length) const; // by that answer
 
     void leave_out(const Address& address, const sockaddr_storage& dead);
 

@@ -29,8 +29,8 @@ void PathTree::split(std::uint32_t at, std::size_t size) {
     Node& rest = nodes_[tail];
     rest.lowest = node.lowest;
     rest.children.swap(node.children);
-    rest.prefixes.swap(node.prefixes);
-    rest.exact.swap(node.exact);
+    std::swap(rest.prefixes, node.prefixes);
+    std::swap(rest.exact, node.exact);
     node.text.resize(size);
     node.children.push_back({static_cast<unsigned char>(rest.text.front()), tail});
 }
@@ -55,7 +55,7 @@ void PathTree::add(std::string_view path, bool exact, RouteNumber route) {
         }
         at = next;
     }
-    (exact ? nodes_[at].exact : nodes_[at].prefixes).push_back(route);
+    (exact ? nodes_[at].exact : nodes_[at].prefixes).add(route);
 }
 
 } // namespace plimsoll::net

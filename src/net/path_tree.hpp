@@ -13,36 +13,29 @@
 #include <string_view>
 #include <vector>
 
-namespace plimsoll::net {
+#include "net/route_list.hpp"
 
-using RouteNumber = std::uint32_t; // its place in the file
-inline constexpr RouteNumber no_route = ~RouteNumber{0};
+namespace plimsoll::net {
 
 class PathTree {
 public:
     void add(std::string_view path, bool exact, RouteNumber route); // in rising order of `route`
 
-    // The lowest route below `best` that matches the path and that `accepts` says yes to; else `best`.
-    template <class Accepts>
-    RouteNumber find(std::string_view path, RouteNumber best, Accepts accepts) const {
-        const auto consider = [&](const std::vector<RouteNumber>& routes) {
-            for (const RouteNumber route : routes) {
-                if (route >= best) return;
-                if (accepts(route)) best = route;
-            }
-        };
+    // Shows all lists that may hold a route below `best` for this path; `look` lowers `best` where it finds one.
+    template <class Look>
+    void walk(std::string_view path, const RouteNumber& best, Look look) const {
         for (std::uint32_t at = 0; at < nodes_.size() && nodes_[at].lowest < best;) {
             const Node& node = nodes_[at];
-            if (!path.starts_with(node.text)) break;
+            if (!path.starts_with(node.text)) return;
             path.remove_prefix(node.text.size());
-            consider(node.prefixes);
-            if (path.empty()) {
-                consider(node.exact);
-                break;
-            }
+            look(node.prefixes);
+            if (path.empty()) return look(node.exact);
             at = child(node, path.front());
         }
-        return best;
+    }
+    template <class Change>
+    void for_each_list(Change change) {
+        for (Node& node : nodes_) change(node.prefixes), change(node.exact);
     }
 
 private:
@@ -54,7 +47,7 @@ private:
         std::string text; // what the path must go on with
         RouteNumber lowest = no_route;
         std::vector<Child> children;
-        std::vector<RouteNumber> prefixes, exact;
+        RouteList prefixes, exact;
     };
     std::uint32_t child(const Node& node, char first) const; // past the end: none
     std::uint32_t make_node(std::string text);

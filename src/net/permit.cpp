@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "net/pool.hpp"
+#include "sense/memory.hpp"
 
 namespace plimsoll::net {
 
@@ -57,9 +58,12 @@ bool Permit::of_told_slots() const {
 
 void Permit::broken_off() {
     if (!pool_) return;
+    const int pid = place_->endpoint.pid;
+    const auto stat = pid > 0 ? sense::Reader().stat(pid) : std::nullopt;
+    const bool ending = pid > 0 && (!stat || stat->ending);
     const Instant now = Clock::now();
     const std::lock_guard lock(pool_->mutex_);
-    pool_->gate_.broke_off(now, place_->endpoint.key);
+    pool_->gate_.broke_off(now, place_->endpoint.key, ending);
     if (now - place_->broken_since > Pool::recent) {
         place_->broken_since = now;
         place_->broken_off = 0;

@@ -32,6 +32,7 @@ enum class Protocol : std::uint8_t { http, uwsgi };
 struct Endpoint {
     WorkerKey key = 0;
     std::string worker; // its id in status, logs and metrics: "app-1"
+    int pid = 0;        // of the process with whose end the address dies; 0: not to be seen
     Address address;
     bool named = false; // the pool sees it: its host is a name, whose addresses may change
     Protocol protocol = Protocol::http;

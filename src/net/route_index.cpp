@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "net/http/chars.hpp"
-
 namespace plimsoll::net {
 namespace {
 
@@ -11,12 +9,6 @@ namespace {
 constexpr std::size_t few_expressions = 8;
 
 } // namespace
-
-std::size_t RouteIndex::Hash::operator()(std::string_view host) const { // FNV-1a
-    std::uint64_t hash = 0xcbf29ce484222325;
-    for (const char c : host) hash = (hash ^ static_cast<unsigned char>(http::lower(c))) * 0x100000001b3;
-    return hash;
-}
 
 void RouteIndex::Table::add(const RouteRule& rule, RouteNumber number) {
     if (rule.path_kind() == RouteRule::Path::regex)
@@ -44,6 +36,7 @@ RouteIndex::RouteIndex(std::vector<RouteRule> rules) : rules_(std::move(rules)) 
 }
 
 void RouteIndex::compile(Table& table) {
+    table.paths.for_each_list([this](RouteList& list) { list.index(rules_); });
     if (table.expressions.empty()) return;
     first_expression_ = std::min(first_expression_, table.expressions.front());
     if (table.expressions.size() <= few_expressions) return;
@@ -65,8 +58,8 @@ void RouteIndex::for_each_table(std::string_view host, Visit visit) const {
 
 RouteNumber RouteIndex::find(const RouteQuery& query) const {
     RouteNumber best = no_route;
-    const auto accepts = [&](RouteNumber route) { return rules_[route].rest_matches(query); };
-    for_each_table(query.host, [&](const Table& table) { best = table.paths.find(query.path, best, accepts); });
+    const auto first_of = [&](const RouteList& list) { best = list.find(rules_, query, best); };
+    for_each_table(query.host, [&](const Table& table) { table.paths.walk(query.path, best, first_of); });
     if (first_expression_ >= best) return best;
     for_each_table(query.host, [&](const Table& table) { best = find_expression(table, query, best); });
     return best;

@@ -5,7 +5,7 @@
 //                  those of any host            -'                 -- regular expressions in a list, and all at once in a set
 //
 // Which route wins does not depend on any of that: of all tables the lowest number is taken, as a scan from the top of the
-// file would. Routes that differ in method or headers alone share a place in the tree and are asked one after the other.
+// file would. Routes that differ in method or headers alone share a place in the tree (route_list.hpp).
 #pragma once
 
 #include <string>
@@ -34,7 +34,7 @@ private:
     };
     struct Hash { // of a host, without regard to case
         using is_transparent = void;
-        std::size_t operator()(std::string_view host) const;
+        std::size_t operator()(std::string_view host) const { return http::ihash(host); }
     };
     struct Equal {
         using is_transparent = void;

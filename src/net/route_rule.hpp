@@ -34,6 +34,9 @@ public:
     explicit HeaderRule(std::string_view text);
     bool matches(const http::FieldTable& fields) const;
 
+    const std::string& name() const { return name_; }
+    const std::optional<std::string>& value() const { return value_; } // unset: any, or an expression
+
 private:
     std::string name_;
     std::optional<std::string> value_;
@@ -56,6 +59,7 @@ public:
     Path path_kind() const { return kind_; }
     const std::string& path() const { return path_; } // without its mark
     const std::string& host() const { return host_; }
+    const std::vector<HeaderRule>& headers() const { return headers_; }
     const std::string& problem() const { return problem_; } // of a regular expression that does not compile
 
 private:

@@ -21,7 +21,17 @@ void Upstreams::count(std::size_t idle) {
     counters_.upstream_idle.set(idle);
 }
 
-Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely, std::uint32_t answer) {
+bool Upstreams::leads_to(const Name& name, UpstreamConnection& connection) {
+    if (connection.answer_ == name.answer) return true;
+    sockaddr_storage peer{};
+    socklen_t length = sizeof peer;
+    if (::getpeername(connection.fd(), reinterpret_cast<sockaddr*>(&peer), &length) != 0) return false;
+    if (!name.names.leads_to(name.address, peer, length)) return false;
+    connection.answer_ = name.answer;
+    return true;
+}
+
+Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely, const Name* name) {
     const auto found = idle_.find(worker);
     if (found == idle_.end()) return nullptr;
     auto& resting = found->second;
@@ -30,7 +40,7 @@ Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely, std::uint32
         connection = std::move(resting.back());
         resting.pop_back();
         count(idle_count_ - 1);
-        if (connection->answer_ != answer || (surely && connection->has_news())) connection.reset();
+        if ((name && !leads_to(*name, *connection)) || (surely && connection->has_news())) connection.reset();
     }
     if (!connection) return nullptr;
     connection->no_deadline();

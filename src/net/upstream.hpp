@@ -17,6 +17,7 @@
 
 #include "net/io/stream.hpp"
 #include "net/limits.hpp"
+#include "net/names.hpp"
 #include "net/pool.hpp"
 #include "net/stats.hpp"
 
@@ -46,7 +47,7 @@ private:
 
     Upstreams& home_;
     WorkerKey worker_;
-    std::uint32_t answer_; // by which its address was found (Names); 0 where it is no name's
+    std::uint32_t answer_; // of Names, by which its address was last found right; 0 where it is no name's
     bool reused_ = false;
     std::optional<Unheard> unheard_;
 };
@@ -57,8 +58,13 @@ public:
 
     Upstreams(io::Loop& loop, ReactorCounters& counters) : loop_(loop), counters_(counters) {}
 
-    // A resting one, or null. `surely`: its worker has not hung up by now. Those that an earlier answer led to are closed.
-    Connection take(WorkerKey worker, bool surely, std::uint32_t answer = 0);
+    struct Name { // of a worker that is given by one
+        const Names& names;
+        const Address& address;
+        std::uint32_t answer;
+    };
+    // A resting one, or null. `surely`: its worker has not hung up by now. Those that go where its name leads no more are closed.
+    Connection take(WorkerKey worker, bool surely, const Name* name = nullptr);
     void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
 
     void leave_behind(Connection connection, Unheard unheard, Duration bound);
@@ -86,6 +92,7 @@ public:
 
 private:
     friend class UpstreamConnection;
+    static bool leads_to(const Name& name, UpstreamConnection& connection);
     void drop(UpstreamConnection& connection);
     void let_go(UpstreamConnection& connection);
     std::vector<Connection>& resting_of(WorkerKey worker);

@@ -41,6 +41,7 @@ std::optional<std::int64_t> parse_open_files_limit(std::string_view text);
 
 struct ProcessStat { // /proc/PID/stat
     char state = '?';
+    bool ending = false; // it is on its way out (its descriptors are still being closed), or a zombie
     int parent = 0;
     std::uint64_t start_time = 0; // clock ticks since boot
     std::uint64_t user_ticks = 0, system_ticks = 0;

@@ -88,13 +88,17 @@ std::optional<ProcessStat> parse_stat(std::string_view text) {
     if (state.size() != 1) return std::nullopt;
     stat.state = state[0];
     const auto parent = to_number<int>(next_field(text));
-    for (int field = 5; field < 14; ++field) next_field(text); // as proc(5) counts them, from 1
+    for (int field = 5; field < 9; ++field) next_field(text); // as proc(5) counts them, from 1
+    const auto flags = to_number<std::uint32_t>(next_field(text));
+    for (int field = 10; field < 14; ++field) next_field(text);
     const auto user = to_number<std::uint64_t>(next_field(text)), system = to_number<std::uint64_t>(next_field(text));
     for (int field = 16; field < 20; ++field) next_field(text);
     const auto threads = to_number<int>(next_field(text));
     next_field(text);
     const auto start_time = to_number<std::uint64_t>(next_field(text));
-    if (!parent || !user || !system || !threads || !start_time) return std::nullopt;
+    if (!parent || !flags || !user || !system || !threads || !start_time) return std::nullopt;
+    constexpr std::uint32_t exiting = 0x4; // PF_EXITING of linux/sched.h: set before the first descriptor is closed
+    stat.ending = (*flags & exiting) != 0 || stat.state == 'Z' || stat.state == 'X';
     stat.parent = *parent;
     stat.user_ticks = *user;
     stat.system_ticks = *system;

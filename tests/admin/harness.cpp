@@ -195,6 +195,7 @@ fleet::PoolView some_pool() {
     known.state = "serving";
     known.started_at = fleet::WallTime(milliseconds{1764022547042});
     known.requests = 12345;
+    known.server_requests = 12350;
     known.in_flight = 1;
     known.slots = 1;
     known.memory = {200_MiB, 250_MiB, 210_MiB, 190_MiB, 512_MiB, 0.39, fleet::WallTime(milliseconds{1764022600000}),

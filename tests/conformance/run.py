@@ -75,7 +75,8 @@ def judge_request(case, proxy, origin, exact):
         if "path" in case.expected and not seen[-1]["target"].startswith(target):
             return "the worker got the target %r" % seen[-1]["target"]
         trailers = ["%s: %s" % (name.decode(), value.decode()) for name, value in seen[-1]["trailers"]]
-        if "trailer" in case.expected and case.expected["trailer"].lower() not in trailers:
+        trailer = case.expected.get("trailer")
+        if trailers if trailer == "(absent)" else trailer is not None and trailer.lower() not in trailers:
             return "the worker got the trailers %r" % trailers
         if "authority" in case.expected and seen[-1]["host"] != case.expected["authority"]:
             return "the worker got the host %r" % seen[-1]["host"]

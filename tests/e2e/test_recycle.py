@@ -2,9 +2,10 @@
 import threading
 
 import pytest
-from harness.admin import story
+from harness.admin import ask, story
 from harness.fleets import KINDS, UWSGI, fleet, pool
 from harness.load import Load, verdict
+from harness.proxy import free_port
 from harness.waiting import PATIENCE, until
 
 WORKERS = 4
@@ -53,6 +54,28 @@ def test_the_agent_of_an_idle_uwsgi_worker_answers(plimsoll, kind):
     incident = proxy.recycle(target["id"])
     told = story(incident)
     assert incident["recycle"]["outcome"] == "done" and "did not answer" not in told and "silent" not in told, told
+
+
+@pytest.mark.parametrize("kind", UWSGI)
+def test_a_uwsgi_tells_of_each_worker_how_many_requests_it_has_served_whoever_sent_them(plimsoll, kind):
+    own = free_port()
+    proxy = plimsoll(fleet(kind, workers=2, arguments=["--http-socket", "127.0.0.1:%d" % own])).start()
+    proxy.wait_serving(2)
+    for _ in range(10):
+        assert proxy.get("/pid").status == 200
+    for _ in range(5):
+        assert ask("127.0.0.1:%d" % own, "GET", "/pid").status == 200
+    def counted():
+        workers = proxy.admin.workers()
+        given, served = (sum(worker[what] for worker in workers) for what in ("requests", "server_requests"))
+        return served >= 15 and (given, served)
+    given, served = until(counted, 10, "its stats server tells of all of them")
+    assert given == 10
+    assert 15 <= served <= 15 + 4, "beside them only what asked whether they are ready"
+    target = proxy.admin.workers()[0]["id"]
+    assert proxy.recycle(target)["recycle"]["outcome"] == "done"
+    proxy.wait_serving(2)
+    until(lambda: proxy.admin.worker(target)["server_requests"] in (1, 2), 10, "the next process counts anew")
 
 
 @pytest.mark.parametrize("kind", ["sync", "gthread", "asgi"])

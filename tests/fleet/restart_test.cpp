@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "fleet/orphans.hpp"
+#include "log/log.hpp"
 #include "sense/memory.hpp"
 #include "tests/fleet/stage.hpp"
 #include "tests/fleet/stranger.hpp"
@@ -17,6 +18,8 @@ using namespace std::chrono_literals;
 
 // A fleet in a process of its own, killed by SIGKILL when `ripe` says so: what remains is what a crash leaves.
 int killed_life(Stage& stage, const std::function<bool(Stage&)>& ripe) {
+    log::
+        stop(); // or its thread may hold a lock just then (the allocator's, under ASan) that nobody in the child gives back
     const pid_t life = ::fork();
     if (life == 0) {
         const bool so = stage.start().empty() && ripe(stage);
@@ -109,14 +112,12 @@ TEST(Restart, a_gunicorn_that_lives_on_has_the_recycle_finished_by_the_next_life
     Stranger arbiter(stage, "arbiter.py", {"--workers", "2"}); // somebody else's: it outlives the fleet
     killed_in(stage, "capturing");
     ASSERT_EQ(stage.start(), "");
-    ASSERT_TRUE(stage.until([&] { return stage.view().workers.size() == 3; }))
-        << "one too many: the successor came first";
-    EXPECT_TRUE(stage.until([&] { return stage.view().workers.size() == 2 && stage.view().serving == 2; }));
     const auto incident = stage.incident("operator");
     ASSERT_TRUE(incident);
     EXPECT_TRUE(stage.until([&] {
         return stage.store->get(incident->id)->verdict.find("finished") != std::string::npos;
     })) << Stage::story(*stage.store->get(incident->id));
+    EXPECT_TRUE(stage.until([&] { return stage.view().workers.size() == 2 && stage.view().serving == 2; }));
     EXPECT_FALSE(stage.until([&] { return stage.view().workers.size() != 2; }, 1s))
         << "the arbiter is content with two";
 }

@@ -15,13 +15,15 @@ using namespace std::chrono_literals;
 
 TEST(UwsgiStats, workers_their_pids_and_cores_are_read) {
     const auto workers = parse_uwsgi_stats(R"({"version":"2.0.31","workers":[
-        {"id":1,"pid":14,"accepting":1,"status":"idle","rss":0,"cores":[{"id":0},{"id":1}]},
+        {"id":1,"pid":14,"accepting":1,"status":"idle","rss":0,"requests":70,"delta_requests":7,"cores":[{"id":0},{"id":1}]},
         {"id":2,"pid":0,"accepting":0,"status":"cheap","cores":[]}]})");
     ASSERT_TRUE(workers);
     ASSERT_EQ(workers->size(), 2U);
     EXPECT_EQ(workers->at(0).pid, 14);
     EXPECT_EQ(workers->at(0).cores, 2U);
     EXPECT_TRUE(workers->at(0).accepting);
+    EXPECT_EQ(workers->at(0).requests, 7U) << "those of this process, not of its place";
+    EXPECT_EQ(workers->at(1).requests, 0U);
     EXPECT_FALSE(workers->at(1).accepting);
 }
 

@@ -89,7 +89,7 @@ void check_plain_fields(std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const fuzz::Input input(data, size);
     const bool requests = input.choice & 1;
-    const http::Asked asked{.head = (input.choice & 2) != 0, .upgrade = (input.choice & 4) != 0};
+    const http::Asked asked{.head = (input.choice & 2) != 0, .upgrade_to = (input.choice & 4) != 0 ? "websocket" : ""};
     const auto whole = transcript::read(requests, asked, {input.bytes});
     const auto pieces = transcript::read(requests, asked, fuzz::cut(input.bytes, input.choice));
     fuzz::require(whole.all() == pieces.all(), "a cut changes nothing");

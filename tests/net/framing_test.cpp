@@ -100,6 +100,26 @@ TEST(Framing, an_answer_to_head_has_its_length_but_no_body) {
     EXPECT_TRUE(served.kept);
 }
 
+TEST(Framing, a_head_request_that_is_refused_gets_no_body_however_early_it_failed) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.listeners[0].header_timeout = std::chrono::milliseconds{200};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    const std::string begun = "HEAD / HTTP/1.1\r\nHost: a\r\n";
+    for (const std::string& request :
+         {begun + "Content-Length: x\r\n\r\n", begun + "X : y\r\n\r\n", begun + "Expect: a\r\n\r\n", begun + "\n",
+          begun + "X-Large: " + std::string(70'000, 'x') + "\r\n\r\n", std::string("HEAD / HTTP/1.1\r\n\r\n"),
+          std::string("\r\nHEAD /\xff HTTP/1.1\r\nHost: a\r\n\r\n"), std::string("HEAD / HTTP/2.0\r\n\r\n"),
+          "HEAD /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", begun}) {
+        auto client = proxy.client();
+        client.send(request);
+        const std::string all = client.read_to_end();
+        EXPECT_TRUE(all.starts_with("HTTP/1.1 4") || all.starts_with("HTTP/1.1 5")) << request.substr(0, 80);
+        EXPECT_EQ(all.find("\r\n\r\n") + 4, all.size()) << request.substr(0, 80) << all;
+    }
+}
+
 TEST(Framing, neither_204_nor_304_has_a_body) {
     EXPECT_TRUE(serve("HTTP/1.1 204 No Content\r\n\r\n").kept);
     EXPECT_TRUE(serve("HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n\r\n").kept);

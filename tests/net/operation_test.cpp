@@ -222,11 +222,34 @@ TEST_F(UpstreamsTest, a_thousand_generations_of_workers_leave_nothing_behind) {
     EXPECT_NE(upstreams.take(1, false), nullptr);
 }
 
-TEST_F(UpstreamsTest, a_connection_that_an_earlier_answer_led_to_is_not_used_again) {
-    for (const std::uint32_t answer : {1U, 2U, 2U}) upstreams.keep(open(1, answer), std::chrono::seconds{60});
-    EXPECT_NE(upstreams.take(1, false, 2), nullptr);
+// "app" leads to our origin and elsewhere, then to our origin alone, then elsewhere alone.
+TEST_F(UpstreamsTest, a_connection_is_used_again_for_as_long_as_its_workers_name_leads_there) {
+    const auto place = [](const std::string& text) {
+        Names::Place place{};
+        EXPECT_TRUE(to_sockaddr(*parse_address(text), place.storage, place.length));
+        return place;
+    };
+    const std::string elsewhere = "127.0.0.9:1";
+    std::vector<Names::Place> answer;
+    Names names([&](const std::string&, std::uint16_t, const Names::Told& told) { told(answer, ""); });
+    const Address app = *parse_address("app:8000");
+    Instant now{std::chrono::hours{1}};
+    const auto asked = [&](std::vector<Names::Place> places) {
+        answer = std::move(places);
+        names.answer(app, now += Names::fresh);
+        return Upstreams::Name{names, app, names.answer(app, now)};
+    };
+    const auto first = asked({place(origin.address()), place(elsewhere)});
+    for (int i = 0; i < 3; ++i) upstreams.keep(open(1, first.answer), std::chrono::seconds{60});
+    EXPECT_NE(upstreams.take(1, false, &first), nullptr);
+    const auto second = asked({place(origin.address())});
+    ASSERT_NE(second.answer, first.answer);
+    auto connection = upstreams.take(1, false, &second);
+    ASSERT_NE(connection, nullptr) << "another address has left the name, not this one";
+    upstreams.keep(std::move(connection), std::chrono::seconds{60});
     EXPECT_EQ(upstreams.idle(), 2U);
-    EXPECT_EQ(upstreams.take(1, false, 3), nullptr);
+    const auto third = asked({place(elsewhere)});
+    EXPECT_EQ(upstreams.take(1, false, &third), nullptr);
     EXPECT_EQ(upstreams.idle(), 0U) << "and none of them rests on";
 }
 

@@ -85,6 +85,47 @@ TEST(RouteIndex, it_finds_what_a_scan_from_the_top_finds) {
     EXPECT_GT(hidden_by_order, 10'000u);
 }
 
+// Hundreds at one path: the header's value chooses.
+TEST(RouteIndex, routes_that_differ_in_headers_alone_are_found_as_a_scan_finds_them) {
+    std::size_t matched = 0, others = 0;
+    for (unsigned seed = 0; seed < 100; ++seed) {
+        Chance chance(seed);
+        const auto number = [&] { return std::to_string(chance.below(100)); };
+        std::vector<RouteRule> rules;
+        for (std::size_t i = 0; i < 300; ++i) {
+            config::Route route;
+            route.path = chance.of({"/", "/api", "=/api"});
+            if (!chance.one_in(20))
+                route.headers.push_back(chance.of({"X-Tenant: ", "x-tenant: ", "X-Org:"}) + number());
+            if (chance.one_in(3)) route.headers.push_back("X-Env: prod");
+            if (chance.one_in(20) || route.headers.empty())
+                route.headers.push_back(chance.of({"X-Rare", "X-Env: ~^p"}));
+            if (chance.one_in(3)) route.methods = {"POST"};
+            rules.emplace_back(route);
+        }
+        const RouteIndex index(std::move(rules));
+        for (int i = 0; i < 200; ++i) {
+            std::vector<std::string> values;
+            for (int k = 0; k < 3; ++k) values.push_back(number());
+            http::FieldTable fields;
+            for (const std::string& value : values)
+                fields.add({chance.one_in(2) ? "X-TENANT" : "x-org", value, http::FieldName::other});
+            if (chance.one_in(2)) fields.add({"x-env", chance.one_in(2) ? "prod" : "play", http::FieldName::other});
+            if (chance.one_in(20)) fields.add({"x-rare", "", http::FieldName::other});
+            const auto path = chance.of({"/", "/api", "/api/x"}), method = chance.of({"GET", "POST"});
+            const RouteQuery query{"example.org", path, method, &fields};
+            const auto expected = scan(index.rules(), query);
+            ASSERT_EQ(index.find(query), expected) << "seed " << seed << ": " << method << " " << path;
+            matched += expected != no_route;
+            others += expected == no_route;
+        }
+        const RouteQuery bare{"example.org", "/api", "GET", nullptr};
+        ASSERT_EQ(index.find(bare), scan(index.rules(), bare));
+    }
+    EXPECT_GT(matched, 10'000u);
+    EXPECT_GT(others, 1'000u);
+}
+
 TEST(RouteIndex, without_rules_nothing_matches) { EXPECT_EQ(RouteIndex({}).find({"a", "/", "GET"}), no_route); }
 
 } // namespace

@@ -83,7 +83,10 @@ asio::awaitable<void> UwsgiSource::follow(std::shared_ptr<Pool> pool, UwsgiSourc
         const auto told = co_await read_uwsgi_stats(stats, stats_bound);
         if (pool->context().stopping) co_return;
         if (told && self->server_->runs())
-            for (const UwsgiWorker& each : *told) self->meet(each);
+            for (const UwsgiWorker& each : *told) {
+                self->meet(each);
+                self->count(each);
+            }
         const bool busy = std::ranges::any_of(pool->workers(), &Worker::empty);
         co_await pause(busy ? busy_interval : calm_interval);
     }
@@ -115,6 +118,10 @@ void UwsgiSource::meet(const UwsgiWorker& told) {
     const std::shared_ptr<Agent> agent = *early;
     early_.erase(early);
     if (agent->connected()) connected(agent);
+}
+
+void UwsgiSource::count(const UwsgiWorker& told) {
+    if (const auto generation = owner(told.pid).second) generation->server_requests = told.requests;
 }
 
 asio::awaitable<Successor> UwsgiSource::begin_successor(WorkerPtr, Duration) {

@@ -33,6 +33,7 @@ public:
 private:
     static boost::asio::awaitable<void> follow(std::shared_ptr<Pool> pool, UwsgiSource* self);
     void meet(const UwsgiWorker& told);
+    void count(const UwsgiWorker& told);
     bool write_ini(unsigned workers) const;
     std::string path(const std::string& name) const; // of a socket or file of this pool in the run directory
     std::pair<WorkerPtr, GenerationPtr> owner(int pid) const;

@@ -1,6 +1,7 @@
 // What uWSGI's stats server says: one JSON document a connection. Its memory numbers lag and are not used.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ struct UwsgiWorker {
     int pid = 0;        // 0: not running now
     unsigned cores = 1; // requests that it serves at once
     bool accepting = false;
+    std::uint64_t requests = 0; // of this process, from whichever socket they came
 };
 // Nothing where it is no such document.
 std::optional<std::vector<UwsgiWorker>> parse_uwsgi_stats(std::string_view text);

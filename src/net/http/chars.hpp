@@ -10,7 +10,7 @@ namespace plimsoll::http {
 enum CharClass : std::uint8_t {
     token_char = 1,  // of methods, field names, codings
     target_char = 2, // of request targets, as far as they are accepted
-    host_char = 4,   // of host names: what DNS and containers use, not all that RFC 3986 allows
+    host_char = 4,   // of host names (RFC 3986, 3.2.2) but for "%", which nobody agrees on, and ",", which parts a list
     hex_char = 8,
     digit_char = 16,
     id_char = 32, // of request ids that are believed
@@ -30,7 +30,7 @@ constexpr std::array<std::uint8_t, 256> make_char_classes() {
     for (CharClass bit : {token_char, host_char, hex_char, digit_char, id_char}) mark("0123456789", bit);
     mark("abcdefABCDEF", hex_char);
     mark("!#$%&'*+-.^_`|~", token_char);
-    mark("-._~", host_char);
+    mark("-._~!$&'()*+;=", host_char);
     mark("-._~+/=:@", id_char);
     mark("_", underscore);
     for (int c = 0x21; c <= 0x7e; ++c) classes[static_cast<std::size_t>(c)] |= target_char;

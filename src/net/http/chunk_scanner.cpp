@@ -15,7 +15,7 @@ constexpr unsigned max_trailer_fields = 64;
 
 constexpr Refusal forbidden_trailer = {400, "trailer",
                                        "a trailer holds a field that must stand in the head: framing, routing, "
-                                       "authentication or the description of the content"};
+                                       "authentication, or one that concerns the connection"};
 
 bool is_white(char c) { return c == ' ' || c == '\t'; }
 bool is_text(char c) { // what may stand in quotes or in a field
@@ -23,15 +23,29 @@ bool is_text(char c) { // what may stand in quotes or in a field
     return c == '\t' || (byte >= ' ' && byte != 0x7f);
 }
 
-// RFC 9110, 6.5.1: nothing that must be known before the content is read. What an application would take for a statement
-// of the proxy's is forbidden as well.
-bool may_stand_in_trailer(const Field& field) {
+enum class InTrailer : std::uint8_t { passes, left_out, refused };
+
+// RFC 9110, 6.5.1: nothing goes on that must be known before the content is read, nor what an application would take for a
+// statement of the proxy's. A request that frames, routes or authenticates itself in a trailer means to be read in two ways.
+InTrailer judge(const Field& field) {
     switch (field.id) {
     case FieldName::other: break;
     case FieldName::date:
     case FieldName::server:
-    case FieldName::via: return true;
-    default: return false;
+    case FieldName::via: return InTrailer::passes;
+    case FieldName::host:
+    case FieldName::content_length:
+    case FieldName::transfer_encoding:
+    case FieldName::connection:
+    case FieldName::te:
+    case FieldName::trailer:
+    case FieldName::upgrade:
+    case FieldName::expect:
+    case FieldName::max_forwards:
+    case FieldName::authorization:
+    case FieldName::proxy_authorization:
+    case FieldName::cookie: return InTrailer::refused;
+    default: return InTrailer::left_out;
     }
     constexpr std::string_view known_too_late[] = {
         "if-match",         "if-none-match", "if-modified-since", "if-unmodified-since",
@@ -39,8 +53,8 @@ bool may_stand_in_trailer(const Field& field) {
         "retry-after",      "vary",          "www-authenticate",  "origin",
         "content-location", "cookie2",       "set-cookie2",       "alt-svc",
         "early-data"};
-    return std::none_of(std::begin(known_too_late), std::end(known_too_late),
-                        [&field](std::string_view name) { return iequals(field.name, name); });
+    const bool late = std::ranges::any_of(known_too_late, [&](auto name) { return iequals(field.name, name); });
+    return late ? InTrailer::left_out : InTrailer::passes;
 }
 
 } // namespace
@@ -212,9 +226,10 @@ Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& 
     thread_local FieldTable all;
     if (Refusal refusal = parse_fields(bytes, max_trailer_fields, all)) return {400, "trailer", refusal.detail};
     for (const Field& field : all) {
-        if (may_stand_in_trailer(field))
+        const InTrailer verdict = judge(field);
+        if (verdict == InTrailer::passes)
             fields.add(field);
-        else if (of == ChunkScanner::Of::request)
+        else if (verdict == InTrailer::refused && of == ChunkScanner::Of::request)
             return forbidden_trailer;
     }
     return {};

@@ -85,8 +85,8 @@ private:
     std::string trailers_; // allocates only where a trailer comes
 };
 
-// Reads a trailer section, views into it. Fields that may not stand in one (framing, routing, authentication, content: RFC
-// 9110, 6.5.1) are an error in a request and left out of a response.
+// Reads a trailer section, views into it. Fields that may not stand in one (RFC 9110, 6.5.1) are left out; those that frame, route,
+// authenticate or concern the connection are an error in a request.
 Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& fields);
 
 // "1f40\r\n" for a chunk of n bytes, into a buffer of at least longest_chunk_size; returns its length. A chunk ends in "\r\n" and

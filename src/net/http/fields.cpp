@@ -44,6 +44,12 @@ bool iequals(std::string_view a, std::string_view b) {
     return true;
 }
 
+std::size_t ihash(std::string_view text) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(lower(c))) * 0x100000001b3;
+    return hash;
+}
+
 const Field* FieldTable::find(FieldName id) const {
     for (const Field& field : *this)
         if (field.id == id) return &field;

@@ -105,6 +105,7 @@ std::optional<std::uint64_t> parse_decimal(std::string_view text);            //
 std::optional<std::chrono::nanoseconds> parse_seconds(std::string_view text); // "3", "2.5"; at most a day
 
 bool iequals(std::string_view a, std::string_view b); // ASCII, without regard to case
+std::size_t ihash(std::string_view text);             // the same for all that are iequal (FNV-1a)
 
 // Takes the next member off a comma-separated list, without white space around it; empty members are passed over.
 // False: the list is used up.

@@ -202,6 +202,20 @@ Refusal check_request(RequestHead& head) {
     return {};
 }
 
+// A worker that does not say what it switches to, or chooses what nobody asked for, may mean anything: a tunnel would carry requests
+// past every check (RFC 9110, 7.8 and 15.2.2).
+Refusal check_switch(const Singles& singles, std::string_view asked) {
+    if (asked.empty()) return {502, "bad_response", "the worker switched protocols, which nobody had asked for"};
+    constexpr Refusal unsaid = {502, "bad_response", "the worker switched protocols without saying to which"};
+    if (!singles.upgrade || singles.several_upgrades) return unsaid;
+    std::string_view list = singles.upgrade->value, protocol;
+    bool named = false;
+    for (; next_member(list, protocol); named = true)
+        if (!has_member(asked, protocol))
+            return {502, "bad_response", "the worker switched to a protocol that nobody had asked for"};
+    return named ? Refusal{} : unsaid;
+}
+
 Refusal check_response(ResponseHead& head, Asked asked) {
     const Singles singles(head.fields);
     if (singles.refusal.reason == bad_framing.reason) return singles.refusal;
@@ -211,7 +225,7 @@ Refusal check_response(ResponseHead& head, Asked asked) {
     head.connection_names_fields = singles.connection.names_fields;
     head.keep_alive = singles.connection.persistent(head.minor);
     if (head.status == 101) {
-        if (!asked.upgrade) return {502, "bad_response", "the worker switched protocols, which nobody had asked for"};
+        if (Refusal refusal = check_switch(singles, asked.upgrade_to)) return refusal;
         head.framing = {Framing::Kind::tunnel, 0};
         head.keep_alive = false;
     } else if (head.status < 200 || head.status == 204) {

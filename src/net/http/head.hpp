@@ -106,8 +106,8 @@ Parsed parse_request(std::string_view bytes, std::size_t seen, const Limits& lim
 
 // What the response answers: framing depends on it.
 struct Asked {
-    bool head = false;    // HEAD: no body, whatever the fields say
-    bool upgrade = false; // 101 is allowed
+    bool head = false;           // HEAD: no body, whatever the fields say
+    std::string_view upgrade_to; // the protocols that 101 may switch to; empty: it is not allowed
 };
 Parsed parse_response(std::string_view bytes, std::size_t seen, const Limits& limits, Asked asked, ResponseHead& head);
 

@@ -1,5 +1,6 @@
 #include "net/http/target.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -57,6 +58,15 @@ bool is_ipv6(std::string_view text) {
     return inet_pton(AF_INET6, terminated, &ignored) == 1;
 }
 
+// "v" hex digits "." and what a name may hold, or colons (RFC 3986, 3.2.2).
+bool is_future_address(std::string_view text) {
+    const std::size_t dot = text.find('.');
+    if (dot == std::string_view::npos || dot < 2 || lower(text[0]) != 'v') return false;
+    const std::string_view version = text.substr(1, dot - 1), address = text.substr(dot + 1);
+    if (!all_are(hex_char, version) || address.empty()) return false;
+    return std::all_of(address.begin(), address.end(), [](char c) { return c == ':' || is(host_char, c); });
+}
+
 bool is_uri_port(std::string_view text) { // may be empty (RFC 3986, 3.2.3)
     unsigned port = 0;
     if (text.size() > 5 || !all_are(digit_char, text)) return false;
@@ -80,7 +90,9 @@ std::string_view host_of(std::string_view authority) {
     std::string_view host, rest;
     if (authority.starts_with('[')) {
         const std::size_t close = authority.find(']');
-        if (close == std::string_view::npos || !is_ipv6(authority.substr(1, close - 1))) return {};
+        if (close == std::string_view::npos) return {};
+        const std::string_view literal = authority.substr(1, close - 1);
+        if (!is_ipv6(literal) && !is_future_address(literal)) return {};
         host = authority.substr(0, close + 1);
         rest = authority.substr(close + 1);
     } else {

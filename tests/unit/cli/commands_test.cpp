@@ -121,6 +121,8 @@ TEST_F(CommandTest, bad_usage_is_one_line_and_code_2) {
 TEST_F(CommandTest, serve_and_run_are_the_programs) {
     EXPECT_EQ(call({"serve", "-c", "some.toml"}, false).code, 7);
     EXPECT_EQ(served_.config_file, "some.toml");
+    EXPECT_EQ(call({"serve", "other.toml"}, false).code, 7);
+    EXPECT_EQ(served_.config_file, "other.toml");
     EXPECT_EQ(call({"run", "app:app"}, false).code, 8);
     EXPECT_EQ(ran_.app, "app:app");
     EXPECT_EQ(ran_.listen, "0.0.0.0:8080");

@@ -14,7 +14,8 @@ struct Suite {
 constexpr Suite suites[] = {{"tests/corpus/http/requests.txt", true}, {"tests/corpus/http/responses.txt", false}};
 
 plimsoll::http::Asked asked(const corpus::Case& each) {
-    return {each.name.find("(head)") != std::string::npos, each.name.find("(upgrade)") != std::string::npos};
+    return {each.name.find("(head)") != std::string::npos,
+            each.name.find("(upgrade)") != std::string::npos ? "websocket" : ""};
 }
 std::string full_verdict(const std::string& verdict) { return verdict == "accept" ? "accept 1" : verdict; }
 

@@ -313,7 +313,7 @@ TEST(ResponseWriter, responses_without_body) {
 TEST(ResponseWriter, switching_protocols_keeps_its_upgrade) {
     const Got got("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
                   "Upgrade\r\nSec-WebSocket-Accept: k\r\n\r\n",
-                  {.upgrade = true});
+                  {.upgrade_to = "websocket"});
     const std::string head = got.to_client({.framing = got.head.framing});
     EXPECT_TRUE(holds(head, "Upgrade: websocket"));
     EXPECT_TRUE(holds(head, "Connection: upgrade"));

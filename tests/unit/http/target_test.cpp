@@ -47,14 +47,16 @@ TEST(RoutingPath, a_plain_path_is_not_copied) {
 }
 
 TEST(HostOf, takes_what_can_be_routed_and_nothing_else) {
-    for (const char* good : {"a", "a.b", "A-1_2~", "127.0.0.1", "[::1]", "[2001:db8::1]"}) {
+    for (const char* good :
+         {"a", "a.b", "A-1_2~", "127.0.0.1", "[::1]", "[2001:db8::1]", "a!$&'()*+;=b", "[v1.a:b]", "[VF.x]"}) {
         EXPECT_EQ(host_of(good), good);
         EXPECT_EQ(host_of(std::string(good) + ":80"), good);
         EXPECT_EQ(host_of(std::string(good) + ":"), good);
     }
     for (const char* bad :
-         {"",    ":80", ".",    "a:b", "a:1:2",  "a:65536",     "a:000001",     "a b",  "a/b", "u@a",     "a%41",
-          "a,b", "::1", "[::1", "[]",  "[::1]a", "[127.0.0.1]", "[::1%25eth0]", "a\\b", "a!",  "\xc3\xa9"})
+         {"",     ":80",   ".",     "a:b",    "a:1:2", "a:65536", "a:000001", "a b",         "a/b",
+          "u@a",  "a%41",  "a,b",   "::1",    "[::1",  "[]",      "[::1]a",   "[127.0.0.1]", "[::1%25eth0]",
+          "a\\b", "[v1.]", "[v.a]", "[vg.a]", "[v1a]", "\xc3\xa9"})
         EXPECT_EQ(host_of(bad), "") << bad;
 }
 

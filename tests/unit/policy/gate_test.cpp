@@ -174,6 +174,22 @@ TEST_F(GateTest, a_worker_that_broke_a_connection_off_gets_nobody_for_a_moment) 
     EXPECT_EQ(events[0].ticket, waiting.ticket);
 }
 
+TEST_F(GateTest, a_worker_that_is_ending_gets_nobody_until_it_is_removed) {
+    worker(1);
+    arrive();
+    const auto waiting = arrive();
+    gate.broke_off(start, 1, true);
+    gate.depart(start, 1, Outcome::failure, events);
+    gate.expire(start + 1999ms, events);
+    EXPECT_TRUE(events.empty()) << "the next one was sent to a process that is ending";
+    gate.remove(1);
+    worker(2);
+    gate.expire(start + 1999ms, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, waiting.ticket);
+    EXPECT_EQ(events[0].granted, WorkerKey{2});
+}
+
 TEST_F(GateTest, while_the_only_worker_rests_requests_wait_instead_of_failing) {
     worker(1);
     arrive();

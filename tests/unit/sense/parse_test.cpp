@@ -98,6 +98,17 @@ TEST(stat, a_name_with_blanks_and_parentheses_shifts_no_field) {
     }
 }
 
+TEST(stat, a_process_on_its_way_out_is_told_from_one_that_runs) {
+    const auto ending = [](const std::string& state, const std::string& flags) {
+        return parse_stat("7 (python3) " + state + " 1 7 7 0 -1 " + flags + " 0 0 0 0 31 17 0 0 20 0 3 0 123456 0 0")
+            ->ending;
+    };
+    EXPECT_FALSE(ending("S", "4194560"));
+    EXPECT_FALSE(ending("R", "0"));
+    EXPECT_TRUE(ending("R", "4194308")) << "PF_EXITING";
+    EXPECT_TRUE(ending("Z", "4194560"));
+}
+
 TEST(stat, a_truncated_line_is_no_reading) {
     for (const auto text :
          {"", "42", "42 (a", "42 (a)", "42 (a) S", "42 (a) SS 7 1", "42 (a) S 7 42 42 0 -1 4 100 0 0 0 31"})

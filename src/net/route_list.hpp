@@ -1,0 +1,56 @@
+// Routes that ask for the same host and path, in their order: which is the first that takes this request?
+//
+//   few    asked one after the other
+//   many   "X-Tenant: 4711" --hash of name, then of value--> those that ask for it, -.
+//          those that ask for no value of a field                                   -+- each in its order; the lowest wins
+//
+// A route that asks for several values stands under the one that fewest others ask for. What remains linear is many routes of one path
+// that ask for a field's presence or an expression, or for nothing but a method.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "net/route_rule.hpp"
+
+namespace plimsoll::net {
+
+using RouteNumber = std::uint32_t; // its place in the file
+inline constexpr RouteNumber no_route = ~RouteNumber{0};
+
+class RouteList {
+public:
+    void add(RouteNumber route) { routes_.push_back(route); } // in rising order
+    void index(const std::vector<RouteRule>& rules);          // when all are there
+
+    // The first below `best` whose method and headers match; else `best`.
+    RouteNumber find(const std::vector<RouteRule>& rules, const RouteQuery& query, RouteNumber best) const;
+
+private:
+    using Routes = std::vector<RouteNumber>;
+    struct NameHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const { return http::ihash(name); }
+    };
+    struct NameEqual {
+        using is_transparent = void;
+        bool operator()(std::string_view a, std::string_view b) const { return http::iequals(a, b); }
+    };
+    struct ValueHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view value) const { return std::hash<std::string_view>{}(value); }
+    };
+    template <class Mapped>
+    using ByValue = std::unordered_map<std::string, Mapped, ValueHash, std::equal_to<>>;
+    template <class Mapped>
+    using ByField = std::unordered_map<std::string, ByValue<Mapped>, NameHash, NameEqual>;
+
+    Routes routes_; // with an index: those that stand in none of its lists
+    std::unique_ptr<ByField<Routes>> index_;
+};
+
+} // namespace plimsoll::net
