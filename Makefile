@@ -24,12 +24,13 @@ $(PRESETS): packages
 venvs: test-packages
 	@python3 tests/e2e/venvs.py current >/dev/null
 
-# A twentieth to a tenth faster: built once more from what the first one's branches did under load (docs/data-path.md). A quarter of an hour.
+# A few per cent to a tenth faster: built once more from what the first one's branches did under load (docs/data-path.md). A quarter of an hour.
 tuned: packages
 	@rm -rf build/tuned/profile
 	@cmake --preset recording >/dev/null
 	@cmake --build --preset recording
 	@tests/bench/datapath/run.sh ratios --binary build/tuned/plimsoll --peers none --rounds 3 >/dev/null
+	@test -n "$$(find build/tuned/profile -name '*.gcda' -print -quit)" || { echo "the load left no record in build/tuned/profile" >&2; exit 1; }
 	@cmake --preset tuned >/dev/null
 	@cmake --build --preset tuned
 

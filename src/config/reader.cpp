@@ -234,9 +234,10 @@ void Reader::finish() {
     for (const auto& [key, value] : table_) {
         std::string name(key.str());
         if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-        const bool address = is_to_listen(name) && std::ranges::find(known_, "listen") == known_.end();
-        auto meant = address ? std::string() : nearest(name, known_);
-        auto home = address ? "[[listener]], as address" : meant.empty() ? home_of(name) : std::string();
+        const bool to_listen = is_to_listen(name) && (path_.empty() || path_ == "proxy");
+        auto meant = to_listen ? std::string() : nearest(name, known_);
+        if (is_to_listen(name) && std::ranges::find(known_, "address") != known_.end()) meant = "address";
+        auto home = to_listen ? "[[listener]], as address" : meant.empty() ? home_of(name) : std::string();
         findings_.problem_at(position_of(key.source()), inner(name),
                              home.empty() ? "unknown key" : "unknown key here: it belongs in " + home, meant);
         if (!meant.empty()) findings_.doubt(inner(meant));

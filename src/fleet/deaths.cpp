@@ -29,6 +29,7 @@ bool cause_known(const Generation& generation) {
 } // namespace
 
 void Pool::watch(const WorkerPtr& worker, const GenerationPtr& generation) {
+    if (generation->key != 0) net_->set_process(generation->key, generation->process->pid());
     spawn(context_->control, "watch " + worker->id, watch_process(shared_from_this(), worker, generation));
 }
 

@@ -155,12 +155,12 @@ void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generati
     if (generation->address) {
         net::Endpoint endpoint;
         endpoint.worker = worker->id;
-        endpoint.pid = generation->process ? generation->process->pid() : 0;
         endpoint.address = *generation->address;
         endpoint.protocol = generation->protocol;
         endpoint.keep_alive = !one_request_a_connection(*generation);
         endpoint.idle_time = idle_time(settings_, *generation);
         generation->key = net_->add(std::move(endpoint), generation->slots);
+        if (generation->process) net_->set_process(generation->key, generation->process->pid());
         monitor_->look(*generation);
     }
     generation->serving_since = Clock::now();

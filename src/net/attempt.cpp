@@ -245,6 +245,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
     if (x.found_at && (ending == Ending::connect_refused || ending == Ending::connect_timeout))
         reactor_.names().leave_out(x.permit.endpoint().address, *x.found_at);
     if (ending == Ending::closed) x.permit.broken_off();
+    if (ending == Ending::unsent) x.permit.hung_up();
     if (outcome_of(ending) != Outcome::refused_upstream) count_route(x); // the worker has seen it
     if (still_busy)
         x.held += leave_behind(x, outcome_of(ending));

@@ -72,10 +72,12 @@ Names::Answer Names::find(const Address& address, sockaddr_storage& to, socklen_
     return Answer::found;
 }
 
-bool Names::leads_to(const Address& address, const sockaddr_storage& place, socklen_t length) const {
+bool Names::still_right(const Address& address, std::uint32_t number, const sockaddr_storage& place,
+                        socklen_t length) const {
     const auto found = entries_.find(address);
+    if (found == entries_.end() || number < found->second.grown) return false;
     const std::string wanted(reinterpret_cast<const char*>(&place), length);
-    return found != entries_.end() && std::ranges::binary_search(found->second.answered_with, wanted);
+    return std::ranges::binary_search(found->second.answered_with, wanted);
 }
 
 void Names::leave_out(const Address& address, const sockaddr_storage& dead) {
@@ -90,6 +92,7 @@ void Names::take_over(Entry& entry, std::vector<Place> places) {
     for (const Place& place : places) with.emplace_back(reinterpret_cast<const char*>(&place.storage), place.length);
     std::ranges::sort(with);
     if (with != entry.answered_with) ++entry.number;
+    if (!std::ranges::includes(entry.answered_with, with)) entry.grown = entry.number;
     entry.answered_with = std::move(with);
     entry.places = std::move(places);
     entry.answered = entry.asked;

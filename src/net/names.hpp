@@ -46,7 +46,10 @@ public:
 
     // The number of the answer in force; 0 before there was one. To be asked for with every request: so a change is seen.
     std::uint32_t answer(const Address& address, Instant now);
-    bool leads_to(const Address& address, const sockaddr_storage& place, socklen_t length) const; // by that answer
+    // Whether a connection to `place`, found right by answer `number`, is as good as a new one: the place is still there, and none came
+    // since, which would never get its share of a steady load.
+    bool still_right(const Address& address, std::uint32_t number, const sockaddr_storage& place,
+                     socklen_t length) const;
 
     void leave_out(const Address& address, const sockaddr_storage& dead);
 
@@ -59,7 +62,7 @@ private:
     struct Entry {
         std::vector<Place> places;
         std::vector<std::string> answered_with; // sorted: resolvers shuffle
-        std::uint32_t number = 0;
+        std::uint32_t number = 0, grown = 0; // grown: of the last answer that held a place which the one before did not
         std::size_t turn = 0;
         Instant answered{}, asked{}, failed{}; // failed: the first time since it was answered
         bool asking = false;

@@ -21,17 +21,19 @@ class PathTree {
 public:
     void add(std::string_view path, bool exact, RouteNumber route); // in rising order of `route`
 
-    // Shows all lists that may hold a route below `best` for this path; `look` lowers `best` where it finds one.
+    // Shows `look` all lists that may hold a route below `best` for this path; it returns what it found, or the `best` that it
+    // was given.
     template <class Look>
-    void walk(std::string_view path, const RouteNumber& best, Look look) const {
+    RouteNumber walk(std::string_view path, RouteNumber best, Look look) const {
         for (std::uint32_t at = 0; at < nodes_.size() && nodes_[at].lowest < best;) {
             const Node& node = nodes_[at];
-            if (!path.starts_with(node.text)) return;
+            if (!path.starts_with(node.text)) break;
             path.remove_prefix(node.text.size());
-            look(node.prefixes);
-            if (path.empty()) return look(node.exact);
+            best = look(node.prefixes, best);
+            if (path.empty()) return look(node.exact, best);
             at = child(node, path.front());
         }
+        return best;
     }
     template <class Change>
     void for_each_list(Change change) {

@@ -56,14 +56,29 @@ bool Permit::of_told_slots() const {
     return !pool_->gate_.learned(place_->endpoint.key);
 }
 
-void Permit::broken_off() {
-    if (!pool_) return;
-    const int pid = place_->endpoint.pid;
+// Some 15 us, and only of a worker that hung up: whoever is sent to a dying process is lost. Once it is known nobody asks again.
+bool Permit::worker_is_ending() const {
+    if (place_->ending.load(std::memory_order_relaxed)) return true;
+    const int pid = place_->pid.load(std::memory_order_relaxed);
     const auto stat = pid > 0 ? sense::Reader().stat(pid) : std::nullopt;
-    const bool ending = pid > 0 && (!stat || stat->ending);
+    if (!stat || !stat->ending) return false; // without /proc nobody knows; one that is reaped has closed its listener
+    place_->ending.store(true, std::memory_order_relaxed);
+    return true;
+}
+
+void Permit::hung_up() {
+    if (!pool_ || !worker_is_ending()) return;
     const Instant now = Clock::now();
     const std::lock_guard lock(pool_->mutex_);
-    pool_->gate_.broke_off(now, place_->endpoint.key, ending);
+    pool_->gate_.is_ending(now, place_->endpoint.key);
+}
+
+void Permit::broken_off() {
+    if (!pool_) return;
+    hung_up();
+    const Instant now = Clock::now();
+    const std::lock_guard lock(pool_->mutex_);
+    pool_->gate_.broke_off(now, place_->endpoint.key);
     if (now - place_->broken_since > Pool::recent) {
         place_->broken_since = now;
         place_->broken_off = 0;

@@ -232,6 +232,11 @@ WorkerKey Pool::add(Endpoint endpoint, unsigned slots) {
     return key;
 }
 
+void Pool::set_process(WorkerKey worker, int pid) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = places_.find(worker); found != places_.end()) found->second->pid = pid;
+}
+
 void Pool::set_slots(WorkerKey worker, unsigned slots) {
     const Instant now = Clock::now();
     decide(now, [&](Gate::Events& events) { gate_.set_slots(worker, slots, now, events); });

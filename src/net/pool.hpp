@@ -5,6 +5,7 @@
 // Waiter::wake, from any thread and without the lock held, and the reactor posts it to itself.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,7 +33,6 @@ enum class Protocol : std::uint8_t { http, uwsgi };
 struct Endpoint {
     WorkerKey key = 0;
     std::string worker; // its id in status, logs and metrics: "app-1"
-    int pid = 0;        // of the process with whose end the address dies; 0: not to be seen
     Address address;
     bool named = false; // the pool sees it: its host is a name, whose addresses may change
     Protocol protocol = Protocol::http;
@@ -48,7 +48,9 @@ struct Place {
     std::uint64_t requests = 0;
     unsigned held = 0;
     bool removed = false;
-    unsigned broken_off = 0; // in the second that began at broken_since
+    std::atomic<int> pid = 0;         // of the worker's process, or the one above it; 0: not to be seen
+    std::atomic<bool> ending = false; // that process is on its way out
+    unsigned broken_off = 0;          // in the second that began at broken_since
     Instant broken_since{};
 };
 
@@ -70,6 +72,7 @@ public:
     void become_stream(Outcome so_far);
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
+    void hung_up();             // the worker did, as it may: but if it is ending, nobody is sent there any more
     bool of_told_slots() const; // its worker's are known, not learned
     Duration held(Instant now) const { return now - since_; }
     void asked_to_pause(Duration pause) { pause_ = pause; } // by the worker's Retry-After
@@ -84,6 +87,7 @@ private:
     Duration pause_{};
     bool stream_ = false;
 
+    bool worker_is_ending() const;
     Gate::Departure departure(Outcome outcome, Instant now) const;
 };
 
@@ -151,6 +155,7 @@ public:
     // The fleet.
     WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here. slots 0: learned
     void set_slots(WorkerKey worker, unsigned slots);
+    void set_process(WorkerKey worker, int pid); // in our own /proc
     void accept(WorkerKey worker, bool accepting);
     void observe(WorkerKey worker, double pressure, const MemorySight& sight = {});
     void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);

@@ -58,8 +58,8 @@ void RouteIndex::for_each_table(std::string_view host, Visit visit) const {
 
 RouteNumber RouteIndex::find(const RouteQuery& query) const {
     RouteNumber best = no_route;
-    const auto first_of = [&](const RouteList& list) { best = list.find(rules_, query, best); };
-    for_each_table(query.host, [&](const Table& table) { table.paths.walk(query.path, best, first_of); });
+    const auto first_of = [&](const RouteList& list, RouteNumber below) { return list.find(rules_, query, below); };
+    for_each_table(query.host, [&](const Table& table) { best = table.paths.walk(query.path, best, first_of); });
     if (first_expression_ >= best) return best;
     for_each_table(query.host, [&](const Table& table) { best = find_expression(table, query, best); });
     return best;

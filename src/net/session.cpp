@@ -26,9 +26,9 @@ constexpr unsigned discards_a_turn = 16;
 constexpr auto linger_silence = std::chrono::seconds{2}, linger_time = std::chrono::seconds{30};
 constexpr std::size_t linger_bytes = 256 << 20;
 
-// Of a head that is refused, or never came whole: what it asked for, as far as that is known. For the log.
-// A head that is refused, or never ended. Who asked with HEAD expects no body, whatever the answer is.
-void note_request_line(Exchange& x, std::string_view bytes) {
+// Of a head that is refused, or never came whole: what it asked for, as far as that is known, for the log; and whether by
+// HEAD, since that answer has no body.
+void note_what_was_asked(Exchange& x, std::string_view bytes) {
     bytes.remove_prefix(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
     x.head.assign(bytes.substr(0, std::min(bytes.find_first_of("\r\n"), longest_noted)));
     if (x.head.starts_with("HEAD ")) x.method = http::Method::head;
@@ -187,7 +187,7 @@ io::Task<> Session::read_head(Exchange& x) {
             over = parse_held(x, seen);
         }
     }
-    if (!over && x.refusal) note_request_line(x, held_.view());
+    if (!over && x.refusal) note_what_was_asked(x, held_.view());
     client_.no_deadline();
     x.began = reactor_.loop.now;
     x.head_took = x.began - first_byte;
@@ -211,7 +211,7 @@ bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t seen) 
     if (parsed.state == http::Parsed::State::need_more) return false;
     if (parsed.state == http::Parsed::State::error) {
         x.refusal = parsed.refusal;
-        note_request_line(x, bytes);
+        note_what_was_asked(x, bytes);
         return true;
     }
     x.head.assign(head.bytes); // without the empty lines that a client may send before it

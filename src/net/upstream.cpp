@@ -21,12 +21,12 @@ void Upstreams::count(std::size_t idle) {
     counters_.upstream_idle.set(idle);
 }
 
-bool Upstreams::leads_to(const Name& name, UpstreamConnection& connection) {
+bool Upstreams::still_right(const Name& name, UpstreamConnection& connection) {
     if (connection.answer_ == name.answer) return true;
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
     if (::getpeername(connection.fd(), reinterpret_cast<sockaddr*>(&peer), &length) != 0) return false;
-    if (!name.names.leads_to(name.address, peer, length)) return false;
+    if (!name.names.still_right(name.address, connection.answer_, peer, length)) return false;
     connection.answer_ = name.answer;
     return true;
 }
@@ -40,7 +40,7 @@ Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely, const Name*
         connection = std::move(resting.back());
         resting.pop_back();
         count(idle_count_ - 1);
-        if ((name && !leads_to(*name, *connection)) || (surely && connection->has_news())) connection.reset();
+        if ((name && !still_right(*name, *connection)) || (surely && connection->has_news())) connection.reset();
     }
     if (!connection) return nullptr;
     connection->no_deadline();
@@ -88,6 +88,7 @@ void Upstreams::leave_behind(Connection connection, Unheard unheard, Duration bo
     connection->detach();
     connection->finish_writing();
     if (connection->is(io::Stream::readable | io::Stream::hangup) || !connection->watch()) {
+        if (connection->is(io::Stream::hangup)) unheard.permit.hung_up();
         unheard.permit.finish(unheard.outcome);
         return;
     }
@@ -102,6 +103,7 @@ void Upstreams::let_go(UpstreamConnection& connection) {
     const Connection last = std::move(*found);
     left_behind_.erase(found);
     counters_.upstream_unheard.set(left_behind_.size());
+    if (last->is(io::Stream::hangup)) last->unheard_->permit.hung_up();
     last->unheard_->permit.finish(last->unheard_->outcome);
 }
 

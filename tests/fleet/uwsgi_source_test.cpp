@@ -23,7 +23,7 @@ TEST(UwsgiStats, workers_their_pids_and_cores_are_read) {
     EXPECT_EQ(workers->at(0).cores, 2U);
     EXPECT_TRUE(workers->at(0).accepting);
     EXPECT_EQ(workers->at(0).requests, 7U) << "those of this process, not of its place";
-    EXPECT_EQ(workers->at(1).requests, 0U);
+    EXPECT_FALSE(workers->at(1).requests);
     EXPECT_FALSE(workers->at(1).accepting);
 }
 

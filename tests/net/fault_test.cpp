@@ -1,5 +1,7 @@
 // Workers that close, stall or lie, and what the client and the slot see of it.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "proxy.hpp"
 
@@ -241,6 +243,37 @@ TEST_F(Overtaken, a_get_is_sent_again) {
     EXPECT_EQ(proxy.server().stats().retries, 1u);
 }
 
+// Its connection is gone, its listener not yet. Somebody else's zombie stands for the process here.
+TEST(Fault, a_worker_whose_process_is_ending_gets_nobody_after_it_broke_one_off) {
+    std::atomic<bool> dies = true;
+    Origin origin([&](Peer& peer) {
+        while (peer.read_request().complete) {
+            if (dies.exchange(false)) return;
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    const pid_t zombie = ::fork();
+    if (zombie == 0) ::_exit(0);
+    siginfo_t ended;
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(zombie), &ended, WEXITED | WNOWAIT), 0);
+    for (const pid_t pid : {zombie, ::getpid()}) {
+        dies = true;
+        Proxy proxy;
+        const auto key = proxy.add_worker(origin.address());
+        proxy.start();
+        proxy.pool->set_process(key, pid);
+        auto first = proxy.client(), second = proxy.client();
+        first.send(post("/", "a"));
+        EXPECT_EQ(first.read_response().status(), 502);
+        const auto since = std::chrono::steady_clock::now();
+        second.send(post("/", "b"));
+        EXPECT_EQ(second.read_response().status(), 200);
+        const auto waited = std::chrono::steady_clock::now() - since;
+        EXPECT_EQ(waited > std::chrono::milliseconds{1500}, pid == zombie);
+    }
+    ::waitpid(zombie, nullptr, 0);
+}
+
 TEST(Fault, a_refused_connect_goes_to_another_worker_even_with_a_post) {
     Origin dead(echo), alive(echo);
     Proxy proxy;
@@ -268,8 +301,8 @@ TEST(Fault, a_refused_connect_goes_to_another_worker_in_the_middle_of_a_streamed
     proxy.add_worker(alive.address());
     proxy.start();
     dead.stop_listening();
-    for (int i = 0; i < 10 || (i < 100 && proxy.server().stats().retries == 0);
-         ++i) { // which one is asked first is drawn
+    // Which one is asked first is drawn.
+    for (int i = 0; i < 10 || (i < 100 && proxy.server().stats().retries == 0); ++i) {
         auto client = proxy.client();
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf");
         ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));

@@ -251,6 +251,13 @@ TEST_F(UpstreamsTest, a_connection_is_used_again_for_as_long_as_its_workers_name
     const auto third = asked({place(elsewhere)});
     EXPECT_EQ(upstreams.take(1, false, &third), nullptr);
     EXPECT_EQ(upstreams.idle(), 0U) << "and none of them rests on";
+
+    const auto alone = asked({place(origin.address())});
+    upstreams.keep(open(1, alone.answer), std::chrono::seconds{60});
+    const auto grown = asked({place(origin.address()), place(elsewhere)});
+    EXPECT_EQ(upstreams.take(1, false, &grown), nullptr) << "the new address would get nothing of a steady load";
+    upstreams.keep(open(1, grown.answer), std::chrono::seconds{60});
+    EXPECT_NE(upstreams.take(1, false, &grown), nullptr);
 }
 
 TEST(Stop, clients_at_rest_are_closed_and_running_requests_finish_with_connection_close) {

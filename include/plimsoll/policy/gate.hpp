@@ -57,7 +57,7 @@ public:
         Mode overload_mode = Mode::enforce;             // refusing at once who would wait longer than the target
         Duration rest = std::chrono::milliseconds{100}; // of a worker that refused a connection
         Duration pause = std::chrono::milliseconds{20}; // of a worker that broke one off
-        Duration wake = std::chrono::seconds{2}; // of one that is known to be ending: by then it has been removed
+        Duration last_rest = std::chrono::seconds{2}; // of one that is known to be ending: by then it has been removed
         LoadLine::Settings load_line;
         double stall_line = 0.2; // share of the time that tasks stall for memory, from which the last brake is on
         Mode memory_mode = Mode::enforce;
@@ -207,10 +207,11 @@ public:
     bool become_stream(Instant now, WorkerKey worker, const Departure& departure, Events& events);
     void end_stream(WorkerKey worker);
     // A process that dies closes its connections a moment before its listener: what comes in between is lost with it. Said
-    // before the permit departs, so that its slot is given to nobody within that moment; `ending`: to nobody any more.
-    void broke_off(Instant now, WorkerKey worker, bool ending = false);
-    bool leave(Instant now, Ticket ticket);   // the client went away; false: no longer waiting
-    void expire(Instant now, Events& events); // on a tick: queue timeouts and passed deadlines
+    // before the permit departs, so that its slot is given to nobody within that moment.
+    void broke_off(Instant now, WorkerKey worker);
+    void is_ending(Instant now, WorkerKey worker); // its process is: nobody goes there any more
+    bool leave(Instant now, Ticket ticket);        // the client went away; false: no longer waiting
+    void expire(Instant now, Events& events);      // on a tick: queue timeouts and passed deadlines
     std::size_t waiting(Priority priority) const { return queue_.size(priority) + memory_line_.size(priority); }
     Stats stats() const;
 

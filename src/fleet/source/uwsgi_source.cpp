@@ -121,6 +121,7 @@ void UwsgiSource::meet(const UwsgiWorker& told) {
 }
 
 void UwsgiSource::count(const UwsgiWorker& told) {
+    if (told.pid <= 0) return;
     if (const auto generation = owner(told.pid).second) generation->server_requests = told.requests;
 }
 

@@ -36,7 +36,8 @@ std::optional<std::vector<UwsgiWorker>> parse_uwsgi_stats(std::string_view text)
         worker.id = static_cast<unsigned>(number(object, "id"));
         worker.pid = static_cast<int>(number(object, "pid"));
         worker.accepting = number(object, "accepting") != 0;
-        worker.requests = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(object, "delta_requests")));
+        if (object.contains("delta_requests"))
+            worker.requests = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(object, "delta_requests")));
         const auto* cores = object.if_contains("cores");
         if (cores && cores->is_array() && !cores->get_array().empty())
             worker.cores = static_cast<unsigned>(cores->get_array().size());

@@ -18,7 +18,7 @@ struct UwsgiWorker {
     int pid = 0;        // 0: not running now
     unsigned cores = 1; // requests that it serves at once
     bool accepting = false;
-    std::uint64_t requests = 0; // of this process, from whichever socket they came
+    std::optional<std::uint64_t> requests; // of this process, from whichever socket they came; unset: it does not say
 };
 // Nothing where it is no such document.
 std::optional<std::vector<UwsgiWorker>> parse_uwsgi_stats(std::string_view text);

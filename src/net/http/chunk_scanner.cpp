@@ -37,9 +37,12 @@ InTrailer judge(const Field& field) {
     case FieldName::content_length:
     case FieldName::transfer_encoding:
     case FieldName::connection:
+    case FieldName::keep_alive:
+    case FieldName::proxy_connection:
     case FieldName::te:
     case FieldName::trailer:
     case FieldName::upgrade:
+    case FieldName::http2_settings:
     case FieldName::expect:
     case FieldName::max_forwards:
     case FieldName::authorization:
@@ -218,6 +221,7 @@ void ChunkScanner::end() {
         fault_ = refusal;
         step_ = Step::broken;
     }
+    carries_trailers_ = fields.size() > 0;
 }
 
 Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& fields) {

@@ -56,6 +56,7 @@ public:
 
     // Done: the trailer section with its blank line, checked; empty where there was none. parse_trailers() reads it.
     std::string_view trailers() const { return trailers_; }
+    bool carries_trailers() const { return carries_trailers_; } // some of them may be passed on
 
     static constexpr std::size_t max_extensions = 4096; // bytes in the whole body, leading zeros of sizes too
     static constexpr std::size_t max_trailers = 8192;   // bytes
@@ -83,6 +84,7 @@ private:
     Of of_ = Of::request;
     Refusal fault_;
     std::string trailers_; // allocates only where a trailer comes
+    bool carries_trailers_ = false;
 };
 
 // Reads a trailer section, views into it. Fields that may not stand in one (RFC 9110, 6.5.1) are left out; those that frame, route,

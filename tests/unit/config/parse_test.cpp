@@ -176,8 +176,8 @@ TEST(Parse, unknown_keys_are_told_with_what_was_meant_or_where_they_belong) {
     expect_after_least({
         {"adresses = []\n", "f:6:1: pool.source.adresses: unknown key (did you mean addresses?)"},
         {"soft_limit = \"80%\"\n", "f:6:1: pool.source.soft_limit: unknown key here: it belongs in [pool.recycle]"},
-        {"[pool.recycle]\nbind = \":80\"\n",
-         "f:7:1: pool.recycle.bind: unknown key here: it belongs in [[listener]], as address"},
+        {"[proxy]\nbind = \":80\"\n", "f:7:1: proxy.bind: unknown key here: it belongs in [[listener]], as address"},
+        {"[[listener]]\naddress = \":80\"\nport = 81\n", "f:8:1: listener.port: unknown key (did you mean address?)"},
         {"colour = 1\n", "f:6:1: pool.source.colour: unknown key"},
         {"[cache]\nurl = \"x\"\n", "f:6:2: cache: unknown key"},
         {"[pool.recicle]\n", "f:6:7: pool.recicle: unknown key (did you mean recycle?)"},

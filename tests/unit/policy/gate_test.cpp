@@ -178,7 +178,8 @@ TEST_F(GateTest, a_worker_that_is_ending_gets_nobody_until_it_is_removed) {
     worker(1);
     arrive();
     const auto waiting = arrive();
-    gate.broke_off(start, 1, true);
+    gate.broke_off(start, 1);
+    gate.is_ending(start, 1);
     gate.depart(start, 1, Outcome::failure, events);
     gate.expire(start + 1999ms, events);
     EXPECT_TRUE(events.empty()) << "the next one was sent to a process that is ending";
@@ -188,6 +189,17 @@ TEST_F(GateTest, a_worker_that_is_ending_gets_nobody_until_it_is_removed) {
     ASSERT_EQ(events.size(), 1U);
     EXPECT_EQ(events[0].ticket, waiting.ticket);
     EXPECT_EQ(events[0].granted, WorkerKey{2});
+}
+
+TEST_F(GateTest, a_worker_that_was_to_end_and_did_not_is_asked_again_after_two_seconds) {
+    worker(1);
+    arrive();
+    const auto waiting = arrive();
+    gate.is_ending(start, 1);
+    gate.depart(start, 1, Outcome::failure, events);
+    gate.expire(start + 2s, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].ticket, waiting.ticket);
 }
 
 TEST_F(GateTest, while_the_only_worker_rests_requests_wait_instead_of_failing) {
