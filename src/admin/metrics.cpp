@@ -259,6 +259,11 @@ void add_workers(Page& page, const Snapshot& snapshot) {
             for (const auto& worker : pool.workers)
                 family.add({{"pool", pool.name}, {"worker", worker.id}}, number(worker));
     };
+    const auto each_known = [&](Page::Family family, auto number) { // no line where it is not
+        for (const auto& pool : snapshot.pools)
+            for (const auto& worker : pool.workers)
+                if (const auto known = number(worker)) family.add({{"pool", pool.name}, {"worker", worker.id}}, *known);
+    };
     using View = const fleet::WorkerView&;
     auto states = page.gauge("worker_state", "1 for the state that a worker is in.");
     for (const auto& pool : snapshot.pools)
@@ -268,27 +273,23 @@ void add_workers(Page& page, const Snapshot& snapshot) {
          [](View worker) { return worker.generation; });
     each(page.counter("worker_requests_total", "Requests given to this generation."),
          [](View worker) { return worker.requests; });
-    auto counted = page.counter("worker_server_requests_total",
-                                "Requests of this generation by its server's own count (uWSGI), whoever sent them.");
-    for (const auto& pool : snapshot.pools)
-        for (const auto& worker : pool.workers)
-            if (worker.server_requests)
-                counted.add({{"pool", pool.name}, {"worker", worker.id}}, *worker.server_requests);
+    each_known(page.counter("worker_server_requests_total",
+                            "Requests of this generation by its server's own count (uWSGI), whoever sent them."),
+               [](View worker) { return worker.server_requests; });
     each(page.gauge("worker_in_flight", "Requests in the worker now."), [](View worker) { return worker.in_flight; });
     each(page.gauge("worker_streams",
                     "Event streams and upgraded connections of the worker now, that hold none of its slots."),
          [](View worker) { return worker.streams; });
     each(page.gauge("worker_slots", "Requests that the worker serves at once."),
          [](View worker) { return worker.slots; });
-    auto learned = page.gauge("worker_learned_slots", "The limit that is learned of a worker whose slots nobody says.");
-    for (const auto& pool : snapshot.pools)
-        for (const auto& worker : pool.workers)
-            if (worker.learned) learned.add({{"pool", pool.name}, {"worker", worker.id}}, worker.learned->slots);
-    auto base = page.gauge("worker_base_seconds", "What a request takes there without queueing, as learned.");
-    for (const auto& pool : snapshot.pools)
-        for (const auto& worker : pool.workers)
-            if (worker.learned && worker.learned->base_seconds > 0)
-                base.add({{"pool", pool.name}, {"worker", worker.id}}, worker.learned->base_seconds);
+    using Number = std::optional<double>;
+    each_known(page.gauge("worker_learned_slots", "The limit that is learned of a worker whose slots nobody says."),
+               [](View worker) { return worker.learned ? Number(worker.learned->slots) : Number(); });
+    each_known(page.gauge("worker_base_seconds", "What a request takes there without queueing, as learned."),
+               [](View worker) {
+                   const bool known = worker.learned && worker.learned->base_seconds > 0;
+                   return known ? Number(worker.learned->base_seconds) : Number();
+               });
     each(page.counter("worker_breaker_trips_total", "How often the breaker of this generation tripped."),
          [](View worker) { return worker.breaker_trips; });
     auto breakers = page.gauge("worker_breaker_state", "1 for the state that a worker's breaker is in.");
@@ -296,11 +297,8 @@ void add_workers(Page& page, const Snapshot& snapshot) {
         for (const auto& worker : pool.workers)
             if (!worker.breaker.empty())
                 breakers.add({{"pool", pool.name}, {"worker", worker.id}, {"state", worker.breaker}}, 1);
-    auto healthy = page.gauge("worker_healthy", "0 while the worker's health checks fail. No line: it is not asked.");
-    for (const auto& pool : snapshot.pools)
-        for (const auto& worker : pool.workers)
-            if (worker.health)
-                healthy.add({{"pool", pool.name}, {"worker", worker.id}}, worker.health->healthy ? 1 : 0);
+    each_known(page.gauge("worker_healthy", "0 while the worker's health checks fail. No line: it is not asked."),
+               [](View worker) { return worker.health ? Number(worker.health->healthy ? 1 : 0) : Number(); });
     each(page.gauge("worker_agent_connected", "1 while the worker's agent is connected."),
          [](View worker) { return worker.agent.connected ? 1 : 0; });
 

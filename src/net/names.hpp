@@ -46,8 +46,8 @@ public:
 
     // The number of the answer in force; 0 before there was one. To be asked for with every request: so a change is seen.
     std::uint32_t answer(const Address& address, Instant now);
-    // Whether a connection to `place`, found right by answer `number`, is as good as a new one: the place is still there, and none came
-    // since, which would never get its share of a steady load.
+    // Whether a connection to `place`, found right by answer `number`, is as good as a new one: the place is still there, and
+    // none came since, which would never get its share of a steady load.
     bool still_right(const Address& address, std::uint32_t number, const sockaddr_storage& place,
                      socklen_t length) const;
 

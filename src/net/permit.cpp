@@ -56,13 +56,14 @@ bool Permit::of_told_slots() const {
     return !pool_->gate_.learned(place_->endpoint.key);
 }
 
-// Some 15 us, and only of a worker that hung up: whoever is sent to a dying process is lost. Once it is known nobody asks again.
+// Some 15 us, and only of a worker that hung up: whoever is sent to a dying process is lost. What is known is not asked again.
 bool Permit::worker_is_ending() const {
-    if (place_->ending.load(std::memory_order_relaxed)) return true;
     const int pid = place_->pid.load(std::memory_order_relaxed);
-    const auto stat = pid > 0 ? sense::Reader().stat(pid) : std::nullopt;
+    if (pid <= 0) return false;
+    if (place_->ending.load(std::memory_order_relaxed) == pid) return true;
+    const auto stat = sense::Reader().stat(pid);
     if (!stat || !stat->ending) return false; // without /proc nobody knows; one that is reaped has closed its listener
-    place_->ending.store(true, std::memory_order_relaxed);
+    place_->ending.store(pid, std::memory_order_relaxed);
     return true;
 }
 

@@ -48,9 +48,9 @@ struct Place {
     std::uint64_t requests = 0;
     unsigned held = 0;
     bool removed = false;
-    std::atomic<int> pid = 0;         // of the worker's process, or the one above it; 0: not to be seen
-    std::atomic<bool> ending = false; // that process is on its way out
-    unsigned broken_off = 0;          // in the second that began at broken_since
+    // Of the worker's process, or the one above it, 0: not to be seen; and the same once it was found on its way out.
+    std::atomic<int> pid = 0, ending = 0;
+    unsigned broken_off = 0; // in the second that began at broken_since
     Instant broken_since{};
 };
 
@@ -155,7 +155,7 @@ public:
     // The fleet.
     WorkerKey add(Endpoint endpoint, unsigned slots); // not accepting yet; the key is chosen here. slots 0: learned
     void set_slots(WorkerKey worker, unsigned slots);
-    void set_process(WorkerKey worker, int pid); // in our own /proc
+    void set_process(WorkerKey worker, int pid); // in our own /proc; a static server may come back with another one
     void accept(WorkerKey worker, bool accepting);
     void observe(WorkerKey worker, double pressure, const MemorySight& sight = {});
     void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);

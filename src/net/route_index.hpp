@@ -32,15 +32,7 @@ private:
         config::PatternSet set;               // the same, in the same order; made where there are many
         void add(const RouteRule& rule, RouteNumber number);
     };
-    struct Hash { // of a host, without regard to case
-        using is_transparent = void;
-        std::size_t operator()(std::string_view host) const { return http::ihash(host); }
-    };
-    struct Equal {
-        using is_transparent = void;
-        bool operator()(std::string_view a, std::string_view b) const { return http::iequals(a, b); }
-    };
-    using Hosts = std::unordered_map<std::string, Table, Hash, Equal>;
+    using Hosts = std::unordered_map<std::string, Table, http::IHash, http::IEqual>;
 
     void compile(Table& table);
     template <class Visit>

@@ -4,8 +4,8 @@
 //   many   "X-Tenant: 4711" --hash of name, then of value--> those that ask for it, -.
 //          those that ask for no value of a field                                   -+- each in its order; the lowest wins
 //
-// A route that asks for several values stands under the one that fewest others ask for. What remains linear is many routes of one path
-// that ask for a field's presence or an expression, or for nothing but a method.
+// A route that asks for several values stands under the one that fewest others ask for. What remains linear is many routes of
+// one path that ask for a field's presence or an expression, or for nothing but a method.
 #pragma once
 
 #include <cstdint>
@@ -32,14 +32,6 @@ public:
 
 private:
     using Routes = std::vector<RouteNumber>;
-    struct NameHash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view name) const { return http::ihash(name); }
-    };
-    struct NameEqual {
-        using is_transparent = void;
-        bool operator()(std::string_view a, std::string_view b) const { return http::iequals(a, b); }
-    };
     struct ValueHash {
         using is_transparent = void;
         std::size_t operator()(std::string_view value) const { return std::hash<std::string_view>{}(value); }
@@ -47,7 +39,7 @@ private:
     template <class Mapped>
     using ByValue = std::unordered_map<std::string, Mapped, ValueHash, std::equal_to<>>;
     template <class Mapped>
-    using ByField = std::unordered_map<std::string, ByValue<Mapped>, NameHash, NameEqual>;
+    using ByField = std::unordered_map<std::string, ByValue<Mapped>, http::IHash, http::IEqual>;
 
     Routes routes_; // with an index: those that stand in none of its lists
     std::unique_ptr<ByField<Routes>> index_;

@@ -339,14 +339,6 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     look_at_queue(now);
 }
 
-void Gate::broke_off(Instant now, WorkerKey worker) {
-    if (Member* member = roster_.find(worker); member && !member->removed) rest(*member, now, settings_.pause);
-}
-
-void Gate::is_ending(Instant now, WorkerKey worker) {
-    if (Member* member = roster_.find(worker); member && !member->removed) rest(*member, now, settings_.last_rest);
-}
-
 bool Gate::leave(Instant now, Ticket ticket) {
     auto left = queue_.remove(ticket);
     if (left) took_back(now, *left);

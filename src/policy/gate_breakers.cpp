@@ -144,6 +144,14 @@ void Gate::rest(Member& member, Instant now, Duration how_long) {
     roster_.judge(member, now);
 }
 
+void Gate::broke_off(Instant now, WorkerKey worker) {
+    if (Member* member = roster_.find(worker); member && !member->removed) rest(*member, now, settings_.pause);
+}
+
+void Gate::is_ending(Instant now, WorkerKey worker) {
+    if (Member* member = roster_.find(worker); member && !member->removed) rest(*member, now, settings_.last_rest);
+}
+
 void Gate::keep_aside(Member& member, Instant now) {
     if (member.sidelined())
         sidelined_.put(member, now);

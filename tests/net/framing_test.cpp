@@ -246,6 +246,22 @@ TEST(Framing, trailers_of_a_request_reach_the_worker_streamed_or_buffered) {
         }
 }
 
+TEST(Framing, a_body_of_whose_trailers_none_goes_on_has_its_length) {
+    Message seen;
+    Origin origin([&](Peer& peer) {
+        seen = peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nVary: *\r\n\r\n");
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_EQ(seen.field("content-length"), "2");
+    EXPECT_EQ(seen.field("transfer-encoding"), "");
+}
+
 TEST(Framing, a_trailer_that_only_a_trusted_proxy_may_send_is_left_out) {
     for (const bool streamed : {true, false}) {
         const auto seen = request_with_trailers(streamed, "5\r\nhello\r\n", "x-sum");

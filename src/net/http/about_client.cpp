@@ -106,21 +106,8 @@ std::string_view traceparent(const RequestHead& head, const Forwarding& about) {
 }
 
 bool reaches_worker(const RequestHead& head, const Field& field, const Forwarding& about) {
+    if (is_of_this_hop(field.id)) return false;
     switch (field.id) {
-    case FieldName::host:
-    case FieldName::content_length:
-    case FieldName::transfer_encoding:
-    case FieldName::connection:
-    case FieldName::keep_alive:
-    case FieldName::proxy_connection:
-    case FieldName::te:
-    case FieldName::trailer:
-    case FieldName::upgrade:
-    case FieldName::http2_settings:
-    case FieldName::proxy_authenticate:
-    case FieldName::proxy_authorization:
-    case FieldName::proxy_authentication_info:
-    case FieldName::expect:
     case FieldName::x_forwarded_for:
     case FieldName::x_forwarded_proto:
     case FieldName::x_forwarded_host:

@@ -28,25 +28,14 @@ enum class InTrailer : std::uint8_t { passes, left_out, refused };
 // RFC 9110, 6.5.1: nothing goes on that must be known before the content is read, nor what an application would take for a
 // statement of the proxy's. A request that frames, routes or authenticates itself in a trailer means to be read in two ways.
 InTrailer judge(const Field& field) {
+    if (is_of_this_hop(field.id)) return InTrailer::refused;
     switch (field.id) {
     case FieldName::other: break;
     case FieldName::date:
     case FieldName::server:
     case FieldName::via: return InTrailer::passes;
-    case FieldName::host:
-    case FieldName::content_length:
-    case FieldName::transfer_encoding:
-    case FieldName::connection:
-    case FieldName::keep_alive:
-    case FieldName::proxy_connection:
-    case FieldName::te:
-    case FieldName::trailer:
-    case FieldName::upgrade:
-    case FieldName::http2_settings:
-    case FieldName::expect:
     case FieldName::max_forwards:
     case FieldName::authorization:
-    case FieldName::proxy_authorization:
     case FieldName::cookie: return InTrailer::refused;
     default: return InTrailer::left_out;
     }

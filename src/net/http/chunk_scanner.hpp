@@ -87,8 +87,8 @@ private:
     bool carries_trailers_ = false;
 };
 
-// Reads a trailer section, views into it. Fields that may not stand in one (RFC 9110, 6.5.1) are left out; those that frame, route,
-// authenticate or concern the connection are an error in a request.
+// Reads a trailer section, views into it. Fields that may not stand in one (RFC 9110, 6.5.1) are left out; those that frame,
+// route, authenticate or concern the connection are an error in a request.
 Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& fields);
 
 // "1f40\r\n" for a chunk of n bytes, into a buffer of at least longest_chunk_size; returns its length. A chunk ends in "\r\n" and

@@ -63,6 +63,9 @@ enum class FieldName : std::uint8_t {
     x_accel_buffering,
 };
 
+// Framing, routing and what concerns one connection: read on this hop, written anew for the next.
+constexpr bool is_of_this_hop(FieldName id) { return id >= FieldName::host && id <= FieldName::expect; }
+
 struct Field {
     std::string_view name, value; // value without white space around it
     FieldName id;
@@ -106,6 +109,14 @@ std::optional<std::chrono::nanoseconds> parse_seconds(std::string_view text); //
 
 bool iequals(std::string_view a, std::string_view b); // ASCII, without regard to case
 std::size_t ihash(std::string_view text);             // the same for all that are iequal (FNV-1a)
+struct IHash {                                        // both for tables that are asked with views
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return ihash(text); }
+};
+struct IEqual {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const { return iequals(a, b); }
+};
 
 // Takes the next member off a comma-separated list, without white space around it; empty members are passed over.
 // False: the list is used up.

@@ -202,8 +202,8 @@ Refusal check_request(RequestHead& head) {
     return {};
 }
 
-// A worker that does not say what it switches to, or chooses what nobody asked for, may mean anything: a tunnel would carry requests
-// past every check (RFC 9110, 7.8 and 15.2.2).
+// A worker that does not say what it switches to, or chooses what nobody asked for, may mean anything: a tunnel would carry
+// requests past every check (RFC 9110, 7.8 and 15.2.2).
 Refusal check_switch(const Singles& singles, std::string_view asked) {
     if (asked.empty()) return {502, "bad_response", "the worker switched protocols, which nobody had asked for"};
     constexpr Refusal unsaid = {502, "bad_response", "the worker switched protocols without saying to which"};

@@ -27,6 +27,16 @@ struct Fixture : testing::Test {
     }
     Gate::Arrival arrive(Gate::Facts facts = {}, Instant now = start) { return gate.arrive(now, facts, events); }
     void depart(WorkerKey key) { gate.depart(start, key, Outcome::success, events); }
+    // He waits for as long as the only worker rests, and not a tick longer.
+    void expect_granted_after(Duration rest, const Gate::Arrival& waiting, WorkerKey by) {
+        EXPECT_TRUE(events.empty()) << "the slot was given away at once";
+        gate.expire(start + rest - 1ms, events);
+        EXPECT_TRUE(events.empty());
+        gate.expire(start + rest, events);
+        ASSERT_EQ(events.size(), 1U);
+        EXPECT_EQ(events[0].ticket, waiting.ticket);
+        EXPECT_EQ(events[0].granted, by);
+    }
 };
 using GateTest = Fixture;
 
@@ -166,12 +176,7 @@ TEST_F(GateTest, a_worker_that_broke_a_connection_off_gets_nobody_for_a_moment) 
     const auto waiting = arrive();
     gate.broke_off(start, 1);
     gate.depart(start, 1, Outcome::failure, events);
-    EXPECT_TRUE(events.empty()) << "the next one was sent to a process that is dying";
-    gate.expire(start + 19ms, events);
-    EXPECT_TRUE(events.empty());
-    gate.expire(start + 20ms, events);
-    ASSERT_EQ(events.size(), 1U);
-    EXPECT_EQ(events[0].ticket, waiting.ticket);
+    expect_granted_after(20ms, waiting, 1);
 }
 
 TEST_F(GateTest, a_worker_that_is_ending_gets_nobody_until_it_is_removed) {
@@ -197,9 +202,7 @@ TEST_F(GateTest, a_worker_that_was_to_end_and_did_not_is_asked_again_after_two_s
     const auto waiting = arrive();
     gate.is_ending(start, 1);
     gate.depart(start, 1, Outcome::failure, events);
-    gate.expire(start + 2s, events);
-    ASSERT_EQ(events.size(), 1U);
-    EXPECT_EQ(events[0].ticket, waiting.ticket);
+    expect_granted_after(2s, waiting, 1);
 }
 
 TEST_F(GateTest, while_the_only_worker_rests_requests_wait_instead_of_failing) {
@@ -207,13 +210,7 @@ TEST_F(GateTest, while_the_only_worker_rests_requests_wait_instead_of_failing) {
     arrive();
     const auto waiting = arrive();
     gate.depart(start, 1, Outcome::refused_upstream, events);
-    EXPECT_TRUE(events.empty()) << "the next one was sent to a worker that does not accept";
-    gate.expire(start + 99ms, events);
-    EXPECT_TRUE(events.empty());
-    gate.expire(start + 100ms, events);
-    ASSERT_EQ(events.size(), 1U);
-    EXPECT_EQ(events[0].ticket, waiting.ticket);
-    EXPECT_EQ(events[0].granted, WorkerKey{1});
+    expect_granted_after(100ms, waiting, 1);
 }
 
 TEST_F(GateTest, a_worker_that_is_said_to_accept_rests_no_longer) {
