@@ -78,6 +78,7 @@ void LeakCase::accuse(Journal& journal, const LeakLife& life, const std::vector<
     accused_.push_back(life.name());
     accused_at_ = life.last_read;
     last_accused_ = life.name();
+    last_accused_requests_ = life.requests;
     json::object known;
     if (what_ == Watched::memory) known["routes"] = fleet::json_of(routes);
     go_on(journal);
@@ -134,7 +135,11 @@ void LeakCase::join_the_past(Journal& journal) {
     if (!take_up(journal, past)) return;
     recycles_ += recycles;
     incident_->note("incident " + fresh->id() + " turned out to be this leak");
+    const auto known_routes = routes_in(incident_->details), found = routes_in(fresh->details);
     for (const auto& [key, value] : fresh->details) incident_->details[key] = value;
+    if (!found.empty() && is_news(known_routes, found)) incident_->note(routes_text(found));
+    for (const std::string& news : news_of(told_, incident_->details, to_string(what_))) incident_->note(news);
+    told_ = incident_->details;
     incident_->save_details();
     fresh->verdict("the same leak as incident " + past.incident + ": its story goes on there");
     fresh->close();
@@ -146,7 +151,7 @@ bool LeakCase::would_have_shown(const Asked& asked) const {
     return asked(routes.front().route) * routes.front().low >= shows;
 }
 
-bool LeakCase::acquit(const LeakLife& life, const Asked& asked) {
+bool LeakCase::acquit(const LeakLife& life, const Asked& asked, bool others_grow) {
     const leak::Verdict& verdict = life.verdict(what_);
     const std::string kind(leak::to_string(verdict.kind));
     const auto requests = static_cast<double>(life.requests);
@@ -155,11 +160,13 @@ bool LeakCase::acquit(const LeakLife& life, const Asked& asked) {
     if (was_named) releases_.acquitted(life.release);
     if (!incident_) return false;
     if (was_named) incident_->note(process_text(life) + " grows no more: " + kind);
-    const bool exposed = life.name() == last_accused_ || life.began >= accused_at_;
-    const bool older = exposed && requests > proof();
-    if (!accused_.empty() || !older || verdict.kind == leak::Class::warming || !would_have_shown(asked)) return false;
+    const bool itself = life.name() == last_accused_;
+    const double clean = requests - (itself ? static_cast<double>(last_accused_requests_) : 0);
+    const bool older = (itself || life.began >= accused_at_) && clean > proof();
+    if (!accused_.empty() || others_grow || !older || verdict.kind == leak::Class::warming || !would_have_shown(asked))
+        return false;
     record_growth(life);
-    const std::string proof = process_text(life) + " served " + requests_text(requests) + " without that growth";
+    const std::string proof = process_text(life) + " served " + requests_text(clean) + " without that growth";
     if (!release_.empty() && life.release != release_ && releases_.mended(life.release, accused_age_))
         close("mended in release " + life.release + ": " + proof + "; release " + release_ + " leaked");
     else

@@ -35,10 +35,10 @@ public:
     void accuse(Journal& journal, const LeakLife& life, const std::vector<RouteShare>& routes);
     // How often a route was asked of the life in question.
     using Asked = std::function<double(const std::string& route)>;
-    // Of a life that does not grow. Closes the case when nobody is accused any more and this one went on for longer than the
-    // accusation took, with as many requests to the leak's routes as would have shown it: a life that began after the last
-    // accusation, or the very one that was accused. True: it is closed.
-    bool acquit(const LeakLife& life, const Asked& asked);
+    // Of a life that does not grow. Closes the case when nobody is accused any more, nor so much as suspected, and this one went on
+    // for longer than the accusation took, with as many requests to the leak's routes as would have shown it: a life that began
+    // after the last accusation, or the very one that was accused, since. True: it is closed.
+    bool acquit(const LeakLife& life, const Asked& asked, bool others_grow);
     void ended(const LeakLife& life);
     void recycled(const LeakLife& life, const std::string& incident);
     // Of a capture of an accused worker: its lines, who keeps what has grown, what is open.
@@ -97,6 +97,7 @@ private:
     double accused_age_ = 0;   // requests at which it was accused first
     Instant accused_at_{};     // last: who was there already, and was not accused, may just have been spared
     std::string last_accused_; // name of the life
+    std::uint64_t last_accused_requests_ = 0; // that it had served
     unsigned recycles_ = 0;
     std::string release_;
     std::vector<std::string> accused_; // names of lives

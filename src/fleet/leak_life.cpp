@@ -106,7 +106,8 @@ std::optional<double> LeakLife::read(const Generation& from, std::uint64_t reque
     for (leak::Detector& each : detectors) each.set_release(release);
     if (requests == 0) return std::nullopt; // no address of its own, or nothing has come yet: growth has no measure
     const bool fresh = from.sample && from.sample->taken != sampled;
-    const leak::Reading reading{.requests = static_cast<double>(requests), .seconds = to_seconds(now - began)};
+    const leak::Reading reading{
+        .requests = static_cast<double>(requests), .seconds = to_seconds(now - began), .steered = steered};
     std::optional<double> memory;
     if (from.memory.taken == now || (fresh && from.pid <= 0)) memory = read_memory(from, fresh, reading, stale_after);
     read_counts(from, fresh, reading);

@@ -48,6 +48,7 @@ struct LeakLife {
     Instant sampled{}, looked{};   // the agent's last sample that was fed; our own last count
     double limit = 0;              // of its memory, when it was judged last
     bool over = false;
+    bool steered = false; // an experiment has a say in what it is asked
     // It served before requests were counted: Plimsoll was started again, or put in front of it. What grows a request is seen all
     // the same; its age is not known.
     bool came_late = false;

@@ -59,6 +59,7 @@ public:
     // Begins, turns over or ends the experiment, as it is time to. Not empty: what the leak's story should say of it.
     // `observed`: a capture measures what a worker is asked as ever; until it is over nothing is varied.
     std::string experiment(Instant now, bool suspected, bool observed, const config::Leak& settings);
+    bool steers() const { return experiment_.running() && experiment_.salt() != 0 && !observed_; } // now
     std::optional<ExperimentView> experiment_view(const config::Leak& settings) const; // unset: there never was one
 
 private:

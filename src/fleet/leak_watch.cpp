@@ -103,6 +103,7 @@ void LeakWatch::begin(const WorkerPtr& worker, Generation& generation) {
 
 void LeakWatch::read(const GenerationPtr& generation, Instant now) {
     LeakLife& life = *generation->leak;
+    life.steered = routes_.steers();
     const auto memory = life.read(*generation, pool_.requests(*generation), now, pool_.settings().memory.stale_after);
     // What routes of other code left behind says nothing of those that have the same names now.
     if (releases_.is_another(life.release)) routes_.forget();
@@ -196,7 +197,9 @@ void LeakWatch::judge(Watched what, LeakLife& life, const Generation& generation
         tell(what);
     } else if (verdict.kind != leak::Class::leaking && verdict.kind != leak::Class::unknown) {
         const auto how_often = [&](const std::string& route) { return asked(life, route); };
-        if (!found.acquit(life, how_often)) return;
+        const bool others_grow = std::ranges::any_of(
+            lives_, [&](const auto& each) { return each->verdict(what).kind == leak::Class::leaking; });
+        if (!found.acquit(life, how_often, others_grow)) return;
         changed_ = true;
         if (what == Watched::memory) routes_.forget(); // the next leak has routes of its own
     }

@@ -48,6 +48,7 @@ double requests_ahead(const Evidence& e, const Situation& s, const Thresholds& t
 
 std::optional<double> lasting_trend(const Evidence& e, double ahead) {
     if (e.load_rise >= busier) return std::nullopt;
+    if (e.steered && e.exponent < slows_down) return std::nullopt;
     if (e.trend.low <= 0 || e.exponent < slows_down) return 0;
     return growth_ahead(e.age, e.trend.slope, std::min(e.exponent, 1.0), ahead) / std::max(ahead, 1.0);
 }
@@ -76,6 +77,8 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (e.live && e.live->high < dead_growth * e.trend.slope) return {Class::fragmentation, 0.9};
 
     const bool fades = e.exponent < slows_down && growth_ahead(e.age, e.trend.slope, e.exponent, ahead) < room;
+    // It may have got more of the leaking requests at first, and fewer of them since.
+    if (fades && !e.settles && e.steered) return {Class::unknown, 0.5};
     if (fades && !e.settles) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
 
     if (known && past->later >= enough * needed)
@@ -88,6 +91,7 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (e.load_rise >= busier) return {Class::unknown, 0.5};
     if (e.age < t.young) return {Class::warming, 0.6};
     const double goes_on = std::max(e.exponent, e.late_exponent);
+    if (!e.settles && goes_on < slows_unproven && e.steered) return {Class::unknown, 0.5};
     if (!e.settles && goes_on < slows_unproven) return {Class::cache, 0.6};
     return {Class::leaking, (known ? 0.7 : 0.5) + 0.2 * share_between(goes_on, slows_unproven, 1)};
 }

@@ -43,6 +43,7 @@ Detector::Detector(std::uint64_t life, Thresholds thresholds)
 
 void Detector::observe(const Reading& reading) {
     age_ = std::max(age_, reading.requests);
+    if (reading.steered) steered_at_ = age_;
     used_.add(age_, reading.used);
     highest_used_ = std::max(highest_used_, reading.used);
     if (!used_.points().empty()) highest_ = std::max(highest_, used_.points().back().y);
@@ -72,6 +73,7 @@ std::optional<Evidence> Detector::evidence() const {
     found.floor = floor();
     // Not beyond what was seen: through a sawtooth the trend's end lies above all of its teeth.
     found.level = std::max(found.floor, std::min(trend->at(age_), std::max(highest_, used_.open_mark())));
+    found.steered = steered_at_ && *steered_at_ >= age_ / 3;
     found.load_rise = load_rise(clock_.since(age_ / 3));
     if (const auto live = live_.since(age_ / 3); live.size() >= least_live) found.live = theil_sen(live, wide);
     if (const auto own = private_.since(age_ / 3); own.size() >= least_blocks)

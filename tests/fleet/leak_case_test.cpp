@@ -13,6 +13,9 @@ using namespace std::chrono_literals;
 
 constexpr double mib = 1 << 20, limit = 100 * mib;
 
+constexpr const char* found_by_a_trace = R"json({"lines": [
+    {"file": "/srv/app/orders.py", "line": 41, "function": "remember", "bytes_per_request": 16000, "claimed": true}]})json";
+
 constexpr WallTime beginning{std::chrono::seconds(1'000'000)}; // of the watch
 
 LeakLife life_of(const std::string& worker, unsigned generation, const std::string& release) {
@@ -84,7 +87,8 @@ protected:
     bool acquitted(unsigned generation, const std::string& release, std::uint64_t requests = 4500, double asked = 1e9) {
         LeakLife life = life_of("app-1", generation, release);
         serve(life, found_, requests, 0);
-        return found_.acquit(life, [asked](const std::string&) { return asked; });
+        return found_.acquit(
+            life, [asked](const std::string&) { return asked; }, false);
     }
 
     std::string directory_;
@@ -92,6 +96,7 @@ protected:
     std::optional<store::IncidentStore> store_;
     std::optional<Journal> journal_;
     LeakCase found_{Watched::memory, "app"};
+    const LeakCase::Asked asked_ = [](const std::string&) { return 1e9; }; // often enough to show any leak
     const std::vector<RouteShare> orders_{{"GET /orders/{n}", 16384, 16000, 16800, 0.9}};
 };
 
@@ -165,7 +170,7 @@ TEST_F(LeakCases, nor_by_a_worker_that_was_there_before_and_may_just_have_been_s
         LeakLife life = life_of("app-2", generation, "42");
         life.began = began;
         serve(life, found_, 4500, 0);
-        return found_.acquit(life, [](const std::string&) { return 1e9; });
+        return found_.acquit(life, asked_, false);
     };
     EXPECT_FALSE(proves(Instant(50s), 2));
     EXPECT_FALSE(proves(Instant(101s), 3)) << "they were started together";
@@ -176,8 +181,18 @@ TEST_F(LeakCases, but_by_the_accused_worker_itself_when_its_growth_ends) {
     const LeakLife life = accused_at(200s);
     LeakLife later = life_of("app-1", 1, "42"); // the same one: nothing came of it
     later.began = life.began;
-    serve(later, found_, 4500, 0);
-    EXPECT_TRUE(found_.acquit(later, [](const std::string&) { return 1e9; }));
+    serve(later, found_, 6000, 0);
+    EXPECT_FALSE(found_.acquit(later, asked_, false)) << "2,600 of them are those by which it was accused";
+    serve(later, found_, 1000, 0);
+    EXPECT_TRUE(found_.acquit(later, asked_, false));
+}
+
+TEST_F(LeakCases, nor_while_another_one_grows_of_whom_it_is_only_suspected) {
+    found_.ended(accused("app-1", 1, "42"));
+    LeakLife life = life_of("app-1", 2, "43");
+    serve(life, found_, 4500, 0);
+    EXPECT_FALSE(found_.acquit(life, asked_, true));
+    EXPECT_TRUE(found_.acquit(life, asked_, false));
 }
 
 TEST_F(LeakCases, nor_while_another_worker_is_still_accused) {
@@ -210,6 +225,26 @@ TEST_F(LeakCases, one_that_was_opened_before_its_route_was_known_is_closed_with_
     found_.found_routes(*journal_, orders_);
     EXPECT_EQ(found_.incident()->id(), id);
     EXPECT_EQ(closed(fresh).verdict, "the same leak as incident " + id + ": its story goes on there");
+}
+
+// Before anybody knew the route it was closed; the one that found it out is closed as this one.
+TEST_F(LeakCases, and_what_it_found_out_is_told_where_the_story_goes_on) {
+    const auto with_lines = [&](const LeakLife& life) {
+        found_.learn(*journal_, life, found_.incident()->id(), boost::json::parse(found_by_a_trace).as_object());
+    };
+    const LeakLife first = accused("app-1", 1, "42");
+    with_lines(first);
+    found_.ended(first);
+    const std::string id = found_.incident()->id();
+    ASSERT_TRUE(acquitted(2, "43"));
+    closed(id);
+    const LeakLife life = accused("app-1", 3, "44");
+    ASSERT_NE(found_.incident()->id(), id);
+    found_.found_routes(*journal_, orders_);
+    with_lines(life);
+    ASSERT_EQ(found_.incident()->id(), id);
+    const std::string route = "GET /orders/{n} leaks 16.0 KiB a request (15.6 to 16.4 KiB)";
+    when(id, [&](const auto& incident) { return story(incident).find(route) != std::string::npos; });
 }
 
 TEST_F(LeakCases, the_story_tells_the_group_at_first_and_the_route_when_the_order_is_sure) {
@@ -251,10 +286,7 @@ class AnotherRelease : public LeakCases {
 protected:
     AnotherRelease() {
         const LeakLife life = accused("app-1", 1, "42", orders_);
-        found_.learn(*journal_, life, "i-000099",
-                     boost::json::parse(R"json({"lines": [{"file": "/srv/app/orders.py",
-            "line": 41, "function": "remember", "bytes_per_request": 16000, "claimed": true}]})json")
-                         .as_object());
+        found_.learn(*journal_, life, "i-000099", boost::json::parse(found_by_a_trace).as_object());
         EXPECT_TRUE(found_.has_lines());
         found_.ended(life);
         accused("app-1", 2, "43");
@@ -279,10 +311,7 @@ TEST_F(AnotherRelease, has_not_the_lines_of_a_route_that_does_not_leak_in_it) {
 
 TEST_F(LeakCases, in_the_same_release_a_line_outlives_a_route_that_was_wrong) {
     const LeakLife life = accused("app-1", 1, "42", {{"GET /carts", 16384, 16000, 16800, 0.9}});
-    found_.learn(*journal_, life, "i-000099",
-                 boost::json::parse(R"json({"lines": [{"file": "/srv/app/orders.py",
-        "line": 41, "function": "remember", "bytes_per_request": 16000, "claimed": true}]})json")
-                     .as_object());
+    found_.learn(*journal_, life, "i-000099", boost::json::parse(found_by_a_trace).as_object());
     found_.found_routes(*journal_, orders_);
     EXPECT_TRUE(found_.has_lines());
 }

@@ -24,6 +24,7 @@ struct Reading {
     double seconds = 0;                                  // its age, on any clock
     double used = 0;                                     // anonymous bytes; descriptors; threads
     std::optional<double> live = {}, private_pages = {}; // bytes; where known
+    bool steered = false; // an experiment sends it requests by lot: what it is asked is not what it was asked before
 };
 
 struct Verdict {
@@ -67,6 +68,7 @@ private:
     Verdict verdict_;
     std::deque<Answer> answers_; // since age / 1.2
     double age_ = 0, judged_at_ = 0, lasting_ = 0;
+    std::optional<double> steered_at_; // age, last
     // As the last look had them: the trend, its end, what swings above it, and the requests to the limit.
     Line trend_;
     double level_ = 0, swing_ = 0, early_at_look_ = 0;

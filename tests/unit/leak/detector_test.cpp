@@ -236,6 +236,36 @@ TEST(Detector, more_traffic_takes_no_accusation_back) {
     }
 }
 
+// An experiment draws by lot what a worker is asked: it gets fewer of the leaking requests than before, and grows by less.
+TEST(Detector, whose_growth_fades_while_lots_are_drawn_stays_accused) {
+    const auto is_acquitted = [](bool steered) {
+        const auto kept = [](double n) { return 14'000 * std::min(n, 2600.0) + 2500 * std::max(n - 2600, 0.0); };
+        const auto by_lot = [=](Reading& reading) { reading.steered = steered && reading.requests > 2600; };
+        Detector detector;
+        EXPECT_EQ(live(detector, {}, 2600, kept).kind, Class::leaking);
+        bool so = false;
+        while (detector.age() < 8000)
+            so = live(detector, {}, detector.age() + 10, kept, by_lot).kind != Class::leaking || so;
+        return so;
+    };
+    EXPECT_TRUE(is_acquitted(false)) << "else this shows nothing";
+    EXPECT_FALSE(is_acquitted(true));
+}
+
+TEST(Detector, who_grows_no_more_is_acquitted_whether_lots_are_drawn_or_not) {
+    const auto kept = [](double n) { return 14'000 * std::min(n, 2600.0); };
+    Detector detector;
+    ASSERT_EQ(live(detector, {}, 2600, kept).kind, Class::leaking);
+    EXPECT_NE(live(detector, {}, 9000, kept, [](Reading& reading) { reading.steered = true; }).kind, Class::leaking);
+}
+
+TEST(Detector, and_by_what_fades_when_the_lots_are_long_over) {
+    const auto kept = [](double n) { return 20 * mib * std::log2(1 + n / 1000); };
+    Detector detector;
+    const auto by_lot = [](Reading& reading) { reading.steered = reading.requests < 4000; };
+    EXPECT_EQ(live(detector, {}, 40'000, kept, by_lot).kind, Class::cache);
+}
+
 TEST(Detector, growth_too_slow_for_the_horizon_is_nobodys_emergency) {
     Detector detector;
     Thresholds hour;
