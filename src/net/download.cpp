@@ -236,8 +236,9 @@ std::string_view Download::last_chunk_after(bool nothing, std::span<char> out) {
     http::ByteWriter writer(out);
     if (!nothing) writer << "\r\n";
     const auto before = writer.size();
+    const http::LeftOut not_told{.edits = exchange_.route->actions ? &exchange_.route->actions->response : nullptr};
     const auto size =
-        http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::response, out.subspan(before));
+        http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::response, out.subspan(before), not_told);
     return {out.data(), before + size};
 }
 

@@ -21,8 +21,9 @@ void Session::begin_body(Exchange& x) {
     const auto rest = std::exchange(x.loose, {});
     auto next = rest; // what belongs to the next request
     const auto max_body = static_cast<std::uint64_t>(listener().max_body.count);
-    x.upload.expect(x.framing, max_body, snapshot_->body_memory, x.route && x.route->rule.stream,
-                    trusted_ ? nullptr : &snapshot_->trusted_fields());
+    const http::LeftOut no_trailers{trusted_ ? nullptr : &snapshot_->trusted_fields(),
+                                    x.route && x.route->actions ? &x.route->actions->request : nullptr};
+    x.upload.expect(x.framing, max_body, snapshot_->body_memory, x.route && x.route->rule.stream, no_trailers);
     if (x.framing.kind == http::Framing::Kind::length &&
         x.framing.length <= std::min<std::uint64_t>(rest.size(), max_body)) {
         x.loose = rest.substr(0, static_cast<std::size_t>(x.framing.length));

@@ -12,7 +12,7 @@ namespace plimsoll::net {
 using Kind = http::Framing::Kind;
 
 void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed,
-                    const http::TrustedFields* no_trailers) {
+                    const http::LeftOut& no_trailers) {
     framing_ = framing;
     left_ = framing.length;
     max_body_ = max_body;
@@ -25,7 +25,7 @@ void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t m
 
 http::Framing Upload::framing_to_worker(bool takes_chunks) const {
     if (streamed_ || framing_.kind != Kind::chunked) return framing_;
-    if (takes_chunks && scanner_.carries_trailers()) return framing_;
+    if (takes_chunks && scanner_.carries_trailers(no_trailers_)) return framing_;
     if (received_ == 0) return {};
     return {Kind::length, received_};
 }

@@ -22,9 +22,9 @@ public:
 
     explicit Upload(io::Loop& loop) : spool_(loop), loop_(loop) {}
 
-    // `no_trailers`: fields that are left out of its trailers; null: none.
+    // `no_trailers`: fields that are left out of its trailers.
     void expect(http::Framing framing, std::uint64_t max_body, std::size_t memory, bool streamed,
-                const http::TrustedFields* no_trailers = nullptr);
+                const http::LeftOut& no_trailers = {});
     // Takes what belongs to the body and returns what follows it.
     std::string_view take(std::string_view bytes);
     void read(io::Stream& client, io::ReadAhead& beyond); // one read; `beyond` gets what follows the body
@@ -59,7 +59,7 @@ private:
     std::uint64_t left_ = 0, max_body_ = 0, received_ = 0;
     State state_ = State::complete;
     bool streamed_ = false, framed_ = false;
-    const http::TrustedFields* no_trailers_ = nullptr;
+    http::LeftOut no_trailers_;
 };
 
 } // namespace plimsoll::net

@@ -211,7 +211,8 @@ TEST(Framing, a_streamed_request_stays_chunked_and_arrives_as_it_comes) {
 }
 
 // What the worker saw of a request that came in chunks with trailers.
-Message request_with_trailers(bool streamed, const std::string& body, const std::string& trusted_field = "X-None") {
+Message request_with_trailers(bool streamed, const std::string& body, const std::string& trusted_field = "X-None",
+                              const std::function<void(config::Route&)>& edit = {}) {
     Message seen;
     Origin origin([&seen](Peer& peer) {
         for (auto request = peer.read_request(); request.complete; request = peer.read_request()) {
@@ -222,6 +223,7 @@ Message request_with_trailers(bool streamed, const std::string& body, const std:
     Proxy proxy;
     proxy.config.routes[0].stream = streamed;
     proxy.config.proxy.trusted_fields = {trusted_field};
+    if (edit) edit(proxy.config.routes[0]);
     proxy.add_worker(origin.address());
     proxy.start();
     auto client = proxy.client();
@@ -269,6 +271,40 @@ TEST(Framing, a_trailer_that_only_a_trusted_proxy_may_send_is_left_out) {
         EXPECT_EQ(seen.field("x-more"), "yes");
         EXPECT_EQ(seen.body, "hello");
     }
+}
+
+// Else a client appends what the operator has set or taken away.
+TEST(Framing, a_trailer_that_the_route_sets_or_removes_is_left_out) {
+    for (const bool streamed : {true, false}) {
+        const auto seen = request_with_trailers(streamed, "5\r\nhello\r\n", "X-None", [](config::Route& route) {
+            route.set_request_fields = {{"x-sum", "ours"}};
+            route.remove_request_fields = {"x-more"};
+        });
+        EXPECT_EQ(seen.all("x-sum"), std::vector<std::string>{"ours"});
+        EXPECT_FALSE(seen.has("x-more"));
+        EXPECT_EQ(seen.body, "hello");
+        EXPECT_EQ(seen.has("content-length"), !streamed) << "nothing is left that would ask for chunks";
+    }
+}
+
+TEST(Framing, and_of_an_answer_too) {
+    Origin origin([](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+                  "X-Sum: 42\r\nX-Secret: s\r\nX-More: yes\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.config.routes[0].set_response_fields = {{"x-sum", "ours"}};
+    proxy.config.routes[0].remove_response_fields = {"x-secret"};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    const auto answer = client.read_response();
+    EXPECT_EQ(answer.all("x-sum"), std::vector<std::string>{"ours"});
+    EXPECT_FALSE(answer.has("x-secret"));
+    EXPECT_EQ(answer.field("x-more"), "yes");
+    EXPECT_TRUE(answer.complete);
 }
 
 TEST(Framing, a_request_with_trailers_is_sent_again_whole) {

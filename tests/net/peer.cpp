@@ -36,11 +36,19 @@ bool wait_for(int fd, short events, std::chrono::milliseconds within) {
 int Message::status() const { return head.size() < 12 ? 0 : std::atoi(head.c_str() + 9); }
 
 std::string Message::field(std::string_view name) const {
+    const auto found = all(name);
+    return found.empty() ? std::string{} : found.front();
+}
+
+std::vector<std::string> Message::all(std::string_view name) const {
+    std::vector<std::string> found;
     const auto text = lower(head);
-    const auto at = text.find("\r\n" + std::string(name) + ":");
-    if (at == text.npos) return {};
-    const auto from = text.find_first_not_of(' ', at + 3 + name.size());
-    return head.substr(from, text.find("\r\n", from) - from);
+    const auto line = "\r\n" + std::string(name) + ":";
+    for (auto at = text.find(line); at != text.npos; at = text.find(line, at + 1)) {
+        const auto from = text.find_first_not_of(' ', at + line.size());
+        found.push_back(head.substr(from, text.find("\r\n", from) - from));
+    }
+    return found;
 }
 
 bool Message::has(std::string_view name) const {

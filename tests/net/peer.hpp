@@ -20,7 +20,8 @@ struct Message {
     std::string head, body;
     bool complete = false; // false: the connection ended before the message did
     int status() const;
-    std::string field(std::string_view name) const; // first one, lower case name; empty where there is none
+    std::string field(std::string_view name) const;            // first one, lower case name; empty where there is none
+    std::vector<std::string> all(std::string_view name) const; // in the order in which they came
     bool has(std::string_view name) const;
 };
 

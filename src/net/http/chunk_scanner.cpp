@@ -210,7 +210,12 @@ void ChunkScanner::end() {
         fault_ = refusal;
         step_ = Step::broken;
     }
-    carries_trailers_ = fields.size() > 0;
+}
+
+bool ChunkScanner::carries_trailers(const LeftOut& left_out) const {
+    thread_local FieldTable fields;
+    if (trailers_.empty() || parse_trailers(trailers_, of_, fields)) return false;
+    return !std::ranges::all_of(fields, [&](const Field& field) { return left_out.hold(field.name); });
 }
 
 Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& fields) {
@@ -229,13 +234,13 @@ Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& 
 }
 
 std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out,
-                             const TrustedFields* left_out) {
+                             const LeftOut& left_out) {
     thread_local FieldTable fields;
     ByteWriter writer(out);
     writer << "0\r\n";
     if (!trailers.empty() && !parse_trailers(trailers, of, fields))
         for (const Field& field : fields)
-            if (!left_out || !left_out->hold(field.name)) writer.field(field.name, field.value);
+            if (!left_out.hold(field.name)) writer.field(field.name, field.value);
     writer << "\r\n";
     return writer.size();
 }

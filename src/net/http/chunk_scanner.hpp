@@ -21,11 +21,19 @@
 #include <string>
 #include <string_view>
 
+#include "net/http/field_edits.hpp"
 #include "net/http/fields.hpp"
 #include "net/http/refusal.hpp"
 #include "net/http/trusted_fields.hpp"
 
 namespace plimsoll::http {
+
+// Fields that do not go on as trailers either, since this proxy sets or removes them in the head. Null: none.
+struct LeftOut {
+    const TrustedFields* trusted = nullptr; // where the client is not
+    const FieldEdits* edits = nullptr;      // the route's
+    bool hold(std::string_view name) const { return (trusted && trusted->hold(name)) || (edits && edits->touch(name)); }
+};
 
 class ChunkScanner {
 public:
@@ -56,7 +64,7 @@ public:
 
     // Done: the trailer section with its blank line, checked; empty where there was none. parse_trailers() reads it.
     std::string_view trailers() const { return trailers_; }
-    bool carries_trailers() const { return carries_trailers_; } // some of them may be passed on
+    bool carries_trailers(const LeftOut& left_out = {}) const; // some of them may be passed on
 
     static constexpr std::size_t max_extensions = 4096; // bytes in the whole body, leading zeros of sizes too
     static constexpr std::size_t max_trailers = 8192;   // bytes
@@ -84,7 +92,6 @@ private:
     Of of_ = Of::request;
     Refusal fault_;
     std::string trailers_; // allocates only where a trailer comes
-    bool carries_trailers_ = false;
 };
 
 // Reads a trailer section, views into it. Fields that may not stand in one (RFC 9110, 6.5.1) are left out; those that frame,
@@ -97,9 +104,8 @@ inline constexpr std::size_t longest_chunk_size = 18;
 std::size_t write_chunk_size(std::uint64_t n, char* out);
 inline constexpr std::string_view last_chunk = "0\r\n\r\n";
 // The same with trailers, written anew from what trailers() gave; a buffer of largest_last_chunk takes all of it.
-// Those that `left_out` holds are not among them.
 std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out,
-                             const TrustedFields* left_out = nullptr);
+                             const LeftOut& left_out = {});
 inline constexpr std::size_t largest_last_chunk = 2 * ChunkScanner::max_trailers + 8;
 
 } // namespace plimsoll::http
