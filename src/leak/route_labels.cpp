@@ -1,6 +1,7 @@
 #include "plimsoll/leak/route_labels.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace plimsoll::leak {
@@ -11,61 +12,98 @@ constexpr std::size_t longest_template = 200, most_segments = 16;
 constexpr std::size_t hash_from = 8, token_from = 20; // characters
 constexpr std::uint64_t halve_after = 1'000'000;      // requests
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
+// What a character may be part of.
+enum : std::uint8_t { digit = 1, hex = 2, word = 4, end_of_segment = 8 };
+constexpr auto class_of = [] {
+    std::array<std::uint8_t, 256> classes{};
+    const auto add = [&](std::string_view characters, unsigned what) {
+        for (const char c : characters)
+            classes[static_cast<unsigned char>(c)] =
+                static_cast<std::uint8_t>(classes[static_cast<unsigned char>(c)] | what);
+    };
+    add("0123456789", digit | hex | word);
+    add("abcdefABCDEF", hex | word);
+    add("ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ-_=~", word);
+    add("/?#;", end_of_segment);
+    return classes;
+}();
+unsigned classes_of(char c) { return class_of[static_cast<unsigned char>(c)]; }
+
 // Of "http://host/path", which a client may send to a proxy, the path.
 std::string_view origin_form(std::string_view target) {
     if (target.starts_with('/')) return target;
+    target = target.substr(0, target.find_first_of("?#;"));
     const auto scheme = target.find("://");
     if (scheme == target.npos) return target;
     const auto path = target.find('/', scheme + 3);
     return path == target.npos ? std::string_view("/") : target.substr(path);
 }
 
-bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool hex(char c) { return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
 // Does the text look like the pattern? d: a digit, h: a hex digit, anything else: itself.
 bool looks_like(std::string_view text, std::string_view pattern) {
-    return text.size() == pattern.size() && std::equal(text.begin(), text.end(), pattern.begin(), [](char c, char p) {
-               return p == 'd' ? digit(c) : p == 'h' ? hex(c) : c == p;
-           });
+    return std::equal(text.begin(), text.end(), pattern.begin(), pattern.end(), [](char c, char p) {
+        return p == 'd' ? (classes_of(c) & digit) != 0 : p == 'h' ? (classes_of(c) & hex) != 0 : c == p;
+    });
 }
 
-std::string_view placeholder_of(std::string_view segment) {
-    const auto digits = static_cast<std::size_t>(std::ranges::count_if(segment, digit));
-    if (segment.empty()) return {};
-    const std::size_t sign = segment[0] == '-' ? 1 : 0;
-    if (digits > 0 && digits == segment.size() - sign) return "{n}";
-    if (looks_like(segment, "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh")) return "{uuid}";
-    if (segment.size() >= 10 && looks_like(segment.substr(0, 10), "dddd-dd-dd")) return "{date}";
-    if (digits > 0 && segment.size() >= hash_from && std::ranges::all_of(segment, hex)) return "{hash}";
-    const auto word = [](char c) { return digit(c) || letter(c) || c == '-' || c == '_' || c == '=' || c == '~'; };
-    if (digits > 2 && segment.size() >= token_from && std::ranges::all_of(segment, word)) return "{token}";
+struct Segment {
+    std::string_view text;
+    std::size_t digits = 0;
+    unsigned all = digit | hex | word; // what each of its characters may be part of
+
+    std::string_view placeholder() const;
+};
+
+Segment first_segment(std::string_view path) {
+    Segment segment;
+    std::size_t size = 0;
+    for (; size < path.size(); ++size) {
+        const unsigned classes = classes_of(path[size]);
+        if (classes & end_of_segment) break;
+        segment.digits += classes & digit;
+        segment.all &= classes;
+    }
+    segment.text = path.substr(0, size);
+    return segment;
+}
+
+// Empty: it is a name.
+std::string_view Segment::placeholder() const {
+    constexpr std::string_view uuid = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", date = "dddd-dd-dd";
+    if (text.size() == uuid.size() && looks_like(text, uuid)) return "{uuid}";
+    if (digits == 0) return {};
+    if (digits == text.size() - (text[0] == '-' ? 1 : 0)) return "{n}";
+    if (text.size() >= date.size() && looks_like(text.substr(0, date.size()), date)) return "{date}";
+    if ((all & hex) && text.size() >= hash_from) return "{hash}";
+    if ((all & word) && digits > 2 && text.size() >= token_from) return "{token}";
     return {};
 }
 
 } // namespace
 
-std::string route_template(std::string_view target) {
-    std::string_view path = origin_form(target.substr(0, target.find_first_of("?#;")));
-    std::string label;
-    std::size_t segments = 0;
-    while (!path.empty()) {
-        const std::size_t slash = path.find('/');
-        const std::string_view segment = path.substr(0, slash);
-        const std::string_view placeholder = placeholder_of(segment);
-        label += placeholder.empty() ? segment : placeholder;
-        if (slash == path.npos) break;
+void append_route_template(std::string& label, std::string_view target) {
+    std::string_view path = origin_form(target);
+    const std::size_t before = label.size();
+    for (std::size_t segments = 0; !path.empty();) {
+        const Segment segment = first_segment(path);
+        const std::string_view placeholder = segment.placeholder();
+        label += placeholder.empty() ? segment.text : placeholder;
+        path.remove_prefix(segment.text.size());
+        if (!path.starts_with('/')) break;
         label += '/';
-        path.remove_prefix(slash + 1);
-        if (++segments < most_segments && label.size() < longest_template) continue;
+        path.remove_prefix(1);
+        if (++segments < most_segments && label.size() - before < longest_template) continue;
         label += "...";
         break;
     }
-    if (label.size() > longest_template) {
-        label.resize(longest_template);
-        label += "...";
-    }
+    if (label.size() - before <= longest_template) return;
+    label.resize(before + longest_template);
+    label += "...";
+}
+
+std::string route_template(std::string_view target) {
+    std::string label;
+    append_route_template(label, target);
     return label;
 }
 

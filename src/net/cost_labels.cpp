@@ -41,7 +41,8 @@ CostKey CostLabels::family_of(std::string_view label, Fresh& fresh) {
 }
 
 CostLabels::Found CostLabels::find(std::string_view method, std::string_view target) {
-    const std::string label = joined(method, leak::route_template(target));
+    thread_local std::string label;
+    leak::append_route_template(label.assign(method).append(1, ' '), target);
     const std::lock_guard lock(mutex_);
     Found found;
     bool is_new = false;

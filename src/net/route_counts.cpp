@@ -4,10 +4,11 @@ namespace plimsoll::net {
 
 std::optional<std::size_t> RouteCounts::count(WorkerKey worker, std::string_view method, std::string_view path,
                                               std::string_view named) {
-    std::string label;
+    thread_local std::string label;
+    label.clear();
     if (named.find(' ') == named.npos) label.append(method).append(1, ' '); // else it begins with its own method
     if (named.empty())
-        label += leak::route_template(path);
+        leak::append_route_template(label, path);
     else
         label += named;
     const std::lock_guard lock(mutex_);

@@ -28,6 +28,7 @@ namespace plimsoll::leak {
 // "/users/42/files/report.pdf" -> "/users/{n}/files/report.pdf". The query is left out, and the scheme and host of a target in
 // absolute form; long paths are cut.
 std::string route_template(std::string_view target);
+void append_route_template(std::string& label, std::string_view target);
 
 class RouteLabels {
 public:
