@@ -61,8 +61,7 @@ test-e2e: build venvs
 	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e -m "not alone"
 	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e -m alone
 test-e2e-asan: asan venvs
-	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e -m "asan and not alone"
-	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest tests/e2e -m "asan and alone"
+	@PLIMSOLL_BINARY=build/asan/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e -m asan
 
 # The long forms, not part of `make test`. test-docker starts a Docker engine of its own, as root; it says why where none can run.
 test-docker: build
