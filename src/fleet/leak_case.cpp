@@ -151,7 +151,7 @@ bool LeakCase::would_have_shown(const Asked& asked) const {
     return asked(routes.front().route) * routes.front().low >= shows;
 }
 
-bool LeakCase::acquit(const LeakLife& life, const Asked& asked, bool others_grow) {
+bool LeakCase::acquit(const LeakLife& life, const Asked& asked, const std::function<bool()>& others_grow) {
     const leak::Verdict& verdict = life.verdict(what_);
     const std::string kind(leak::to_string(verdict.kind));
     const auto requests = static_cast<double>(life.requests);
@@ -163,8 +163,8 @@ bool LeakCase::acquit(const LeakLife& life, const Asked& asked, bool others_grow
     const bool itself = life.name() == last_accused_;
     const double clean = requests - (itself ? static_cast<double>(last_accused_requests_) : 0);
     const bool older = (itself || life.began >= accused_at_) && clean > proof();
-    if (!accused_.empty() || others_grow || !older || verdict.kind == leak::Class::warming || !would_have_shown(asked))
-        return false;
+    if (!accused_.empty() || !older || verdict.kind == leak::Class::warming) return false;
+    if (!would_have_shown(asked) || others_grow()) return false;
     record_growth(life);
     const std::string proof = process_text(life) + " served " + requests_text(clean) + " without that growth";
     if (!release_.empty() && life.release != release_ && releases_.mended(life.release, accused_age_))

@@ -197,8 +197,10 @@ void LeakWatch::judge(Watched what, LeakLife& life, const Generation& generation
         tell(what);
     } else if (verdict.kind != leak::Class::leaking && verdict.kind != leak::Class::unknown) {
         const auto how_often = [&](const std::string& route) { return asked(life, route); };
-        const bool others_grow = std::ranges::any_of(
-            lives_, [&](const auto& each) { return each->verdict(what).kind == leak::Class::leaking; });
+        const auto others_grow = [&] {
+            return std::ranges::any_of(
+                lives_, [&](const auto& each) { return each->verdict(what).kind == leak::Class::leaking; });
+        };
         if (!found.acquit(life, how_often, others_grow)) return;
         changed_ = true;
         if (what == Watched::memory) routes_.forget(); // the next leak has routes of its own

@@ -35,6 +35,18 @@ TEST(Classify, growth_that_fades_is_a_cache_however_much_of_the_headroom_is_gone
     EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::cache);
 }
 
+TEST(Classify, what_fades_while_lots_are_drawn_is_nothing_that_can_be_told) {
+    Evidence evidence = growing();
+    evidence.steered = true;
+    EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::leaking) << "that it goes on is seen all the same";
+    evidence.exponent = evidence.late_exponent = 0.7; // a little
+    EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::unknown);
+    evidence.exponent = evidence.late_exponent = 0.3;
+    EXPECT_EQ(lasting_trend(evidence, 20'000), std::nullopt) << "nor do its siblings learn from it that it ended";
+    evidence.trend = {.slope = 0, .low = -10, .high = 10};
+    EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::steady) << "that it stands still is seen";
+}
+
 TEST(Classify, growth_that_faded_once_and_now_goes_on_is_a_leak_under_a_warm_up) {
     Evidence evidence = growing();
     evidence.exponent = evidence.late_exponent = 0.7;
