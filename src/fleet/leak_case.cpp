@@ -136,6 +136,9 @@ void LeakCase::join_the_past(Journal& journal) {
     recycles_ += recycles;
     incident_->note("incident " + fresh->id() + " turned out to be this leak");
     const auto known_routes = routes_in(incident_->details), found = routes_in(fresh->details);
+    // What it found is of the release that leaks now.
+    if (fresh->details.contains("lines")) incident_->details.erase("lines_of");
+    if (fresh->details.contains("routes")) incident_->details.erase("routes_of");
     for (const auto& [key, value] : fresh->details) incident_->details[key] = value;
     if (!found.empty() && is_news(known_routes, found)) incident_->note(routes_text(found));
     for (const std::string& news : news_of(told_, incident_->details, to_string(what_))) incident_->note(news);
@@ -160,11 +163,11 @@ bool LeakCase::acquit(const LeakLife& life, const Asked& asked, const std::funct
     if (was_named) releases_.acquitted(life.release);
     if (!incident_) return false;
     if (was_named) incident_->note(process_text(life) + " grows no more: " + kind);
-    const bool itself = life.name() == last_accused_;
+    const bool itself = life.name() == last_accused_ && life.began < accused_at_; // names are given again
     const double clean = requests - (itself ? static_cast<double>(last_accused_requests_) : 0);
     const bool older = (itself || life.began >= accused_at_) && clean > proof();
     if (!accused_.empty() || !older || verdict.kind == leak::Class::warming) return false;
-    if (!would_have_shown(asked) || others_grow()) return false;
+    if (others_grow() || !would_have_shown(asked)) return false;
     record_growth(life);
     const std::string proof = process_text(life) + " served " + requests_text(clean) + " without that growth";
     if (!release_.empty() && life.release != release_ && releases_.mended(life.release, accused_age_))

@@ -38,7 +38,7 @@ public:
     // Of a life that does not grow. Closes the case when nobody is accused any more, nor so much as suspected, and this one went on
     // for longer than the accusation took, with as many requests to the leak's routes as would have shown it: a life that began
     // after the last accusation, or the very one that was accused, since. True: it is closed.
-    // `others_grow` is asked last, and only where a case could be closed: it looks at every life of the pool.
+    // `others_grow` is asked only where a case could be closed: it looks at every life of the pool.
     bool acquit(const LeakLife& life, const Asked& asked, const std::function<bool()>& others_grow);
     void ended(const LeakLife& life);
     void recycled(const LeakLife& life, const std::string& incident);

@@ -18,7 +18,8 @@ namespace {
 constexpr Duration save_interval = 1min, save_soon = 2s; // soon: what must not be lost, an incident that was opened
 constexpr double most_threads = 1000;                    // no kernel limit helps an interpreter that has so many
 constexpr double most_children = 500;
-constexpr double quiet = 0.6; // of the hour's traffic: below it is a chance
+constexpr double still_asked = 1.0 / 60; // requests a second: of whom nobody asks anything nothing new is known
+constexpr double quiet = 0.6;            // of the hour's traffic: below it is a chance
 
 // Since midnight, in UTC.
 double second_of_day() {
@@ -198,8 +199,9 @@ void LeakWatch::judge(Watched what, LeakLife& life, const Generation& generation
     } else if (verdict.kind != leak::Class::leaking && verdict.kind != leak::Class::unknown) {
         const auto how_often = [&](const std::string& route) { return asked(life, route); };
         const auto others_grow = [&] {
-            return std::ranges::any_of(
-                lives_, [&](const auto& each) { return each->verdict(what).kind == leak::Class::leaking; });
+            return std::ranges::any_of(lives_, [&](const auto& each) {
+                return each->verdict(what).kind == leak::Class::leaking && each->rate_now >= still_asked;
+            });
         };
         if (!found.acquit(life, how_often, others_grow)) return;
         changed_ = true;

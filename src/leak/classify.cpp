@@ -48,9 +48,8 @@ double requests_ahead(const Evidence& e, const Situation& s, const Thresholds& t
 
 std::optional<double> lasting_trend(const Evidence& e, double ahead) {
     if (e.load_rise >= busier) return std::nullopt;
-    if (e.steered && e.exponent < slows_down) return std::nullopt;
-    if (e.trend.low <= 0 || e.exponent < slows_down) return 0;
-    return growth_ahead(e.age, e.trend.slope, std::min(e.exponent, 1.0), ahead) / std::max(ahead, 1.0);
+    if (e.trend.low <= 0 || (e.exponent < slows_down && !e.steered)) return 0;
+    return growth_ahead(e.age, e.trend.slope, std::clamp(e.exponent, slows_down, 1.0), ahead) / std::max(ahead, 1.0);
 }
 
 Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
@@ -77,11 +76,7 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (e.live && e.live->high < dead_growth * e.trend.slope) return {Class::fragmentation, 0.9};
 
     const bool fades = e.exponent < slows_down && growth_ahead(e.age, e.trend.slope, e.exponent, ahead) < room;
-    // Where lots are drawn it may have got more of the leaking requests at first, and fewer of them since.
-    const auto fading = [&](Class kind, double confidence) {
-        return e.steered ? Finding{Class::unknown, 0.5} : Finding{kind, confidence};
-    };
-    if (fades && !e.settles) return fading(e.age < 2 * t.young ? Class::warming : Class::cache, 0.8);
+    if (fades && !e.settles && !e.steered) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
 
     if (known && past->later >= enough * needed)
         return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7};
@@ -93,7 +88,8 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (e.load_rise >= busier) return {Class::unknown, 0.5};
     if (e.age < t.young) return {Class::warming, 0.6};
     const double goes_on = std::max(e.exponent, e.late_exponent);
-    if (!e.settles && goes_on < slows_unproven) return fading(Class::cache, 0.6);
+    if (!e.settles && goes_on < slows_unproven)
+        return e.steered ? Finding{Class::unknown, 0.5} : Finding{Class::cache, 0.6};
     return {Class::leaking, (known ? 0.7 : 0.5) + 0.2 * share_between(goes_on, slows_unproven, 1)};
 }
 

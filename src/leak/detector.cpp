@@ -20,7 +20,8 @@ constexpr double persistence = 1.2;
 constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since age / persistence
 constexpr double hurry = 0.40;                          // of the headroom is gone: one answer is enough
 constexpr double doubt = 0.98;                          // of the confidence, with each answer that does not support it
-constexpr double wide = 2.5;                            // Sen's interval for neighbours that resemble each other
+constexpr double dealt_evenly = 6; // of the age from which it was called leaking while lots were drawn
+constexpr double wide = 2.5;       // Sen's interval for neighbours that resemble each other
 
 // Requests a second in the last third of the window by those in the first.
 double load_rise(std::span<const Point> clock) {
@@ -43,7 +44,10 @@ Detector::Detector(std::uint64_t life, Thresholds thresholds)
 
 void Detector::observe(const Reading& reading) {
     age_ = std::max(age_, reading.requests);
-    if (reading.steered) steered_at_ = age_;
+    if (reading.steered) {
+        if (!steered_from_ && verdict_.kind == Class::leaking) steered_from_ = age_;
+        steered_at_ = age_;
+    }
     used_.add(age_, reading.used);
     highest_used_ = std::max(highest_used_, reading.used);
     if (!used_.points().empty()) highest_ = std::max(highest_, used_.points().back().y);
@@ -73,7 +77,8 @@ std::optional<Evidence> Detector::evidence() const {
     found.floor = floor();
     // Not beyond what was seen: through a sawtooth the trend's end lies above all of its teeth.
     found.level = std::max(found.floor, std::min(trend->at(age_), std::max(highest_, used_.open_mark())));
-    found.steered = steered_at_ && *steered_at_ >= age_ / 3;
+    found.steered = verdict_.kind == Class::leaking && steered_from_ && steered_at_ >= age_ / 3 &&
+                    age_ < dealt_evenly * *steered_from_;
     found.load_rise = load_rise(clock_.since(age_ / 3));
     if (const auto live = live_.since(age_ / 3); live.size() >= least_live) found.live = theil_sen(live, wide);
     if (const auto own = private_.since(age_ / 3); own.size() >= least_blocks)

@@ -3,8 +3,8 @@
 //
 //   does it grow enough to exhaust what is left within the horizon?   no   -> steady, or unsharing where private pages rise
 //   do live bytes grow with it?                                       no   -> fragmentation
-//   does it slow down so that it will not get there, for good?        yes  -> warming (young) or cache; unknown where an
-//                                                                             experiment drew by lot what the process is asked
+//   does it slow down so that it will not get there, for good?        yes  -> warming (young) or cache (not of whom an
+//                                                                             experiment sends requests by lot: see `steered`)
 //   did earlier processes go on growing to their end?                 yes  -> leaking
 //   did they stop, and were they never smaller than this?             yes  -> cache, or steady
 //   does more traffic come at the end of the window than before?      yes  -> unknown: memory may follow the load
@@ -35,8 +35,10 @@ struct Evidence {
     bool settles = false;        // something faded and is over, what is left goes on (plimsoll/leak/deceleration.hpp)
     double level = 0, floor = 0; // the trend's end; the lowest low-water mark
     double load_rise = 1;        // requests a second late in the window by those early in it
-    bool steered = false;        // in the window, what it was asked was drawn by lot for a while
-    std::optional<Line> live;    // of the allocator's live bytes
+    // It was called leaking, and an experiment drew by lot what it was asked: it may have got fewer of the leaking requests since, so
+    // that it fades is no answer. That it stands still, or did as earlier ones did, is.
+    bool steered = false;
+    std::optional<Line> live; // of the allocator's live bytes
     std::optional<Line> private_pages;
 };
 
@@ -62,8 +64,7 @@ struct Finding {
 
 // How many requests the horizon holds, at least as many as were served.
 double requests_ahead(const Evidence& evidence, const Situation& situation, const Thresholds& thresholds);
-// Mean growth a request over so many: 0 where the trend is not sure or fades. Nothing where load rises, or where it fades while
-// lots are drawn: it cannot be said.
+// Mean growth a request over so many: 0 where the trend is not sure or fades. Nothing where load rises: it cannot be said.
 std::optional<double> lasting_trend(const Evidence& evidence, double requests_ahead);
 
 Finding classify(const Evidence& evidence, const Situation& situation, const Thresholds& thresholds);

@@ -4,7 +4,9 @@
 //
 // The x-axis is requests served, not time: a leak is bytes a *request*, and a quiet night is no recovery. A class that
 // accuses (leaking) must have been the answer for most of the ages since age / 1.2 before it is said, so that one odd
-// stretch accuses nobody; it is taken back when it no longer is for most of them.
+// stretch accuses nobody; it is taken back when it no longer is for most of them. Whom an experiment sends requests by lot is
+// not acquitted by growth that fades, until he is six times as old as when that began (once in a life): by then chance has dealt
+// evenly.
 //
 // The same object watches descriptors, threads and children: only the limit and the least growth differ.
 #pragma once
@@ -68,7 +70,8 @@ private:
     Verdict verdict_;
     std::deque<Answer> answers_; // since age / 1.2
     double age_ = 0, judged_at_ = 0, lasting_ = 0;
-    std::optional<double> steered_at_; // age, last
+    std::optional<double> steered_from_; // age at which lots were drawn first while it was called leaking
+    double steered_at_ = 0;              // and last, in any case
     // As the last look had them: the trend, its end, what swings above it, and the requests to the limit.
     Line trend_;
     double level_ = 0, swing_ = 0, early_at_look_ = 0;

@@ -35,16 +35,20 @@ TEST(Classify, growth_that_fades_is_a_cache_however_much_of_the_headroom_is_gone
     EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::cache);
 }
 
-TEST(Classify, what_fades_while_lots_are_drawn_is_nothing_that_can_be_told) {
+TEST(Classify, that_who_is_accused_fades_while_lots_are_drawn_is_no_answer_but_a_precedent_is) {
     Evidence evidence = growing();
     evidence.steered = true;
     EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::leaking) << "that it goes on is seen all the same";
     evidence.exponent = evidence.late_exponent = 0.7; // a little
     EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::unknown);
     evidence.exponent = evidence.late_exponent = 0.3;
-    EXPECT_EQ(lasting_trend(evidence, 20'000), std::nullopt) << "nor do its siblings learn from it that it ended";
+    EXPECT_EQ(classify(evidence, after(4096, 0, 200 * mib), {}).kind, Class::cache)
+        << "earlier ones did the same, and stopped";
+    EXPECT_GT(lasting_trend(evidence, 20'000), 0) << "nor do its siblings learn from it that it ended";
+    EXPECT_LT(lasting_trend(evidence, 20'000), 4096) << "nor that it goes on as ever";
     evidence.trend = {.slope = 0, .low = -10, .high = 10};
     EXPECT_EQ(classify(evidence, ordinary, {}).kind, Class::steady) << "that it stands still is seen";
+    EXPECT_EQ(lasting_trend(evidence, 20'000), 0);
 }
 
 TEST(Classify, growth_that_faded_once_and_now_goes_on_is_a_leak_under_a_warm_up) {

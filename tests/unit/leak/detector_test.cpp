@@ -259,11 +259,25 @@ TEST(Detector, who_grows_no_more_is_acquitted_whether_lots_are_drawn_or_not) {
     EXPECT_NE(live(detector, {}, 9000, kept, [](Reading& reading) { reading.steered = true; }).kind, Class::leaking);
 }
 
-TEST(Detector, and_by_what_fades_when_the_lots_are_long_over) {
+// Whom nobody can explain is experimented with again and again.
+TEST(Detector, and_in_the_end_by_what_fades_though_lots_are_drawn_for_ever) {
+    const auto kept = [](double n) {
+        return 14'000 * std::min(n, 2600.0) + 12 * mib * std::log2(std::max(n / 2600, 1.0));
+    };
+    Detector detector;
+    ASSERT_EQ(live(detector, {}, 2600, kept).kind, Class::leaking);
+    const auto by_lot = [](Reading& reading) { reading.steered = true; };
+    EXPECT_NE(live(detector, {}, 7 * 2600, kept, by_lot).kind, Class::leaking);
+}
+
+// Lots hold nobody back who is not accused, and their votes against him count no more than ever.
+TEST(Detector, a_cache_is_one_while_lots_are_drawn) {
     const auto kept = [](double n) { return 20 * mib * std::log2(1 + n / 1000); };
     Detector detector;
-    const auto by_lot = [](Reading& reading) { reading.steered = reading.requests < 4000; };
-    EXPECT_EQ(live(detector, {}, 40'000, kept, by_lot).kind, Class::cache);
+    for (double n = 10; n < 40'000; n += 10)
+        EXPECT_NE(live(detector, {}, n, kept, [](Reading& reading) { reading.steered = true; }).kind, Class::leaking)
+            << n;
+    EXPECT_EQ(detector.verdict().kind, Class::cache);
 }
 
 TEST(Detector, growth_too_slow_for_the_horizon_is_nobodys_emergency) {
