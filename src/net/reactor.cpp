@@ -54,6 +54,8 @@ std::shared_ptr<const Snapshot> Shared::snapshot() const {
 void Shared::publish(std::shared_ptr<const Snapshot> snapshot) {
     const std::lock_guard lock(mutex_);
     snapshot_ = std::move(snapshot);
+    budgets.buffers.set_limit(snapshot_->buffer_memory);
+    budgets.files.set_limit(snapshot_->buffer_files);
     generation_.store(snapshot_->generation, std::memory_order_release);
 }
 
@@ -64,8 +66,8 @@ std::uint64_t Shared::open_connections() const {
 }
 
 Reactor::Reactor(unsigned index, Shared& shared)
-    : counters(*shared.counters[index]), index_(index), shared_(shared), ports_(std::make_unique<Ports>()),
-      names_(std::make_unique<Names>(ports_->context)),
+    : loop(shared.budgets), counters(*shared.counters[index]), index_(index), shared_(shared),
+      ports_(std::make_unique<Ports>()), names_(std::make_unique<Names>(ports_->context)),
       random_(std::uint64_t{std::random_device{}()} << 32 | std::random_device{}()) {
     // A descriptor of its own for Asio, which closes what it was given.
     ports_->epoll.assign(::dup(loop.poller.descriptor()));
@@ -208,8 +210,6 @@ std::shared_ptr<const Snapshot> Reactor::snapshot() {
         // A handle of this thread's own, so that sessions never touch a reference count that another thread touches too.
         const auto newest = shared_.snapshot();
         snapshot_ = {newest.get(), [newest](const Snapshot*) {}};
-        loop.buffers.set_limit(newest->buffer_memory / shared_.counters.size());
-        loop.files.set_limit(newest->buffer_files / shared_.counters.size());
         use_redis(newest->redis_settings);
     }
     return snapshot_;

@@ -48,6 +48,7 @@ public:
     redis::Health redis_health;
     std::vector<std::unique_ptr<ReactorCounters>> counters;
     Clients clients;
+    io::Budgets budgets;
 
 private:
     mutable std::mutex mutex_;

@@ -232,7 +232,7 @@ ServerStats Server::stats() const {
         lag = std::max(lag, each->loop_lag_nanoseconds.get());
         each->add_refusals(refusals);
     }
-    for (const auto& reactor : impl_->reactors) stats.buffered_bytes += reactor->loop.buffers.used();
+    stats.buffered_bytes = impl_->shared.budgets.buffers.used();
     for (const auto& [key, count] : refusals) {
         const auto& [pool, reason, mode] = key;
         stats.refusals.push_back({std::string(pool), std::string(reason), std::string(mode), count});

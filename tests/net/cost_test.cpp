@@ -360,6 +360,29 @@ TEST(Disk, an_upload_that_all_bodies_together_leave_no_room_for_is_503) {
     EXPECT_NE(answer.field("retry-after"), "");
 }
 
+TEST(Disk, the_room_for_all_bodies_is_one_whatever_the_number_of_threads) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.proxy.threads = 4;
+    proxy.config.proxy.buffer_files = {1 << 20};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto one = proxy.client();
+    one.send(post("/", std::string(900'000, 'u'))); // more than a quarter
+    EXPECT_EQ(one.read_response().status(), 200);
+    one.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 900000\r\n\r\n" + std::string(800'000, 'u'));
+    const auto status_of_another = [&] {
+        auto another = proxy.client();
+        another.send(post("/", std::string(900'000, 'u')));
+        return another.read_response().status();
+    };
+    ASSERT_TRUE(eventually([&] { return status_of_another() == 503; })) << "once it has come";
+    for (int i = 0; i < 16; ++i) EXPECT_EQ(status_of_another(), 503) << "what one thread holds is held for all";
+    one.send(std::string(100'000, 'u'));
+    EXPECT_EQ(one.read_response().status(), 200);
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().buffered_bytes == 0; })) << "all was given back";
+}
+
 TEST(Disk, a_worker_waits_for_its_client_where_the_disk_takes_no_more) {
     const std::string body(80'000'000, 'd'); // the sockets between them hold up to 33 MB each (tcp_rmem)
     std::atomic<std::size_t> sent = 0;

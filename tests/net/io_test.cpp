@@ -149,7 +149,8 @@ struct Pair {
         all.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
         return all;
     }
-    Loop loop;
+    Budgets budgets;
+    Loop loop{budgets};
     std::unique_ptr<Stream> stream;
     int other;
 };
@@ -250,7 +251,8 @@ TEST(ReadAhead, is_used_up_where_it_lies_and_counts_for_as_long_as_it_is_held) {
 
 // What fork() does to every socket until the child execs: workers are started, and commands run, while others are served.
 TEST(Stream, one_that_is_gone_is_told_nothing_though_a_copy_of_its_socket_is_still_open) {
-    Loop loop;
+    Budgets budgets;
+    Loop loop{budgets};
     int ends[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     const int copy = ::dup(ends[0]);

@@ -194,7 +194,8 @@ TEST(Recycling, an_idle_upstream_connection_is_closed_in_time) {
 
 struct UpstreamsTest : ::testing::Test {
     Origin origin{echo};
-    io::Loop loop;
+    io::Budgets budgets;
+    io::Loop loop{budgets};
     ReactorCounters counters;
     Upstreams upstreams{loop, counters};
 

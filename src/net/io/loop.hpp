@@ -1,4 +1,5 @@
-// What one reactor thread shares among its connections: all of it is touched by that thread alone.
+// What one reactor thread shares among its connections: all of it is touched by that thread alone, but for the budgets, which
+// all reactors share.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +16,8 @@ namespace plimsoll::net::io {
 
 class Loop {
 public:
+    explicit Loop(Budgets& budgets) : buffers(budgets.buffers), files(budgets.files) {}
+
     // Reads go here first: it fits the second-level cache, holds a request with a body of 64 KiB whole, and an idle connection
     // owns no buffer. What is in it must be used or copied before a co_await that really waits.
     static constexpr std::size_t scratch_size = 80 << 10;
@@ -24,8 +27,8 @@ public:
     Deadlines deadlines;
     RunQueue runnable;
     Pipes pipes;
-    Budget buffers;             // bodies in memory
-    Budget files;               // bodies in temporary files
+    Budget& buffers;
+    Budget& files;
     Instant now = Clock::now(); // read once a batch of events
 
     // Taking it ends what others thought was in it, and in what was parsed from it: `scratch_age` tells them.
