@@ -123,6 +123,9 @@ struct Log {
     friend bool operator==(const Log&, const Log&) = default;
 };
 struct Listener {
+    static constexpr std::int64_t largest_head = 76 << 10; // what the data path reads a head into
+    static constexpr std::int64_t most_fields = 256;       // what its table of fields holds
+
     std::string address = "0.0.0.0:8080";  // HOST:PORT, [IPV6]:PORT or unix:/path
     Duration header_timeout = seconds{10}; // from the first byte to the end of the head
     Duration idle_timeout = seconds{75};   // between requests

@@ -74,9 +74,9 @@ void Session::cut() {
 const config::Listener& Session::listener() const { return snapshot_->listeners[listener_]; }
 
 http::Limits Session::limits() const {
-    // A head must fit the buffer that it is read into.
-    const auto largest = static_cast<std::size_t>(io::Loop::scratch_size - (4 << 10));
-    return {std::min(static_cast<std::size_t>(listener().max_header.count), largest), listener().max_fields, 8 << 10};
+    static_assert(config::Listener::largest_head < io::Loop::scratch_size, "a head is read into one buffer");
+    static_assert(config::Listener::most_fields == http::max_fields_ever);
+    return {static_cast<std::size_t>(listener().max_header.count), listener().max_fields, 8 << 10};
 }
 
 void Session::use_newest_snapshot() {
