@@ -277,8 +277,8 @@ bool Gate::turns_away(Instant now, const Facts& facts) const {
         return true;
     if (!roster_.free().empty()) return false;
     if (full_for(facts.priority)) return true;
-    if (settings_.memory_mode == Mode::enforce && memory_.weighs(now, facts.label)) return false; // a line of its own
     if (settings_.overload_mode == Mode::enforce && beyond_patience(now, facts.priority)) return true;
+    if (settings_.memory_mode == Mode::enforce && memory_.weighs(now, facts.label)) return false; // a line of its own
     return service_.known() && facts.deadline < now + expected_wait(now, facts.priority);
 }
 

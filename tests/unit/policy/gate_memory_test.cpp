@@ -270,6 +270,21 @@ TEST_F(Room, under_overload_strangers_do_not_wait_where_nobody_else_may) {
     EXPECT_EQ(told(needy.ticket), Reason::none) << "it waits for room";
 }
 
+TEST_F(Room, under_overload_who_is_not_known_yet_is_turned_away_before_anybody_is_asked_about_him) {
+    for (WorkerKey key = 1; key <= 4; ++key) begin(light);
+    for (unsigned i = 0; i < 3200; ++i) { // four seconds in which four times as much is asked as can be done
+        now += 1250us;
+        for (int each = 0; each < 4; ++each) ask(light);
+        end(i % 4 + 1, light, 5ms);
+    }
+    ASSERT_TRUE(gate.stats().overloaded);
+    for (const auto label : {strange, heavy, light}) {
+        const Gate::Facts facts{.priority = Priority::sheddable, .draw = 0.5, .label = label};
+        EXPECT_TRUE(gate.turns_away(now, facts)) << label;
+        EXPECT_EQ(gate.arrive(now, facts, events).reason, Reason::concurrency) << label;
+    }
+}
+
 TEST_F(Room, a_critical_one_goes_first) {
     const WorkerKey first = begin(heavy);
     begin(heavy);
