@@ -1,7 +1,6 @@
 #include "plimsoll/policy/affinity.hpp"
 
 #include <algorithm>
-#include <bit>
 
 namespace plimsoll {
 
@@ -21,11 +20,9 @@ std::uint64_t affinity_hash(std::string_view text) { // FNV-1a, whose high bits 
     return mixed(hash);
 }
 
-std::size_t affinity_bucket(std::uint64_t key) { return key >> (64 - std::bit_width(affinity_buckets - 1)); }
+std::uint64_t affinity_score(std::uint64_t key, std::uint64_t place) { return mixed(key + 0x9e3779b97f4a7c15 * place); }
 
-std::uint64_t affinity_score(std::size_t bucket, std::uint64_t place) {
-    return mixed(bucket + 0x9e3779b97f4a7c15 * place);
-}
+std::uint64_t affinity_spot(std::uint64_t hash) { return mixed(hash); }
 
 std::size_t affinity_bound(std::size_t all_in_flight, std::size_t workers, std::size_t slots) {
     const std::size_t share = (5 * (all_in_flight + 1) + 4 * workers - 1) / (4 * workers);

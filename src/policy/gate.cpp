@@ -160,7 +160,7 @@ Member* Gate::choose(Instant now, const Facts& facts) {
                   facts.side};
     if (facts.avoid && avoidable(*facts.avoid)) wish.avoid = facts.avoid;
     if (facts.affinity)
-        if (Member* home = home_of(roster_, homes_, *facts.affinity, wish)) return home;
+        if (Member* home = home_of(roster_, *facts.affinity, wish)) return home;
     return pick(roster_.free(), wish, now);
 }
 

@@ -82,7 +82,7 @@ Member* Gate::choose_with_room(Instant now, const Facts& facts) {
         wish.avoid = facts.avoid;
     }
     if (facts.affinity)
-        if (Member* home = home_of(roster_, homes_, *facts.affinity, wish); home && has_room(*home)) return home;
+        if (Member* home = home_of(roster_, *facts.affinity, wish); home && has_room(*home)) return home;
     return roomy.empty() ? nullptr : pick(roomy, wish, now);
 }
 

@@ -66,23 +66,25 @@ Member* best_of_all(std::span<Member* const> free, const PickWish& wish, const R
 
 } // namespace
 
-Member* home_of(const Roster& roster, Homes& homes, std::uint64_t affinity, const PickWish& wish) {
-    const auto bucket = affinity_bucket(affinity);
-    const auto fits = [&](const Member& each) {
-        return each.key != wish.avoid &&
-               each.in_flight < affinity_bound(roster.in_flight(), roster.accepting(), each.slots);
-    };
+Member* home_of(const Roster& roster, std::uint64_t key, const PickWish& wish) {
+    const std::size_t in_flight = roster.in_flight(), workers = roster.accepting();
     const bool all_high = roster.lowest_pressure() >= wish.load_line;
-    for (Member* each : homes.first(roster, bucket))
-        if (each->free_at != Member::npos && fits(*each) && (all_high || each->pressure < wish.load_line)) return each;
-
-    const auto rank = [&](const Member& each) {
-        return std::pair(each.pressure < wish.load_line, affinity_score(bucket, each.place));
+    const auto fits = [&](const Member& each) {
+        return each.free_at != Member::npos && each.key != wish.avoid &&
+               each.in_flight < affinity_bound(in_flight, workers, each.slots);
     };
-    Member* home = nullptr;
-    for (Member* each : roster.free())
-        if (fits(*each) && (!home || rank(*each) > rank(*home))) home = each;
-    return home;
+    struct Best {
+        Member* member = nullptr;
+        std::uint64_t score = 0;
+    } low, high; // below the load line, or above
+    for (const auto part : roster.from(affinity_spot(key)))
+        for (const auto& spot : part) {
+            const auto score = affinity_score(key, spot.place);
+            if (score <= low.score || !fits(*spot.member)) continue; // few need a look at the worker itself
+            Best& best = all_high || spot.member->pressure < wish.load_line ? low : high;
+            if (score > best.score) best = {spot.member, score};
+        }
+    return low.member ? low.member : high.member;
 }
 
 Member* pick(std::span<Member* const> free, const PickWish& wish, Instant now) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "plimsoll/policy/adaptive_limit.hpp"
+#include "plimsoll/policy/affinity.hpp"
 
 namespace plimsoll {
 
@@ -62,7 +63,7 @@ void Roster::judge(Member& member, Instant now) {
 void Roster::set_accepting(Member& member, bool accepting, Instant now) {
     if (accepting != member.accepting) {
         accepting ? ++accepting_ : --accepting_;
-        ++changes_;
+        set_on_ring(member, accepting);
         at_pressure_[step_of(member.pressure)] += accepting ? 1U : -1U;
         slots_ = accepting ? slots_ + member.slots : slots_ - member.slots;
         in_flight_ = accepting ? in_flight_ + member.in_flight : in_flight_ - member.in_flight;
@@ -70,6 +71,26 @@ void Roster::set_accepting(Member& member, bool accepting, Instant now) {
         if (accepting) member.accepting_since = now;
     }
     judge(member, now);
+}
+
+// A move of 100 KB among 10,000 workers, when one of them begins or ceases to accept.
+void Roster::set_on_ring(Member& member, bool there) {
+    const std::uint64_t at = affinity_spot(member.place);
+    auto spot = std::ranges::lower_bound(ring_, at, {}, &Spot::at);
+    if (there) {
+        ring_.insert(spot, {at, member.place, &member});
+        return;
+    }
+    while (spot->member != &member) ++spot; // a successor has the same place
+    ring_.erase(spot);
+}
+
+std::array<std::span<const Roster::Spot>, 2> Roster::from(std::uint64_t spot) const {
+    const std::span all(ring_);
+    if (all.size() <= affinity_reach) return {all, {}};
+    const auto first = static_cast<std::size_t>(std::ranges::lower_bound(ring_, spot, {}, &Spot::at) - ring_.begin());
+    const std::size_t before_the_end = std::min(affinity_reach, all.size() - first);
+    return {all.subspan(first, before_the_end), all.first(affinity_reach - before_the_end)};
 }
 
 std::size_t Roster::step_of(double pressure) {

@@ -35,7 +35,6 @@
 #include "plimsoll/core/decayed.hpp"
 #include "plimsoll/core/time.hpp"
 #include "plimsoll/policy/breaker.hpp"
-#include "plimsoll/policy/homes.hpp"
 #include "plimsoll/policy/load_line.hpp"
 #include "plimsoll/policy/memory_admission.hpp"
 #include "plimsoll/policy/overload.hpp"
@@ -297,7 +296,6 @@ private:
 
     Settings settings_;
     Roster roster_;
-    Homes homes_;
     std::size_t willing_ = 0, ailing_ = 0; // ailing: of the willing
     bool panic_ = false;
     Sidelined sidelined_;                   // resting or tripped: looked at as time passes

@@ -15,7 +15,6 @@
 #include <optional>
 #include <span>
 
-#include "plimsoll/policy/homes.hpp"
 #include "plimsoll/policy/roster.hpp"
 
 namespace plimsoll {
@@ -28,7 +27,7 @@ struct PickWish {
     Side side = Side::any;
 };
 // Where the requests of a session go, as long as there is room (affinity.hpp). Null: nobody's home, or all too loaded.
-Member* home_of(const Roster& roster, Homes& homes, std::uint64_t affinity, const PickWish& wish);
+Member* home_of(const Roster& roster, std::uint64_t key, const PickWish& wish);
 Member* pick(std::span<Member* const> free, const PickWish& wish, Instant now); // null: none
 
 } // namespace plimsoll

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -66,7 +67,13 @@ public:
     const std::vector<std::unique_ptr<Member>>& all() const { return members_; }
     const std::vector<Member*>& free() const { return free_; }
     std::size_t in_flight() const { return in_flight_; } // at those that accept
-    std::uint64_t changes() const { return changes_; }   // of who accepts, so far
+    // Those that accept, in the order of affinity_spot(place): the `affinity_reach` from `spot` on, or all. In two parts, for a
+    // ring has no end.
+    struct Spot {
+        std::uint64_t at, place;
+        Member* member;
+    };
+    std::array<std::span<const Spot>, 2> from(std::uint64_t spot) const;
     std::size_t accepting() const { return accepting_; }
     unsigned slots() const { return slots_; } // of those that accept
     // The lowest of those that accept, in steps of 1 %; negative where it is not known of one, or nobody accepts.
@@ -81,9 +88,10 @@ private:
     std::unordered_map<WorkerKey, std::size_t> places_;
     std::vector<Member*> free_;
     static std::size_t step_of(double pressure);
+    void set_on_ring(Member& member, bool there);
 
     std::size_t accepting_ = 0, in_flight_ = 0;
-    std::uint64_t changes_ = 1;
+    std::vector<Spot> ring_;
     unsigned slots_ = 0;
     std::array<unsigned, 152>
         at_pressure_{}; // how many of those that accept: unknown, then 0 %, 1 %, ... 150 % and more

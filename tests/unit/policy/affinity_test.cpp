@@ -88,6 +88,24 @@ TEST_F(AffinityTest, a_large_fleet_moves_only_the_sessions_of_those_that_go_and_
     EXPECT_EQ(homes(2000), before);
 }
 
+TEST_F(AffinityTest, of_thousands_of_workers_each_is_home_to_some_and_few_others_move_when_one_goes) {
+    for (int i = 1; i <= 3000; ++i) worker("app-" + std::to_string(i));
+    const auto before = homes(30'000);
+    std::map<WorkerKey, int> sessions;
+    for (const auto& [session, home] : before) ++sessions[home];
+    EXPECT_GT(sessions.size(), 2990u);
+    for (const auto& [home, count] : sessions) EXPECT_LT(count, 30) << home;              // of ten on average
+    for (WorkerKey gone = 1; gone <= 30; ++gone) gate.accept(gone, false, start, events); // one in a hundred
+    int moved = 0;
+    for (const auto& [session, home] : homes(30'000)) {
+        EXPECT_GT(home, 30u);
+        if (home != before.at(session)) ++moved;
+    }
+    EXPECT_LT(moved, 900) << "300 were theirs";
+    for (WorkerKey back = 1; back <= 30; ++back) gate.accept(back, true, start, events);
+    EXPECT_EQ(homes(30'000), before);
+}
+
 TEST_F(AffinityTest, a_session_that_floods_its_worker_is_spread) {
     for (const auto* place : {"app-1", "app-2", "app-3", "app-4"}) worker(place, 8);
     std::map<WorkerKey, int> in_flight;
