@@ -46,9 +46,9 @@ test-tsan: test-packages
 	@cmake --preset tsan >/dev/null
 	@cmake --build --preset tsan --target threaded_tests
 	@ctest --preset tsan -L net -j 4
-# Over 10,000 seeds, and all of it; under a sanitizer a part.
+# Over 10,000 seeds, and all of it; under a sanitizer a part. What only prints figures is built as well, or it would rot.
 test-sim: build
-	@cmake --build --preset release --target test_sim
+	@cmake --build --preset release --target test_sim benches
 	@build/release/test_sim --gtest_brief=1
 test-agent: test-packages
 	@python3 agent/tests/venvs.py >/dev/null
