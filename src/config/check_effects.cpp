@@ -160,6 +160,11 @@ void effects_of_pool(const std::string& path, const Pool& pool, const Proxy& pro
     effects_of_breaker(path + ".breaker", pool.breaker, findings);
     effects_of_health(path + ".health", pool.health, findings);
     effects_of_adaptive(path + ".adaptive", pool.adaptive, pool.source.slots, findings);
+    if (pool.memory.mode != Mode::enforce)
+        no_effect(path + ".recycle", pool.recycle,
+                  "with memory.mode = \"" + std::string(to_string(pool.memory.mode)) +
+                      "\" no request is refused for memory",
+                  findings, Key{"futile_shedding", &Recycle::futile_shedding});
     if (!nobody_reads_memory(pool, proxy)) return;
     const std::string why = "nobody can read the memory of workers on other machines: let their agents dial in over "
                             "proxy.control = \"tcp:HOST:PORT\"";

@@ -218,6 +218,7 @@ struct Memory {                 // [pool.memory]
 struct Recycle { // [pool.recycle]
     std::optional<Level> soft_limit;
     std::optional<Level> hard_limit;
+    bool futile_shedding = true;         // who has gathered most, where refusing requests did not lower the memory
     std::optional<unsigned> min_serving; // unset: all but one
     unsigned max_per_hour = 60;
     Duration ready_timeout = seconds{60};

@@ -184,6 +184,7 @@ template <class Visitor>
 void describe(Visitor& v, Recycle& recycle) {
     v("soft_limit", recycle.soft_limit, {.min = 1});
     v("hard_limit", recycle.hard_limit, {.min = 1});
+    v("futile_shedding", recycle.futile_shedding);
     v("min_serving", recycle.min_serving, {.max = 10'000});
     v("max_per_hour", recycle.max_per_hour, {.max = 100'000});
     v("ready_timeout", recycle.ready_timeout, timeout());

@@ -116,7 +116,10 @@ void Monitor::judge(Generation& generation, Instant now) {
     memory.limit = limit_of(generation);
     const Duration stale_after = pool_.settings().memory.stale_after;
     const auto used = memory.used(now, stale_after);
-    if (used && takes_requests(generation.state)) memory.floor = std::min(memory.floor.value_or(*used), *used);
+    if (used && takes_requests(generation.state)) {
+        memory.floor = std::min(memory.floor.value_or(*used), *used);
+        memory.low_water.see(now, *used);
+    }
     if (generation.key == 0) return;
     const auto pressure = memory.pressure(now, stale_after);
     pool_.net().observe(generation.key, pressure.value_or(-1), pool_.peaks().sight_of(generation, now));

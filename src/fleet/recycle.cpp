@@ -105,7 +105,7 @@ asio::awaitable<void> Recycle::take_evidence() {
     const auto self = shared_from_this();
     if (!co_await capture_->begin()) co_return;
     const config::Capture& settings = pool_->settings().capture;
-    const bool patient = cause_ == RecycleCause::soft_limit || cause_ == RecycleCause::leak;
+    const bool patient = cause_ != RecycleCause::hard_limit && cause_ != RecycleCause::operator_request;
     const auto urgent = [self] { return self->pool_->recycler().urgent(); };
     if (settings.trace && patient && !worker_->held)
         co_await capture_->trace_window(settings.trace_time, settings.trace_requests, urgent, until_examined());

@@ -59,7 +59,7 @@ const std::string& Recycler::alert() const {
     if (!planner_.alert().empty()) return planner_.alert();
     for (const WorkerPtr& worker : pool_.workers())
         if (!worker->alert.empty()) return worker->alert;
-    return planner_.alert();
+    return no_relief_;
 }
 
 void Recycler::healed() {
@@ -157,6 +157,42 @@ void Recycler::judge_leak(const WorkerPtr& worker, Instant now) {
     worker->why = std::move(why);
 }
 
+// Refusing requests did not lower the memory: is there a worker whose recycle would? (plimsoll/fleet/relief.hpp)
+void Recycler::relieve(Instant now) {
+    const config::Pool& settings = pool_.settings();
+    const Gate::Futile futile = pool_.net().futile_shedding();
+    if (!futile.is || !settings.recycle.futile_shedding || settings.memory.mode != Mode::enforce)
+        return no_relief_.clear();
+    std::vector<Relief::Worker> workers;
+    workers.reserve(pool_.workers().size());
+    for (const WorkerPtr& worker : pool_.workers()) {
+        Relief::Worker& each = workers.emplace_back();
+        each.place = worker->place;
+        each.relieved = worker->relieved;
+        if (!worker->current || worker->wish) continue;
+        const MemoryReading& memory = worker->current->memory;
+        each.serves = takes_requests(worker->current->state) && pool_.source().why_not_recycle(*worker).empty();
+        if (memory.used(now, settings.memory.stale_after)) each.used = memory.low_water.least();
+        each.floor = memory.floor;
+        each.limit = memory.limit;
+    }
+    const auto verdict = Relief::choose(now, workers, settings.memory.load_line, futile.whose == PressureOf::worker);
+    if (!verdict.recycle) {
+        if (verdict.why_not.empty() || !no_relief_.empty()) return;
+        no_relief_ = "its memory is near the limit, refusing requests did not lower it, and no recycle would: " +
+                     std::string(verdict.why_not);
+        return log::warn("no_recycle_helps", {{"pool", settings.name}, {"why", verdict.why_not}});
+    }
+    no_relief_.clear();
+    const auto worker =
+        std::ranges::find(pool_.workers(), *verdict.recycle, [](const WorkerPtr& w) { return w->place; });
+    const MemoryReading& memory = (*worker)->current->memory;
+    (*worker)->wish = RecycleCause::futile_shedding;
+    (*worker)->why = "uses " + to_string(*memory.low_water.least()) + ", " +
+                     to_string(*memory.low_water.least() - *memory.floor) +
+                     " more than when it began, and refusing requests did not lower the memory of the pool";
+}
+
 void Recycler::not_improved(const WorkerPtr& worker, RecycleCause cause, const std::string& numbers) {
     worker->not_improved = cause;
     worker->wish.reset();
@@ -179,6 +215,7 @@ void Recycler::tick(Instant now) {
     if (pool_.context().stopping) return;
     for (const WorkerPtr& worker : pool_.workers()) judge(worker, now);
     if (planner_.running()) return;
+    relieve(now);
     const auto chosen = planner_.next(now, places(), pool_.source().successor_first());
     if (!chosen) return tell_why_it_waits(now);
     waits_.clear();
@@ -215,6 +252,7 @@ std::shared_ptr<Incident> Recycler::begin(const WorkerPtr& worker, RecycleCause 
     auto incident = pool_.context().journal.open(
         {pool_.settings().name, worker->id, std::string(to_string(cause)), why, worker->current->number});
     planner_.started(Clock::now(), worker->place);
+    if (cause == RecycleCause::futile_shedding) worker->relieved = Clock::now();
     running_ = std::make_shared<Recycle>(pool_.shared_from_this(), worker, cause, incident);
     spawn(pool_.context().control, "recycle " + worker->id, running_->run());
     pool_.leaks().recycled(*worker, incident->id());

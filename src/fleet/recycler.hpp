@@ -3,7 +3,8 @@
 //
 //   reading >= hard_limit --wish-.
 //   reading >= soft_limit --wish-+--> planner --> Recycle
-//   forecast of a leak ----wish-'
+//   forecast of a leak ----wish-|
+//   futile shedding -------wish-'
 //   an operator --now, or refused'
 //
 // A worker whose successor is over the same limit again, though it has hardly served, is not recycled a second time for it:
@@ -47,6 +48,7 @@ private:
     std::vector<RecyclePlanner::Place> places() const;
     void judge(const WorkerPtr& worker, Instant now);
     void judge_leak(const WorkerPtr& worker, Instant now);
+    void relieve(Instant now);
     void not_improved(const WorkerPtr& worker, RecycleCause cause, const std::string& numbers);
     std::shared_ptr<Incident> begin(const WorkerPtr& worker, RecycleCause cause, const std::string& why);
     void tell_why_it_waits(Instant now);
@@ -57,7 +59,8 @@ private:
     RecyclePlanner planner_;
     Marker marker_;
     std::shared_ptr<Recycle> running_;
-    std::string waits_; // why the most urgent wish waits, as last logged
+    std::string waits_;     // why the most urgent wish waits, as last logged
+    std::string no_relief_; // an alert: shedding did not lower the memory, and no recycle would; empty: not so
     std::uint64_t recycles_ok_ = 0, recycles_failed_ = 0, captures_ok_ = 0, captures_failed_ = 0;
 };
 

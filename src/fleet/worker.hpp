@@ -19,6 +19,7 @@
 #include "net/pool.hpp"
 #include "plimsoll/fleet/reading_pace.hpp"
 #include "plimsoll/fleet/recycle_planner.hpp"
+#include "plimsoll/fleet/relief.hpp"
 #include "plimsoll/fleet/worker_state.hpp"
 #include "sense/memory.hpp"
 
@@ -39,6 +40,7 @@ struct MemoryReading {
     std::optional<Bytes> limit;                              // of this worker
     std::optional<Bytes> address_space, address_space_limit; // where it runs under RLIMIT_AS (`ulimit -v`)
     std::optional<Bytes> floor; // the least seen since it serves: what a recycle can win back
+    LowWater low_water;
     PressureGrowth growth;
 
     std::optional<Bytes> used(Instant now, Duration stale_after) const; // anon, else rss; nothing when stale
@@ -115,6 +117,7 @@ struct Worker {
     std::string why;                          // the wish in words
     std::optional<RecycleCause> last_cause;   // of the recycle that made the current generation
     std::optional<RecycleCause> not_improved; // its cause is still there: no second recycle for it
+    std::optional<Instant> relieved;          // recycled for futile shedding last
     std::string alert;                        // what an operator must know of it
     bool in_capture = false;                  // on an operator's request
     bool in_recycle = false;                  // the recycler decides what follows its generation

@@ -220,6 +220,11 @@ void Pool::tick(Instant now) {
     decide(now, [&](Gate::Events& events) { gate_.expire(now, events); });
 }
 
+Gate::Futile Pool::futile_shedding() const {
+    const std::lock_guard lock(mutex_);
+    return gate_.futile_shedding();
+}
+
 WorkerKey Pool::add(Endpoint endpoint, unsigned slots) {
     const std::lock_guard lock(mutex_);
     const WorkerKey key = next_key();

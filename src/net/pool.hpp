@@ -142,6 +142,7 @@ public:
     bool turns_away(Instant now, const Gate::Facts& facts) const; // arrive() would refuse now; nothing is counted
     bool leave(Instant now, Ticket ticket);                       // false: wake() was or is being called
     void tick(Instant now);                                       // any reactor, every 10 ms or so
+    Gate::Futile futile_shedding() const;
     // The gate's name for a route label, the same over reloads. Beyond most_routes: 0, a route without a breaker.
     RouteKey route_key(std::string_view label);
     std::map<RouteKey, std::string> route_labels() const;

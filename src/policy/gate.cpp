@@ -402,7 +402,7 @@ Gate::Stats Gate::stats() const {
     stats.stall_shedding = stall_line_.shedding();
     stats.queue_target = target();
     stats.service_time = service_.known() ? service_.mean() : Duration{};
-    const Member* roomiest = nullptr;
+    stats.memory_cause = memory_cause();
     stats.workers.reserve(roster_.all().size());
     for (const auto& member : roster_.all()) {
         WorkerStats& out = stats.workers.emplace_back();
@@ -414,11 +414,18 @@ Gate::Stats Gate::stats() const {
         std::ranges::copy(member->finished, out.finished);
         out.breaker = {member->breaker.state(), member->breaker.trips()};
         out.ailing = member->ailing;
-        if (member->accepting && (!roomiest || member->pressure < roomiest->pressure)) roomiest = member.get();
     }
-    if (roomiest && roomiest->pressure >= 0) stats.memory_cause = roomiest->pressure_of;
     for (const Breaker& route : routes_) stats.routes.push_back({route.state(), route.trips()});
     return stats;
+}
+
+Gate::Futile Gate::futile_shedding() const { return {load_line_.futile(), memory_cause()}; }
+
+PressureOf Gate::memory_cause() const {
+    const Member* roomiest = nullptr;
+    for (const auto& member : roster_.all())
+        if (member->accepting && (!roomiest || member->pressure < roomiest->pressure)) roomiest = member.get();
+    return roomiest && roomiest->pressure >= 0 ? roomiest->pressure_of : PressureOf::unknown;
 }
 
 } // namespace plimsoll

@@ -37,7 +37,7 @@ struct Incident {
     WallTime opened_at{};
     std::optional<WallTime> closed_at;
     std::string state;          // open, closed, abandoned
-    std::string trigger;        // soft_limit, hard_limit, operator, death, capture, successor
+    std::string trigger;        // soft_limit, hard_limit, futile_shedding, operator, leak, death, capture
     std::string verdict;        // one sentence for a human
     std::string capture_status; // none, running, done, partial, failed, refused, removed (by age or size)
     std::string details = "{}"; // JSON: routes, lines, types, retainers, recycle{...}

@@ -28,6 +28,16 @@ bool agents(Stage& stage) {
     });
 }
 
+// What they began with is known.
+bool read_since_they_serve(Stage& stage) {
+    const auto before = stage.view().workers;
+    return stage.until([&] {
+        for (const WorkerView& worker : before)
+            if (stage.worker(worker.id).memory.taken_at == worker.memory.taken_at) return false;
+        return true;
+    });
+}
+
 TEST(Recycler, a_worker_over_its_soft_limit_is_captured_and_replaced) {
     Stage stage;
     copies_with_agents(stage, 2);
@@ -59,6 +69,37 @@ TEST(Recycler, a_hard_limit_as_a_share_of_the_workers_limit_is_reached_too) {
     ASSERT_NE(stage.ask_worker("app-1", "/grow/170"), "");
     ASSERT_TRUE(stage.incident("hard_limit"));
     EXPECT_EQ(stage.worker("app-1").generation, 2U);
+}
+
+// The line gives itself half a minute to show an effect.
+TEST(Recycler, where_refusing_requests_lowers_no_memory_the_worker_that_has_gathered_most_is_recycled_and_no_other) {
+    Stage stage;
+    copies_with_agents(stage, 2);
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2) && agents(stage) && read_since_they_serve(stage));
+    ASSERT_NE(stage.ask_worker("app-1", "/grow/250"), "");
+    ASSERT_NE(stage.ask_worker("app-2", "/grow/255"), "");
+    const auto incident = stage.incident("futile_shedding", 70s);
+    ASSERT_TRUE(incident);
+    EXPECT_EQ(incident->worker, "app-2");
+    EXPECT_NE(incident->verdict.find("did not lower the memory"), std::string::npos) << incident->verdict;
+    EXPECT_EQ(stage.worker("app-2").generation, 2U);
+    EXPECT_TRUE(stage.until([&] { return !stage.net->stats().shedding_futile; })) << "one has room now";
+    EXPECT_EQ(stage.worker("app-1").generation, 1U);
+}
+
+TEST(Recycler, where_no_recycle_would_lower_what_shedding_did_not_an_alert_says_so_and_everybody_is_served) {
+    Stage stage;
+    copies_with_agents(stage, 2);
+    stage.pool().memory.limit = 10_MiB; // below what any process needs
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2) && agents(stage));
+    ASSERT_TRUE(stage.until([&] { return stage.view().alert.has_value(); }, 70s));
+    EXPECT_NE(stage.view().alert->find("no recycle would"), std::string::npos) << *stage.view().alert;
+    EXPECT_TRUE(stage.admits());
+    EXPECT_EQ(stage.worker("app-1").generation, 1U);
+    EXPECT_EQ(stage.worker("app-2").generation, 1U);
+    EXPECT_FALSE(stage.incident("futile_shedding", 1s));
 }
 
 TEST(Recycler, a_worker_that_its_recycle_did_not_help_is_not_recycled_again) {

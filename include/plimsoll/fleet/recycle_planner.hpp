@@ -8,7 +8,7 @@
 //                       running --failed--> halted --pause over--> trial --ready--> running
 //                                              ^---------failed------'
 //
-// Wishes are served by cause (hard limit, operator, leak, soft limit), then by pressure.
+// Wishes are served by cause (hard limit, operator, leak, soft limit, futile shedding), then by pressure.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,13 @@
 
 namespace plimsoll {
 
-enum class RecycleCause : std::uint8_t { hard_limit, operator_request, leak, soft_limit }; // most urgent first
+enum class RecycleCause : std::uint8_t {
+    hard_limit,
+    operator_request,
+    leak,
+    soft_limit,
+    futile_shedding
+}; // most urgent first
 std::string_view to_string(RecycleCause cause);
 
 class RecyclePlanner {

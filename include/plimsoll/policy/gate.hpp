@@ -148,6 +148,11 @@ public:
         std::vector<BreakerStats> routes; // by RouteKey
     };
 
+    struct Futile { // shedding that did not lower the memory
+        bool is = false;
+        PressureOf whose = PressureOf::unknown; // the limit that is near
+    };
+
     explicit Gate(Settings settings);
     void configure(const Settings& settings);
 
@@ -213,8 +218,10 @@ public:
     void expire(Instant now, Events& events);      // on a tick: queue timeouts and passed deadlines
     std::size_t waiting(Priority priority) const { return queue_.size(priority) + memory_line_.size(priority); }
     Stats stats() const;
+    Futile futile_shedding() const;
 
 private:
+    PressureOf memory_cause() const; // whose limit the load line goes by
     void erase(Member& member);
     Member* choose(Instant now, const Facts& facts);
     Probe admit(Member& member, Priority priority, CostKey label, RouteKey probed, Instant now);

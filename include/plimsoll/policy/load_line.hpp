@@ -10,7 +10,7 @@
 //
 // Shedding lowers the memory that requests hold, and not what a leak or an allocator has kept. So it is given a time to show
 // an effect: where pressure has not fallen for half a minute it is *futile*, and everybody is served again while the recycler
-// does what helps. It begins anew when pressure has risen by another 2 % above the highest of that half minute, for others who
+// does what helps (plimsoll/fleet/relief.hpp). It begins anew when pressure has risen by another 2 % above the highest of that half minute, for others who
 // come and go on the host move it up and down, or once it was below the line.
 #pragma once
 

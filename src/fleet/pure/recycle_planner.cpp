@@ -22,6 +22,7 @@ std::string_view to_string(RecycleCause cause) {
     case RecycleCause::operator_request: return "operator";
     case RecycleCause::leak: return "leak";
     case RecycleCause::soft_limit: return "soft_limit";
+    case RecycleCause::futile_shedding: return "futile_shedding";
     }
     return "unknown";
 }

@@ -113,6 +113,9 @@ TEST(Effects, each_part_that_is_off_names_the_keys_that_wait_for_it) {
          "f:7:10: route.stream: has no effect: the route answers itself, and no worker is asked\n"},
         {"[pool.memory]\nmode = \"off\"\nload_line = 0.7\n",
          "f:8:13: pool.memory.load_line: has no effect: with mode = \"off\" nobody is shed\n"},
+        {"[pool.memory]\nmode = \"shadow\"\n[pool.recycle]\nfutile_shedding = false\n",
+         "f:9:19: pool.recycle.futile_shedding: has no effect: with memory.mode = \"shadow\" no request is refused for "
+         "memory\n"},
         {"[pool.capture]\nenabled = false\ntrace_frames = 9\n",
          "f:8:16: pool.capture.trace_frames: has no effect: with enabled = false nothing is captured\n"},
         {"[pool.capture]\nenabled = false\nremote = false\n",
