@@ -17,16 +17,18 @@ using Clock = std::chrono::steady_clock;
 
 struct Request {
     std::string host, path, tenant = {};
+    std::string method = "GET", flag = "X-Flag";
 };
 
 // As many as a browser sends; to lay them out is part of what is measured.
-void fill(http::FieldTable& fields, const std::string& tenant) {
+void fill(http::FieldTable& fields, const std::string& tenant, const std::string& flag) {
     fields.clear();
     for (const char* name :
          {"Host", "Connection", "Cache-Control", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language",
           "Referer", "Cookie", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "X-Env"})
         fields.add(name, "prod", http::FieldName::other);
     fields.add("X-Tenant", tenant, http::FieldName::other);
+    fields.add(flag, "1", http::FieldName::other);
 }
 
 double nanoseconds(const RouteIndex& index, const std::vector<Request>& requests) {
@@ -37,8 +39,8 @@ double nanoseconds(const RouteIndex& index, const std::vector<Request>& requests
     for (int round = 0; round < rounds; ++round) {
         const auto start = Clock::now();
         for (const auto& request : requests) {
-            if (!request.tenant.empty()) fill(fields, request.tenant);
-            found += index.find({request.host, request.path, "GET", &fields}) != no_route;
+            if (!request.tenant.empty()) fill(fields, request.tenant, request.flag);
+            found += index.find({request.host, request.path, request.method, &fields}) != no_route;
         }
         const std::chrono::duration<double, std::nano> time = Clock::now() - start;
         best = std::min(best, time.count() / static_cast<double>(requests.size()));
@@ -106,5 +108,28 @@ int main() {
         },
         [](const auto& n) {
             return Request{"api.example.org", "/api/items/42", n};
+        });
+    const auto methods = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+    const auto method = [&](const std::string& n) { return *(methods.begin() + std::stoi(n) % 5); };
+    const auto fifth = [](const std::string& n) { return std::to_string(std::stoi(n) / 5); };
+    measure(
+        "five methods a path, a route each",
+        [&](const auto& n) {
+            config::Route by_method = route("=/service/" + fifth(n));
+            by_method.methods = {method(n)};
+            return by_method;
+        },
+        [&](const auto& n) {
+            return Request{"api.example.org", "/service/" + fifth(n), {}, method(n)};
+        });
+    measure(
+        "one path, a header's presence each",
+        [](const auto& n) {
+            config::Route by_flag = route("/api/");
+            by_flag.headers = {"X-Flag-" + n};
+            return by_flag;
+        },
+        [](const auto& n) {
+            return Request{"api.example.org", "/api/items/42", "t", "GET", "X-Flag-" + n};
         });
 }

@@ -98,6 +98,7 @@ TEST(RouteIndex, routes_that_differ_in_headers_alone_are_found_as_a_scan_finds_t
             if (!chance.one_in(20))
                 route.headers.push_back(chance.of({"X-Tenant: ", "x-tenant: ", "X-Org:"}) + number());
             if (chance.one_in(3)) route.headers.push_back("X-Env: prod");
+            if (chance.one_in(5)) route.headers = {"X-Flag-" + number() + (chance.one_in(3) ? ": ~^o" : "")};
             if (chance.one_in(20) || route.headers.empty())
                 route.headers.push_back(chance.of({"X-Rare", "X-Env: ~^p"}));
             if (chance.one_in(3)) route.methods = {"POST"};
@@ -108,6 +109,8 @@ TEST(RouteIndex, routes_that_differ_in_headers_alone_are_found_as_a_scan_finds_t
             std::vector<std::string> values;
             for (int k = 0; k < 3; ++k) values.push_back(number());
             http::FieldTable fields;
+            const std::string flag = "x-flag-" + number();
+            if (chance.one_in(2)) fields.add({flag, chance.one_in(2) ? "on" : "", http::FieldName::other});
             for (const std::string& value : values)
                 fields.add({chance.one_in(2) ? "X-TENANT" : "x-org", value, http::FieldName::other});
             if (chance.one_in(2)) fields.add({"x-env", chance.one_in(2) ? "prod" : "play", http::FieldName::other});
