@@ -1,4 +1,4 @@
-// Members of JSON that agents, files and incidents hold: what is not of the type that is asked for is empty, or 0.
+// Members of JSON that agents, files and incidents hold: what is not of the type that is asked for is empty, 0 or false.
 #pragma once
 
 #include <optional>
@@ -28,6 +28,11 @@ inline double number(const boost::json::object& object, std::string_view key) {
 inline std::string word(const boost::json::object& object, std::string_view key) {
     const auto* value = object.if_contains(key);
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
+}
+
+inline bool flag(const boost::json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    return value != nullptr && value->is_bool() && value->get_bool();
 }
 
 inline boost::json::value json_of(std::optional<Bytes> amount) { // unset: null

@@ -277,10 +277,11 @@ void LeakCase::describe(LeakReport& report, leak::Class kind, const Around& arou
     }
 }
 
+const std::string& LeakCase::open_incident() const { return incident_ ? incident_->id() : left_open_; }
+
 LeakCase::Kept LeakCase::kept() const {
-    return {
-        history.curves(), incident_ ? incident_->id() : left_open_, accused_age_, recycles_, release_, docket_.all(),
-        releases_.all()};
+    return {history.curves(), open_incident(), is_new_,       accused_age_,
+            recycles_,        release_,        docket_.all(), releases_.all()};
 }
 
 void LeakCase::resume(Journal& journal, const Kept& known) {
@@ -291,6 +292,7 @@ void LeakCase::resume(Journal& journal, const Kept& known) {
     accused_age_ = known.accused_age;
     release_ = known.release;
     left_open_ = known.incident;
+    is_new_ = known.is_new;
     go_on(journal);
 }
 

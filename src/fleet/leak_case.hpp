@@ -63,12 +63,14 @@ public:
 
     bool is_accused(const LeakLife& life) const;
     const std::shared_ptr<Incident>& incident() const { return incident_; } // null: none is open
-    bool has_lines() const;                                                 // of the release that leaks now
+    const std::string& open_incident() const; // its id, also where it is not gone on with yet; empty: none
+    bool has_lines() const;                   // of the release that leaks now
 
     // Over restarts of the program.
     struct Kept {
         std::vector<leak::AgeCurve> curves;
         std::string incident; // the open one
+        bool is_new = false;  // and it may turn out to be one of the past
         double accused_age = 0;
         unsigned recycles = 0;
         std::string release; // in which somebody was accused last

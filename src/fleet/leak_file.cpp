@@ -128,9 +128,9 @@ std::string to_text(const LeakMemory& memory) {
                 {"life", static_cast<double>(curve.life)}, {"release", curve.release}, {"marks", std::move(marks)}});
         }
         watched[to_string(what)] = json::object{
-            {"curves", std::move(curves)}, {"incident", entry.incident}, {"accused_age", entry.accused_age},
-            {"recycles", entry.recycles},  {"release", entry.release},   {"releases", json_of(entry.releases)},
-            {"past", json_of(entry.past)}};
+            {"curves", std::move(curves)},         {"incident", entry.incident}, {"is_new", entry.is_new},
+            {"accused_age", entry.accused_age},    {"recycles", entry.recycles}, {"release", entry.release},
+            {"releases", json_of(entry.releases)}, {"past", json_of(entry.past)}};
     }
     json::array load;
     for (const double rate : memory.load) load.push_back(std::round(rate * rate_grain) / rate_grain);
@@ -168,6 +168,7 @@ LeakMemory leak_memory_of(const std::string& text, const std::string& fingerprin
             if (same && curve.is_object() && entry.curves.size() < leak::History::most)
                 entry.curves.push_back(curve_of(curve.get_object()));
         entry.incident = word(found->get_object(), "incident");
+        entry.is_new = flag(found->get_object(), "is_new");
         entry.accused_age = amount(found->get_object(), "accused_age");
         entry.recycles = count(found->get_object(), "recycles");
         entry.release = word(found->get_object(), "release");

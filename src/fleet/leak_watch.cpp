@@ -61,6 +61,7 @@ void LeakWatch::save() {
             if (!life->came_late && curve.end() >= leak::Thresholds{}.young) history.learn(curve);
         }
         known.cases[index(what)] = of(what).kept();
+        saved_incidents_[index(what)] = known.cases[index(what)].incident;
         known.cases[index(what)].curves = history.curves();
     }
     file_->write(known);
@@ -78,6 +79,8 @@ void LeakWatch::tick(Instant now) {
     for (LeakCase& each : cases_) each.go_on(pool_.context().journal);
     explain(now);
     note_load(now);
+    for (const Watched what : all_watched) // opened, joined with an older one, closed
+        changed_ |= of(what).open_incident() != saved_incidents_[index(what)];
     if (now - saved_ >= (changed_ ? save_soon : save_interval) && (changed_ || !lives_.empty())) save();
 }
 

@@ -99,6 +99,7 @@ private:
     Instant saved_{}, load_noted_{};
     leak::SeenReleases releases_;
     bool changed_ = false;
+    std::array<std::string, all_watched.size()> saved_incidents_;
 };
 
 } // namespace plimsoll::fleet

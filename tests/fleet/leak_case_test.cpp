@@ -356,6 +356,20 @@ TEST_F(LeakCases, all_of_it_is_known_after_a_restart) {
     EXPECT_EQ(again.kept().release, "42");
 }
 
+TEST_F(LeakCases, after_a_restart_too_one_that_was_opened_as_new_may_turn_out_to_be_of_the_past) {
+    const LeakLife first = accused("app-1", 1, "42", orders_);
+    found_.ended(first);
+    const std::string id = found_.incident()->id();
+    ASSERT_TRUE(acquitted(2, "43"));
+    closed(id);
+    found_.ended(accused("app-1", 3, "44"));
+    ASSERT_NE(found_.incident()->id(), id);
+    LeakCase again(Watched::memory, "app");
+    again.resume(*journal_, found_.kept());
+    again.found_routes(*journal_, orders_);
+    EXPECT_EQ(again.incident()->id(), id);
+}
+
 TEST_F(LeakCases, a_route_of_an_earlier_release_is_not_told_of_the_one_that_leaks_now) {
     found_.ended(accused("app-1", 1, "42", orders_));
     const LeakLife life = accused("app-1", 2, "43");

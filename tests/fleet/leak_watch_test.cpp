@@ -266,7 +266,10 @@ TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {
     entry.past = {{"i-000003", {{"GET /orders/{n}"}, {"orders.py in remember"}, {"shop.Order"}}, "41", 2, 5000}};
     memory.load[7] = 12.5;
     memory.needs = {{"GET /reports/{n}", 200_MiB, 430_MiB, 40}, {"GET /health", Bytes{1 << 16}, Bytes{1 << 16}, 900}};
+    memory.cases[0].is_new = true;
     const LeakMemory again = leak_memory_of(to_text(memory), memory.fingerprint);
+    EXPECT_TRUE(again.cases[0].is_new);
+    EXPECT_FALSE(again.cases[1].is_new);
     ASSERT_EQ(again.cases[0].curves.size(), 2U);
     EXPECT_EQ(again.cases[0].curves[0], curve);
     EXPECT_EQ(again.cases[0].incident, "i-000007");
