@@ -57,7 +57,6 @@ test-conformance: build asan
 	@python3 tests/conformance/run.py
 	@PLIMSOLL_BINARY=build/asan/plimsoll python3 tests/conformance/run.py
 test-e2e: build venvs
-	@cmake --build --preset release --target plimsoll_sim
 	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest -n 3 --dist loadfile tests/e2e -m "not alone"
 	@PLIMSOLL_BINARY=build/release/plimsoll $(PYTHON) -m pytest tests/e2e -m alone
 test-e2e-asan: asan venvs

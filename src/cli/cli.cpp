@@ -13,8 +13,10 @@
 
 #include "cli/check.hpp"
 #include "cli/commands.hpp"
+#include "cli/replay.hpp"
 #include "config/nearest.hpp"
 #include "config/place.hpp"
+#include "config/values.hpp"
 
 namespace plimsoll::cli {
 namespace {
@@ -23,6 +25,7 @@ namespace {
 struct Options {
     ServeOptions serve;
     RunOptions run;
+    ReplayOptions replay;
     std::string admin = "127.0.0.1:9180", token, token_file;
     bool json = false, wait = false;
     std::string file, worker, pool, incident, name, output, html;
@@ -91,6 +94,34 @@ void add_proxy_commands(CLI::App& app, Options& options, const Program& program,
     check_file->add_option("FILE", options.file, "the configuration file")->required();
     check_file->add_flag("--json", options.json, "as JSON");
     check_file->callback([&] { code = check(options.file, options.json, std::cout, std::cerr); });
+}
+
+std::string duration_problem(const std::string& text) {
+    const auto length = config::parse_duration(text);
+    return length && *length > Duration::zero() ? "" : "'" + text + "' is no time: 300ms, 5s";
+}
+
+void add_replay(CLI::App& app, ReplayOptions& options, int& code) {
+    auto* added = app.add_subcommand(
+        "replay", "Play a recorded trace ([log] trace) under other limits: who would be served, how soon, who refused");
+    added->add_option("TRACE", options.files, "what was recorded; FILE.1 and FILE where it was rotated")->required();
+    added->add_option("--pool", options.pool, "whose requests; unset: those of the first pool in it");
+    added->add_option("--workers", options.workers, "that serve them")
+        ->check(CLI::Range(1, 10000))
+        ->capture_default_str();
+    added->add_option("--slots", options.slots, "of each worker")->check(CLI::Range(1, 10000))->capture_default_str();
+    added->add_option("--size", options.size, "of the queue: [pool.queue] size")
+        ->check(CLI::Range(1, 10'000'000))
+        ->capture_default_str();
+    added->add_option("--timeout", options.timeout, "of the queue: [pool.queue] timeout")
+        ->check(duration_problem)
+        ->capture_default_str();
+    added->add_option("--target", options.target, "of the wait under overload: [pool.queue] target")
+        ->check(duration_problem);
+    added->add_option("--faster", options.faster, "the same requests, so many times as many a second")
+        ->check(CLI::Range(0.001, 1000.0))
+        ->capture_default_str();
+    added->callback([&options, &code] { code = replay(options, std::cout); });
 }
 
 void add_reading_commands(CLI::App& app, Options& options, int& code) {
@@ -177,6 +208,7 @@ int parse_and_call(int argc, char** argv, const Program& program, Options& optio
     app.require_subcommand(0, 1);
     int code = 0;
     add_proxy_commands(app, options, program, code);
+    add_replay(app, options.replay, code);
     add_reading_commands(app, options, code);
     add_actions(app, options, code);
     find_misspelt_command(app, argc, argv);

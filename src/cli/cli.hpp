@@ -1,4 +1,4 @@
-// The command line. `serve` and `run` are the proxy itself and come from the program; `check` reads a file; every other
+// The command line. `serve` and `run` are the proxy itself and come from the program; `check` and `replay` read files; every other
 // command talks to a running proxy through its admin API.
 //
 //   exit code 0  done

@@ -1,5 +1,5 @@
 // The trace of one reactor ([log] trace): what each request asked of its pool, and nothing that names its client. It is what
-// plimsoll_sim replays, so it tells what does not hang on the limits that were in force: when a request came, how important
+// `plimsoll replay` plays, so it tells what does not hang on the limits that were in force: when a request came, how important
 // it was, and how long it needs a worker.
 //
 //   {"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","deadline":2.500000,"wait":0,"service":0.004812,

@@ -86,8 +86,8 @@ protected:
 TEST_F(CommandTest, alone_it_prints_help) {
     auto done = call({}, false);
     EXPECT_EQ(done.code, 0);
-    for (auto word : {"serve", "run", "check", "reload", "status", "workers", "drain", "undrain", "recycle", "capture",
-                      "trace", "incidents"})
+    for (auto word : {"serve", "run", "check", "replay", "reload", "status", "workers", "drain", "undrain", "recycle",
+                      "capture", "trace", "incidents"})
         EXPECT_NE(done.out.find(std::string("  ") + word + " "), std::string::npos) << word;
 }
 
@@ -108,6 +108,12 @@ TEST_F(CommandTest, bad_usage_is_one_line_and_code_2) {
                                            {"run", "--listen", "nowhere", "app:app"},
                                            {"run", "--workers", "-1", "app:app"},
                                            {"check"},
+                                           {"replay"},
+                                           {"replay", "/no/such/trace"},
+                                           {"replay", "x", "--workers", "0"},
+                                           {"replay", "x", "--timeout", "soon"},
+                                           {"replay", "x", "--target", "0s"},
+                                           {"replay", "x", "--faster", "-1"},
                                            {"--nonsense"},
                                            {"status", "--admin", "nowhere"}}) {
         auto done = call(words, false);

@@ -1,0 +1,80 @@
+// What `plimsoll replay` prints of a trace, and what it says of one that it cannot play.
+#include "cli/replay.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "cli/commands.hpp"
+
+using namespace plimsoll::cli;
+
+namespace {
+
+class ReplayTest : public testing::Test {
+protected:
+    ReplayTest() {
+        char name[] = "/tmp/plimsoll-replay-XXXXXX";
+        directory_ = ::mkdtemp(name);
+    }
+    ~ReplayTest() override { std::filesystem::remove_all(directory_); }
+    std::string file(const std::string& content, const std::string& name = "trace") {
+        std::ofstream(directory_ / name) << content;
+        return (directory_ / name).string();
+    }
+    static std::string line(double at, const std::string& more, const std::string& route = "/a") {
+        std::ostringstream text;
+        text << R"({"at":)" << at << R"(,"pool":"app","route":")" << route << R"(","priority":"normal",)" << more
+             << "}\n";
+        return text.str();
+    }
+    static std::string told(const ReplayOptions& options) {
+        std::ostringstream out;
+        EXPECT_EQ(replay(options, out), 0);
+        return out.str();
+    }
+    static std::string failure(const ReplayOptions& options) {
+        std::ostringstream out;
+        try {
+            replay(options, out);
+        } catch (const Failure& failure) {
+            EXPECT_EQ(failure.code, 2);
+            EXPECT_EQ(failure.text.find('\n'), std::string::npos) << failure.text;
+            return failure.text;
+        }
+        return "nothing failed: " + out.str();
+    }
+    static void expect_in(const std::string& text, const std::string& part) {
+        EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+    }
+    std::filesystem::path directory_;
+};
+
+TEST_F(ReplayTest, tells_who_would_have_been_served_and_who_refused_and_why) {
+    const std::string trace =
+        file(line(1, R"("service":1)") + line(1.1, R"("service":1)") + line(1.2, R"("service":1)"));
+    const std::string served = told({.files = {trace}, .workers = 3});
+    expect_in(served, "3 requests of 1 routes in 1.2 s");
+    expect_in(served, "nobody was refused\n");
+    const std::string refused = told({.files = {trace}, .workers = 1, .timeout = "500ms"});
+    expect_in(refused, "normal           3       1        2     0  1000.0  1000.0                  500.0");
+    expect_in(refused, "refused: queue_timeout 2\n");
+}
+
+TEST_F(ReplayTest, more_workers_and_a_slower_arrival_help_as_they_would) {
+    const std::string trace = file(line(1, R"("service":1)") + line(1.1, R"("service":1)"));
+    expect_in(told({.files = {trace}, .workers = 1, .timeout = "300ms"}), "refused: queue_timeout 1\n");
+    expect_in(told({.files = {trace}, .workers = 1, .timeout = "300ms", .faster = 0.05}), "nobody was refused");
+}
+
+TEST_F(ReplayTest, what_is_no_trace_is_named_in_one_line) {
+    expect_in(failure({.files = {"/no/such/trace"}}), "/no/such/trace cannot be read");
+    expect_in(failure({.files = {file("127.0.0.1 - GET / 200\n")}}),
+              "holds no request: is it the file of [log] trace?");
+    expect_in(failure({.files = {file(line(1, R"("service":1)"))}, .pool = "b"}), "holds no request of the pool b");
+}
+
+} // namespace
