@@ -101,6 +101,11 @@ std::string duration_problem(const std::string& text) {
     return length && *length > Duration::zero() ? "" : "'" + text + "' is no time: 300ms, 5s";
 }
 
+std::string size_problem(const std::string& text) {
+    const auto size = parse_bytes(text);
+    return size && *size > Bytes{} ? "" : "'" + text + "' is no size: 400MiB, 1.5GiB";
+}
+
 void add_replay(CLI::App& app, ReplayOptions& options, int& code) {
     auto* added = app.add_subcommand(
         "replay", "Play a recorded trace ([log] trace) under other limits: who would be served, how soon, who refused");
@@ -121,6 +126,14 @@ void add_replay(CLI::App& app, ReplayOptions& options, int& code) {
     added->add_option("--faster", options.faster, "the same requests, so many times as many a second")
         ->check(CLI::Range(0.001, 1000.0))
         ->capture_default_str();
+    auto* base =
+        added->add_option("--base", options.base, "of memory: what a worker holds at rest")->check(size_problem);
+    added->add_option("--memory", options.memory, "that all workers share: their cgroup's limit")
+        ->check(size_problem)
+        ->needs(base);
+    added->add_option("--worker-memory", options.worker_memory, "the limit of each worker")
+        ->check(size_problem)
+        ->needs(base);
     added->callback([&options, &code] { code = replay(options, std::cout); });
 }
 

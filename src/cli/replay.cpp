@@ -1,5 +1,6 @@
 #include "cli/replay.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
@@ -37,6 +38,14 @@ sim::Trace trace_of(const ReplayOptions& options) {
     return trace;
 }
 
+sim::MemoryPlan memory_of(const ReplayOptions& options) {
+    sim::MemoryPlan plan;
+    plan.base = parse_bytes(options.base).value_or(Bytes{});
+    if (!options.memory.empty()) plan.shared = parse_bytes(options.memory);
+    if (!options.worker_memory.empty()) plan.own = parse_bytes(options.worker_memory);
+    return plan;
+}
+
 sim::OverloadSettings settings_of(const ReplayOptions& options, const sim::Trace& trace) {
     sim::OverloadSettings settings;
     settings.workers = options.workers;
@@ -45,9 +54,15 @@ sim::OverloadSettings settings_of(const ReplayOptions& options, const sim::Trace
     settings.gate.queue_timeout = config::parse_duration(options.timeout).value();
     if (!options.target.empty()) settings.gate.queue_target = config::parse_duration(options.target).value();
     settings.service = std::max(trace.mean_service, Duration{1000});
+    settings.memory = memory_of(options);
     settings.trace = trace.requests;
     for (auto& request : settings.trace) request.at = std::chrono::duration_cast<Duration>(request.at / options.faster);
     return settings;
+}
+
+std::string first_of(const ReplayOptions& options, const sim::Trace& trace) {
+    const auto [file, line] = trace.first_passed_over;
+    return trace.passed_over == 0 ? "" : ", the first " + options.files[file] + ":" + std::to_string(line);
 }
 
 std::string table_of(const sim::OverloadReport& report) {
@@ -62,19 +77,41 @@ std::string table_of(const sim::OverloadReport& report) {
     return table.text(false);
 }
 
+std::string with_limit(Bytes peak, std::optional<Bytes> limit) {
+    return to_string(peak) + (limit ? " of " + to_string(*limit) : "");
+}
+
+std::string memory_text(const sim::MemoryPlan& plan, const sim::MemoryReport& report, const sim::Trace& trace) {
+    const bool knows = std::ranges::any_of(trace.requests, [](const auto& each) { return each.need > Bytes{}; });
+    if (!knows && !plan.limited()) return "";
+    std::string text = "memory: at most " + with_limit(report.peak, plan.shared) + " at once, " +
+                       with_limit(report.worker_peak, plan.own) + " in one worker\n";
+    if (!knows) return text + "memory: the trace knows of no request that needs any\n";
+    if (!plan.limited()) return text;
+    text += "memory: " + std::to_string(report.weighty) + " requests need much, " +
+            std::to_string(report.waits.size()) + " of them waited for room though a slot was free";
+    if (!report.waits.empty()) text += ", " + milliseconds_of(report.waits, .99) + " ms (p99)";
+    if (report.passed > 0)
+        text += "\nmemory: " + std::to_string(report.passed) + " requests passed a limit: there the kernel kills";
+    return text + "\n";
+}
+
 } // namespace
 
 int replay(const ReplayOptions& options, std::ostream& out) {
     const sim::Trace trace = trace_of(options);
-    const sim::OverloadReport report = sim::run(settings_of(options, trace));
+    const sim::OverloadSettings settings = settings_of(options, trace);
+    const sim::OverloadReport report = sim::run(settings);
     out << trace.requests.size() << " requests of " << trace.routes.size() - 1 << " routes in "
-        << fixed(report.seconds, 1) << " s (" << trace.left_out << " left out, " << trace.passed_over
-        << " other lines), " << fixed(1000 * to_seconds(trace.mean_service), 1) << " ms of service on average\n"
+        << fixed(report.seconds, 1) << " s (" << trace.left_out << " left out, " << trace.passed_over << " other lines"
+        << first_of(options, trace) << "), " << fixed(1000 * to_seconds(trace.mean_service), 1)
+        << " ms of service on average\n"
         << "goodput " << fixed(report.goodput(), 3) << " of the capacity (" << fixed(report.capacity, 1)
         << " requests/s)\n\n"
         << table_of(report) << "\n";
     if (report.reasons.empty()) out << "nobody was refused\n";
     for (const auto& [reason, count] : report.reasons) out << "refused: " << reason << " " << count << "\n";
+    out << memory_text(settings.memory, report.memory, trace);
     if (report.broken.empty()) return 0;
     out << "a promise was broken: " << report.broken << "\n";
     return 1;

@@ -15,6 +15,7 @@ struct ReplayOptions {
     std::size_t size = 1024; // of the queue
     std::string timeout = "5s", target;
     double faster = 1;
+    std::string memory, worker_memory, base; // limits: of all workers together, of each; what one holds at rest
 };
 
 // 0: told; 1: the gate broke a promise. What cannot be played is thrown as a Failure.

@@ -92,6 +92,8 @@ void Session::trace(const Exchange& x) {
     if (x.deadline != never) entry.deadline = x.deadline - x.began - x.body_took;
     entry.wait = x.waited;
     if (x.attempts > 0) entry.service = x.held;
+    // Now and not when it was let in: then nothing was known of the first of its kind, and who was refused was never let in.
+    if (x.label != 0) entry.need = x.route->target->pool->expected_need(x.label);
     entry.received = x.received();
     entry.sent = x.answer_bytes;
     entry.status = x.status;

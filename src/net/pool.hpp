@@ -151,6 +151,7 @@ public:
     // By which the memory is learned that such requests need; 0 where nobody reads memory.
     bool learns_memory() const { return cost_labels_.on(); }
     CostKey cost_label(std::string_view method, std::string_view target);
+    Bytes expected_need(CostKey label) const; // 0: nothing is known of it
     Steering& steering() { return steering_; }
 
     // The fleet.

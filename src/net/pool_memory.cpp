@@ -17,6 +17,11 @@ CostKey Pool::cost_label(std::string_view method, std::string_view target) {
     return found.key;
 }
 
+Bytes Pool::expected_need(CostKey label) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.memory().costs().expected(label);
+}
+
 void Pool::observe(WorkerKey worker, double pressure, const MemorySight& sight) {
     const bool limited = sight.limit || std::ranges::any_of(sight.domains, [](DomainKey key) { return key != 0; });
     const std::lock_guard lock(mutex_);

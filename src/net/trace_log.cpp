@@ -9,8 +9,9 @@ namespace plimsoll::net {
 namespace {
 
 constexpr std::size_t longest_label = 256; // of a label: a line has a bound
+constexpr Bytes least_need = 1_MiB;        // smaller ones are nothing beside any limit, and would be on every line
 
-}
+} // namespace
 
 void append_trace_line(std::string& out, const TraceEntry& entry) {
     const auto text = [&](std::string_view key, std::string_view value) {
@@ -31,6 +32,10 @@ void append_trace_line(std::string& out, const TraceEntry& entry) {
     if (entry.service) {
         out.append(R"(,"service":)");
         append_seconds(out, *entry.service);
+    }
+    if (entry.need >= least_need) {
+        out.append(R"(,"need":)");
+        append_number(out, static_cast<std::uint64_t>(entry.need.count));
     }
     out.append(R"(,"received":)");
     append_number(out, entry.received);

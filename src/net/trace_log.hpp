@@ -3,12 +3,13 @@
 // it was, and how long it needs a worker.
 //
 //   {"at":1772331245.117342,"pool":"app","route":"/api","priority":"normal","deadline":2.500000,"wait":0,"service":0.004812,
-//    "received":0,"sent":512,"status":200}
+//    "need":209715200,"received":0,"sent":512,"status":200}
 //
 // at: unix seconds, when it asked for a slot. deadline: for so long from then on an answer was of use, to the client (its
 // X-Request-Timeout) or by the deadline of its route or pool, whichever is sooner; not there where neither said so. wait: in the
-// queue. service: it held a slot for so long; not there where it never held one. refused: why, where it was. All spans are
-// seconds. Requests that asked no pool for a slot have no line.
+// queue. service: it held a slot for so long; not there where it never held one. need: bytes of memory that such requests need at their
+// peak, as far as was known when this one had ended; not there where nothing was, or less than a mebibyte. refused: why, where
+// it was. All spans are seconds. Requests that asked no pool for a slot have no line.
 #pragma once
 
 #include <chrono>
@@ -18,6 +19,7 @@
 #include <string_view>
 
 #include "net/line_block.hpp"
+#include "plimsoll/core/bytes.hpp"
 
 namespace plimsoll::net {
 
@@ -27,6 +29,7 @@ struct TraceEntry {
     std::optional<Duration> deadline; // from `at` on; below 0: it had passed
     Duration wait{};
     std::optional<Duration> service;
+    Bytes need;
     std::uint64_t received = 0, sent = 0; // bytes of the bodies
     unsigned status = 0;                  // 0: nothing was answered
 };

@@ -13,16 +13,33 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr DomainKey cgroup = 1; // in which all workers live
+
 double milliseconds(Duration span) { return std::chrono::duration<double, std::milli>(span).count(); }
+
+// Needs are told to the gate by labels, of which there is a bounded number: up to 3 % more is the same need.
+Bytes rounded_up(Bytes need) {
+    constexpr std::int64_t steps = 32; // of an octave
+    std::int64_t step = 1;
+    while (step * 2 * steps <= need.count) step *= 2;
+    return Bytes{(need.count + step - 1) / step * step};
+}
+
 class Door {
 public:
     explicit Door(const OverloadSettings& settings)
-        : settings_(settings), random_(settings.seed), gate_(settings.gate) {}
+        : settings_(settings), random_(settings.seed), gate_(settings.gate),
+          held_(settings.workers + std::size_t{1}, settings.memory.base),
+          held_by_all_(settings.memory.base * settings.workers) {
+        report_.memory.peak = held_by_all_; // what they hold at rest is the least
+        report_.memory.worker_peak = settings.memory.base;
+    }
 
     OverloadReport run() {
         Gate::Events events;
         for (WorkerKey key = 1; key <= settings_.workers; ++key) {
             gate_.add(key, settings_.slots, now_);
+            if (settings_.memory.limited()) read_memory(key);
             gate_.accept(key, true, now_, events);
         }
         for (const Step& step : settings_.steps) length_ += step.length;
@@ -59,8 +76,11 @@ private:
         RouteKey route;
         Duration service;
         Instant deadline = never;
+        Bytes need{};
+        bool waits_for_room = false;
     };
     static constexpr Duration tick = 10ms;
+    static constexpr int ticks_a_reading = 50; // [pool.memory] interval
 
     void at(Instant when, std::function<void()> what) { events_.push({when, ++sequence_, std::move(what)}); }
     double draw() { return std::uniform_real_distribution<>(0, 1)(random_); }
@@ -95,7 +115,8 @@ private:
             at(Instant{} + settings_.trace[next_traced_].at, [this] {
                 const Traced& each = settings_.trace[next_traced_++];
                 schedule_arrival();
-                arrive({now_, each.priority, each.route, each.service, each.deadline ? now_ + *each.deadline : never});
+                arrive({now_, each.priority, each.route, each.service, each.deadline ? now_ + *each.deadline : never,
+                        each.need});
             });
             return;
         }
@@ -116,12 +137,58 @@ private:
         return from_seconds(to_seconds(settings_.service) * std::exp(normal(random_)));
     }
 
+    // Memory, as the gate is told of it.
+    void read_memory(WorkerKey worker) {
+        const auto& [base, shared, own] = settings_.memory;
+        // The limit of who has none of his own is his share of the common one, as the fleet has it.
+        const Bytes limit = own ? *own : Bytes{shared->count / settings_.workers};
+        if (shared) gate_.observe_domain(cgroup, held_by_all_, shared);
+        gate_.observe(worker, static_cast<double>(held_[worker].count) / static_cast<double>(limit.count),
+                      {held_[worker], own, {shared ? cgroup : DomainKey{0}, 0}});
+    }
+    CostKey label_of(Bytes need) {
+        if (need.count <= 0 || !settings_.memory.limited()) return 0;
+        const Bytes about = rounded_up(need);
+        const auto [found, is_new] = labels_.try_emplace(about.count, static_cast<CostKey>(labels_.size() + 1));
+        if (is_new) gate_.costs().recall(found->second, about);
+        return found->second;
+    }
+    bool weighs(Bytes need) const { return settings_.memory.limited() && rounded_up(need) > gate_.memory().light(); }
+    void hold(WorkerKey worker, Bytes more) {
+        held_[worker] = held_[worker] + more;
+        held_by_all_ = held_by_all_ + more;
+        const auto& [base, shared, own] = settings_.memory;
+        MemoryReport& report = report_.memory;
+        report.peak = std::max(report.peak, held_by_all_);
+        report.worker_peak = std::max(report.worker_peak, held_[worker]);
+        if (more.count > 0) report.passed += (shared && held_by_all_ > *shared) || (own && held_[worker] > *own);
+    }
+    // Whoever is in that line while a slot is free waits for room.
+    void look_at_memory_line() {
+        if (in_memory_line_.empty()) return;
+        for (WorkerKey key = 1; key <= settings_.workers; ++key)
+            if (gate_.in_flight(key) < settings_.slots) {
+                for (const Ticket ticket : in_memory_line_)
+                    if (const auto found = waiting_.find(ticket); found != waiting_.end())
+                        found->second.waits_for_room = true;
+                in_memory_line_.clear();
+                return;
+            }
+    }
+    void waited(const Request& request) {
+        if (request.waits_for_room) report_.memory.waits.push_back(milliseconds(now_ - request.arrived));
+    }
+
     void arrive(const Request& request) {
         Fate& fate = report_.of[index(request.priority)];
         ++fate.offered;
         Gate::Events events;
-        const Gate::Facts facts{
-            .priority = request.priority, .deadline = request.deadline, .draw = draw(), .route = request.route};
+        const Gate::Facts facts{.priority = request.priority,
+                                .deadline = request.deadline,
+                                .draw = draw(),
+                                .route = request.route,
+                                .label = label_of(request.need)};
+        report_.memory.weighty += weighs(request.need);
         const bool turned_away = gate_.turns_away(now_, facts);
         const auto arrival = gate_.arrive(now_, facts, events);
         // Who is granted a slot that had come free before is told with the newcomer: it did not wait then.
@@ -137,6 +204,7 @@ private:
         case Gate::Arrival::Kind::refused: refuse(request, arrival.reason, arrival.retry_after); break;
         case Gate::Arrival::Kind::queued:
             waiting_.emplace(arrival.ticket, request);
+            if (weighs(request.need)) in_memory_line_.push_back(arrival.ticket);
             if (draw() < settings_.client_aborts)
                 at(now_ + 3ms, [this, ticket = arrival.ticket] {
                     if (!gate_.leave(now_, ticket)) return;
@@ -151,6 +219,7 @@ private:
         if (retry_after <= Duration::zero()) report_.broken = "a refusal without a hint when to come again";
         if (calm(request.arrived))
             report_.broken = "somebody was refused though all was calm: " + std::string(to_string(reason));
+        waited(request);
         Fate& fate = report_.of[index(request.priority)];
         ++fate.refused;
         last_answer_ = now_;
@@ -167,8 +236,11 @@ private:
     }
 
     void serve(const Request& request, WorkerKey worker, Gate::Probe probe) {
+        waited(request);
+        hold(worker, request.need);
+        const bool may_be_passed = settings_.client_aborts > 0 || settings_.memory.limited(); // who waits for room may
         for (std::size_t higher = 0; higher < index(request.priority); ++higher)
-            if (gate_.waiting(static_cast<Priority>(higher)) > exempt(higher) && settings_.client_aborts == 0)
+            if (gate_.waiting(static_cast<Priority>(higher)) > exempt(higher) && !may_be_passed)
                 report_.broken = "a lower priority was served while a higher one waited";
         if (calm(request.arrived) && now_ - request.arrived > settings_.calm_wait)
             report_.broken = "somebody waited long though all was calm";
@@ -190,6 +262,8 @@ private:
             departure.took = now_ - began;
             departure.route = request.route;
             departure.probe = probe;
+            departure.label = label_of(request.need);
+            hold(worker, Bytes{} - request.need);
             Gate::Events events;
             gate_.depart(now_, worker, departure, events);
             deliver(events);
@@ -214,6 +288,8 @@ private:
 
     void on_tick() {
         Gate::Events events;
+        if (settings_.memory.limited() && ++ticks_ % ticks_a_reading == 0)
+            for (WorkerKey key = 1; key <= settings_.workers; ++key) read_memory(key);
         gate_.expire(now_, events);
         deliver(events);
         if (!over() || !waiting_.empty()) at(now_ + tick, [this] { on_tick(); });
@@ -222,6 +298,7 @@ private:
     void check() {
         for (WorkerKey key = 1; key <= settings_.workers; ++key)
             if (gate_.in_flight(key) > settings_.slots) report_.broken = "more permits than slots";
+        look_at_memory_line();
     }
 
     void finish() {
@@ -245,6 +322,11 @@ private:
     std::priority_queue<Event> events_;
     std::unordered_map<Ticket, Request> waiting_;
     std::unordered_map<WorkerKey, bool> failing_;
+    std::vector<Bytes> held_; // by worker
+    Bytes held_by_all_;
+    std::unordered_map<std::int64_t, CostKey> labels_; // by need
+    std::vector<Ticket> in_memory_line_; // those of whom it is not known yet whether it is room that they lack
+    std::uint64_t ticks_ = 0;
     std::uint64_t sequence_ = 0;
     std::size_t next_traced_ = 0;
     Duration length_{};

@@ -26,6 +26,13 @@ struct Traced { // one request of a trace
     RouteKey route = 0;
     Duration service{};
     std::optional<Duration> deadline{}; // from the arrival on
+    Bytes need{};                       // of memory, at its peak; 0: not known, or little
+};
+// A request holds what it needs from its beginning to its end; the gate knows the need, and of the rest only readings.
+struct MemoryPlan {
+    Bytes base;                       // what a worker holds at rest
+    std::optional<Bytes> shared, own; // limits: of all workers together, of each
+    bool limited() const { return shared || own; }
 };
 
 struct Disturbance { // of the fleet, for a while
@@ -49,6 +56,7 @@ struct OverloadSettings {
     // From then on nobody may be refused, and nobody may wait for longer than that: what disturbed is over.
     std::optional<Duration> calm_from;
     Duration calm_wait = std::chrono::milliseconds{200};
+    MemoryPlan memory; // without a limit nobody is asked for it
     Gate::Settings gate;
 };
 
@@ -57,10 +65,17 @@ struct Fate {                                                                 //
     std::uint64_t late = 0;                                                   // answered after their deadline
     std::vector<double> latency, refusal_latency;                             // milliseconds
 };
+struct MemoryReport {
+    Bytes peak, worker_peak;   // what all workers held at once, and what one did
+    std::uint64_t weighty = 0; // requests whose need the limits do not take for nothing
+    std::uint64_t passed = 0;  // that began though a limit was passed with them
+    std::vector<double> waits; // for room while a slot was free, until they began or were refused; milliseconds
+};
 struct OverloadReport {
     std::string broken; // the first promise that broke; empty: none did
     Fate of[priorities];
     std::map<std::string, std::uint64_t> reasons; // of refusals
+    MemoryReport memory;
     double seconds = 0;         // from the first arrival until both the load and the last answer were over
     double worked = 0;          // slot-seconds that went into requests that were served in time
     double slots = 0;           // of all workers

@@ -23,13 +23,27 @@ std::optional<std::string_view> member(std::string_view line, std::string_view n
     return value.substr(1, std::min(end, value.size()) - 1);
 }
 
-std::optional<double> number(std::string_view line, std::string_view name) {
-    const auto text = member(line, name).value_or("");
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
+// What a span of time, or the moment of one in unix seconds, may be at most: it still fits into a Duration.
+constexpr double most_seconds = 9e9, most_bytes = 1e15;
+
+// The numbers of a line. One that is there and cannot be makes the whole line one that is not ours.
+class Numbers {
+public:
+    explicit Numbers(std::string_view line) : line_(line) {}
+    std::optional<double> take(std::string_view name, double most) {
+        const auto text = member(line_, name);
+        if (!text) return std::nullopt;
+        double value = 0;
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+        good_ = good_ && error == std::errc{} && end == text->data() + text->size() && value >= 0 && value <= most;
+        return value;
+    }
+    bool good() const { return good_; }
+
+private:
+    std::string_view line_;
+    bool good_ = true;
+};
 
 Priority priority_of(std::string_view text) {
     if (text == "critical") return Priority::critical;
@@ -49,6 +63,7 @@ struct Line {
     RouteKey route = 0;
     std::optional<double> service;  // not of one that never held a slot
     std::optional<double> deadline; // not of one that had none
+    double need = 0;
 };
 struct Mean {
     double sum = 0;
@@ -59,16 +74,24 @@ struct Mean {
 } // namespace
 
 Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
-    Trace trace{{}, {""}, {}, 0, 0};
+    Trace trace;
+    trace.routes = {""};
     std::map<std::string, RouteKey, std::less<>> keys;
     std::vector<Line> lines;
     std::map<RouteKey, Mean> means;
     Mean all;
-    const auto read = [&](const std::string& text) {
-        const auto at = number(text, "at");
+    const auto read = [&](const std::string& text, Trace::Place place) {
+        Numbers numbers(text);
+        const auto at = numbers.take("at", most_seconds);
+        Line line{at.value_or(0),
+                  priority_of(member(text, "priority").value_or("")),
+                  0,
+                  numbers.take("service", most_seconds),
+                  numbers.take("deadline", most_seconds),
+                  numbers.take("need", most_bytes).value_or(0)};
         const auto whose = member(text, "pool");
-        if (!at || !whose || whose->empty() || !text.ends_with('}')) {
-            ++trace.passed_over;
+        if (!at || !numbers.good() || !whose || whose->empty() || !text.ends_with('}')) {
+            if (trace.passed_over++ == 0) trace.first_passed_over = place;
             return;
         }
         if (pool.empty()) pool = *whose;
@@ -76,8 +99,6 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
             ++trace.left_out;
             return;
         }
-        Line line{*at, priority_of(member(text, "priority").value_or("")), 0, number(text, "service"),
-                  number(text, "deadline")};
         const std::string label(member(text, "route").value_or(""));
         const auto [found, is_new] = keys.try_emplace(label, static_cast<RouteKey>(trace.routes.size()));
         if (is_new) trace.routes.push_back(label);
@@ -86,14 +107,21 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
             for (Mean* mean : {&means[line.route], &all}) mean->sum += *line.service, ++mean->count;
         lines.push_back(line);
     };
-    for (std::istream* file : files)
-        for (std::string text; std::getline(*file, text);) read(text);
+    for (Trace::Place place; place.file < files.size(); ++place.file) {
+        place.line = 0;
+        for (std::string text; std::getline(*files[place.file], text);) {
+            ++place.line;
+            read(text, place);
+        }
+    }
     std::ranges::stable_sort(lines, {}, &Line::arrived);
     for (const Line& line : lines) {
         const Mean& mean = means[line.route].count > 0 ? means[line.route] : all;
         trace.requests.push_back({not_negative(line.arrived - lines.front().arrived), line.priority, line.route,
                                   not_negative(line.service.value_or(mean.value()))});
-        if (line.deadline) trace.requests.back().deadline = not_negative(*line.deadline);
+        Traced& request = trace.requests.back();
+        if (line.deadline) request.deadline = not_negative(*line.deadline);
+        request.need = Bytes{static_cast<std::int64_t>(line.need)};
     }
     trace.mean_service = not_negative(all.value());
     return trace;

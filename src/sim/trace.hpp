@@ -2,7 +2,8 @@
 //
 // One that was refused by the gate, or left while it waited, never held a slot: it gets what others of its route needed on
 // average. One that its limits refused (rate, inflight, limit_unknown), or that met a closed door, asked the gate for nothing and is left out,
-// since it would be again. What is no such line is passed over.
+// since it would be again. What is no such line, or holds a number that cannot be, is passed over: a file that is being written ends in half
+// a line.
 #pragma once
 
 #include <istream>
@@ -18,6 +19,10 @@ struct Trace {
     std::vector<std::string> routes; // their labels, by RouteKey; 0 is none
     Duration mean_service{};
     std::size_t left_out = 0, passed_over = 0; // lines
+    struct Place {
+        std::size_t file = 0, line = 0; // lines from 1 on
+    };
+    Place first_passed_over; // where there is one
 };
 // files: one, or those of one that was rotated, in any order. pool: whose requests; empty: those of the first pool that there is
 // one of.

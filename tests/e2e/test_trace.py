@@ -69,3 +69,33 @@ def test_the_trace_stays_within_its_bound_and_a_reload_ends_it(plimsoll):
     proxy.configure(proxy.config)
     assert proxy.admin.post("/v1/config/reload").status == 200
     until(lambda: proxy.get("/").status == 200 and len(lines(trace)) == 1, 5, "no line more")
+
+
+def test_the_trace_knows_what_requests_need_of_memory_and_the_replay_makes_room_for_it(plimsoll):
+    proxy = plimsoll()
+    trace = proxy.directory / "trace"
+    proxy.configure({**fleet("gthread", workers=1, app="hungry:wsgi", arguments=["--threads", "8"], memory={"limit": "700MiB", "interval": "100ms"}),
+                     "log": {"trace": str(trace)}})
+    proxy.start()
+    proxy.wait_serving(1)
+
+    def heavy():
+        return [line for line in lines(trace) if line.get("need", 0) >= 195 << 20]
+    until(lambda: proxy.get("/need/200").status == 200 and len(heavy()) >= 3, 30, "its need is known, and recorded", pause=0.05)
+    assert max(line["need"] for line in heavy()) < 225 << 20
+    assert proxy.get("/light").status == 200
+    until(lambda: "need" not in lines(trace)[-1], 10, "who needs little has none on his line")
+
+    together = proxy.directory / "together"                     # as if three of them had come at once
+    first = heavy()[0]
+    together.write_text("".join(json.dumps({**first, "service": 1}) + "\n" for _ in range(3)))
+    told = replay(together, "--slots", "2", "--workers", "2", "--base", "40MiB")
+    assert 640 < peak(told) < 760, told
+    told = replay(together, "--slots", "2", "--workers", "2", "--base", "40MiB", "--memory", "600MiB")
+    assert 460 < peak(told) < 570 and "3 requests need much, 1 of them waited for room though a slot was free" in told, told
+    told = replay(together, "--slots", "2", "--workers", "2", "--base", "40MiB", "--worker-memory", "300MiB", "--timeout", "500ms")
+    assert "refused: memory 1\n" in told, told
+
+
+def peak(told):                                                 # in MiB
+    return float(told.split("memory: at most ")[1].split(" MiB")[0])

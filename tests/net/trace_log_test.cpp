@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -63,6 +64,14 @@ TEST(TraceLine, tells_for_how_long_an_answer_was_of_use_where_that_was_bounded) 
     EXPECT_NE(line_of(entry).find(R"("priority":"normal","deadline":2.500000,"wait":0,)"), std::string::npos);
     entry.deadline = -1ms;
     EXPECT_NE(line_of(entry).find(R"("deadline":0,)"), std::string::npos) << "it had passed when a slot was asked for";
+}
+
+TEST(TraceLine, tells_what_it_needed_of_memory_where_that_is_much) {
+    TraceEntry entry = a_traced_entry();
+    entry.need = 200_MiB;
+    EXPECT_NE(line_of(entry).find(R"("service":0.004812,"need":209715200,"received":0,)"), std::string::npos);
+    entry.need = 1023_KiB;
+    EXPECT_EQ(line_of(entry).find("need"), std::string::npos) << "it would be on every line";
 }
 
 TEST(TraceLine, no_label_can_forge_a_line_and_each_has_a_bound) {
@@ -123,6 +132,39 @@ TEST_F(Traced, each_request_that_asked_a_pool_has_its_line) {
     const auto service = std::stod(text.substr(text.find("\"service\":") + 10));
     EXPECT_GE(service, 0.03);
     EXPECT_LT(service, 5);
+}
+
+TEST_F(Traced, what_such_requests_need_of_memory_is_told_of_those_that_were_served_and_of_those_that_found_no_room) {
+    ASSERT_EQ(log::start(settings), "");
+    {
+        Origin origin(echo);
+        Proxy proxy;
+        proxy.config.log = settings;
+        const WorkerKey worker = proxy.add_worker(origin.address());
+        proxy.pool->observe(worker, 0.2, MemorySight{100_MiB, 500_MiB, {}});
+        const Pool::Need needs[] = {{"GET /heavy", 200_MiB, 200_MiB, 3, false},
+                                    {"GET /huge", 900_MiB, 900_MiB, 3, false}};
+        proxy.pool->recall(needs);
+        config::Pool impatient = proxy.config.pools.at(0);
+        impatient.queue.timeout = 50ms;
+        proxy.pool->configure(impatient);
+        proxy.start();
+        auto client = proxy.client();
+        // Of those that never fit one is let in now and then.
+        const std::pair<const char*, int> asked[] = {{"/heavy", 200}, {"/huge", 200}, {"/huge", 503}, {"/light", 200}};
+        for (const auto& [path, status] : asked) {
+            client.send(get(path));
+            EXPECT_EQ(client.read_response().status(), status) << path;
+        }
+    }
+    log::stop();
+    std::istringstream lines(content(settings.trace));
+    std::string heavy, let_in, huge, light;
+    for (std::string* each : {&heavy, &let_in, &huge, &light}) std::getline(lines, *each);
+    EXPECT_NE(heavy.find(R"("need":209715200,)"), heavy.npos) << heavy;
+    EXPECT_NE(huge.find(R"("need":943718400,)"), huge.npos) << huge;
+    EXPECT_NE(huge.find(R"("status":503,"refused":)"), huge.npos) << huge;
+    EXPECT_EQ(light.find("need"), light.npos) << light;
 }
 
 TEST_F(Traced, how_long_the_client_would_have_waited_counts_from_when_it_asked_for_a_slot) {

@@ -104,5 +104,103 @@ TEST(Trace, both_files_of_a_rotated_one_are_read_in_whatever_order_they_are_name
     EXPECT_EQ(trace.left_out, 1U);
 }
 
+// `count` that come at once, each for a second.
+std::vector<Traced> at_once(unsigned count, Bytes need, Duration at = {}) {
+    return std::vector<Traced>(count, Traced{at, Priority::normal, 1, 1s, std::nullopt, need});
+}
+OverloadSettings four_workers_of(MemoryPlan memory) {
+    OverloadSettings settings;
+    settings.memory = memory;
+    return settings;
+}
+
+TEST(Trace, what_needs_more_than_there_is_waits_for_room_though_a_slot_is_free) {
+    OverloadSettings settings = four_workers_of({25_MiB, 600_MiB, std::nullopt}); // 5 % of them are the margin
+    settings.trace = at_once(3, 200_MiB);
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "");
+    EXPECT_EQ(report.memory.peak, 500_MiB) << "two of them, and four workers";
+    EXPECT_EQ(report.memory.worker_peak, 225_MiB);
+    EXPECT_EQ(report.memory.weighty, 3U);
+    ASSERT_EQ(report.memory.waits.size(), 1U);
+    EXPECT_GE(report.memory.waits[0], 1000);
+    EXPECT_EQ(report.memory.passed, 0U);
+    EXPECT_EQ(report.of[index(Priority::normal)].served, 3U);
+}
+
+TEST(Trace, without_a_limit_memory_is_counted_and_nobody_waits_for_it) {
+    OverloadSettings settings = four_workers_of({25_MiB, std::nullopt, std::nullopt});
+    settings.trace = at_once(3, 200_MiB);
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.memory.peak, 700_MiB);
+    EXPECT_TRUE(report.memory.waits.empty());
+    EXPECT_EQ(report.memory.weighty, 0U) << "much is what is much beside a limit";
+    EXPECT_LT(report.latency(1), 1001);
+}
+
+TEST(Trace, a_worker_s_own_limit_leaves_room_in_the_others) {
+    OverloadSettings settings = four_workers_of({25_MiB, std::nullopt, 300_MiB});
+    settings.slots = 2;
+    settings.trace = at_once(5, 200_MiB);
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "");
+    EXPECT_EQ(report.memory.worker_peak, 225_MiB);
+    EXPECT_EQ(report.memory.waits.size(), 1U) << "eight slots, and room for one in each of four workers";
+}
+
+TEST(Trace, who_needs_little_passes_those_who_wait_for_room) {
+    OverloadSettings settings = four_workers_of({25_MiB, 600_MiB, std::nullopt});
+    settings.trace = at_once(3, 200_MiB);
+    for (Traced& each : settings.trace) each.priority = Priority::critical;
+    for (const Traced& light : at_once(1, 2_MiB, 100ms)) settings.trace.push_back(light);
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "") << "a higher priority waits, and not for a slot";
+    EXPECT_LT(report.of[index(Priority::normal)].latency.at(0), 1001);
+}
+
+TEST(Trace, a_line_of_those_who_need_much_that_does_not_move_is_refused_with_memory) {
+    OverloadSettings settings = four_workers_of({25_MiB, 400_MiB, std::nullopt});
+    for (int second = 0; second < 20; ++second)
+        for (const Traced& each : at_once(2, 200_MiB, 1s * second)) settings.trace.push_back(each);
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "");
+    EXPECT_EQ(report.reasons.size(), 1U);
+    EXPECT_GT(report.reasons.at("memory"), 5U) << "twice as many come as fit one after the other";
+    EXPECT_EQ(report.memory.peak, 300_MiB);
+}
+
+TEST(Trace, what_never_fits_and_is_tried_all_the_same_is_told) {
+    OverloadSettings settings = four_workers_of({25_MiB, 400_MiB, std::nullopt});
+    settings.trace = at_once(1, 500_MiB, 20s);
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.memory.passed, 1U) << "now and then one is let in alone, or an estimate would never be put right";
+    EXPECT_EQ(report.memory.peak, 600_MiB);
+    settings.trace = at_once(2, 500_MiB);
+    EXPECT_EQ(run(settings).reasons, (std::map<std::string, std::uint64_t>{{"memory", 2}}));
+}
+
+TEST(Trace, a_need_is_read_where_there_is_one_and_a_line_with_an_impossible_number_is_none) {
+    std::istringstream lines(
+        R"({"at":1,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"need":209715200,"status":200})"
+        "\n"
+        R"({"at":2,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"status":200})"
+        "\n"
+        R"({"at":3,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"need":-1,"status":200})"
+        "\n"
+        R"({"at":4,"pool":"app","route":"/a","priority":"normal","wait":0,"service":inf,"status":200})"
+        "\n"
+        R"({"at":5,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"need":"much","status":200})"
+        "\n"
+        R"({"at":1e300,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"status":200})"
+        "\n");
+    const Trace trace = read_trace({&lines});
+    ASSERT_EQ(trace.requests.size(), 2U);
+    EXPECT_EQ(trace.requests[0].need, 200_MiB);
+    EXPECT_EQ(trace.requests[1].need, Bytes{}) << "an older trace has none";
+    EXPECT_EQ(trace.passed_over, 4U);
+    EXPECT_EQ(trace.first_passed_over.file, 0U);
+    EXPECT_EQ(trace.first_passed_over.line, 3U);
+}
+
 } // namespace
 } // namespace plimsoll::sim

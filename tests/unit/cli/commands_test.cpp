@@ -114,6 +114,9 @@ TEST_F(CommandTest, bad_usage_is_one_line_and_code_2) {
                                            {"replay", "x", "--timeout", "soon"},
                                            {"replay", "x", "--target", "0s"},
                                            {"replay", "x", "--faster", "-1"},
+                                           {"replay", "x", "--memory", "1GiB"},
+                                           {"replay", "x", "--memory", "much", "--base", "1MiB"},
+                                           {"replay", "x", "--worker-memory", "0", "--base", "1MiB"},
                                            {"--nonsense"},
                                            {"status", "--admin", "nowhere"}}) {
         auto done = call(words, false);

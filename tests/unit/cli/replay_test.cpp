@@ -70,6 +70,32 @@ TEST_F(ReplayTest, more_workers_and_a_slower_arrival_help_as_they_would) {
     expect_in(told({.files = {trace}, .workers = 1, .timeout = "300ms", .faster = 0.05}), "nobody was refused");
 }
 
+TEST_F(ReplayTest, tells_what_memory_would_have_been_needed_and_what_a_limit_does) {
+    const std::string heavy = R"("service":1,"need":209715200)";
+    const std::string trace = file(line(1, heavy) + line(1, heavy) + line(1, heavy));
+    expect_in(told({.files = {trace}}), "memory: at most 600.0 MiB at once, 200.0 MiB in one worker\n");
+    const std::string limited = told({.files = {trace}, .memory = "600MiB", .base = "25MiB"});
+    expect_in(limited, "memory: at most 500.0 MiB of 600.0 MiB at once, 225.0 MiB in one worker\n");
+    expect_in(limited,
+              "memory: 3 requests need much, 1 of them waited for room though a slot was free, 1000.0 ms (p99)\n");
+    const std::string each = told({.files = {trace}, .worker_memory = "400MiB", .base = "25MiB"});
+    expect_in(each, "225.0 MiB of 400.0 MiB in one worker\n");
+    expect_in(each, "0 of them waited");
+}
+
+TEST_F(ReplayTest, a_trace_that_knows_of_no_need_says_so_where_it_is_asked_for_memory) {
+    const std::string trace = file(line(1, R"("service":1)"));
+    EXPECT_EQ(told({.files = {trace}}).find("memory"), std::string::npos);
+    expect_in(told({.files = {trace}, .memory = "600MiB", .base = "25MiB"}),
+              "the trace knows of no request that needs any");
+}
+
+TEST_F(ReplayTest, a_broken_line_is_named) {
+    const std::string trace = file(line(1, R"("service":1)") + line(2, R"("service":one)"));
+    expect_in(told({.files = {trace}}),
+              "1 requests of 1 routes in 1.0 s (0 left out, 1 other lines, the first " + trace + ":2)");
+}
+
 TEST_F(ReplayTest, what_is_no_trace_is_named_in_one_line) {
     expect_in(failure({.files = {"/no/such/trace"}}), "/no/such/trace cannot be read");
     expect_in(failure({.files = {file("127.0.0.1 - GET / 200\n")}}),
