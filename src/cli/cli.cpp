@@ -134,6 +134,12 @@ void add_replay(CLI::App& app, ReplayOptions& options, int& code) {
     added->add_option("--worker-memory", options.worker_memory, "the limit of each worker")
         ->check(size_problem)
         ->needs(base);
+    added
+        ->add_option(
+            "--limit", options.limits,
+            "ROUTE=RATE[,burst=N][,key=client], ROUTE as the trace has it or * for all: a rate limit of all requests "
+            "of the route together, or of those of each client; may be given several times")
+        ->allow_extra_args(false);
     added->callback([&options, &code] { code = replay(options, std::cout); });
 }
 

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <ostream>
+#include <set>
+#include <span>
 
 #include "cli/commands.hpp"
 #include "cli/table.hpp"
+#include "config/nearest.hpp"
 #include "config/values.hpp"
 #include "sim/trace.hpp"
 
@@ -23,13 +27,85 @@ std::string milliseconds_of(std::vector<double> latencies, double share) {
     return latencies.empty() ? "-" : fixed(sim::quantile(std::move(latencies), share), 1);
 }
 
-sim::Trace trace_of(const ReplayOptions& options) {
+// One --limit as it was written, before it is known whether the trace has such a route.
+struct LimitWish {
+    std::string text, route;
+    RateRule rate;
+    bool by_client = false;
+    Failure failure(const std::string& problem) const {
+        return {.code = 2, .text = "--limit " + text + ": " + problem};
+    }
+};
+
+constexpr unsigned most_burst = 1'000'000;
+
+LimitWish limit_of(const std::string& text) {
+    LimitWish wish{text, {}, {}};
+    unsigned burst = 0;
+    std::string_view rest = text;
+    constexpr std::string_view burst_key = "burst=";
+    while (true) { // a route may hold commas and equals signs, so its end is looked for from behind
+        const auto comma = rest.rfind(',');
+        const auto option = comma == rest.npos ? std::string_view{} : rest.substr(comma + 1);
+        if (option == "key=client") {
+            wish.by_client = true;
+        } else if (option.starts_with(burst_key)) {
+            const auto digits = option.substr(burst_key.size());
+            const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), burst);
+            if (error != std::errc{} || end != digits.data() + digits.size() || burst > most_burst)
+                throw wish.failure("burst is a number up to " + std::to_string(most_burst));
+        } else {
+            break;
+        }
+        rest = rest.substr(0, comma);
+    }
+    const auto sign = rest.rfind('=');
+    const auto rate = sign == rest.npos ? std::nullopt : config::parse_rate(rest.substr(sign + 1));
+    if (!rate || sign == 0)
+        throw wish.failure("ROUTE=RATE[,burst=N][,key=client] is meant, a rate is 10/s, 30/m or 1000/h");
+    wish.route = rest.substr(0, sign);
+    wish.rate = RateRule::per_second(rate->per_second, burst);
+    return wish;
+}
+
+std::vector<LimitWish> limits_of(const ReplayOptions& options) {
+    std::vector<LimitWish> wishes;
+    for (const std::string& text : options.limits) wishes.push_back(limit_of(text));
+    return wishes;
+}
+
+std::string unknown_route(const LimitWish& wish, const sim::Trace& trace) {
+    const auto known = std::span(trace.routes).subspan(1);
+    constexpr std::size_t named = 5;
+    const auto meant = config::nearest(wish.route, known);
+    std::string text = "the trace has no route " + wish.route;
+    if (!meant.empty()) return text + ": did you mean " + meant + "?";
+    text += "; it has ";
+    for (std::size_t i = 0; i < std::min(named, known.size()); ++i) text += (i > 0 ? ", " : "") + known[i];
+    return text + (known.size() > named ? " and " + std::to_string(known.size() - named) + " more" : "");
+}
+
+sim::RateLimit rate_limit_of(const LimitWish& wish, const sim::Trace& trace) {
+    sim::RateLimit limit{0, wish.rate, wish.by_client};
+    if (wish.route != sim::any_route) {
+        const auto found = std::ranges::find(trace.routes, wish.route);
+        if (found == trace.routes.end()) throw wish.failure(unknown_route(wish, trace));
+        limit.route = static_cast<RouteKey>(found - trace.routes.begin());
+    }
+    if (wish.by_client && std::ranges::none_of(trace.requests, [](const auto& each) { return each.client != 0; }))
+        throw wish.failure("the trace does not tell one client from another: leave key=client out");
+    return limit;
+}
+
+sim::Trace trace_of(const ReplayOptions& options, const std::vector<LimitWish>& limits) {
+    std::set<std::string, std::less<>> rated;
+    for (const LimitWish& each : limits) rated.insert(each.route);
     std::vector<std::ifstream> files;
     for (const std::string& name : options.files)
         if (!files.emplace_back(name)) throw Failure{.code = 2, .text = name + " cannot be read"};
     std::vector<std::istream*> all;
     for (auto& file : files) all.push_back(&file);
-    sim::Trace trace = sim::read_trace(all, options.pool);
+    sim::Trace trace = sim::read_trace(all, options.pool, rated);
     if (trace.requests.empty())
         throw Failure{.code = 2,
                       .text = options.files.front() + " holds no request" +
@@ -77,6 +153,15 @@ std::string table_of(const sim::OverloadReport& report) {
     return table.text(false);
 }
 
+std::string limit_text(const LimitWish& wish, const sim::LimitReport& report) {
+    std::string text = "limit " + wish.text + ": " + std::to_string(report.refused) + " of " +
+                       std::to_string(report.asked) + " requests refused";
+    if (wish.by_client)
+        text += ", of " + std::to_string(report.refused_clients.size()) + " of " +
+                std::to_string(report.clients.size()) + " clients";
+    return text + "\n";
+}
+
 std::string with_limit(Bytes peak, std::optional<Bytes> limit) {
     return to_string(peak) + (limit ? " of " + to_string(*limit) : "");
 }
@@ -99,8 +184,10 @@ std::string memory_text(const sim::MemoryPlan& plan, const sim::MemoryReport& re
 } // namespace
 
 int replay(const ReplayOptions& options, std::ostream& out) {
-    const sim::Trace trace = trace_of(options);
-    const sim::OverloadSettings settings = settings_of(options, trace);
+    const std::vector<LimitWish> limits = limits_of(options);
+    const sim::Trace trace = trace_of(options, limits);
+    sim::OverloadSettings settings = settings_of(options, trace);
+    for (const LimitWish& each : limits) settings.limits.push_back(rate_limit_of(each, trace));
     const sim::OverloadReport report = sim::run(settings);
     out << trace.requests.size() << " requests of " << trace.routes.size() - 1 << " routes in "
         << fixed(report.seconds, 1) << " s (" << trace.left_out << " left out, " << trace.passed_over << " other lines"
@@ -111,6 +198,7 @@ int replay(const ReplayOptions& options, std::ostream& out) {
         << table_of(report) << "\n";
     if (report.reasons.empty()) out << "nobody was refused\n";
     for (const auto& [reason, count] : report.reasons) out << "refused: " << reason << " " << count << "\n";
+    for (std::size_t i = 0; i < limits.size(); ++i) out << limit_text(limits[i], report.limits[i]);
     out << memory_text(settings.memory, report.memory, trace);
     if (report.broken.empty()) return 0;
     out << "a promise was broken: " << report.broken << "\n";

@@ -16,6 +16,7 @@ struct ReplayOptions {
     std::string timeout = "5s", target;
     double faster = 1;
     std::string memory, worker_memory, base; // limits: of all workers together, of each; what one holds at rest
+    std::vector<std::string> limits;         // ROUTE=RATE[,burst=N][,key=client]; ROUTE *: all of the pool
 };
 
 // 0: told; 1: the gate broke a promise. What cannot be played is thrown as a Failure.

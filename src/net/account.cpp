@@ -1,8 +1,10 @@
 // What is left of a request when it is over: counters, and a line in the access log.
 #include "config/values.hpp"
+#include "net/clients.hpp"
 #include "net/http/target.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
+#include "plimsoll/core/keyed_hash.hpp"
 
 namespace plimsoll::net {
 
@@ -27,6 +29,11 @@ std::string_view label_of(const Exchange& x) {
     return x.route ? std::string_view(x.route->label) : std::string_view{};
 }
 
+// By a limit: what another one would have done with it is worth a replay. The gate does not refuse for that.
+bool refused_by_rate(const Exchange& x) {
+    return x.refusal && x.refusal.reason == to_string(Reason::rate) && x.route->target;
+}
+
 } // namespace
 
 void Session::account(Exchange& x) {
@@ -44,7 +51,7 @@ void Session::account(Exchange& x) {
     if (x.experiment != Steering::Phase::none && x.complete && !x.refusal)
         x.route->target->pool->steering().record(x.experiment, took);
     series->slots[reactor_.index()].record(x.status, took, x.received(), x.answer_bytes);
-    if (snapshot_->trace && x.asked) trace(x);
+    if (snapshot_->trace && (x.asked || refused_by_rate(x))) trace(x);
     const auto& format = snapshot_->access;
     if (format.on() && (format.sample() >= 1 || reactor_.draw() < format.sample())) log_access(x);
 }
@@ -82,12 +89,20 @@ Side Session::wanted_side(Exchange& x) {
     return steering.side_of(entry.method, entry.path);
 }
 
-void Session::trace(const Exchange& x) {
+// Of the address as limits take it, and of nothing where there is none.
+std::uint64_t Session::client_hash(Exchange& x) {
+    const auto client = Clients::key_of(trusted_ && x.parsed_at > 0 ? client_of(head_of(x)) : std::string_view(peer_));
+    if (!client) return 0;
+    return keyed_hash(*snapshot_->trace, {reinterpret_cast<const char*>(client->data()), client->size()});
+}
+
+void Session::trace(Exchange& x) {
     TraceEntry entry;
     const auto ago = reactor_.loop.now - x.began - x.body_took;
     entry.at = std::chrono::system_clock::now() - std::chrono::duration_cast<std::chrono::system_clock::duration>(ago);
     entry.pool = x.route->target->name;
     entry.route = label_of(x);
+    entry.client = client_hash(x);
     entry.priority = config::name_of(x.priority);
     if (x.deadline != never) entry.deadline = x.deadline - x.began - x.body_took;
     entry.wait = x.waited;

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <random>
 
 #include <openssl/sha.h>
 
 #include "config/values.hpp"
 #include "log/log.hpp"
 #include "net/http/target.hpp"
+#include "net/random_key.hpp"
 #include "net/server.hpp"
 #include "plimsoll/policy/shared_rate.hpp"
 
@@ -21,13 +21,6 @@ using Part = RouteLimit::Part;
 constexpr http::Refusal too_often{429, "rate", "this client sends more requests than it may"};
 constexpr http::Refusal too_many_at_once{429, "inflight", "this client has as many requests under way as it may"};
 constexpr http::Refusal not_known{503, "limit_unknown", "how much this client has used up cannot be looked up now"};
-
-HashKey random_key() {
-    std::random_device source;
-    const auto word = [&source] { return std::uint64_t{source()} << 32 | source(); };
-    const auto low = word();
-    return {low, word()};
-}
 
 std::pair<Part, std::string> part_of(const std::string& key) {
     const auto colon = key.find(':');

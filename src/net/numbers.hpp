@@ -14,6 +14,10 @@ inline void append_number(std::string& out, std::uint64_t number) {
     out.append(text, std::to_chars(text, text + sizeof text, number).ptr);
 }
 
+inline void append_hexadecimal(std::string& out, std::uint64_t number) {
+    for (int shift = 60; shift >= 0; shift -= 4) out.push_back("0123456789abcdef"[number >> shift & 15]);
+}
+
 // Seconds with six digits behind the point; what took no time at all is a plain 0.
 inline void append_seconds(std::string& out, Duration span) {
     auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(span).count();

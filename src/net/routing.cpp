@@ -5,6 +5,7 @@
 
 #include "log/log.hpp"
 #include "net/io/descriptors.hpp"
+#include "net/random_key.hpp"
 
 namespace plimsoll::net {
 
@@ -39,7 +40,7 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
       buffer_files(static_cast<std::size_t>(config.proxy.buffer_files.count)),
       body_memory(static_cast<std::size_t>(config.proxy.body_memory.count)),
       response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access(config.log),
-      trace(!config.log.trace.empty()), via(config.proxy.via),
+      trace(config.log.trace.empty() ? std::nullopt : std::optional(random_key())), via(config.proxy.via),
       via_to_clients(config.proxy.via_to_clients ? std::string_view(via) : std::string_view()),
       server(server_field(config.proxy.server)), deadline_header(config.proxy.deadline_header),
       priority_header(config.proxy.priority_header), redis_settings(std::move(shared_in)), index_(rules_of(config)),

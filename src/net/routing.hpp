@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "net/route_actions.hpp"
 #include "net/route_index.hpp"
 #include "net/stats.hpp"
+#include "plimsoll/core/keyed_hash.hpp"
 
 namespace plimsoll::net {
 
@@ -54,7 +56,7 @@ public:
     const std::size_t buffer_memory, buffer_files, body_memory;
     const std::uint64_t response_file;
     const AccessFormat access;
-    const bool trace;                      // each request gets a line in it
+    const std::optional<HashKey> trace;    // each request gets a line in it, with its client hashed by this
     const std::string via;                 // our name in Via; empty: we are not in it
     const std::string_view via_to_clients; // likewise
     const http::ServerField server;

@@ -128,7 +128,8 @@ private:
     void break_off(const Exchange& x); // so that the client sees an error, not an end
     io::Task<> linger();
     void log_access(Exchange& x);
-    void trace(const Exchange& x);
+    void trace(Exchange& x);
+    std::uint64_t client_hash(Exchange& x);
 
     Reactor& reactor_;
     io::Wakeup wakeup_;

@@ -31,6 +31,11 @@ public:
         : settings_(settings), random_(settings.seed), gate_(settings.gate),
           held_(settings.workers + std::size_t{1}, settings.memory.base),
           held_by_all_(settings.memory.base * settings.workers) {
+        std::set<std::uint64_t> clients;
+        for (const Traced& each : settings.trace) clients.insert(each.client);
+        constexpr std::size_t roomy = 4; // so that no key pushes out another
+        for (const RateLimit& each : settings.limits) rates_.emplace_back(each.by_client ? roomy * clients.size() : 1);
+        report_.limits.resize(settings.limits.size());
         report_.memory.peak = held_by_all_; // what they hold at rest is the least
         report_.memory.worker_peak = settings.memory.base;
     }
@@ -77,6 +82,7 @@ private:
         Duration service;
         Instant deadline = never;
         Bytes need{};
+        std::uint64_t client = 0;
         bool waits_for_room = false;
     };
     static constexpr Duration tick = 10ms;
@@ -116,7 +122,7 @@ private:
                 const Traced& each = settings_.trace[next_traced_++];
                 schedule_arrival();
                 arrive({now_, each.priority, each.route, each.service, each.deadline ? now_ + *each.deadline : never,
-                        each.need});
+                        each.need, each.client});
             });
             return;
         }
@@ -135,6 +141,31 @@ private:
         if (settings_.spread == 0) return settings_.service;
         std::normal_distribution<> normal(-settings_.spread * settings_.spread / 2, settings_.spread); // mean 1
         return from_seconds(to_seconds(settings_.service) * std::exp(normal(random_)));
+    }
+
+    // As the proxy asks them: one after the other; the first that refuses ends it, and those before it get their count back.
+    // Returns for how long it would not pass.
+    std::optional<Duration> over_rate(const Request& request) {
+        const auto key = [&](const RateLimit& limit) { return limit.by_client ? request.client : 1; };
+        std::vector<std::size_t> passed;
+        for (std::size_t i = 0; i < settings_.limits.size(); ++i) {
+            const RateLimit& limit = settings_.limits[i];
+            if (limit.route != 0 && limit.route != request.route) continue;
+            LimitReport& report = report_.limits[i];
+            ++report.asked;
+            if (limit.by_client) report.clients.insert(request.client);
+            const RateVerdict verdict = rates_[i].spend(now_, key(limit), limit.rate);
+            if (verdict.allowed) {
+                passed.push_back(i);
+                continue;
+            }
+            ++report.refused;
+            if (limit.by_client) report.refused_clients.insert(request.client);
+            for (const std::size_t each : passed)
+                rates_[each].give_back(key(settings_.limits[each]), settings_.limits[each].rate);
+            return verdict.retry_after;
+        }
+        return std::nullopt;
     }
 
     // Memory, as the gate is told of it.
@@ -182,6 +213,10 @@ private:
     void arrive(const Request& request) {
         Fate& fate = report_.of[index(request.priority)];
         ++fate.offered;
+        if (const auto pause = over_rate(request)) {
+            refuse(request, Reason::rate, *pause);
+            return;
+        }
         Gate::Events events;
         const Gate::Facts facts{.priority = request.priority,
                                 .deadline = request.deadline,
@@ -322,7 +357,8 @@ private:
     std::priority_queue<Event> events_;
     std::unordered_map<Ticket, Request> waiting_;
     std::unordered_map<WorkerKey, bool> failing_;
-    std::vector<Bytes> held_; // by worker
+    std::vector<RateTable> rates_; // by limit
+    std::vector<Bytes> held_;      // by worker
     Bytes held_by_all_;
     std::unordered_map<std::int64_t, CostKey> labels_; // by need
     std::vector<Ticket> in_memory_line_; // those of whom it is not known yet whether it is room that they lack

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "plimsoll/policy/gate.hpp"
+#include "plimsoll/policy/rate_limit.hpp"
 #include "sim/quantile.hpp"
 
 namespace plimsoll::sim {
@@ -27,6 +29,12 @@ struct Traced { // one request of a trace
     Duration service{};
     std::optional<Duration> deadline{}; // from the arrival on
     Bytes need{};                       // of memory, at its peak; 0: not known, or little
+    std::uint64_t client = 0;           // whose it is; 0: not known
+};
+struct RateLimit {      // as [[route.limit]] has it
+    RouteKey route = 0; // 0: whatever the route
+    RateRule rate;
+    bool by_client = false; // else all requests of the route count together
 };
 // A request holds what it needs from its beginning to its end; the gate knows the need, and of the rest only readings.
 struct MemoryPlan {
@@ -57,6 +65,7 @@ struct OverloadSettings {
     std::optional<Duration> calm_from;
     Duration calm_wait = std::chrono::milliseconds{200};
     MemoryPlan memory; // without a limit nobody is asked for it
+    std::vector<RateLimit> limits;
     Gate::Settings gate;
 };
 
@@ -64,6 +73,10 @@ struct Fate {                                                                 //
     std::uint64_t offered = 0, served = 0, failed = 0, refused = 0, left = 0; // served: failed and late ones too
     std::uint64_t late = 0;                                                   // answered after their deadline
     std::vector<double> latency, refusal_latency;                             // milliseconds
+};
+struct LimitReport { // of one limit
+    std::uint64_t asked = 0, refused = 0;
+    std::set<std::uint64_t> clients, refused_clients; // where it counts by client
 };
 struct MemoryReport {
     Bytes peak, worker_peak;   // what all workers held at once, and what one did
@@ -76,11 +89,12 @@ struct OverloadReport {
     Fate of[priorities];
     std::map<std::string, std::uint64_t> reasons; // of refusals
     MemoryReport memory;
-    double seconds = 0;         // from the first arrival until both the load and the last answer were over
-    double worked = 0;          // slot-seconds that went into requests that were served in time
-    double slots = 0;           // of all workers
-    double capacity = 0;        // requests a second, of the mean service
-    double recovered_after = 0; // seconds from the last step until latencies stayed within 2 * service + target
+    std::vector<LimitReport> limits; // in the order of the settings
+    double seconds = 0;              // from the first arrival until both the load and the last answer were over
+    double worked = 0;               // slot-seconds that went into requests that were served in time
+    double slots = 0;                // of all workers
+    double capacity = 0;             // requests a second, of the mean service
+    double recovered_after = 0;      // seconds from the last step until latencies stayed within 2 * service + target
     std::uint64_t permits_at_end = 0;
     // Refused on arrival, and of those whom turns_away() had named before; and those whom it named though they were not refused.
     std::uint64_t refused_at_once = 0, foretold = 0, misjudged = 0;

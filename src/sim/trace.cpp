@@ -16,7 +16,8 @@ std::optional<std::string_view> member(std::string_view line, std::string_view n
     const std::string key = '"' + std::string(name) + "\":";
     const auto found = line.find(key);
     if (found == std::string_view::npos) return std::nullopt;
-    const auto value = line.substr(found + key.size());
+    auto value = line.substr(found + key.size());
+    while (value.starts_with(' ')) value.remove_prefix(1); // who cut the trace with a tool of his own may have got some
     if (!value.starts_with('"')) return value.substr(0, value.find_first_of(",}"));
     auto end = std::size_t{1};
     while (end < value.size() && value[end] != '"') end += value[end] == '\\' ? 2 : 1;
@@ -36,6 +37,14 @@ public:
         double value = 0;
         const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
         good_ = good_ && error == std::errc{} && end == text->data() + text->size() && value >= 0 && value <= most;
+        return value;
+    }
+    std::uint64_t take_client() { // 0: not told
+        const auto text = member(line_, "client");
+        if (!text) return 0;
+        std::uint64_t value = 0;
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value, 16);
+        good_ = good_ && error == std::errc{} && end == text->data() + text->size();
         return value;
     }
     bool good() const { return good_; }
@@ -64,6 +73,7 @@ struct Line {
     std::optional<double> service;  // not of one that never held a slot
     std::optional<double> deadline; // not of one that had none
     double need = 0;
+    std::uint64_t client = 0;
 };
 struct Mean {
     double sum = 0;
@@ -73,7 +83,8 @@ struct Mean {
 
 } // namespace
 
-Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
+Trace read_trace(const std::vector<std::istream*>& files, std::string pool,
+                 const std::set<std::string, std::less<>>& rated) {
     Trace trace;
     trace.routes = {""};
     std::map<std::string, RouteKey, std::less<>> keys;
@@ -88,18 +99,21 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
                   0,
                   numbers.take("service", most_seconds),
                   numbers.take("deadline", most_seconds),
-                  numbers.take("need", most_bytes).value_or(0)};
+                  numbers.take("need", most_bytes).value_or(0),
+                  numbers.take_client()};
         const auto whose = member(text, "pool");
         if (!at || !numbers.good() || !whose || whose->empty() || !text.ends_with('}')) {
             if (trace.passed_over++ == 0) trace.first_passed_over = place;
             return;
         }
         if (pool.empty()) pool = *whose;
-        if (pool != *whose || refused_before_the_gate(member(text, "refused").value_or(""))) {
+        const std::string label(member(text, "route").value_or(""));
+        const auto refused = member(text, "refused").value_or("");
+        const bool tried_anew = refused == "rate" && (rated.contains(any_route) || rated.contains(label));
+        if (pool != *whose || (refused_before_the_gate(refused) && !tried_anew)) {
             ++trace.left_out;
             return;
         }
-        const std::string label(member(text, "route").value_or(""));
         const auto [found, is_new] = keys.try_emplace(label, static_cast<RouteKey>(trace.routes.size()));
         if (is_new) trace.routes.push_back(label);
         line.route = found->second;
@@ -121,6 +135,7 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool) {
                                   not_negative(line.service.value_or(mean.value()))});
         Traced& request = trace.requests.back();
         if (line.deadline) request.deadline = not_negative(*line.deadline);
+        request.client = line.client;
         request.need = Bytes{static_cast<std::int64_t>(line.need)};
     }
     trace.mean_service = not_negative(all.value());

@@ -2,12 +2,15 @@
 //
 // One that was refused by the gate, or left while it waited, never held a slot: it gets what others of its route needed on
 // average. One that its limits refused (rate, inflight, limit_unknown), or that met a closed door, asked the gate for nothing and is left out,
-// since it would be again. What is no such line, or holds a number that cannot be, is passed over: a file that is being written ends in half
+// since it would be again; not so where the rate of its route is tried anew. What is no such line, or holds a number that cannot be, is passed over: a file that is being written ends in half
 // a line.
 #pragma once
 
+#include <functional>
 #include <istream>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/overload_sim.hpp"
@@ -24,8 +27,10 @@ struct Trace {
     };
     Place first_passed_over; // where there is one
 };
+inline constexpr std::string_view any_route = "*";
 // files: one, or those of one that was rotated, in any order. pool: whose requests; empty: those of the first pool that there is
-// one of.
-Trace read_trace(const std::vector<std::istream*>& files, std::string pool = {});
+// one of. rated: routes whose rate is tried anew.
+Trace read_trace(const std::vector<std::istream*>& files, std::string pool = {},
+                 const std::set<std::string, std::less<>>& rated = {});
 
 } // namespace plimsoll::sim

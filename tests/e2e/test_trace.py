@@ -55,6 +55,30 @@ def test_the_trace_holds_each_request_and_is_replayed(plimsoll):
         assert 0 < float(told.split("goodput ")[1].split()[0]) <= 1, told
 
 
+def test_a_rate_limit_is_tried_on_what_was_recorded_and_no_client_is_named(plimsoll):
+    proxy = plimsoll()
+    trace = proxy.directory / "trace"
+    proxy.configure({**fleet("sync", workers=1, app="wellbeing:wsgi"), "log": {"trace": str(trace)}, "proxy": {"trusted_proxies": ["127.0.0.1"]},
+                     "route": [{"path": "/api", "pool": "app", "limit": [{"key": ["client"], "rate": "1/h", "burst": 3}]}, {"path": "/", "pool": "app"}]})
+    proxy.start()
+    proxy.wait_serving(1)
+    for client in ["192.0.2.7"] * 6 + ["192.0.2.8"] * 2:
+        assert proxy.get("/api", fields={"X-Forwarded-For": client}).status in (200, 429)
+    assert proxy.get("/x").status == 200
+    until(lambda: len(lines(trace)) == 9, 10, "each has its line, those that were refused too")
+    assert [line.get("refused") for line in lines(trace)].count("rate") == 2
+    assert len({line["client"] for line in lines(trace)}) == 3
+    assert "192.0.2" not in trace.read_text() and "127.0.0.1" not in trace.read_text()
+
+    assert "7 requests of 2 routes" in replay(trace), "without a limit those that were refused are none"
+    told = replay(trace, "--limit", "/api=1/h,burst=1,key=client")
+    assert "limit /api=1/h,burst=1,key=client: 4 of 8 requests refused, of 1 of 2 clients" in told and "refused: rate 4\n" in told, told
+    told = replay(trace, "--limit", "*=1/h,burst=4")
+    assert "limit *=1/h,burst=4: 4 of 9 requests refused\n" in told, told
+    done = subprocess.run([str(binary()), "replay", str(trace), "--limit", "/apy=1/h"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr == "plimsoll: --limit /apy=1/h: the trace has no route /apy: did you mean /api?\n"
+
+
 def test_the_trace_stays_within_its_bound_and_a_reload_ends_it(plimsoll):
     proxy = plimsoll()
     trace = proxy.directory / "trace"

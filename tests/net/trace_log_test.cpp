@@ -74,6 +74,12 @@ TEST(TraceLine, tells_what_it_needed_of_memory_where_that_is_much) {
     EXPECT_EQ(line_of(entry).find("need"), std::string::npos) << "it would be on every line";
 }
 
+TEST(TraceLine, a_client_is_sixteen_digits_or_not_there) {
+    TraceEntry entry = a_traced_entry();
+    entry.client = 0xbeef;
+    EXPECT_NE(line_of(entry).find(R"("route":"/api","client":"000000000000beef","priority":)"), std::string::npos);
+}
+
 TEST(TraceLine, no_label_can_forge_a_line_and_each_has_a_bound) {
     TraceEntry entry = a_traced_entry();
     entry.route = "/a\"},\n{\"at\":1";
@@ -126,7 +132,8 @@ TEST_F(Traced, each_request_that_asked_a_pool_has_its_line) {
     }
     log::stop();
     const std::string text = content(settings.trace);
-    EXPECT_NE(text.find(R"("pool":"app","route":"/","priority":"normal","wait":0,"service":0.0)"), text.npos) << text;
+    EXPECT_NE(text.find(R"("pool":"app","route":"/","client":")"), text.npos) << text;
+    EXPECT_NE(text.find(R"("priority":"normal","wait":0,"service":0.0)"), text.npos) << text;
     EXPECT_NE(text.find(R"("received":3,"sent":5,"status":200})"), text.npos) << text;
     EXPECT_EQ(text.find("secret"), text.npos) << "what clients ask is no matter of the trace";
     const auto service = std::stod(text.substr(text.find("\"service\":") + 10));
@@ -165,6 +172,69 @@ TEST_F(Traced, what_such_requests_need_of_memory_is_told_of_those_that_were_serv
     EXPECT_NE(huge.find(R"("need":943718400,)"), huge.npos) << huge;
     EXPECT_NE(huge.find(R"("status":503,"refused":)"), huge.npos) << huge;
     EXPECT_EQ(light.find("need"), light.npos) << light;
+}
+
+std::vector<std::string> clients_in(const std::string& text) {
+    constexpr std::string_view key = R"("client":")";
+    std::vector<std::string> clients;
+    for (auto at = text.find(key); at != text.npos; at = text.find(key, at + 1))
+        clients.push_back(text.substr(at + key.size(), 16));
+    return clients;
+}
+
+TEST_F(Traced, clients_are_told_apart_and_nobody_can_tell_who_they_are) {
+    ASSERT_EQ(log::start(settings), "");
+    {
+        Origin origin(echo);
+        Proxy proxy;
+        proxy.config.log = settings;
+        proxy.config.proxy.trusted_proxies = {"127.0.0.1"};
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        for (const auto* address : {"192.0.2.7", "192.0.2.8", "192.0.2.7", "2001:db8:1:2::3", "2001:db8:1:2::4"}) {
+            client.send(get("/", std::string("X-Forwarded-For: ") + address + "\r\n"));
+            EXPECT_EQ(client.read_response().status(), 200);
+        }
+        proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+        client.send(get("/", "X-Forwarded-For: 192.0.2.7\r\n"));
+        EXPECT_EQ(client.read_response().status(), 200);
+    }
+    log::stop();
+    const std::string text = content(settings.trace);
+    const auto clients = clients_in(text);
+    ASSERT_EQ(clients.size(), 6U) << text;
+    EXPECT_NE(clients[0], clients[1]);
+    EXPECT_EQ(clients[0], clients[2]);
+    EXPECT_EQ(clients[3], clients[4]) << "a home has that many addresses";
+    EXPECT_NE(clients[0], clients[5]) << "a reload draws another key";
+    EXPECT_EQ(text.find("192.0.2"), text.npos);
+    EXPECT_EQ(text.find("2001"), text.npos);
+}
+
+TEST_F(Traced, who_was_refused_by_a_rate_has_his_line_so_that_another_can_be_tried) {
+    ASSERT_EQ(log::start(settings), "");
+    {
+        Origin origin(echo);
+        Proxy proxy;
+        proxy.config.log = settings;
+        config::Limit limit;
+        limit.rate = "1/h";
+        proxy.config.routes.at(0).limits = {limit};
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        for (const int status : {200, 429}) {
+            client.send(get());
+            EXPECT_EQ(client.read_response().status(), status);
+        }
+    }
+    log::stop();
+    const std::string text = content(settings.trace);
+    const auto clients = clients_in(text);
+    ASSERT_EQ(clients.size(), 2U) << text;
+    EXPECT_EQ(clients[0], clients[1]);
+    EXPECT_NE(text.find(R"("status":429,"refused":"rate"})"), text.npos) << text;
 }
 
 TEST_F(Traced, how_long_the_client_would_have_waited_counts_from_when_it_asked_for_a_slot) {

@@ -183,7 +183,7 @@ TEST(Trace, a_need_is_read_where_there_is_one_and_a_line_with_an_impossible_numb
     std::istringstream lines(
         R"({"at":1,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"need":209715200,"status":200})"
         "\n"
-        R"({"at":2,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"status":200})"
+        R"({"at": 2, "pool": "app", "route": "/a", "priority": "sheddable", "wait": 0, "service": 1, "status": 200})"
         "\n"
         R"({"at":3,"pool":"app","route":"/a","priority":"normal","wait":0,"service":1,"need":-1,"status":200})"
         "\n"
@@ -197,9 +197,79 @@ TEST(Trace, a_need_is_read_where_there_is_one_and_a_line_with_an_impossible_numb
     ASSERT_EQ(trace.requests.size(), 2U);
     EXPECT_EQ(trace.requests[0].need, 200_MiB);
     EXPECT_EQ(trace.requests[1].need, Bytes{}) << "an older trace has none";
+    EXPECT_EQ(trace.requests[1].priority, Priority::sheddable) << "spaces between are no harm";
     EXPECT_EQ(trace.passed_over, 4U);
     EXPECT_EQ(trace.first_passed_over.file, 0U);
     EXPECT_EQ(trace.first_passed_over.line, 3U);
+}
+
+// `count` of each of these clients, one right after the other.
+OverloadSettings clients_of(std::initializer_list<std::uint64_t> clients, unsigned count,
+                            std::vector<RateLimit> limits) {
+    OverloadSettings settings;
+    settings.limits = std::move(limits);
+    settings.slots = 100;
+    for (const std::uint64_t client : clients)
+        for (Traced each : at_once(count, {})) {
+            each.client = client;
+            settings.trace.push_back(each);
+        }
+    return settings;
+}
+
+TEST(Trace, a_limit_of_a_route_counts_all_its_requests_together_and_no_others) {
+    OverloadSettings settings = clients_of({1, 2}, 5, {{1, RateRule::per_second(1, 3)}});
+    for (Traced each : at_once(5, {})) {
+        each.route = 2;
+        settings.trace.push_back(each);
+    }
+    for (const Traced& late : at_once(3, {}, 2s)) settings.trace.push_back(late); // two have been earned since
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "");
+    EXPECT_EQ(report.reasons, (std::map<std::string, std::uint64_t>{{"rate", 7}})) << "burst + 1 at once pass";
+    EXPECT_EQ(report.limits.at(0).asked, 13U);
+    EXPECT_EQ(report.limits.at(0).refused, 7U);
+    EXPECT_EQ(report.of[index(Priority::normal)].served, 11U);
+}
+
+TEST(Trace, a_limit_by_client_counts_each_client_alone) {
+    const RateLimit by_client{0, RateRule::per_second(1, 3), true};
+    const OverloadReport report = run(clients_of({7, 8, 9}, 5, {by_client}));
+    EXPECT_EQ(report.limits.at(0).refused, 3U);
+    EXPECT_EQ(report.limits.at(0).clients.size(), 3U);
+    EXPECT_EQ(report.limits.at(0).refused_clients.size(), 3U);
+    EXPECT_EQ(run(clients_of({7, 8, 9}, 4, {by_client})).limits.at(0).refused, 0U);
+}
+
+TEST(Trace, what_a_later_limit_refuses_costs_an_earlier_one_nothing) {
+    const RateLimit of_all{0, RateRule::per_second(0.001, 5), false},
+        by_client{0, RateRule::per_second(0.001, 0), true};
+    const OverloadReport report = run(clients_of({1, 2, 3}, 3, {of_all, by_client}));
+    EXPECT_EQ(report.limits.at(0).refused, 0U) << "six may pass, and three did";
+    EXPECT_EQ(report.limits.at(1).refused, 6U);
+}
+
+TEST(Trace, what_a_rate_limit_refused_is_played_where_its_route_s_rate_is_tried_anew) {
+    const std::string text =
+        R"({"at":1,"pool":"app","route":"/a","client":"00000000deadbeef","priority":"normal","service":1,"status":200})"
+        "\n"
+        R"({"at":2,"pool":"app","route":"/a","client":"1","priority":"normal","status":429,"refused":"rate"})"
+        "\n"
+        R"({"at":3,"pool":"app","route":"/b","client":"who?","priority":"normal","service":1,"status":200})"
+        "\n";
+    const auto read = [&text](const std::set<std::string, std::less<>>& rated) {
+        std::istringstream lines(text);
+        return read_trace({&lines}, {}, rated);
+    };
+    EXPECT_EQ(read({}).requests.size(), 1U);
+    EXPECT_EQ(read({"/b"}).requests.size(), 1U);
+    EXPECT_EQ(read({"*"}).requests.size(), 2U);
+    const Trace trace = read({"/a"});
+    ASSERT_EQ(trace.requests.size(), 2U);
+    EXPECT_EQ(trace.requests[0].client, 0xdeadbeefU);
+    EXPECT_EQ(trace.requests[1].client, 1U);
+    EXPECT_NEAR(to_seconds(trace.requests[1].service), 1, 1e-6) << "as others of its route";
+    EXPECT_EQ(trace.passed_over, 1U) << "the client of the third is none";
 }
 
 } // namespace

@@ -115,6 +115,8 @@ TEST_F(CommandTest, bad_usage_is_one_line_and_code_2) {
                                            {"replay", "x", "--target", "0s"},
                                            {"replay", "x", "--faster", "-1"},
                                            {"replay", "x", "--memory", "1GiB"},
+                                           {"replay", "x", "--limit", "/=fast"},
+                                           {"replay", "x", "--limit"},
                                            {"replay", "x", "--memory", "much", "--base", "1MiB"},
                                            {"replay", "x", "--worker-memory", "0", "--base", "1MiB"},
                                            {"--nonsense"},

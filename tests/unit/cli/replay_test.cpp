@@ -90,6 +90,31 @@ TEST_F(ReplayTest, a_trace_that_knows_of_no_need_says_so_where_it_is_asked_for_m
               "the trace knows of no request that needs any");
 }
 
+TEST_F(ReplayTest, a_rate_limit_refuses_what_it_would_have) {
+    std::string lines;
+    for (const auto* client : {"a", "a", "a", "b"})
+        lines += line(1, R"("service":0.1,"client":")" + std::string(client) + '"', "GET /x,y=1");
+    const std::string trace = file(lines + line(1, R"("service":0.1)", "/b"));
+    const std::string all = told({.files = {trace}, .limits = {"GET /x,y=1=10/s,burst=1"}});
+    expect_in(all, "limit GET /x,y=1=10/s,burst=1: 2 of 4 requests refused\n");
+    expect_in(all, "refused: rate 2\n");
+    const std::string each = told({.files = {trace}, .limits = {"*=1/s,key=client,burst=1", "/b=1/h"}});
+    expect_in(each, "limit *=1/s,key=client,burst=1: 1 of 5 requests refused, of 1 of 3 clients\n");
+    expect_in(each, "limit /b=1/h: 0 of 1 requests refused\n");
+}
+
+TEST_F(ReplayTest, a_limit_that_cannot_be_is_told_in_one_line) {
+    const std::string trace = file(line(1, R"("service":1)", "/orders") + line(1, R"("service":1)", "/api"));
+    for (const auto* nonsense :
+         {"/api", "/api=", "/api=10", "/api=0/s", "=10/s", "/api=10/s,brst=3", "/api=10/s,key=path"})
+        expect_in(failure({.files = {trace}, .limits = {nonsense}}), "ROUTE=RATE[,burst=N][,key=client] is meant");
+    expect_in(failure({.files = {trace}, .limits = {"/api=10/s,burst=-1"}}), "burst is a number");
+    expect_in(failure({.files = {trace}, .limits = {"/apy=10/s"}}),
+              "--limit /apy=10/s: the trace has no route /apy: did you mean /api?");
+    expect_in(failure({.files = {trace}, .limits = {"/nowhere=10/s"}}), "no route /nowhere; it has /orders, /api");
+    expect_in(failure({.files = {trace}, .limits = {"/api=10/s,key=client"}}), "leave key=client out");
+}
+
 TEST_F(ReplayTest, a_broken_line_is_named) {
     const std::string trace = file(line(1, R"("service":1)") + line(2, R"("service":one)"));
     expect_in(told({.files = {trace}}),
