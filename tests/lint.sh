@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 git ls-files 'src/*.cpp' 'src/*.hpp' 'include/*.hpp' 'tests/*.cpp' 'tests/*.hpp' | xargs clang-format --dry-run -Werror
-libraries="core sense config http store log"
+libraries="core sim sense config http store log"
 [ -z "${PLIMSOLL_TIDY_ALL:-}" ] || libraries+=" net fleet admin cli"
 for library in $libraries; do grep -o "[^\"]*plimsoll_$library.dir/Unity/[^\"]*" <(grep '"file"' build/asan/compile_commands.json); done |
     xargs -P 2 -n 1 clang-tidy -p build/asan --quiet --checks=-bugprone-suspicious-include \
