@@ -72,7 +72,7 @@ conformance: build
 	@python3 tests/conformance/run.py --peers
 websockets: build
 	@python3 tests/websocket/run.py
-# Every cut of every message at both ends, 460,000; `make test` tries one in a hundred.
+# Every cut of every message at both ends, 1.5 million; `make test` tries one in a hundred.
 cuts: test-packages build
 	@cmake --build --preset release --target test_net
 	@PLIMSOLL_EVERY_CUT=1 build/release/test_net --gtest_filter='Cut.*' --gtest_brief=1

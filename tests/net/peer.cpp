@@ -124,6 +124,12 @@ std::string Peer::read_to_end() {
     return std::exchange(buffer_, {});
 }
 
+bool Peer::buffer_up_to(std::size_t size) {
+    while (buffer_.size() < size)
+        if (!fill()) return false;
+    return true;
+}
+
 Message Peer::read_message(bool request, bool to_head) {
     Message message;
     std::size_t end;
@@ -149,15 +155,13 @@ Message Peer::read_message(bool request, bool to_head) {
                 message.complete = true;
                 return message;
             }
-            while (buffer_.size() < line + 2 + size + 2)
-                if (!fill()) return message;
+            if (!buffer_up_to(line + 2 + size + 2)) return message;
             message.body += buffer_.substr(line + 2, size);
             buffer_.erase(0, line + 2 + size + 2);
         }
     } else if (message.has("content-length")) {
         const auto size = std::stoul(message.field("content-length"));
-        while (buffer_.size() < size)
-            if (!fill()) break;
+        buffer_up_to(size);
         message.body = buffer_.substr(0, size);
         buffer_.erase(0, message.body.size());
         message.complete = message.body.size() == size;
@@ -170,8 +174,36 @@ Message Peer::read_message(bool request, bool to_head) {
     return message;
 }
 
-Message Peer::read_request() { return read_message(true, false); }
+Message Peer::read_request(bool to_head) { return read_message(true, to_head); }
 Message Peer::read_response(bool to_head) { return read_message(false, to_head); }
+
+Message Peer::read_packet(bool to_head) {
+    Message message;
+    constexpr std::size_t header = 4;
+    const auto number = [this](std::size_t at) {
+        return static_cast<std::size_t>(static_cast<unsigned char>(buffer_[at]) |
+                                        static_cast<unsigned char>(buffer_[at + 1]) << 8);
+    };
+    if (!buffer_up_to(header)) return message;
+    const auto size = header + number(1);
+    if (buffer_[0] != 0 || buffer_[3] != 0 || !buffer_up_to(size)) return message;
+    std::vector<std::string> texts;
+    for (std::size_t at = header; at + 2 <= size; at += 2 + texts.back().size()) {
+        if (at + 2 + number(at) > size) return message;
+        texts.push_back(buffer_.substr(at + 2, number(at)));
+    }
+    buffer_.erase(0, size);
+    for (std::size_t i = 0; i + 1 < texts.size(); i += 2) message.head += "\r\n" + texts[i] + ": " + texts[i + 1];
+    message.head = message.field("request_method") + " " + message.field("request_uri") + " " +
+                   message.field("server_protocol") + message.head + "\r\n\r\n";
+    message.complete = texts.size() % 2 == 0;
+    if (to_head || !message.has("content_length")) return message;
+    const auto length = std::stoul(message.field("content_length"));
+    message.complete = buffer_up_to(length) && message.complete;
+    message.body = buffer_.substr(0, length);
+    buffer_.erase(0, message.body.size());
+    return message;
+}
 
 bool Peer::ended(std::chrono::milliseconds within) {
     if (!buffer_.empty()) return false;

@@ -37,7 +37,9 @@ public:
     bool send(std::string_view bytes);               // false: the other side is gone
     std::string read_some(std::size_t most = 65536); // empty: end, error or out of patience
     std::string read_to_end();
-    Message read_request();
+    Message read_request(bool to_head = false);
+    // Of the uwsgi protocol, its variables as lines of a head: "GET /path HTTP/1.1", "REQUEST_METHOD: GET" and so on.
+    Message read_packet(bool to_head = false);
     Message read_response(bool to_head = false);             // skips nothing: a 100 is a message too
     bool ended(std::chrono::milliseconds within = patience); // is the end what comes next?
     bool silent_for(std::chrono::milliseconds span);         // nothing comes, not even the end
@@ -50,7 +52,8 @@ public:
 
 private:
     Message read_message(bool request, bool to_head);
-    bool fill(); // one read into buffer_
+    bool buffer_up_to(std::size_t size); // false: the end came first
+    bool fill();                         // one read into buffer_
 
     int fd_ = -1;
     std::string buffer_;

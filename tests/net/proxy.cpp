@@ -27,12 +27,13 @@ void Proxy::make_pool() {
     if (!pool) pool = std::make_shared<Pool>("app", config.pools[0]);
 }
 
-WorkerKey Proxy::add_worker(const std::string& address, unsigned slots, bool keep_alive) {
+WorkerKey Proxy::add_worker(const std::string& address, unsigned slots, bool keep_alive, Protocol protocol) {
     make_pool();
     Endpoint endpoint;
     endpoint.worker = "app-" + std::to_string(pool->stats().workers.size() + 1);
     endpoint.address = *parse_address(address);
     endpoint.keep_alive = keep_alive;
+    endpoint.protocol = protocol;
     const auto key = pool->add(endpoint, slots);
     pool->accept(key, true);
     return key;

@@ -21,7 +21,11 @@ public:
     config::Config config;      // change it before start()
     std::shared_ptr<Pool> pool; // "app"; made by the first add_worker() or start()
 
-    WorkerKey add_worker(const std::string& address, unsigned slots = 8, bool keep_alive = true);
+    WorkerKey add_worker(const std::string& address, unsigned slots = 8, bool keep_alive = true,
+                         Protocol protocol = Protocol::http);
+    WorkerKey add_worker(const std::string& address, unsigned slots, Protocol protocol) {
+        return add_worker(address, slots, protocol == Protocol::http, protocol); // as the sources of workers have it
+    }
     void start();
     Peer start_with_full_buffers(); // by this client, for as long as it is connected, with 16,384 bytes
     Peer client() { return Peer::connect(address()); }
