@@ -126,7 +126,7 @@ void Session::log_access(Exchange& x) {
         const auto& head = head_of(x);
         const http::Forwarding about{
             .peer = peer_, .trusted = trusted_, .request_id = entry.request_id, .traceparent = {}};
-        entry.client = client_of(head);
+        entry.client = client_of(head).address;
         entry.request_id = http::request_id(head, about);
         entry.host = head.host;
         entry.user_agent = head.fields.value("user-agent");

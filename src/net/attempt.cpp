@@ -183,7 +183,9 @@ Ending Session::send_request(Exchange& x) {
         http::UwsgiRequest how;
         how.content_length = framing.length;
         how.path = x.path;
-        how.client = client_of(head);
+        const auto client = client_of(head);
+        how.client = client.address;
+        how.client_port = client.port;
         if (x.stripped) how.script_name = x.route->actions->strip_prefix;
         size = http::write_uwsgi_packet(head, about, how, out);
     } else {

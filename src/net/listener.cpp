@@ -105,9 +105,12 @@ bool port_is_free(const sockaddr_storage& storage, socklen_t length) {
     return true;
 }
 
-std::uint16_t port_of(const sockaddr_storage& address) {
-    return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
-                                               : reinterpret_cast<const sockaddr_in&>(address).sin_port);
+std::uint16_t port_of(const sockaddr_storage& address) { // 0: a unix socket
+    switch (address.ss_family) {
+    case AF_INET: return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+    case AF_INET6: return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+    default: return 0;
+    }
 }
 
 } // namespace
@@ -245,7 +248,7 @@ void Listener::accept_pending() {
             refuse(fd, Clients::refusal);
             continue;
         }
-        Session::start(reactor_, fd, index_, std::move(name), std::move(*place));
+        Session::start(reactor_, fd, index_, std::move(name), port_of(peer), std::move(*place));
     }
 }
 

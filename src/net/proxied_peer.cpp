@@ -36,7 +36,10 @@ io::Task<bool> Session::read_proxy_header() {
         co_return false;
     }
     held_.assign(std::string_view(bytes).substr(header.size));
-    if (header.source == Header::Source::client) peer_ = std::move(header.address);
+    if (header.source == Header::Source::client) {
+        peer_ = std::move(header.address);
+        peer_port_ = header.port;
+    }
     unknown_client_ = header.source == Header::Source::untold;
     trusted_ = !unknown_client_ && snapshot_->trusted().trusts(peer_);
     if (header.source != Header::Source::client || find_place()) co_return true;

@@ -40,18 +40,20 @@ http::Identity new_identity(Reactor& reactor) {
 
 } // namespace
 
-Session::Session(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place)
+Session::Session(Reactor& reactor, int fd, unsigned listener, std::string peer, std::uint16_t port,
+                 Clients::Place place)
     : reactor_(reactor), wakeup_(reactor.loop.runnable), client_(reactor.loop, fd), deadline_(reactor.loop, wakeup_),
       admission_(reactor, wakeup_), place_(std::move(place)), peer_(std::move(peer)), held_(reactor.loop.buffers),
-      listener_(listener) {
+      listener_(listener), peer_port_(port) {
     client_.attach(wakeup_);
     reactor_.joined(*this);
 }
 
 Session::~Session() { reactor_.left(*this); }
 
-void Session::start(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place) {
-    run(std::unique_ptr<Session>(new Session(reactor, fd, listener, std::move(peer), std::move(place))));
+void Session::start(Reactor& reactor, int fd, unsigned listener, std::string peer, std::uint16_t port,
+                    Clients::Place place) {
+    run(std::unique_ptr<Session>(new Session(reactor, fd, listener, std::move(peer), port, std::move(place))));
 }
 
 io::Detached Session::run(std::unique_ptr<Session> self) {
@@ -237,8 +239,9 @@ const http::RequestHead& Session::head_of(Exchange& x) {
 }
 
 // Whose request it is. What a trusted peer passes on counts; behind a balancer that says it does not know its client nothing does.
-std::string_view Session::client_of(const http::RequestHead& head) const {
-    return trusted_ ? snapshot_->trusted().client(peer_, head.fields) : std::string_view(peer_);
+http::Client Session::client_of(const http::RequestHead& head) const {
+    const http::Client peer{peer_, peer_port_};
+    return trusted_ ? snapshot_->trusted().client(peer, head.fields) : peer;
 }
 
 void Session::find_route(Exchange& x) {
@@ -294,7 +297,7 @@ void Session::read_wishes(Exchange& x, const http::RequestHead& head) {
 void Session::check_limits(Exchange& x, const http::RequestHead& head, std::string_view path) {
     std::string label;
     if (x.route->limit_labels) label = x.route->limit_labels->of(head.method_text, path);
-    const LimitedRequest request{client_of(head), path, head.query, label, head.fields};
+    const LimitedRequest request{client_of(head).address, path, head.query, label, head.fields};
     LimitsUnderWay under_way;
     heed(x, reactor_.limits().judge(reactor_.loop.now, x.route->limits, request, x.limit_hold, under_way), 0);
     if (!under_way.shared.empty()) x.to_ask = std::make_unique<LimitsUnderWay>(std::move(under_way));

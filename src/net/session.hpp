@@ -30,7 +30,8 @@ inline constexpr http::Refusal request_incomplete = {400, "incomplete", "the con
 
 class Session {
 public:
-    static void start(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place);
+    static void start(Reactor& reactor, int fd, unsigned listener, std::string peer, std::uint16_t port,
+                      Clients::Place place);
     ~Session();
 
     void leave_when_at_rest(); // the proxy stops
@@ -38,7 +39,7 @@ public:
 
 private:
     friend class Reactor; // its list of sessions
-    Session(Reactor& reactor, int fd, unsigned listener, std::string peer, Clients::Place place);
+    Session(Reactor& reactor, int fd, unsigned listener, std::string peer, std::uint16_t port, Clients::Place place);
 
     static io::Detached run(std::unique_ptr<Session> self);
     io::Task<> serve();
@@ -72,7 +73,7 @@ private:
     void count_route(const Exchange& x); // by worker; before its permit is given back
 
     // What needs no worker (own_answer.cpp).
-    std::string_view client_of(const http::RequestHead& head) const;
+    http::Client client_of(const http::RequestHead& head) const;
     void disambiguate(Exchange& x, const http::RequestHead& head, std::string_view resolved);
     void take_actions(Exchange& x, const http::RequestHead& head, std::string_view resolved);
     void close_for(Exchange& x, const Closed& closed);
@@ -143,6 +144,7 @@ private:
     Session* before_ = nullptr;
     Session* after_ = nullptr;
     const unsigned listener_;
+    std::uint16_t peer_port_; // 0: it has none
     bool idle_ = false, trusted_ = false;
     bool kept_ = false;           // it has had an answer
     bool sends_bodies_ = false;   // its last request had one

@@ -69,6 +69,21 @@ def test_a_stranger_forges_nothing(plimsoll, kind):
     assert exchange(proxy, "X-A: b", "GET http://shop.example/path?q=1 HTTP/1.1", host="evil")[1]["HTTP_HOST"] == "shop.example"
 
 
+def test_a_uwsgi_application_hears_of_the_clients_port_and_never_of_a_proxys(plimsoll):
+    config = fleet("uwsgi", 1, app="environ:wsgi")
+    proxy = plimsoll(dict(config, proxy={"trusted_proxies": ["127.0.0.0/8"]})).start()
+    proxy.wait_serving(1)
+    with socket.create_connection(proxy.address, timeout=30) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+        environ = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert (environ["REMOTE_ADDR"], environ["REMOTE_PORT"]) == ("127.0.0.1", str(client.getsockname()[1]))
+    environ = exchange(proxy, "X-Forwarded-For: 203.0.113.7:51000")[1]
+    assert (environ["REMOTE_ADDR"], environ["REMOTE_PORT"]) == ("203.0.113.7", "51000")
+    environ = exchange(proxy, "X-Forwarded-For: 203.0.113.7")[1]
+    assert environ["REMOTE_ADDR"] == "203.0.113.7" and "REMOTE_PORT" not in environ
+
+
 def test_a_trusted_proxy_is_believed_as_far_as_it_may(plimsoll):
     config = dict(fleet("sync", 1, app="environ:wsgi"), proxy={"trusted_proxies": ["127.0.0.0/8"], "trusted_fields": ["X-WebAuth-User"]})
     proxy = plimsoll(config).start()

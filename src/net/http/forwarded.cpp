@@ -36,6 +36,14 @@ std::string_view without_port(std::string_view text) {
     return !port.empty() && all_are(digit_char, port) ? text.substr(0, colon) : std::string_view{};
 }
 
+// And the port behind it; 0: none.
+std::uint16_t told_port(std::string_view text) {
+    const std::string_view address = without_port(text);
+    if (address.size() == text.size()) return 0; // an IPv6 address ends in what could be taken for one
+    const auto port = parse_decimal(text.substr(text.rfind(':') + 1));
+    return port && *port <= 65535 ? static_cast<std::uint16_t>(*port) : std::uint16_t{0};
+}
+
 std::optional<IpAddress> parse_bare_ip(std::string_view text) {
     char terminated[INET6_ADDRSTRLEN];
     if (text.empty() || text.size() >= sizeof terminated) return {};
@@ -90,9 +98,9 @@ bool TrustedProxies::trusts(std::string_view peer) const {
                        [&](const Network& network) { return matches(*address, network.address, network.bits); });
 }
 
-std::string_view TrustedProxies::client(std::string_view peer, const FieldTable& fields) const {
-    std::string_view client = peer;
-    if (empty() || !trusts(peer)) return client;
+Client TrustedProxies::client(const Client& peer, const FieldTable& fields) const {
+    Client client = peer;
+    if (empty() || !trusts(peer.address)) return client;
     for (std::size_t i = fields.size(); i-- > 0;) {
         if (fields[i].id != FieldName::x_forwarded_for) continue;
         std::string_view list = fields[i].value;
@@ -102,8 +110,8 @@ std::string_view TrustedProxies::client(std::string_view peer, const FieldTable&
             list = comma == std::string_view::npos ? std::string_view{} : list.substr(0, comma);
             if (std::string_view member; next_member(hop, member)) {
                 if (!parse_ip(member)) return client; // "unknown" or worse: nobody further left can be believed
-                client = without_port(member);
-                if (!trusts(client)) return client;
+                client = {without_port(member), told_port(member)};
+                if (!trusts(client.address)) return client;
             }
         }
     }

@@ -21,6 +21,13 @@ struct IpAddress { // IPv4 as ::ffff:a.b.c.d
 };
 std::optional<IpAddress> parse_ip(std::string_view text); // "10.0.0.1", "::1", "[::1]", each with or without ":port"
 
+// Whose request it is. The port is of the same end, 0 where nobody told it: of a client of whom only the address is passed on, the
+// port that we see is its proxy's.
+struct Client {
+    std::string_view address; // as text; empty: a unix socket
+    std::uint16_t port = 0;
+};
+
 class TrustedProxies {
 public:
     // Addresses and networks ("10.0.0.0/8", "::1"), and "unix" for all peers on unix sockets. On a bad one: false, and
@@ -30,8 +37,8 @@ public:
     bool trusts(std::string_view peer) const; // the peer's address as text; empty: a unix socket
     bool empty() const { return networks_.empty() && !unix_; }
 
-    // The client's address: the peer's own unless the peer is trusted. A view into `peer` or into the fields.
-    std::string_view client(std::string_view peer, const FieldTable& fields) const;
+    // The peer itself unless it is trusted. A view into the peer's address or into the fields.
+    Client client(const Client& peer, const FieldTable& fields) const;
 
 private:
     struct Network {

@@ -20,7 +20,7 @@ constexpr auto v1_start = "PROXY "sv;
 constexpr auto v2_start = "\r\n\r\n\0\r\nQUIT\n"sv;
 constexpr std::size_t v2_fixed = 16; // signature, version and command, family, length
 
-ProxyHeader error() { return {State::error, Source::untold, {}, 0}; }
+ProxyHeader error() { return {State::error, Source::untold, {}, 0, 0}; }
 
 // As the kernel would name the peer: IPv4 in IPv6 is IPv4.
 std::string text_of(int family, const void* address) {
@@ -43,9 +43,10 @@ std::string parsed_address(int family, std::string_view text) {
     return inet_pton(family, terminated, &address) == 1 ? text_of(family, &address) : std::string();
 }
 
-bool is_port(std::string_view text) {
+std::optional<std::uint16_t> parsed_port(std::string_view text) {
     const auto port = parse_decimal(text);
-    return text.size() <= 5 && port && *port <= 65535;
+    if (text.size() > 5 || !port || *port > 65535) return std::nullopt;
+    return static_cast<std::uint16_t>(*port);
 }
 
 ProxyHeader parse_v1(std::string_view bytes) {
@@ -62,14 +63,14 @@ ProxyHeader parse_v1(std::string_view bytes) {
         word = rest.substr(0, rest.find(' '));
         rest.remove_prefix(std::min(word.size() + 1, rest.size()));
         if (word == "UNKNOWN" && &word == words)
-            return {State::complete, Source::untold, {}, end + 2}; // the rest is not read
+            return {State::complete, Source::untold, {}, 0, end + 2}; // the rest is not read
     }
     const int family = words[0] == "TCP4" ? AF_INET : AF_INET6;
     if ((family == AF_INET6 && words[0] != "TCP6") || !rest.empty() || line[end - 1] == ' ') return error();
     auto address = parsed_address(family, words[1]);
-    if (address.empty() || parsed_address(family, words[2]).empty() || !is_port(words[3]) || !is_port(words[4]))
-        return error();
-    return {State::complete, Source::client, std::move(address), end + 2};
+    const auto port = parsed_port(words[3]);
+    if (address.empty() || parsed_address(family, words[2]).empty() || !port || !parsed_port(words[4])) return error();
+    return {State::complete, Source::client, std::move(address), *port, end + 2};
 }
 
 ProxyHeader parse_v2(std::string_view bytes) {
@@ -88,10 +89,12 @@ ProxyHeader parse_v2(std::string_view bytes) {
     if (!known || length < needed) return error(); // datagrams do not come over a connection
     if (bytes.size() < v2_fixed + length) return {};
 
-    ProxyHeader header{State::complete, local ? Source::sender : Source::untold, {}, v2_fixed + length};
+    ProxyHeader header{State::complete, local ? Source::sender : Source::untold, {}, 0, v2_fixed + length};
     if (local || (family != tcp4 && family != tcp6)) return header;
     header.source = Source::client;
     header.address = text_of(family == tcp4 ? AF_INET : AF_INET6, bytes.data() + v2_fixed);
+    const std::size_t port_at = v2_fixed + (family == tcp4 ? 8 : 32); // behind both addresses
+    header.port = static_cast<std::uint16_t>(byte(port_at) << 8 | byte(port_at + 1));
     return header;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,7 +24,8 @@ struct ProxyHeader {
         untold, // UNKNOWN, a unix socket: somebody behind the load balancer, and nobody knows who
     } source = Source::untold;
     std::string address;
-    std::size_t size = 0; // complete: bytes that it took
+    std::uint16_t port = 0; // of `client`
+    std::size_t size = 0;   // complete: bytes that it took
 };
 
 // `bytes` is all that came so far; an error is told at the earliest byte, and never depends on how they were cut.

@@ -25,7 +25,7 @@ struct UwsgiRequest {
     std::string_view path;            // in the place of the head's, where not empty
     std::string_view script_name;     // what was stripped of it: where the application is mounted
     std::string_view client;          // REMOTE_ADDR: TrustedProxies::client()
-    std::uint16_t client_port = 0;    // 0: not told
+    std::uint16_t client_port = 0;    // REMOTE_PORT; 0: not told
 };
 
 inline constexpr std::size_t max_uwsgi_packet = 4 + 65535;

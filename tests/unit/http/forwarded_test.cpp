@@ -64,26 +64,33 @@ TEST(TrustedProxies, a_bad_entry_is_named_with_its_remedy) {
 TEST(TrustedProxies, the_client_is_the_first_from_the_right_whom_nobody_vouches_for) {
     struct Row {
         const char *fields, *peer, *client;
+        std::uint16_t port = 0;
     };
     const TrustedProxies trusted = trusting({"10.0.0.0/8", "unix"});
     for (const Row& row : {
-             Row{"X-Forwarded-For: 1.1.1.1\r\n", "2.2.2.2", "2.2.2.2"}, // a stranger's word
-             Row{"", "10.0.0.1", "10.0.0.1"},
+             Row{"X-Forwarded-For: 1.1.1.1\r\n", "2.2.2.2", "2.2.2.2", 4000}, // a stranger's word
+             Row{"", "10.0.0.1", "10.0.0.1", 4000},
              Row{"X-Forwarded-For: 1.1.1.1\r\n", "10.0.0.1", "1.1.1.1"},
              Row{"X-Forwarded-For: 9.9.9.9, 1.1.1.1, 10.0.0.2\r\n", "10.0.0.1", "1.1.1.1"}, // 9.9.9.9 is a forgery
              Row{"X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 1.1.1.1\r\n", "10.0.0.1", "1.1.1.1"},
              Row{"X-Forwarded-For: 10.0.0.3, 10.0.0.2\r\n", "10.0.0.1", "10.0.0.3"}, // all ours: the farthest
              Row{"X-Forwarded-For: unknown, 10.0.0.2\r\n", "10.0.0.1", "10.0.0.2"},
-             Row{"X-Forwarded-For: 1.1.1.1, nonsense\r\n", "10.0.0.1", "10.0.0.1"},
-             Row{"X-Forwarded-For: 1.1.1.1:5000\r\n", "10.0.0.1", "1.1.1.1"},
-             Row{"X-Forwarded-For: [2001:db8::1]:80\r\n", "10.0.0.1", "2001:db8::1"},
+             Row{"X-Forwarded-For: 1.1.1.1, nonsense\r\n", "10.0.0.1", "10.0.0.1", 4000},
+             Row{"X-Forwarded-For: 1.1.1.1:5000\r\n", "10.0.0.1", "1.1.1.1", 5000},
+             Row{"X-Forwarded-For: 1.1.1.1:65536\r\n", "10.0.0.1", "1.1.1.1"},
+             Row{"X-Forwarded-For: [2001:db8::1]:80\r\n", "10.0.0.1", "2001:db8::1", 80},
+             Row{"X-Forwarded-For: [2001:db8::1]\r\n", "10.0.0.1", "2001:db8::1"},
+             Row{"X-Forwarded-For: 2001:db8::1\r\n", "10.0.0.1", "2001:db8::1"},
+             Row{"X-Forwarded-For: 1.1.1.1:5000, 10.0.0.2:6000\r\n", "10.0.0.1", "1.1.1.1", 5000},
              Row{"X-Forwarded-For: , 1.1.1.1 ,\r\n", "10.0.0.1", "1.1.1.1"},
              Row{"X-Forwarded-For: 1.1.1.1\r\n", "", "1.1.1.1"},
          }) {
         const std::string lines = std::string(row.fields) + "\r\n";
         FieldTable fields;
         ASSERT_FALSE(parse_fields(lines, 10, fields));
-        EXPECT_EQ(trusted.client(row.peer, fields), row.client) << row.fields << row.peer;
+        const Client client = trusted.client({row.peer, 4000}, fields);
+        EXPECT_EQ(client.address, row.client) << row.fields << row.peer;
+        EXPECT_EQ(client.port, row.port) << row.fields << row.peer;
     }
 }
 

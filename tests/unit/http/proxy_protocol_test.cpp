@@ -23,12 +23,14 @@ struct Case {
     State state;
     Source source = Source::untold;
     std::string address = "";
+    std::uint16_t port = 0;
 };
 
 const std::vector<Case> cases = {
-    {"v1 over IPv4", "PROXY TCP4 192.0.2.1 192.0.2.9 51000 443\r\n", State::complete, Source::client, "192.0.2.1"},
+    {"v1 over IPv4", "PROXY TCP4 192.0.2.1 192.0.2.9 51000 443\r\n", State::complete, Source::client, "192.0.2.1",
+     51000},
     {"v1 over IPv6", "PROXY TCP6 2001:DB8:0::1 ::1 0 65535\r\n", State::complete, Source::client, "2001:db8::1"},
-    {"v1, IPv4 in IPv6", "PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n", State::complete, Source::client, "192.0.2.1"},
+    {"v1, IPv4 in IPv6", "PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n", State::complete, Source::client, "192.0.2.1", 1},
     {"v1, longest", "PROXY UNKNOWN " + std::string(91, 'f') + "\r\n", State::complete},
     {"v1 of somebody", "PROXY UNKNOWN\r\n", State::complete},
     {"v1, a byte too long", "PROXY UNKNOWN " + std::string(92, 'f') + "\r\n", State::error},
@@ -46,18 +48,19 @@ const std::vector<Case> cases = {
     {"v1, a space at its end", "PROXY TCP4 192.0.2.1 192.0.2.9 51000 443 \r\n", State::error},
     {"v1, one more word", "PROXY TCP4 192.0.2.1 192.0.2.9 51000 443 x\r\n", State::error},
     {"v1 in small letters", "proxy TCP4 192.0.2.1 192.0.2.9 51000 443\r\n", State::error},
-    {"v2 over IPv4", v2('\x21', '\x11', four), State::complete, Source::client, "192.0.2.1"},
+    {"v2 over IPv4", v2('\x21', '\x11', four), State::complete, Source::client, "192.0.2.1", 51000},
     {"v2 over IPv6", v2('\x21', '\x21', six("\x20\x01\x0d\xb8"s + std::string(11, '\0') + "\1")), State::complete,
-     Source::client, "2001:db8::1"},
+     Source::client, "2001:db8::1", 1},
     {"v2, IPv4 in IPv6", v2('\x21', '\x21', six(std::string(10, '\0') + "\xff\xff\xc0\x00\x02\x01"s)), State::complete,
-     Source::client, "192.0.2.1"},
-    {"v2 with TLVs", v2('\x21', '\x11', four + std::string(300, '\x04')), State::complete, Source::client, "192.0.2.1"},
+     Source::client, "192.0.2.1", 1},
+    {"v2 with TLVs", v2('\x21', '\x11', four + std::string(300, '\x04')), State::complete, Source::client, "192.0.2.1",
+     51000},
     {"v2 local", v2('\x20', '\x00', ""), State::complete, Source::sender},
     {"v2 local with addresses", v2('\x20', '\x11', four), State::complete, Source::sender},
     {"v2 unspecified", v2('\x21', '\x00', "anything"), State::complete},
     {"v2 over a unix socket", v2('\x21', '\x31', std::string(216, '/')), State::complete},
     {"v2, longest", v2('\x21', '\x11', four + std::string(4096 - 16 - 12, 'x')), State::complete, Source::client,
-     "192.0.2.1"},
+     "192.0.2.1", 51000},
     {"v2, a byte too long", v2('\x21', '\x11', four + std::string(4096 - 16 - 11, 'x')), State::error},
     {"v2, version 1", v2('\x11', '\x11', four), State::error},
     {"v2, an unknown command", v2('\x22', '\x11', four), State::error},
@@ -75,6 +78,7 @@ TEST(ProxyProtocol, tells_whose_the_bytes_are) {
         EXPECT_EQ(header.size, each.bytes.size()) << each.name;
         EXPECT_EQ(header.source, each.source) << each.name;
         EXPECT_EQ(header.address, each.address) << each.name;
+        EXPECT_EQ(header.port, each.port) << each.name;
     }
 }
 
