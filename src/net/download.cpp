@@ -128,6 +128,8 @@ void Download::begin(const http::ResponseHead& head) {
     exchange_.status = head.status;
     exchange_.first_byte_took = client_.loop().now - exchange_.sent_at;
     exchange_.worker_route = head.route;
+    if (framing_.kind == Kind::chunked && head.connection_names_fields)
+        connection_options_ = http::connection_options(head.fields);
     // Dates are for caches: a worker that sheds says seconds.
     if (head.status == 503 || head.status == 429)
         if (const auto pause = http::parse_decimal(head.fields.value("retry-after")))
@@ -236,7 +238,9 @@ std::string_view Download::last_chunk_after(bool nothing, std::span<char> out) {
     http::ByteWriter writer(out);
     if (!nothing) writer << "\r\n";
     const auto before = writer.size();
-    const http::LeftOut not_told{.edits = exchange_.route->actions ? &exchange_.route->actions->response : nullptr};
+    const http::LeftOut not_told{.edits = exchange_.route->actions ? &exchange_.route->actions->response : nullptr,
+                                 .server = exchange_.snapshot.server != http::ServerField::pass,
+                                 .connection = connection_options_};
     const auto size =
         http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::response, out.subspan(before), not_told);
     return {out.data(), before + size};

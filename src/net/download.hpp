@@ -74,7 +74,8 @@ private:
     unsigned interim_ = 0;      // answers before the one that counts
     std::size_t low_mark_ = 1;
     bool slow_worker_ = false;
-    std::string held_; // a head that is not complete yet
+    std::string held_;               // a head that is not complete yet
+    std::string connection_options_; // of an answer in chunks: what of its trailers ends here
     io::Pipes::Lease pipe_;
     std::size_t charged_ = 0; // of what waits in the pipe for a slow client, to the budget of buffers
     http::Refusal fault_;

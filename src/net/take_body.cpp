@@ -21,8 +21,13 @@ void Session::begin_body(Exchange& x) {
     const auto rest = std::exchange(x.loose, {});
     auto next = rest; // what belongs to the next request
     const auto max_body = static_cast<std::uint64_t>(listener().max_body.count);
-    const http::LeftOut no_trailers{trusted_ ? nullptr : &snapshot_->trusted_fields(),
-                                    x.route && x.route->actions ? &x.route->actions->request : nullptr};
+    std::string options;
+    if (x.framing.kind == http::Framing::Kind::chunked)
+        if (const auto& head = head_of(x); head.connection_names_fields)
+            options = http::connection_options(head.fields);
+    const http::LeftOut no_trailers{.trusted = trusted_ ? nullptr : &snapshot_->trusted_fields(),
+                                    .edits = x.route && x.route->actions ? &x.route->actions->request : nullptr,
+                                    .connection = options};
     x.upload.expect(x.framing, max_body, snapshot_->body_memory, x.route && x.route->rule.stream, no_trailers);
     if (x.framing.kind == http::Framing::Kind::length &&
         x.framing.length <= std::min<std::uint64_t>(rest.size(), max_body)) {

@@ -20,19 +20,26 @@ void Upload::expect(http::Framing framing, std::uint64_t max_body, std::size_t m
     state_ = framing.has_body() ? State::more : State::complete;
     if (framing.kind == Kind::length && framing.length > max_body) state_ = State::too_large;
     no_trailers_ = no_trailers;
+    connection_options_.assign(no_trailers.connection);
     spool_.limit({memory, streamed ? 0 : max_body, streamed});
+}
+
+http::LeftOut Upload::no_trailers() const {
+    auto left_out = no_trailers_;
+    left_out.connection = connection_options_;
+    return left_out;
 }
 
 http::Framing Upload::framing_to_worker(bool takes_chunks) const {
     if (streamed_ || framing_.kind != Kind::chunked) return framing_;
-    if (takes_chunks && scanner_.carries_trailers(no_trailers_)) return framing_;
+    if (takes_chunks && scanner_.carries_trailers(no_trailers())) return framing_;
     if (received_ == 0) return {};
     return {Kind::length, received_};
 }
 
 bool Upload::append_last_chunk(std::string_view before) {
     std::array<char, http::largest_last_chunk> text;
-    const auto size = http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::request, text, no_trailers_);
+    const auto size = http::write_last_chunk(scanner_.trailers(), http::ChunkScanner::Of::request, text, no_trailers());
     return spool_.append(before) && spool_.append({text.data(), size});
 }
 

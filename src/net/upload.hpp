@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "net/http/chunk_scanner.hpp"
@@ -46,6 +47,7 @@ public:
 
 private:
     void io_ended(const io::Io& io);
+    http::LeftOut no_trailers() const;
     bool append_last_chunk(std::string_view before);
     std::string_view take_chunks(std::string_view bytes);
     bool forward_chunk(std::string_view data);
@@ -59,7 +61,8 @@ private:
     std::uint64_t left_ = 0, max_body_ = 0, received_ = 0;
     State state_ = State::complete;
     bool streamed_ = false, framed_ = false;
-    http::LeftOut no_trailers_;
+    http::LeftOut no_trailers_; // but for what Connection names, whose views do not last
+    std::string connection_options_;
 };
 
 } // namespace plimsoll::net

@@ -307,6 +307,54 @@ TEST(Framing, and_of_an_answer_too) {
     EXPECT_TRUE(answer.complete);
 }
 
+TEST(Framing, what_connection_names_ends_here_among_the_trailers_too) {
+    for (const bool streamed : {true, false}) {
+        Message seen;
+        Origin origin([&seen](Peer& peer) {
+            seen = peer.read_request();
+            peer.send(
+                "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nTrailer: X-Hop, X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "2\r\nok\r\n0\r\nX-Hop: 1\r\nX-Sum: 2\r\n\r\n");
+        });
+        Proxy proxy;
+        proxy.config.routes[0].stream = streamed;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send("PUT / HTTP/1.1\r\nHost: test\r\nConnection: X-Hop\r\nTrailer: X-Hop, X-Sum\r\nTransfer-Encoding: "
+                    "chunked\r\n\r\n");
+        client.send("2\r\nhi\r\n0\r\nX-Hop: 1\r\nX-Sum: 2\r\n\r\n");
+        const auto answer = client.read_response();
+        for (const auto& message : {seen, answer}) {
+            EXPECT_TRUE(message.complete);
+            EXPECT_FALSE(message.has("x-hop")) << message.head;
+            EXPECT_EQ(message.field("x-sum"), "2") << message.head;
+            EXPECT_EQ(message.field("trailer"), "X-Sum") << message.head;
+        }
+    }
+}
+
+// Else a client would see there what the operator has replaced or taken away in the head.
+TEST(Framing, a_server_among_the_trailers_goes_the_way_of_the_one_in_the_head) {
+    for (const std::string server : {"pass", "remove", "replace"}) {
+        Origin origin(
+            answers("HTTP/1.1 200 OK\r\nTrailer: Server, X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+                    "Server: secret\r\nX-Sum: 2\r\n\r\n"));
+        Proxy proxy;
+        proxy.config.proxy.server = server;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send(get());
+        const auto answer = client.read_response();
+        EXPECT_TRUE(answer.complete);
+        EXPECT_EQ(answer.field("x-sum"), "2");
+        EXPECT_EQ(answer.field("trailer"), server == "pass" ? "Server, X-Sum" : "X-Sum");
+        EXPECT_EQ(answer.field("server"), server == "pass" ? "secret" : server == "replace" ? "plimsoll" : "");
+        EXPECT_EQ(answer.all("server").size(), server == "remove" ? 0u : 1u);
+    }
+}
+
 TEST(Framing, a_request_with_trailers_is_sent_again_whole) {
     std::atomic<int> requests = 0;
     Message seen;

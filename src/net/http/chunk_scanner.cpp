@@ -6,6 +6,7 @@
 
 #include "net/http/byte_writer.hpp"
 #include "net/http/chars.hpp"
+#include "net/http/field_names.hpp"
 #include "net/http/field_parser.hpp"
 
 namespace plimsoll::http {
@@ -27,9 +28,9 @@ enum class InTrailer : std::uint8_t { passes, left_out, refused };
 
 // RFC 9110, 6.5.1: nothing goes on that must be known before the content is read, nor what an application would take for a
 // statement of the proxy's. A request that frames, routes or authenticates itself in a trailer means to be read in two ways.
-InTrailer judge(const Field& field) {
-    if (is_of_this_hop(field.id)) return InTrailer::refused;
-    switch (field.id) {
+InTrailer judge(FieldName id, std::string_view name) {
+    if (is_of_this_hop(id)) return InTrailer::refused;
+    switch (id) {
     case FieldName::other: break;
     case FieldName::date:
     case FieldName::server:
@@ -45,7 +46,7 @@ InTrailer judge(const Field& field) {
         "retry-after",      "vary",          "www-authenticate",  "origin",
         "content-location", "cookie2",       "set-cookie2",       "alt-svc",
         "early-data"};
-    const bool late = std::ranges::any_of(known_too_late, [&](auto name) { return iequals(field.name, name); });
+    const bool late = std::ranges::any_of(known_too_late, [name](auto each) { return iequals(name, each); });
     return late ? InTrailer::left_out : InTrailer::passes;
 }
 
@@ -224,7 +225,7 @@ Refusal parse_trailers(std::string_view bytes, ChunkScanner::Of of, FieldTable& 
     thread_local FieldTable all;
     if (Refusal refusal = parse_fields(bytes, max_trailer_fields, all)) return {400, "trailer", refusal.detail};
     for (const Field& field : all) {
-        const InTrailer verdict = judge(field);
+        const InTrailer verdict = judge(field.id, field.name);
         if (verdict == InTrailer::passes)
             fields.add(field);
         else if (verdict == InTrailer::refused && of == ChunkScanner::Of::request)
@@ -243,6 +244,21 @@ std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std
             if (!left_out.hold(field.name)) writer.field(field.name, field.value);
     writer << "\r\n";
     return writer.size();
+}
+
+void write_announcement(ByteWriter& out, const FieldTable& head, const LeftOut& left_out) {
+    std::string_view before = "Trailer: ";
+    unsigned left = max_trailer_fields; // more are not taken, and each name is looked for in several lists
+    for (const Field& field : head) {
+        if (field.id != FieldName::trailer) continue;
+        std::string_view list = field.value;
+        for (std::string_view name; left > 0 && next_member(list, name); --left) {
+            if (judge(field_name(name), name) != InTrailer::passes || left_out.hold(name)) continue;
+            out << before << name;
+            before = ", ";
+        }
+    }
+    if (before == ", ") out << "\r\n";
 }
 
 std::size_t write_chunk_size(std::uint64_t n, char* out) {

@@ -28,11 +28,18 @@
 
 namespace plimsoll::http {
 
-// Fields that do not go on as trailers either, since this proxy sets or removes them in the head. Null: none.
+class ByteWriter;
+
+// Fields that do not go on as trailers either, since they do not in the head, or this proxy sets them there. Null: none.
 struct LeftOut {
     const TrustedFields* trusted = nullptr; // where the client is not
     const FieldEdits* edits = nullptr;      // the route's
-    bool hold(std::string_view name) const { return (trusted && trusted->hold(name)) || (edits && edits->touch(name)); }
+    bool server = false;                    // proxy.server replaces or removes it
+    std::string_view connection;            // connection_options()
+    bool hold(std::string_view name) const {
+        return (trusted && trusted->hold(name)) || (edits && edits->touch(name)) ||
+               (server && iequals(name, "server")) || has_member(connection, name);
+    }
 };
 
 class ChunkScanner {
@@ -107,5 +114,7 @@ inline constexpr std::string_view last_chunk = "0\r\n\r\n";
 std::size_t write_last_chunk(std::string_view trailers, ChunkScanner::Of of, std::span<char> out,
                              const LeftOut& left_out = {});
 inline constexpr std::size_t largest_last_chunk = 2 * ChunkScanner::max_trailers + 8;
+// One Trailer field (RFC 9110, 6.6.2) for all that the head has, without the names of those that do not go on; none where none does.
+void write_announcement(ByteWriter& out, const FieldTable& head, const LeftOut& left_out);
 
 } // namespace plimsoll::http

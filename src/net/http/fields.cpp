@@ -85,4 +85,11 @@ bool has_member(std::string_view list, std::string_view member) {
     return false;
 }
 
+std::string connection_options(const FieldTable& fields) {
+    std::string options;
+    for (const Field& field : fields)
+        if (field.id == FieldName::connection) options.append(field.value).append(",");
+    return options;
+}
+
 } // namespace plimsoll::http

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace plimsoll::http {
@@ -122,5 +123,7 @@ struct IEqual {
 // False: the list is used up.
 bool next_member(std::string_view& list, std::string_view& member);
 bool has_member(std::string_view list, std::string_view member); // without regard to case
+// All that Connection lists, as one list: fields of those names, in the head or among the trailers, end here (RFC 9110, 7.6.1).
+std::string connection_options(const FieldTable& fields);
 
 } // namespace plimsoll::http

@@ -1,4 +1,5 @@
 #include "net/http/byte_writer.hpp"
+#include "net/http/chunk_scanner.hpp"
 #include "net/http/head_writer.hpp"
 #include "net/http/passed_fields.hpp"
 
@@ -20,6 +21,13 @@ void write_max_forwards(ByteWriter& out, const RequestHead& head) {
     if (!field) return;
     if (const auto left = parse_decimal(field->value); left && *left > 0)
         out << "Max-Forwards: " << *left - 1 << "\r\n";
+}
+
+void write_announced_trailers(ByteWriter& out, const RequestHead& head, const Forwarding& about) {
+    const std::string options = head.connection_names_fields ? connection_options(head.fields) : std::string();
+    write_announcement(
+        out, head.fields,
+        {.trusted = about.trusted ? nullptr : about.trusted_fields, .edits = about.edits, .connection = options});
 }
 
 // One field, whatever the client split them into: WSGI servers join fields by commas, and a cookie ends at a semicolon only.
@@ -54,12 +62,11 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     if (how.expect) out << "Expect: 100-continue\r\n";
     write_max_forwards(out, head);
 
-    const bool trailers_follow = how.framing.kind == Framing::Kind::chunked;
     const FieldEdits* edits = about.edits;
     PassedFields passed(out);
     for (const Field& field : head.fields) {
         if (edits && edits->touch(field.name)) continue;
-        if (!reaches_worker(head, field, about) && !(field.id == FieldName::trailer && trailers_follow)) continue;
+        if (!reaches_worker(head, field, about)) continue;
         if (field.id == FieldName::cookie && head.several_cookies) {
             passed.write();
             write_cookies(out, head, field);
@@ -68,6 +75,7 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
         }
     }
     passed.write();
+    if (how.framing.kind == Framing::Kind::chunked) write_announced_trailers(out, head, about);
     if (edits)
         for (const auto& [name, value] : edits->set) out.field(name, value);
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "net/http/byte_writer.hpp"
+#include "net/http/chunk_scanner.hpp"
 #include "net/http/head_writer.hpp"
 #include "net/http/passed_fields.hpp"
 
@@ -26,15 +27,13 @@ bool reaches_client(const ResponseHead& head, const Field& field, const ToClient
     case FieldName::keep_alive:
     case FieldName::proxy_connection:
     case FieldName::te:
+    case FieldName::trailer:
     case FieldName::proxy_authenticate:
     case FieldName::proxy_authentication_info:
     case FieldName::http2_settings:
     case FieldName::plimsoll_route:
     case FieldName::plimsoll: return false;
     case FieldName::upgrade: return head.status == 101 || head.status == 426; // which says what to upgrade to
-    case FieldName::trailer:
-        if (how.framing.kind != Framing::Kind::chunked) return false;
-        break;
     case FieldName::server:
         if (how.server != ServerField::pass) return false;
         break;
@@ -53,6 +52,14 @@ void write_framing(ByteWriter& out, const ResponseHead& head, const Framing& fra
         out << "Content-Length: " << framing.length << "\r\n";
     else if (framing.kind == Framing::Kind::none && head.content_length) // HEAD, 304: what the body would be; or 0
         out << "Content-Length: " << *head.content_length << "\r\n";
+}
+
+void write_announced_trailers(ByteWriter& out, const ResponseHead& head, const ToClient& how) {
+    // Where the worker frames otherwise none will come.
+    if (how.framing.kind != Framing::Kind::chunked || head.framing.kind != Framing::Kind::chunked) return;
+    const std::string options = head.connection_names_fields ? connection_options(head.fields) : std::string();
+    write_announcement(out, head.fields,
+                       {.edits = how.edits, .server = how.server != ServerField::pass, .connection = options});
 }
 
 void write_status_line(ByteWriter& out, unsigned status, std::string_view reason) {
@@ -83,6 +90,7 @@ std::size_t write_response_head(const ResponseHead& head, const ToClient& how, s
         passed.add(field);
     }
     passed.write();
+    write_announced_trailers(out, head, how);
     if (head.status == 101) {
         out << "Connection: upgrade\r\n";
     } else if (!head.interim()) {

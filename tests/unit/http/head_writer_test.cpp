@@ -96,6 +96,31 @@ TEST(RequestWriter, trailers_are_announced_only_where_chunks_carry_them) {
     EXPECT_FALSE(names(sent.to_worker({}, {.framing = {Framing::Kind::length, 2}}), "Trailer"));
 }
 
+TEST(RequestWriter, no_trailer_is_announced_that_does_not_go_on) {
+    const auto announced = [](const std::string& list, Forwarding about = {}, const std::string& more = "") {
+        const Sent sent("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + more + "Trailer: " + list +
+                        "\r\n\r\n");
+        const std::string head = sent.to_worker(about, {.framing = {Framing::Kind::chunked, 0}});
+        const auto at = head.find("\r\nTrailer: ");
+        return at == head.npos ? "" : head.substr(at + 11, head.find("\r\n", at + 2) - at - 11);
+    };
+    EXPECT_EQ(announced("X-Sum,Digest"), "X-Sum, Digest");
+    EXPECT_EQ(announced("Digest", {}, "Trailer: X-Sum\r\n"), "X-Sum, Digest") << "in one field";
+    std::string many;
+    for (int i = 0; i < 200; ++i) many += "X-" + std::to_string(i) + ", ";
+    EXPECT_EQ(announced(many).find("X-63"), announced(many).size() - 4) << "as many as are taken";
+    EXPECT_EQ(announced("Content-Length, X-Sum, Set-Cookie, X_Real_IP, , if-match, Digest"), "X-Sum, Digest");
+    EXPECT_EQ(announced("Authorization, x-forwarded-for, X-Plimsoll-Route"), "") << "and no empty field";
+    FieldEdits edits;
+    edits.set = {{"x-sum", "ours"}};
+    edits.remove = {"digest"};
+    EXPECT_EQ(announced("X-Sum, X-More, Digest", {.edits = &edits}), "X-More");
+    EXPECT_EQ(announced("X-Hop, X-Sum", {}, "Connection: close\r\nConnection: x-other, x-hop\r\n"), "X-Sum");
+    const TrustedFields trusted({"X-Sum"});
+    EXPECT_EQ(announced("X-Sum, X-More", {.trusted_fields = &trusted}), "X-More");
+    EXPECT_EQ(announced("X-Sum, X-More", {.trusted = true, .trusted_fields = &trusted}), "X-Sum, X-More");
+}
+
 TEST(RequestWriter, hop_by_hop_fields_end_here) {
     const Sent sent(
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Hop, host, x-forwarded-for\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
@@ -290,6 +315,27 @@ TEST(ResponseWriter, framing_suits_the_client) {
     const std::string old = got.to_client({.framing = {Kind::until_close, 0}, .minor = 0, .keep_alive = false});
     EXPECT_FALSE(names(old, "Transfer-Encoding") || names(old, "Trailer"));
     EXPECT_TRUE(holds(old, "Connection: close"));
+}
+
+TEST(ResponseWriter, no_trailer_is_announced_that_does_not_go_on) {
+    using Kind = Framing::Kind;
+    const auto announced = [](const std::string& list, ToClient how = {}, const std::string& more = "") {
+        how.framing = {Kind::chunked, 0};
+        const Got got("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + more + "Trailer: " + list + "\r\n\r\n");
+        const std::string head = got.to_client(how);
+        const auto at = head.find("\r\nTrailer: ");
+        return at == head.npos ? "" : head.substr(at + 11, head.find("\r\n", at + 2) - at - 11);
+    };
+    EXPECT_EQ(announced("Server, X-Sum"), "Server, X-Sum");
+    EXPECT_EQ(announced("Server, X-Sum", {.server = ServerField::own}), "X-Sum");
+    EXPECT_EQ(announced("Server", {.server = ServerField::drop}), "");
+    EXPECT_EQ(announced("Transfer-Encoding, Set-Cookie, X-Sum, X-Plimsoll-Route"), "X-Sum");
+    EXPECT_EQ(announced("X-Hop, X-Sum", {}, "Connection: X-Hop\r\n"), "X-Sum");
+    FieldEdits edits;
+    edits.remove = {"x-secret"};
+    EXPECT_EQ(announced("X-Secret, X-Sum", {.edits = &edits}), "X-Sum");
+    const Got ended("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\n\r\n");
+    EXPECT_FALSE(names(ended.to_client({.framing = {Kind::chunked, 0}}), "Trailer")) << "there is no place for any";
 }
 
 TEST(ResponseWriter, http_10_clients_must_be_told_of_keep_alive) {
