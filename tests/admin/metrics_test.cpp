@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "admin/harness.hpp"
+#include "log/log.hpp"
 
 namespace plimsoll::admin {
 namespace {
@@ -39,6 +40,8 @@ Snapshot some_snapshot() {
     snapshot.incidents = {{"app", "soft_limit", 4}};
     snapshot.incidents_kept = 9;
     snapshot.self = {50_MiB, 20, 1024, 6, 1.5};
+    snapshot.log_dropped = 11;
+    snapshot.trace_dropped = 12;
     return snapshot;
 }
 
@@ -80,6 +83,8 @@ TEST(metrics, say_what_the_parts_know) {
              R"(plimsoll_worker_generation{pool="app",worker="app-1"} 3)",
              R"(plimsoll_incidents_total{pool="app",trigger="soft_limit"} 4)",
              R"(plimsoll_incidents_kept 9)",
+             R"(plimsoll_log_dropped_total 11)",
+             R"(plimsoll_trace_dropped_total 12)",
              R"(plimsoll_process_resident_memory_bytes 52428800)",
              R"(plimsoll_process_cpu_seconds_total 1.5)",
              R"(plimsoll_loop_lag_seconds 0.002)",
@@ -122,6 +127,18 @@ TEST(metrics, hostile_labels_are_escaped) {
     auto snapshot = some_snapshot();
     snapshot.traffic->routes[0].route = "a\"b\\c\nd";
     EXPECT_NE(metrics_text(snapshot).find(R"(route="a\"b\\c\nd")"), std::string::npos);
+}
+
+TEST_F(metrics_page, counts_the_lines_of_the_access_log_that_the_disk_did_not_take) {
+    config::Log settings;
+    settings.file = "/dev/full";
+    log::start(settings);
+    const auto before = log::dropped();
+    std::string block = "three\nlines\nhere\n";
+    log::hand_over(block, 3);
+    log::stop(); // all that it had was tried
+    start();
+    EXPECT_TRUE(has_line(get("/metrics").body, "plimsoll_log_dropped_total " + std::to_string(before + 3)));
 }
 
 TEST_F(metrics_page, is_served_with_the_numbers_of_this_process) {

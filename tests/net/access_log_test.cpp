@@ -1,11 +1,17 @@
 // A line a request: what stands in it, and that it gets to the file.
 #include "net/access_log.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
+#include <thread>
+#include <vector>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log/log.hpp"
@@ -245,6 +251,91 @@ TEST_F(AccessLogFile, every_request_is_in_it_once_the_proxy_has_stopped) {
     log::stop();
     EXPECT_EQ(lines(), requests);
     EXPECT_EQ(log::dropped(), 0u);
+}
+
+// A disk that takes nothing until it is told to, and then all.
+class StuckFile {
+public:
+    explicit StuckFile(const std::string& path) {
+        std::remove(path.c_str());
+        EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
+        reader_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        EXPECT_GE(reader_, 0);
+        ::fcntl(reader_, F_SETPIPE_SZ, 4096);
+    }
+    ~StuckFile() {
+        read_on();
+        lines();
+        ::close(reader_);
+    }
+    void read_on() {
+        if (!thread_.joinable()) thread_ = std::thread([this] { read(); });
+    }
+    std::size_t lines() { // of all that was written to it, when nobody writes any more
+        ended_ = true;
+        if (thread_.joinable()) thread_.join();
+        return lines_;
+    }
+
+private:
+    void read() {
+        std::vector<char> bytes(1 << 16);
+        while (true) {
+            const bool last = ended_;
+            const auto got = ::read(reader_, bytes.data(), bytes.size());
+            if (got > 0)
+                lines_ += static_cast<std::size_t>(std::count(bytes.begin(), bytes.begin() + got, '\n'));
+            else if (last)
+                return;
+            else
+                std::this_thread::sleep_for(1ms);
+        }
+    }
+    int reader_ = -1;
+    std::size_t lines_ = 0;
+    std::atomic<bool> ended_ = false;
+    std::thread thread_;
+};
+
+// A request that waited for it would never be answered.
+TEST_F(AccessLogFile, what_a_slow_disk_leaves_over_is_dropped_and_counted_and_no_request_waits_for_it) {
+    StuckFile file(settings_.file);
+    settings_.access_fields = {"path", "user_agent", "referer"};
+    log::start(settings_);
+    const auto before = log::dropped();
+    const std::string quotes(2'000, '"'); // each takes two bytes of a line
+    const auto request =
+        get("/" + std::string(1'900, 'p'), "User-Agent: " + quotes + "\r\nReferer: " + quotes + "\r\n");
+    constexpr std::size_t enough = 5'000; // at 10 KB each many times what may wait
+    std::size_t requests = 0;
+    const auto serve_all = [&] {
+        const std::atomic<bool> at_once = true;
+        Origin origin(answers_once(at_once));
+        Proxy proxy;
+        proxy.config.log = settings_;
+        proxy.config.proxy.threads = 1;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        const auto serve = [&] {
+            ++requests;
+            client.send(request);
+            const bool served = client.read_response().status() == 200;
+            if (!served) file.read_on(); // or the proxy would not end either
+            return served;
+        };
+        while (log::dropped() == before && requests < enough) ASSERT_TRUE(serve()) << requests;
+        const auto lost = log::dropped();
+        ASSERT_GT(lost, before) << requests;
+        for (int i = 0; i < 100; ++i) ASSERT_TRUE(serve());
+        EXPECT_TRUE(eventually([&] { return log::dropped() >= lost + 90; })) << "line by line";
+    };
+    serve_all();
+    file.read_on();
+    log::stop();
+    const auto written = file.lines();
+    EXPECT_EQ(written + (log::dropped() - before), requests) << "each is in the file, or counted";
+    EXPECT_GT(written, 500u) << "8 MB of them";
 }
 
 TEST_F(AccessLogFile, sampling_leaves_most_out) {
