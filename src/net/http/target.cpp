@@ -138,6 +138,13 @@ Refusal split_target(RequestHead& head) {
     return is_unambiguous(head.path) ? Refusal{} : bad_path;
 }
 
+std::size_t decoded_size(std::string_view text) {
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < text.size(); ++i, ++size)
+        if (is_escape(text, i)) i += 2;
+    return size;
+}
+
 std::size_t decode_escapes(std::string_view text, char* out) {
     char* at = out;
     for (std::size_t i = 0; i < text.size(); ++i) {

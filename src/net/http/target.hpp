@@ -31,7 +31,8 @@ inline bool is_under(std::string_view path, std::string_view prefix) {
     return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
-// %XX decoded into `out`, which must be as long as `text`; returns the number of bytes. `text` has no broken escapes.
+// %XX decoded into `out`, which must hold decoded_size(text), at most the length of `text`; returns the number of bytes.
 std::size_t decode_escapes(std::string_view text, char* out);
+std::size_t decoded_size(std::string_view text);
 
 } // namespace plimsoll::http

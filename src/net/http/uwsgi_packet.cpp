@@ -48,7 +48,8 @@ public:
     }
     void append(char c) { append(std::string_view(&c, 1)); }
     void append_decoded(std::string_view text) { // never longer than what it was
-        if (text.size() > out_.size() - at_) return void(full_ = true);
+        const std::size_t room = out_.size() - at_;
+        if (text.size() > room && decoded_size(text) > room) return void(full_ = true);
         at_ += decode_escapes(text, out_.data() + at_);
     }
     void finish() {

@@ -144,6 +144,19 @@ TEST(UwsgiPacket, http_10_without_host_gets_names_of_ours) {
     EXPECT_EQ(got.at("SERVER_PROTOCOL"), "HTTP/1.0");
 }
 
+// Though it would not if the path were as long as the client wrote it.
+TEST(UwsgiPacket, a_path_takes_as_much_room_as_it_has_when_decoded) {
+    std::string path = "/";
+    for (int i = 0; i < 200; ++i) path += "%d0%bf";
+    const Packed sent("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    std::vector<char> buffer(4096);
+    const std::size_t whole = write_uwsgi_packet(sent.head, {.peer = "1.1.1.1"}, {}, buffer);
+    ASSERT_GT(whole, 1'600U);
+    std::vector<char> exact(whole), small(whole - 1);
+    EXPECT_EQ(write_uwsgi_packet(sent.head, {.peer = "1.1.1.1"}, {}, exact), whole);
+    EXPECT_EQ(write_uwsgi_packet(sent.head, {.peer = "1.1.1.1"}, {}, small), 0U);
+}
+
 TEST(UwsgiPacket, what_does_not_fit_gives_nothing) {
     const Packed sent("GET /" + std::string(100, 'a') + " HTTP/1.1\r\nHost: a\r\nX-A: " + std::string(500, 'b') +
                       "\r\n\r\n");
