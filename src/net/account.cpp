@@ -91,7 +91,8 @@ Side Session::wanted_side(Exchange& x) {
 
 // Of the address as limits take it, and of nothing where there is none.
 std::uint64_t Session::client_hash(Exchange& x) {
-    const auto client = Clients::key_of(trusted_ && x.parsed_at > 0 ? client_of(head_of(x)) : std::string_view(peer_));
+    const auto client =
+        Clients::key_of(trusted_ && x.parsed_at > 0 ? client_of(head_of(x)).address : std::string_view(peer_));
     if (!client) return 0;
     return keyed_hash(*snapshot_->trace, {reinterpret_cast<const char*>(client->data()), client->size()});
 }
