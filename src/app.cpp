@@ -3,6 +3,8 @@
 #include <csignal>
 #include <cstdio>
 #include <map>
+#include <numeric>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -33,7 +35,8 @@ namespace {
 constexpr Duration patience = std::chrono::seconds{3};
 
 // After so long most, and then all, has been done for the first time: the first turn of every loop, the first questions to workers.
-constexpr Duration settling = std::chrono::seconds{1}, settled = std::chrono::seconds{5};
+constexpr Duration settling = std::chrono::seconds{1}, settled = std::chrono::seconds{5},
+                   rest = std::chrono::minutes{1};
 
 // A successor has so long to find its workers, and a little more to say so.
 constexpr Duration takeover_bound = std::chrono::seconds{20}, handover_bound = std::chrono::seconds{30};
@@ -311,12 +314,22 @@ struct App::Impl {
         log::start(config.log);
     }
 
+    std::uint64_t requests_so_far() const {
+        std::uint64_t all = 0;
+        for (const net::RouteStats& route : server.stats().routes)
+            all += std::accumulate(route.by_class.begin(), route.by_class.end(), std::uint64_t{0});
+        return all;
+    }
+
+    // Twice after the start, and then in each minute in which nobody asked for anything: what is done once a minute (the store is
+    // swept) brings back as much.
     void settle(Duration after = settling) {
         settling_timer.expires_after(after);
         settling_timer.async_wait([this, after](boost::system::error_code error) {
             if (error) return;
-            give_back_startup_memory();
-            if (after < settled) settle(settled);
+            const auto asked = std::exchange(settled_requests, requests_so_far());
+            if (after < rest || asked == settled_requests) give_back_startup_memory();
+            settle(after < settled ? settled : rest);
         });
     }
 
@@ -369,6 +382,7 @@ struct App::Impl {
     std::optional<admin::Admin> admin;
     net_::signal_set signals;
     net_::steady_timer patience_timer{control}, settling_timer{control};
+    std::uint64_t settled_requests = 0;
     bool started = false, stopping = false, announced = false, handing_over = false;
     std::string failure; // why it could not start, one line
 };
