@@ -192,7 +192,7 @@ Ending Session::send_request(Exchange& x) {
         http::ToWorker how;
         how.framing = framing;
         how.path = x.path;
-        how.keep_alive = endpoint.keep_alive;
+        how.keep_alive = time_at_rest(x) > Duration::zero();
         how.expect = x.expects_continue;
         size = http::write_request_head(head, about, how, out);
         std::size_t more = 0;

@@ -194,12 +194,16 @@ std::optional<Ending> Session::stream_body(Exchange& x) {
     return Ending::client_gone;
 }
 
-void Session::release_worker(Exchange& x, const Download& download) {
+Duration Session::time_at_rest(const Exchange& x) const {
     const auto& endpoint = x.permit.endpoint();
+    if (!endpoint.keep_alive) return Duration::zero();
+    return x.route->target->upstream.idle_timeout.value_or(endpoint.idle_time);
+}
+
+void Session::release_worker(Exchange& x, const Download& download) {
     const bool request_complete = x.upload.complete() && !request_unsent(x) && !x.sending_failed;
-    if (download.worker_may_be_kept() && endpoint.keep_alive && request_complete)
-        reactor_.upstreams.keep(std::move(x.worker),
-                                x.route->target->upstream.idle_timeout.value_or(endpoint.idle_time));
+    if (const auto rest = time_at_rest(x); download.worker_may_be_kept() && rest > Duration::zero() && request_complete)
+        reactor_.upstreams.keep(std::move(x.worker), rest);
     x.worker.reset();
     x.upload.spool().clear(); // what the worker did not want is no use to anybody, and its client may read for long
     count_route(x);

@@ -110,6 +110,7 @@ private:
     std::optional<Ending> stream_body(Exchange& x);
     bool request_unsent(Exchange& x) const { return !x.unsent_head.empty() || !x.upload.spool().empty(); }
     void release_worker(Exchange& x, const Download& download);
+    Duration time_at_rest(const Exchange& x) const; // of its worker's connection; 0: it is not kept
     io::Task<Ending> tunnel(Exchange& x);
 
     const http::RequestHead& head_of(Exchange& x);

@@ -32,6 +32,31 @@ TEST_P(EitherSocket, requests_follow_each_other_on_one_connection_at_both_ends) 
 INSTANTIATE_TEST_SUITE_P(upstream, EitherSocket, ::testing::Values(false, true),
                          [](const auto& info) { return info.param ? "unix_socket" : "tcp"; });
 
+// For a worker that closes after each answer without saying so: a request that cannot be sent twice would be lost.
+TEST(Keepalive, with_an_idle_time_of_zero_no_connection_to_a_worker_is_used_twice) {
+    std::atomic<int> asked_to_close = 0;
+    Origin origin([&](Peer& peer) {
+        const auto request = peer.read_request();
+        asked_to_close += request.field("connection") == "close";
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        if (!peer.read_request().complete) return; // or it would be answered
+        peer.send("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.config.pools[0].upstream.idle_timeout = Duration::zero();
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    for (int i = 0; i < 20; ++i) {
+        client.send(post("/", "once") + post("/", "and once more"));
+        EXPECT_EQ(client.read_response().status(), 200);
+        EXPECT_EQ(client.read_response().status(), 200);
+    }
+    EXPECT_EQ(origin.connections(), 40);
+    EXPECT_EQ(asked_to_close, 40);
+}
+
 // What was read of it last filled the room for it exactly: nobody knows then that nothing follows.
 TEST(Keepalive, a_client_may_rest_behind_a_large_body_as_long_as_behind_any_other_request) {
     Origin origin(echo);
