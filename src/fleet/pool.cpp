@@ -111,6 +111,7 @@ unsigned Pool::serving() const {
 std::optional<std::string> Pool::alert() const {
     if (!recycler_->alert().empty()) return recycler_->alert();
     if (!alert_.empty()) return alert_;
+    if (!recycler_->no_relief().empty()) return recycler_->no_relief();
     return std::nullopt;
 }
 

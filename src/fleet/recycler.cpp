@@ -59,7 +59,7 @@ const std::string& Recycler::alert() const {
     if (!planner_.alert().empty()) return planner_.alert();
     for (const WorkerPtr& worker : pool_.workers())
         if (!worker->alert.empty()) return worker->alert;
-    return no_relief_;
+    return planner_.alert();
 }
 
 void Recycler::healed() {
@@ -112,6 +112,7 @@ std::vector<RecyclePlanner::Place> Recycler::places() const {
 void Recycler::judge(const WorkerPtr& worker, Instant now) {
     const GenerationPtr& generation = worker->current;
     if (!generation || recycles(*worker)) return;
+    if (worker->wish == RecycleCause::futile_shedding) worker->wish.reset(); // wished anew while it is so: relieve()
     if (!takes_requests(generation->state) && !(worker->held && generation->state == WorkerState::draining)) {
         worker->wish.reset();
         return;
@@ -160,32 +161,43 @@ void Recycler::judge_leak(const WorkerPtr& worker, Instant now) {
 // Refusing requests did not lower the memory: is there a worker whose recycle would? (plimsoll/fleet/relief.hpp)
 void Recycler::relieve(Instant now) {
     const config::Pool& settings = pool_.settings();
-    const Gate::Futile futile = pool_.net().futile_shedding();
-    if (!futile.is || !settings.recycle.futile_shedding || settings.memory.mode != Mode::enforce)
-        return no_relief_.clear();
+    const bool wanted =
+        settings.recycle.futile_shedding && settings.memory.mode == Mode::enforce && settings.leak.policy == "act";
+    const Gate::Futile futile = wanted ? pool_.net().futile_shedding() : Gate::Futile{};
+    if (!futile.is) {
+        no_relief_.clear();
+        no_relief_told_.clear();
+        return;
+    }
+    if (futile.whose == PressureOf::unknown) return; // of one worker nothing is known for a moment
     std::vector<Relief::Worker> workers;
     workers.reserve(pool_.workers().size());
     for (const WorkerPtr& worker : pool_.workers()) {
-        Relief::Worker& each = workers.emplace_back();
-        each.place = worker->place;
-        each.relieved = worker->relieved;
-        if (!worker->current || worker->wish) continue;
+        if (!worker->current || worker->current->gone()) continue;
         const MemoryReading& memory = worker->current->memory;
-        each.serves = takes_requests(worker->current->state) && pool_.source().why_not_recycle(*worker).empty();
+        Relief::Worker each;
+        each.place = worker->place;
+        each.recyclable = takes_requests(worker->current->state) && pool_.source().why_not_recycle(*worker).empty();
+        each.busy = worker->wish.has_value();
         if (memory.used(now, settings.memory.stale_after)) each.used = memory.low_water.least();
         each.floor = memory.floor;
         each.limit = memory.limit;
+        each.past = worker->relief;
+        workers.push_back(each);
     }
-    const auto verdict = Relief::choose(now, workers, settings.memory.load_line, futile.whose == PressureOf::worker);
-    if (!verdict.recycle) {
-        if (verdict.why_not.empty() || !no_relief_.empty()) return;
+    const auto verdict = Relief::choose(
+        now, workers, {futile.whose == PressureOf::worker, futile.limit, settings.memory.load_line, relief_ended_});
+    no_relief_.clear();
+    if (!verdict.why_not.empty())
         no_relief_ = "its memory is near the limit, refusing requests did not lower it, and no recycle would: " +
                      std::string(verdict.why_not);
-        return log::warn("no_recycle_helps", {{"pool", settings.name}, {"why", verdict.why_not}});
+    if (!no_relief_.empty() && no_relief_ != no_relief_told_) {
+        log::warn("no_recycle_helps", {{"pool", settings.name}, {"why", verdict.why_not}});
+        no_relief_told_ = no_relief_;
     }
-    no_relief_.clear();
+    if (!verdict.recycle) return;
     const auto worker =
-        std::ranges::find(pool_.workers(), *verdict.recycle, [](const WorkerPtr& w) { return w->place; });
+        std::ranges::find(pool_.workers(), *verdict.recycle, [](const WorkerPtr& each) { return each->place; });
     const MemoryReading& memory = (*worker)->current->memory;
     (*worker)->wish = RecycleCause::futile_shedding;
     (*worker)->why = "uses " + to_string(*memory.low_water.least()) + ", " +
@@ -252,7 +264,6 @@ std::shared_ptr<Incident> Recycler::begin(const WorkerPtr& worker, RecycleCause 
     auto incident = pool_.context().journal.open(
         {pool_.settings().name, worker->id, std::string(to_string(cause)), why, worker->current->number});
     planner_.started(Clock::now(), worker->place);
-    if (cause == RecycleCause::futile_shedding) worker->relieved = Clock::now();
     running_ = std::make_shared<Recycle>(pool_.shared_from_this(), worker, cause, incident);
     spawn(pool_.context().control, "recycle " + worker->id, running_->run());
     pool_.leaks().recycled(*worker, incident->id());
@@ -274,13 +285,18 @@ void Recycler::finished(const WorkerPtr& worker, RecycleCause cause, End end, co
     marker_.erase();
     if (end == End::abandoned) return planner_.abandoned();
     ++(end == End::done ? recycles_ok_ : recycles_failed_);
-    planner_.finished(Clock::now(), end == End::done, why);
-    if (end == End::done) {
-        worker->last_cause = cause;
-        worker->not_improved.reset();
-        worker->alert.clear();
-        pool_.set_alert({}); // a successor serves: what was wrong with the one before is mended
+    const Instant now = Clock::now();
+    planner_.finished(now, end == End::done, why);
+    if (cause == RecycleCause::futile_shedding) relief_ended_ = now;
+    if (end != End::done) return;
+    pool_.set_alert({}); // a successor serves: what was wrong with the one before is mended
+    if (cause == RecycleCause::futile_shedding) {
+        worker->relief = worker->relief.again(now);
+        return; // of the worker's own limits, and of whether a recycle helps there, it says nothing
     }
+    worker->last_cause = cause;
+    worker->not_improved.reset();
+    worker->alert.clear();
 }
 
 void Recycler::resume() {

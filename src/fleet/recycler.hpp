@@ -33,6 +33,7 @@ public:
     bool running() const { return planner_.running().has_value(); }
     void healed(); // a worker has become ready without our doing
     const std::string& alert() const;
+    const std::string& no_relief() const { return no_relief_; } // the least urgent of alerts
     void describe(PoolView& view) const;
 
     // What the running Recycle came to.
@@ -60,7 +61,9 @@ private:
     Marker marker_;
     std::shared_ptr<Recycle> running_;
     std::string waits_;     // why the most urgent wish waits, as last logged
-    std::string no_relief_; // an alert: shedding did not lower the memory, and no recycle would; empty: not so
+    std::string no_relief_; // shedding did not lower the memory, and no recycle would; empty: not so
+    std::string no_relief_told_;
+    std::optional<Instant> relief_ended_;
     std::uint64_t recycles_ok_ = 0, recycles_failed_ = 0, captures_ok_ = 0, captures_failed_ = 0;
 };
 

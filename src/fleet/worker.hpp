@@ -117,7 +117,7 @@ struct Worker {
     std::string why;                          // the wish in words
     std::optional<RecycleCause> last_cause;   // of the recycle that made the current generation
     std::optional<RecycleCause> not_improved; // its cause is still there: no second recycle for it
-    std::optional<Instant> relieved;          // recycled for futile shedding last
+    Relief::Past relief;                      // recycles for futile shedding
     std::string alert;                        // what an operator must know of it
     bool in_capture = false;                  // on an operator's request
     bool in_recycle = false;                  // the recycler decides what follows its generation

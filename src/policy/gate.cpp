@@ -402,7 +402,7 @@ Gate::Stats Gate::stats() const {
     stats.stall_shedding = stall_line_.shedding();
     stats.queue_target = target();
     stats.service_time = service_.known() ? service_.mean() : Duration{};
-    stats.memory_cause = memory_cause();
+    if (const Member* each = roomiest()) stats.memory_cause = each->pressure_of;
     stats.workers.reserve(roster_.all().size());
     for (const auto& member : roster_.all()) {
         WorkerStats& out = stats.workers.emplace_back();
@@ -419,13 +419,18 @@ Gate::Stats Gate::stats() const {
     return stats;
 }
 
-Gate::Futile Gate::futile_shedding() const { return {load_line_.futile(), memory_cause()}; }
+Gate::Futile Gate::futile_shedding() const {
+    if (!load_line_.futile()) return {};
+    const Member* near = roomiest();
+    if (!near) return {true, PressureOf::unknown, {}};
+    return {true, near->pressure_of, memory_.shared_limit(near->memory, near->pressure_of == PressureOf::host)};
+}
 
-PressureOf Gate::memory_cause() const {
+const Member* Gate::roomiest() const {
     const Member* roomiest = nullptr;
     for (const auto& member : roster_.all())
         if (member->accepting && (!roomiest || member->pressure < roomiest->pressure)) roomiest = member.get();
-    return roomiest && roomiest->pressure >= 0 ? roomiest->pressure_of : PressureOf::unknown;
+    return roomiest && roomiest->pressure >= 0 ? roomiest : nullptr;
 }
 
 } // namespace plimsoll

@@ -283,4 +283,14 @@ double MemoryAdmission::shared_pressure(const Place& place) const {
     return worst;
 }
 
+Bytes MemoryAdmission::shared_limit(const Place& place, bool host) const {
+    const MemoryAccount* fullest = nullptr;
+    for (std::size_t i = 0; i < place.domains.size(); ++i) {
+        const MemoryAccount* account = domain(place.domains[i]);
+        if (!account || !account->known() || (i == of_host) != host) continue;
+        if (!fullest || account->pressure() > fullest->pressure()) fullest = account;
+    }
+    return fullest ? fullest->limit() : Bytes{};
+}
+
 } // namespace plimsoll

@@ -88,6 +88,20 @@ TEST(Recycler, where_refusing_requests_lowers_no_memory_the_worker_that_has_gath
     EXPECT_EQ(stage.worker("app-1").generation, 1U);
 }
 
+TEST(Recycler, that_a_recycle_does_not_help_against_a_limit_is_known_after_one_for_futile_shedding_too) {
+    Stage stage;
+    copies_with_agents(stage, 1);
+    stage.pool().recycle.soft_limit = config::Level{1_MiB}; // below what any process needs
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] { return stage.view().alert.has_value(); }));
+    ASSERT_TRUE(read_since_they_serve(stage));
+    ASSERT_NE(stage.ask_worker("app-1", "/grow/260"), "");
+    ASSERT_TRUE(stage.incident("futile_shedding", 70s));
+    EXPECT_EQ(stage.worker("app-1").generation, 3U);
+    EXPECT_FALSE(stage.until([&] { return stage.worker("app-1").generation > 3; }, 2s));
+    EXPECT_TRUE(stage.view().alert.has_value());
+}
+
 TEST(Recycler, where_no_recycle_would_lower_what_shedding_did_not_an_alert_says_so_and_everybody_is_served) {
     Stage stage;
     copies_with_agents(stage, 2);

@@ -1,14 +1,16 @@
 // Whose recycle lowers a memory that refusing requests did not: the load line has found shedding futile (load_line.hpp).
 //
-//   gathered = used - floor                    since it serves: a successor begins without it. `used` is the least of the last
-//                                              quarter to half minute: what requests hold for a moment nobody has gathered
-//   worth it   gathered >= used / 10, and the worker was not recycled for this within the last hour
-//   helps      one's own limit is near:        floor < 9/10 of the line: it alone is below the line again, and takes whom others refuse
-//              its cgroup's or host's is near: all that are worth it have gathered 1/20 of all limits together, or who else
-//                                              fills it fills it still
+//   gathered = used - floor        since it serves: a successor begins without it. `used` is the least of the last quarter to
+//                                  half minute: what requests hold for a moment nobody has gathered
+//   worth it   gathered >= used / 10, and it has rested since it was recycled for this last
+//   helps      its own limit is near:            floor < 9/10 of the line <= used: it alone is below the line again, and takes
+//                                                whom others refuse
+//              its cgroup's or the host's is:    all who are worth it have gathered a twentieth of that limit or more; else
+//                                                somebody else fills it, and would fill it still
 //
-// The one that has gathered most goes first; the next when the line has had time to see what came of it. What is back within the
-// hour is what the application needs: another recycle would cost its warm caches and win nothing, so it waits for the hour.
+// The one that has gathered most goes first; the next when the line has had time to see what came of it. What is back soon is
+// what the application needs: another recycle costs its warm caches and wins little. So it rests for an hour, and twice as long
+// each time that it is due again at once, up to a day.
 #pragma once
 
 #include <optional>
@@ -36,22 +38,32 @@ private:
 class Relief {
 public:
     static constexpr Duration pause = std::chrono::seconds{30}; // as long as the line needs to judge its own effect
-    static constexpr Duration once_in = std::chrono::hours{1};  // a worker
+    static constexpr Duration first_rest = std::chrono::hours{1}, longest_rest = std::chrono::hours{24};
 
+    struct Past { // of one place in the pool: when it was recycled for this last
+        std::optional<Instant> ended;
+        Duration rest = first_rest; // since then
+        Past again(Instant now) const;
+    };
     struct Worker {
         WorkerKey place = 0;
+        bool recyclable = false;           // it serves, and somebody can recycle it
+        bool busy = false;                 // it is about to be recycled for another reason: that is waited for
         std::optional<Bytes> used;         // LowWater's
-        std::optional<Bytes> floor, limit; // unset, any of them: not known (yet), and then it is left alone
-        bool serves = false;
-        std::optional<Instant> relieved; // when it was recycled for this last
+        std::optional<Bytes> floor, limit; // unset, any of the three: not known (yet)
+        Past past;
+    };
+    struct Full {                      // what is near its limit
+        bool own = false;              // a worker's own limit; else one that it shares
+        Bytes limit;                   // the shared one
+        double line = 0;               // the share of a limit at which shedding begins
+        std::optional<Instant> last{}; // when a recycle for this ended in the pool
     };
     struct Verdict {
         std::optional<WorkerKey> recycle;
-        std::string_view why_not; // none is worth it, in one sentence; empty where it is only too early to say
+        std::string_view why_not; // no recycle would help, in one sentence; empty where it is too early to say
     };
-
-    // `line`: the share of a limit at which shedding begins, 0 to 1; `own`: a worker's own limit is near, else what it shares.
-    static Verdict choose(Instant now, std::span<const Worker> workers, double line, bool own);
+    static Verdict choose(Instant now, std::span<const Worker> workers, const Full& full);
 };
 
 } // namespace plimsoll

@@ -151,6 +151,7 @@ public:
     struct Futile { // shedding that did not lower the memory
         bool is = false;
         PressureOf whose = PressureOf::unknown; // the limit that is near
+        Bytes limit;                            // where it is one that workers share
     };
 
     explicit Gate(Settings settings);
@@ -221,7 +222,8 @@ public:
     Futile futile_shedding() const;
 
 private:
-    PressureOf memory_cause() const; // whose limit the load line goes by
+    const Member*
+    roomiest() const; // the one by whose pressure the load line goes; null: nobody accepts, or it is not known
     void erase(Member& member);
     Member* choose(Instant now, const Facts& facts);
     Probe admit(Member& member, Priority priority, CostKey label, RouteKey probed, Instant now);

@@ -96,6 +96,7 @@ public:
     const MemoryAccount* domain(DomainKey key) const;
     // Of what the worker shares, without what requests in flight were promised; negative: unknown.
     double shared_pressure(const Place& place) const;
+    Bytes shared_limit(const Place& place, bool host) const; // the host's, or of its fullest cgroup; 0: not known
 
 private:
     template <class Says>

@@ -9,20 +9,27 @@ namespace {
 
 constexpr double worth = 0.1;         // of what it uses
 constexpr double clearly_below = 0.9; // of the line
-constexpr double felt = 0.05;         // of all limits: the line's hysteresis
+constexpr double felt = 0.05;         // of a shared limit: the line's hysteresis
 
-double gathered(const Relief::Worker& worker) { return static_cast<double>((*worker.used - *worker.floor).count); }
+double count(Bytes bytes) { return static_cast<double>(bytes.count); }
 
-bool known(const Relief::Worker& worker) { return worker.serves && worker.used && worker.floor && worker.limit; }
+double gathered(const Relief::Worker& worker) { return count(*worker.used - *worker.floor); }
 
-bool below_the_line(const Relief::Worker& worker, double line) {
-    return static_cast<double>(worker.floor->count) < clearly_below * line * static_cast<double>(worker.limit->count);
+// A recycle brings it from the line, or above, to clearly below. Where it is near another limit of its own (of its address
+// space, RLIMIT_AS) nobody knows what a recycle would win.
+bool ends_below(const Relief::Worker& worker, double line) {
+    const double mark = clearly_below * line * count(*worker.limit);
+    return count(*worker.floor) < mark && count(*worker.used) >= mark;
 }
 
 } // namespace
 
 void LowWater::see(Instant now, Bytes used) {
-    if (!since_) began_ = now;
+    if (now - began_ >= 2 * span) since_.reset(); // a gap: what was seen before it is too old
+    if (!since_) {
+        before_.reset();
+        began_ = now;
+    }
     if (now - began_ >= span) {
         before_ = std::exchange(since_, std::nullopt);
         began_ = now;
@@ -35,32 +42,40 @@ std::optional<Bytes> LowWater::least() const {
     return std::min(*before_, *since_);
 }
 
-Relief::Verdict Relief::choose(Instant now, std::span<const Worker> workers, double line, bool own) {
+Relief::Past Relief::Past::again(Instant now) const {
+    const bool at_once = ended && now - *ended < 2 * rest;
+    return {now, at_once ? std::min(2 * rest, longest_rest) : first_rest};
+}
+
+Relief::Verdict Relief::choose(Instant now, std::span<const Worker> workers, const Full& full) {
+    if (full.last && now - *full.last < pause) return {};
     const Worker* best = nullptr;
-    double gain = 0, limits = 0;
-    bool too_early = false, too_often = false;
+    double gain = 0;
+    bool too_early = false, rests = false, any = false;
     for (const Worker& worker : workers) {
-        if (worker.relieved && now - *worker.relieved < pause) return {};
-        if (!known(worker)) {
-            too_early |= worker.serves;
+        too_early |= worker.busy;
+        if (!worker.recyclable || worker.busy) continue;
+        any = true;
+        if (!worker.used || !worker.floor || !worker.limit) {
+            too_early = true;
             continue;
         }
-        limits += static_cast<double>(worker.limit->count);
-        if (gathered(worker) < worth * static_cast<double>(worker.used->count)) continue;
-        if (own && !below_the_line(worker, line)) continue;
-        if (worker.relieved && now - *worker.relieved < once_in) {
-            too_often = true;
+        if (gathered(worker) < worth * count(*worker.used)) continue;
+        if (full.own && !ends_below(worker, full.line)) continue;
+        if (worker.past.ended && now - *worker.past.ended < worker.past.rest) {
+            rests = true;
             continue;
         }
         gain += gathered(worker);
         if (!best || gathered(worker) > gathered(*best)) best = &worker;
     }
-    if (best && (own || gain >= felt * limits)) return {best->place, {}};
+    if (best && (full.own || gain >= felt * count(full.limit))) return {best->place, {}};
     if (too_early) return {};
-    if (too_often) return {{}, "each worker that has gathered much was recycled for that within the last hour"};
+    if (!any) return {{}, "nothing here can recycle its workers"};
+    if (rests) return {{}, "who has gathered much was recycled for that a short time ago, and has as much again"};
     return {{},
-            best ? "what the workers have gathered since they began is little of it: somebody else fills it"
-                 : "the workers hold hardly more than the least that was ever seen of them"};
+            best ? "what its workers have gathered since they began is little of it: somebody else fills it"
+                 : "its workers hold hardly more than the least that was ever seen of them"};
 }
 
 } // namespace plimsoll
