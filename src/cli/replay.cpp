@@ -136,6 +136,13 @@ sim::OverloadSettings settings_of(const ReplayOptions& options, const sim::Trace
     return settings;
 }
 
+// Without the labels of those that the application has named.
+std::size_t routes_of(const sim::Trace& trace) {
+    std::set<RouteKey> routes;
+    for (const auto& each : trace.requests) routes.insert(each.route);
+    return routes.size();
+}
+
 std::string first_of(const ReplayOptions& options, const sim::Trace& trace) {
     const auto [file, line] = trace.first_passed_over;
     return trace.passed_over == 0 ? "" : ", the first " + options.files[file] + ":" + std::to_string(line);
@@ -189,10 +196,9 @@ int replay(const ReplayOptions& options, std::ostream& out) {
     sim::OverloadSettings settings = settings_of(options, trace);
     for (const LimitWish& each : limits) settings.limits.push_back(rate_limit_of(each, trace));
     const sim::OverloadReport report = sim::run(settings);
-    out << trace.requests.size() << " requests of " << trace.routes.size() - 1 << " routes in "
-        << fixed(report.seconds, 1) << " s (" << trace.left_out << " left out, " << trace.passed_over << " other lines"
-        << first_of(options, trace) << "), " << fixed(1000 * to_seconds(trace.mean_service), 1)
-        << " ms of service on average\n"
+    out << trace.requests.size() << " requests of " << routes_of(trace) << " routes in " << fixed(report.seconds, 1)
+        << " s (" << trace.left_out << " left out, " << trace.passed_over << " other lines" << first_of(options, trace)
+        << "), " << fixed(1000 * to_seconds(trace.mean_service), 1) << " ms of service on average\n"
         << "goodput " << fixed(report.goodput(), 3) << " of the capacity (" << fixed(report.capacity, 1)
         << " requests/s)\n\n"
         << table_of(report) << "\n";

@@ -45,7 +45,7 @@ void Session::account(Exchange& x) {
     auto* series = x.series ? x.series : &snapshot_->unrouted();
     if (!x.worker_route.empty()) {
         series = &reactor_.labelled(pool, x.worker_route);
-        if (x.route->limit_labels) teach_limits(x);
+        teach_labels(x);
     }
     const auto took = reactor_.loop.now - x.began;
     if (x.experiment != Steering::Phase::none && x.complete && !x.refusal)
@@ -64,10 +64,17 @@ void Session::name_for_memory(Exchange& x) {
     x.label = pool.cost_label(entry.method, entry.path);
 }
 
-void Session::teach_limits(Exchange& x) {
+void Session::teach_labels(Exchange& x) {
+    LimitLabels *const limits = x.route->limit_labels, *const traced = x.route->target->traced.get();
+    if (!limits && !traced) return;
     const auto& head = head_of(x);
-    const auto path = head.path == "*" ? std::string_view("/") : http::routing_path(head.path, reactor_.workspace.out);
-    x.route->limit_labels->learn(head.method_text, path, x.worker_route);
+    const auto path = routed_path(head);
+    for (LimitLabels* const each : {limits, traced})
+        if (each) each->learn(head.method_text, path, x.worker_route);
+}
+
+std::string_view Session::routed_path(const http::RequestHead& head) {
+    return head.path == "*" ? std::string_view("/") : http::routing_path(head.path, reactor_.workspace.out);
 }
 
 void Session::count_route(const Exchange& x) {
@@ -97,12 +104,23 @@ std::uint64_t Session::client_hash(Exchange& x) {
     return keyed_hash(*snapshot_->trace, {reinterpret_cast<const char*>(client->data()), client->size()});
 }
 
+// Who was refused heard no name from the application. What it has called others like him is his name too: a limit that is
+// tried on them in the replay has to find him.
+std::string Session::traced_name(Exchange& x) {
+    if (x.parsed_at == 0) return x.worker_route;
+    const auto& head = head_of(x);
+    if (!x.worker_route.empty()) return LimitLabels::with_method(head.method_text, x.worker_route);
+    return x.route->target->traced->named(head.method_text, routed_path(head));
+}
+
 void Session::trace(Exchange& x) {
     TraceEntry entry;
     const auto ago = reactor_.loop.now - x.began - x.body_took;
     entry.at = std::chrono::system_clock::now() - std::chrono::duration_cast<std::chrono::system_clock::duration>(ago);
     entry.pool = x.route->target->name;
-    entry.route = label_of(x);
+    const std::string named = traced_name(x);
+    entry.route = named.empty() ? std::string_view(x.route->label) : named;
+    if (entry.route != x.route->label) entry.label = x.route->label;
     entry.client = client_hash(x);
     entry.priority = config::name_of(x.priority);
     if (x.deadline != never) entry.deadline = x.deadline - x.began - x.body_took;

@@ -45,14 +45,31 @@ std::string LimitLabels::of(std::string_view method, std::string_view path) {
     const auto segments = segments_of(method, path);
     std::string label = named_so(method, leak::route_template(path));
     const std::lock_guard lock(mutex_);
-    if (!segments.empty())
-        if (const std::string* pattern = find(segments, 0, 0)) return *pattern;
-    if (const auto other = others_.find(label); other != others_.end()) return other->second;
+    if (const std::string* known = find_named(segments, label)) return *known;
     return templates_.find(label).index == leak::RouteLabels::other ? "other" : label;
 }
 
+std::string LimitLabels::named(std::string_view method, std::string_view path) const {
+    const auto segments = segments_of(method, path);
+    const std::string path_template = named_so(method, leak::route_template(path));
+    const std::lock_guard lock(mutex_);
+    const std::string* known = find_named(segments, path_template);
+    return known ? *known : std::string();
+}
+
+const std::string* LimitLabels::find_named(const Segments& path, const std::string& path_template) const {
+    if (!path.empty())
+        if (const std::string* pattern = find(path, 0, 0)) return pattern;
+    const auto other = others_.find(path_template);
+    return other == others_.end() ? nullptr : &other->second;
+}
+
+std::string LimitLabels::with_method(std::string_view method, std::string_view named) {
+    return named.find(' ') == named.npos ? named_so(method, named) : std::string(named);
+}
+
 void LimitLabels::learn(std::string_view method, std::string_view path, std::string_view named) {
-    const std::string label = named.find(' ') == named.npos ? named_so(method, named) : std::string(named);
+    const std::string label = with_method(method, named);
     const auto asked = segments_of(method, path);
     const std::lock_guard lock(mutex_);
     if (!asked.empty()) {

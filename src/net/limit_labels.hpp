@@ -14,7 +14,8 @@
 // A client cannot choose what it is counted by: unknown paths share "other" once there are most_templates of them, and
 // patterns come from the application alone. When there are most_patterns of those no more are learned: templates do for the rest.
 //
-// Behind a lock of its own, one a pool; made only where a limit counts by label.
+// Behind a lock of its own, one a pool; made only where a limit counts by label, and another one where the trace is written:
+// what that learns is not to take room from what limits count by.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,9 @@ public:
 
     // `path` as routes see it.
     std::string of(std::string_view method, std::string_view path);
+    // Only what answers have named; empty: nothing such yet. Takes no template's room.
+    std::string named(std::string_view method, std::string_view path) const;
+    static std::string with_method(std::string_view method, std::string_view named); // which it may have or lack
     // An answer to such a request named it so.
     void learn(std::string_view method, std::string_view path, std::string_view named);
 
@@ -47,11 +51,13 @@ private:
     };
     // With the lock held.
     const std::string* find(const Segments& path, std::size_t at, std::uint32_t node) const; // null: no pattern matches
+    // Nor was it named in other words.
+    const std::string* find_named(const Segments& path, const std::string& path_template) const;
     bool learn_pattern(const Segments& asked, std::string_view named, const std::string& label);
     bool add(const Segments& pattern, const std::string& label, bool takes_rest); // false: there are too many
     std::uint32_t next(std::uint32_t node, std::string_view segment);             // made where it is missing
 
-    std::mutex mutex_; // guards all below
+    mutable std::mutex mutex_; // guards all below
     std::vector<Node> nodes_ = std::vector<Node>(1);
     std::size_t patterns_ = 0;                               // labels in the tree
     std::map<std::string, std::string, std::less<>> others_; // by template

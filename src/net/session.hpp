@@ -69,7 +69,7 @@ private:
     Side wanted_side(Exchange& x);     // by an experiment
     void account(Exchange& x);
     void name_for_memory(Exchange& x);
-    void teach_limits(Exchange& x);      // what the application calls such requests
+    void teach_labels(Exchange& x);      // what the application calls such requests
     void count_route(const Exchange& x); // by worker; before its permit is given back
 
     // What needs no worker (own_answer.cpp).
@@ -131,6 +131,8 @@ private:
     io::Task<> linger();
     void log_access(Exchange& x);
     void trace(Exchange& x);
+    std::string traced_name(Exchange& x);                        // empty: the route's label
+    std::string_view routed_path(const http::RequestHead& head); // in the workspace
     std::uint64_t client_hash(Exchange& x);
 
     Reactor& reactor_;

@@ -22,6 +22,7 @@ void append_trace_line(std::string& out, const TraceEntry& entry) {
     append_seconds(out, std::chrono::duration_cast<Duration>(entry.at.time_since_epoch()));
     text(R"(,"pool":)", entry.pool);
     text(R"(,"route":)", entry.route);
+    if (!entry.label.empty()) text(R"(,"label":)", entry.label);
     if (entry.client != 0) {
         out.append(R"(,"client":")");
         append_hexadecimal(out, entry.client);

@@ -83,6 +83,7 @@ private:
         Instant deadline = never;
         Bytes need{};
         std::uint64_t client = 0;
+        RouteKey label = 0;
         bool waits_for_room = false;
     };
     static constexpr Duration tick = 10ms;
@@ -122,7 +123,7 @@ private:
                 const Traced& each = settings_.trace[next_traced_++];
                 schedule_arrival();
                 arrive({now_, each.priority, each.route, each.service, each.deadline ? now_ + *each.deadline : never,
-                        each.need, each.client});
+                        each.need, each.client, each.label});
             });
             return;
         }
@@ -150,7 +151,7 @@ private:
         std::vector<std::size_t> passed;
         for (std::size_t i = 0; i < settings_.limits.size(); ++i) {
             const RateLimit& limit = settings_.limits[i];
-            if (limit.route != 0 && limit.route != request.route) continue;
+            if (limit.route != 0 && limit.route != request.route && limit.route != request.label) continue;
             LimitReport& report = report_.limits[i];
             ++report.asked;
             if (limit.by_client) report.clients.insert(request.client);

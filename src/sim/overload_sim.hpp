@@ -30,6 +30,7 @@ struct Traced { // one request of a trace
     std::optional<Duration> deadline{}; // from the arrival on
     Bytes need{};                       // of memory, at its peak; 0: not known, or little
     std::uint64_t client = 0;           // whose it is; 0: not known
+    RouteKey label = 0;                 // by which limits may mean it as well; 0: none
 };
 struct RateLimit {      // as [[route.limit]] has it
     RouteKey route = 0; // 0: whatever the route

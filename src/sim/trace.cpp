@@ -69,7 +69,7 @@ Duration not_negative(double seconds) { return from_seconds(std::max(seconds, 0.
 struct Line {
     double arrived = 0;
     Priority priority{};
-    RouteKey route = 0;
+    RouteKey route = 0, label = 0;
     std::optional<double> service;  // not of one that never held a slot
     std::optional<double> deadline; // not of one that had none
     double need = 0;
@@ -91,11 +91,17 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool,
     std::vector<Line> lines;
     std::map<RouteKey, Mean> means;
     Mean all;
-    const auto read = [&](const std::string& text, Trace::Place place) {
+    const auto key_of = [&](const std::string& name) {
+        const auto [found, is_new] = keys.try_emplace(name, static_cast<RouteKey>(trace.routes.size()));
+        if (is_new) trace.routes.push_back(name);
+        return found->second;
+    };
+    const auto read = [&](std::string_view text, Trace::Place place) {
         Numbers numbers(text);
         const auto at = numbers.take("at", most_seconds);
         Line line{at.value_or(0),
                   priority_of(member(text, "priority").value_or("")),
+                  0,
                   0,
                   numbers.take("service", most_seconds),
                   numbers.take("deadline", most_seconds),
@@ -107,16 +113,16 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool,
             return;
         }
         if (pool.empty()) pool = *whose;
-        const std::string label(member(text, "route").value_or(""));
+        const std::string name(member(text, "route").value_or("")), label(member(text, "label").value_or(name));
         const auto refused = member(text, "refused").value_or("");
-        const bool tried_anew = refused == "rate" && (rated.contains(any_route) || rated.contains(label));
+        const bool tried_anew =
+            refused == "rate" && (rated.contains(any_route) || rated.contains(name) || rated.contains(label));
         if (pool != *whose || (refused_before_the_gate(refused) && !tried_anew)) {
             ++trace.left_out;
             return;
         }
-        const auto [found, is_new] = keys.try_emplace(label, static_cast<RouteKey>(trace.routes.size()));
-        if (is_new) trace.routes.push_back(label);
-        line.route = found->second;
+        line.route = key_of(name);
+        line.label = key_of(label);
         if (line.service)
             for (Mean* mean : {&means[line.route], &all}) mean->sum += *line.service, ++mean->count;
         lines.push_back(line);
@@ -136,6 +142,7 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool,
         Traced& request = trace.requests.back();
         if (line.deadline) request.deadline = not_negative(*line.deadline);
         request.client = line.client;
+        request.label = line.label;
         request.need = Bytes{static_cast<std::int64_t>(line.need)};
     }
     trace.mean_service = not_negative(all.value());

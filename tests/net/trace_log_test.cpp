@@ -74,6 +74,13 @@ TEST(TraceLine, tells_what_it_needed_of_memory_where_that_is_much) {
     EXPECT_EQ(line_of(entry).find("need"), std::string::npos) << "it would be on every line";
 }
 
+TEST(TraceLine, has_the_route_s_own_label_beside_another_name) {
+    TraceEntry entry = a_traced_entry();
+    entry.route = "GET /api/{id}";
+    entry.label = "/api";
+    EXPECT_NE(line_of(entry).find(R"("route":"GET /api/{id}","label":"/api","priority":)"), std::string::npos);
+}
+
 TEST(TraceLine, a_client_is_sixteen_digits_or_not_there) {
     TraceEntry entry = a_traced_entry();
     entry.client = 0xbeef;
@@ -235,6 +242,43 @@ TEST_F(Traced, who_was_refused_by_a_rate_has_his_line_so_that_another_can_be_tri
     ASSERT_EQ(clients.size(), 2U) << text;
     EXPECT_EQ(clients[0], clients[1]);
     EXPECT_NE(text.find(R"("status":429,"refused":"rate"})"), text.npos) << text;
+}
+
+TEST_F(Traced, who_was_refused_has_the_name_that_the_application_gave_to_others_like_him) {
+    ASSERT_EQ(log::start(settings), "");
+    {
+        Origin origin([](Peer& peer) { // names orders with their method, and carts without
+            for (Message asked = peer.read_request(); asked.complete; asked = peer.read_request()) {
+                const std::string name =
+                    asked.head.find("/carts") != asked.head.npos ? "/carts/{id}" : "GET /orders/{id}";
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Plimsoll-Route: " + name + "\r\n\r\n");
+            }
+        });
+        Proxy proxy;
+        proxy.config.log = settings;
+        config::Limit limit;
+        limit.rate = "1/h";
+        limit.burst = 1;
+        proxy.config.routes.at(0).limits = {limit};
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        const std::pair<const char*, int> asked[] = {
+            {"/orders/ann", 200}, {"/carts/7", 200}, {"/orders/bob", 429}, {"/carts/8", 429}, {"/unheard-of", 429}};
+        for (const auto& [path, status] : asked) {
+            client.send(get(path));
+            EXPECT_EQ(client.read_response().status(), status) << path;
+        }
+    }
+    log::stop();
+    std::istringstream lines(content(settings.trace));
+    for (const auto* name : {R"("route":"GET /orders/{id}","label":"/",)", R"("route":"GET /carts/{id}","label":"/",)",
+                             R"("route":"GET /orders/{id}","label":"/",)", R"("route":"GET /carts/{id}","label":"/",)",
+                             R"("route":"/","client")"}) {
+        std::string line;
+        std::getline(lines, line);
+        EXPECT_NE(line.find(name), line.npos) << line;
+    }
 }
 
 TEST_F(Traced, how_long_the_client_would_have_waited_counts_from_when_it_asked_for_a_slot) {

@@ -1,5 +1,6 @@
 #include "sim/trace.hpp"
 
+#include <algorithm>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -270,6 +271,27 @@ TEST(Trace, what_a_rate_limit_refused_is_played_where_its_route_s_rate_is_tried_
     EXPECT_EQ(trace.requests[1].client, 1U);
     EXPECT_NEAR(to_seconds(trace.requests[1].service), 1, 1e-6) << "as others of its route";
     EXPECT_EQ(trace.passed_over, 1U) << "the client of the third is none";
+}
+
+TEST(Trace, a_limit_finds_requests_by_their_name_and_by_the_label_of_their_route) {
+    const std::string text =
+        R"({"at":1,"pool":"app","route":"GET /a/{id}","label":"/a","priority":"normal","service":1,"status":200})"
+        "\n"
+        R"({"at":2,"pool":"app","route":"GET /a/{id}","label":"/a","priority":"normal","status":429,"refused":"rate"})"
+        "\n"
+        R"({"at":3,"pool":"app","route":"/a","priority":"normal","status":429,"refused":"rate"})"
+        "\n";
+    const auto asked = [&text](const std::string& rated) {
+        std::istringstream lines(text);
+        const Trace trace = read_trace({&lines}, {}, {rated});
+        OverloadSettings settings;
+        settings.trace = trace.requests;
+        const auto found = std::ranges::find(trace.routes, rated);
+        settings.limits = {{static_cast<RouteKey>(found - trace.routes.begin()), RateRule::per_second(1, 9)}};
+        return run(settings).limits.at(0).asked;
+    };
+    EXPECT_EQ(asked("GET /a/{id}"), 2U) << "of the third nobody knows";
+    EXPECT_EQ(asked("/a"), 3U);
 }
 
 } // namespace
