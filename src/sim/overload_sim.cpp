@@ -88,6 +88,8 @@ private:
     };
     static constexpr Duration tick = 10ms;
     static constexpr int ticks_a_reading = 50; // [pool.memory] interval
+    // Longer than the gate takes to call overload over (10 s) or shedding futile (30 s).
+    static constexpr Duration memory_of_a_moment = 60s;
 
     void at(Instant when, std::function<void()> what) { events_.push({when, ++sequence_, std::move(what)}); }
     double draw() { return std::uniform_real_distribution<>(0, 1)(random_); }
@@ -97,6 +99,7 @@ private:
     bool calm(Instant arrived) const { return settings_.calm_from && arrived >= Instant{} + *settings_.calm_from; }
 
     void disturb(const Disturbance& what, bool begins) {
+        last_change_ = now_;
         Gate::Events events;
         switch (what.kind) {
         case Disturbance::Kind::away: gate_.accept(what.worker, !begins, now_, events); break;
@@ -197,21 +200,17 @@ private:
     }
     // Whoever is in that line while a slot is free waits for room.
     void look_at_memory_line() {
-        if (in_memory_line_.empty()) return;
-        for (WorkerKey key = 1; key <= settings_.workers; ++key)
-            if (gate_.in_flight(key) < settings_.slots) {
-                for (const Ticket ticket : in_memory_line_)
-                    if (const auto found = waiting_.find(ticket); found != waiting_.end())
-                        found->second.waits_for_room = true;
-                in_memory_line_.clear();
-                return;
-            }
+        if (in_memory_line_.empty() || held_slots_ == std::uint64_t{settings_.workers} * settings_.slots) return;
+        for (const Ticket ticket : in_memory_line_)
+            if (const auto found = waiting_.find(ticket); found != waiting_.end()) found->second.waits_for_room = true;
+        in_memory_line_.clear();
     }
     void waited(const Request& request) {
         if (request.waits_for_room) report_.memory.waits.push_back(milliseconds(now_ - request.arrived));
     }
 
     void arrive(const Request& request) {
+        last_change_ = now_;
         Fate& fate = report_.of[index(request.priority)];
         ++fate.offered;
         if (const auto pause = over_rate(request)) {
@@ -273,6 +272,8 @@ private:
 
     void serve(const Request& request, WorkerKey worker, Gate::Probe probe) {
         waited(request);
+        check_permits(worker);
+        ++held_slots_;
         hold(worker, request.need);
         const bool may_be_passed = settings_.client_aborts > 0 || settings_.memory.limited(); // who waits for room may
         for (std::size_t higher = 0; higher < index(request.priority); ++higher)
@@ -284,6 +285,8 @@ private:
             const auto failing = failing_.find(worker);
             const bool fails = worker == settings_.failing_worker || (failing != failing_.end() && failing->second) ||
                                draw() < settings_.failures;
+            last_change_ = now_;
+            --held_slots_;
             Fate& fate = report_.of[index(request.priority)];
             ++fate.served;
             fate.failed += fails;
@@ -322,24 +325,36 @@ private:
         }
     }
 
+    // Nobody waits, and whatever the gate remembers of a moment is over: time may jump to what comes next.
+    bool idle() const { return waiting_.empty() && now_ - last_change_ > memory_of_a_moment; }
+
     void on_tick() {
         Gate::Events events;
-        if (settings_.memory.limited() && ++ticks_ % ticks_a_reading == 0)
+        ++report_.ticks;
+        if (!waiting_.empty()) last_change_ = now_;
+        if (settings_.memory.limited() && (now_ - Instant{}) % (ticks_a_reading * tick) == Duration::zero())
             for (WorkerKey key = 1; key <= settings_.workers; ++key) read_memory(key);
         gate_.expire(now_, events);
         deliver(events);
-        if (!over() || !waiting_.empty()) at(now_ + tick, [this] { on_tick(); });
+        if (over() && waiting_.empty()) return;
+        // All ticks are multiples of one, so that those behind a jump are where they would have been without it.
+        const Duration jump = idle() && !events_.empty() ? events_.top().at - now_ : Duration::zero();
+        at(now_ + std::max<Duration>(tick, (jump + tick - Duration{1}) / tick * tick), [this] { on_tick(); });
+    }
+
+    void check_permits(WorkerKey worker) {
+        if (gate_.in_flight(worker) > settings_.slots) report_.broken = "more permits than slots";
     }
 
     void check() {
-        for (WorkerKey key = 1; key <= settings_.workers; ++key)
-            if (gate_.in_flight(key) > settings_.slots) report_.broken = "more permits than slots";
+        if (settings_.watches_all)
+            for (WorkerKey key = 1; key <= settings_.workers; ++key) check_permits(key);
         look_at_memory_line();
     }
 
     void finish() {
         report_.seconds = std::max(to_seconds(length_), to_seconds(last_answer_ - Instant{}));
-        report_.slots = settings_.workers * settings_.slots;
+        report_.slots = static_cast<double>(settings_.workers) * settings_.slots;
         report_.capacity = capacity();
         for (WorkerKey key = 1; key <= settings_.workers; ++key) report_.permits_at_end += gate_.in_flight(key);
         if (!settings_.steps.empty()) {
@@ -363,11 +378,11 @@ private:
     Bytes held_by_all_;
     std::unordered_map<std::int64_t, CostKey> labels_; // by need
     std::vector<Ticket> in_memory_line_; // those of whom it is not known yet whether it is room that they lack
-    std::uint64_t ticks_ = 0;
     std::uint64_t sequence_ = 0;
     std::size_t next_traced_ = 0;
     Duration length_{};
-    Instant now_{}, last_slow_{}, last_answer_{};
+    std::uint64_t held_slots_ = 0;
+    Instant now_{}, last_slow_{}, last_answer_{}, last_change_{};
     std::optional<Priority> newcomer_; // it has joined the queue in the call whose events are being told
     OverloadReport report_;
 };

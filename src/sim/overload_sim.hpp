@@ -65,7 +65,8 @@ struct OverloadSettings {
     // From then on nobody may be refused, and nobody may wait for longer than that: what disturbed is over.
     std::optional<Duration> calm_from;
     Duration calm_wait = std::chrono::milliseconds{200};
-    MemoryPlan memory; // without a limit nobody is asked for it
+    MemoryPlan memory;       // without a limit nobody is asked for it
+    bool watches_all = true; // all workers after each event; else only the one that was granted something
     std::vector<RateLimit> limits;
     Gate::Settings gate;
 };
@@ -97,11 +98,14 @@ struct OverloadReport {
     double capacity = 0;             // requests a second, of the mean service
     double recovered_after = 0;      // seconds from the last step until latencies stayed within 2 * service + target
     std::uint64_t permits_at_end = 0;
-    // Refused on arrival, and of those whom turns_away() had named before; and those whom it named though they were not refused.
+    std::uint64_t ticks = 0; // how often the gate was asked who has waited in vain
+    // Refused on arrival, and of those whom turns_away() had named before; and those whom it named though they were not
+    // refused.
     std::uint64_t refused_at_once = 0, foretold = 0, misjudged = 0;
 
-    // worked / (slots * seconds): the share of the slots' time that served somebody in time, never more than 1; 0 where no time passed.
-    // In time, not in requests, since those of a trace are unlike: many cheap ones would be more than the capacity.
+    // worked / (slots * seconds): the share of the slots' time that served somebody in time, never more than 1; 0 where
+    // no time passed. In time, not in requests, since those of a trace are unlike: many cheap ones would be more than the
+    // capacity.
     double goodput() const;
     double served_share(Priority priority) const;
     double latency(double quantile) const; // of all who were served, in ms

@@ -105,6 +105,40 @@ TEST(Trace, both_files_of_a_rotated_one_are_read_in_whatever_order_they_are_name
     EXPECT_EQ(trace.left_out, 1U);
 }
 
+TEST(Trace, time_jumps_over_what_nothing_happens_in_and_the_ticks_behind_it_are_where_they_would_have_been) {
+    OverloadSettings settings;
+    settings.workers = 1;
+    settings.gate.queue_timeout = 500ms;
+    for (const Duration start : {Duration{}, Duration{24h + 3ms}, Duration{24h * 3650 + 7ms}}) // it waits in vain
+        for (int i = 0; i < 2; ++i) settings.trace.push_back({start, Priority::normal, 1, 1s});
+    settings.trace.push_back({24h * 3651, Priority::normal, 1, 24h * 100}); // the whole of it without a tick
+    settings.trace.push_back({24h * 3800, Priority::normal, 1, 1s});
+    const OverloadReport report = run(settings);
+    EXPECT_EQ(report.broken, "");
+    EXPECT_EQ(report.of[index(Priority::normal)].served, 5U);
+    ASSERT_EQ(report.of[index(Priority::normal)].refusal_latency.size(), 3U);
+    EXPECT_EQ(report.of[index(Priority::normal)].refusal_latency[0], 500);
+    EXPECT_EQ(report.of[index(Priority::normal)].refusal_latency[1], 507) << "told by the tick at 510 ms";
+    EXPECT_EQ(report.of[index(Priority::normal)].refusal_latency[2], 503);
+    EXPECT_LT(report.ticks, 50'000U) << "a minute of them behind each of six events, and not ten years";
+    EXPECT_GT(report.ticks, 5 * 6'000U);
+}
+
+TEST(Trace, a_replay_that_does_not_watch_all_workers_tells_the_same) {
+    OverloadSettings settings;
+    settings.slots = 2;
+    settings.memory = {25_MiB, 600_MiB, std::nullopt};
+    for (int i = 0; i < 300; ++i)
+        settings.trace.push_back({i * 7ms, Priority::normal, 1, 60ms, std::nullopt, i % 9 == 0 ? 200_MiB : 1_MiB});
+    const OverloadReport all = run(settings);
+    settings.watches_all = false;
+    const OverloadReport few = run(settings);
+    EXPECT_EQ(few.broken, "");
+    EXPECT_EQ(few.memory.waits, all.memory.waits);
+    EXPECT_EQ(few.reasons, all.reasons);
+    EXPECT_EQ(few.latency(.99), all.latency(.99));
+}
+
 // `count` that come at once, each for a second.
 std::vector<Traced> at_once(unsigned count, Bytes need, Duration at = {}) {
     return std::vector<Traced>(count, Traced{at, Priority::normal, 1, 1s, std::nullopt, need});
