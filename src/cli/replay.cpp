@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <ostream>
 #include <set>
 #include <span>
+#include <system_error>
 
 #include "cli/commands.hpp"
 #include "cli/table.hpp"
@@ -97,15 +99,22 @@ sim::RateLimit rate_limit_of(const LimitWish& wish, const sim::Trace& trace) {
     return limit;
 }
 
+Failure unreadable(const ReplayOptions& options, const sim::Trace::Trouble& trouble) {
+    const auto [file, line] = trouble.place;
+    return {.code = 2, .text = options.files[file] + ":" + std::to_string(line) + " cannot be read: " + trouble.why};
+}
+
 sim::Trace trace_of(const ReplayOptions& options, const std::vector<LimitWish>& limits) {
     std::set<std::string, std::less<>> rated;
     for (const LimitWish& each : limits) rated.insert(each.route);
     std::vector<std::ifstream> files;
     for (const std::string& name : options.files)
-        if (!files.emplace_back(name)) throw Failure{.code = 2, .text = name + " cannot be read"};
+        if (!files.emplace_back(name))
+            throw Failure{.code = 2, .text = name + " cannot be read: " + std::generic_category().message(errno)};
     std::vector<std::istream*> all;
     for (auto& file : files) all.push_back(&file);
     sim::Trace trace = sim::read_trace(all, options.pool, rated);
+    if (trace.trouble) throw unreadable(options, *trace.trouble);
     if (trace.requests.empty())
         throw Failure{.code = 2,
                       .text = options.files.front() + " holds no request" +

@@ -1,10 +1,12 @@
 #include "sim/trace.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <map>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 namespace plimsoll::sim {
 
@@ -127,12 +129,21 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool,
             for (Mean* mean : {&means[line.route], &all}) mean->sum += *line.service, ++mean->count;
         lines.push_back(line);
     };
+    std::vector<char> room(longest_line + 2); // with the end of the line, and that of the text
     for (Trace::Place place; place.file < files.size(); ++place.file) {
         place.line = 0;
-        for (std::string text; std::getline(*files[place.file], text);) {
+        std::istream& file = *files[place.file];
+        errno = 0;
+        while (file.getline(room.data(), static_cast<std::streamsize>(room.size()))) {
             ++place.line;
-            read(text, place);
+            const auto taken = static_cast<std::size_t>(file.gcount());
+            read({room.data(), file.eof() ? taken : taken - 1}, place); // the end of the line is counted as taken
         }
+        if (file.eof() && !file.bad()) continue;
+        ++place.line;
+        trace.trouble = {place, file.bad() ? std::generic_category().message(errno == 0 ? EIO : errno)
+                                           : "a line of more than " + std::to_string(longest_line) + " bytes"};
+        return trace;
     }
     std::ranges::stable_sort(lines, {}, &Line::arrived);
     for (const Line& line : lines) {

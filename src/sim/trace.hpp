@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <istream>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -26,7 +27,13 @@ struct Trace {
         std::size_t file = 0, line = 0; // lines from 1 on
     };
     Place first_passed_over; // where there is one
+    struct Trouble {         // a file that could not be read to its end: the trace is not whole then
+        Place place;
+        std::string why;
+    };
+    std::optional<Trouble> trouble;
 };
+inline constexpr std::size_t longest_line = 64 << 10; // ten times what the longest of ours can be
 inline constexpr std::string_view any_route = "*";
 // files: one, or those of one that was rotated, in any order. pool: whose requests; empty: those of the first pool that
 // there is one of. rated: routes whose rate is tried anew, by either of their names.

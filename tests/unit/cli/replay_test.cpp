@@ -122,7 +122,14 @@ TEST_F(ReplayTest, a_broken_line_is_named) {
 }
 
 TEST_F(ReplayTest, what_is_no_trace_is_named_in_one_line) {
-    expect_in(failure({.files = {"/no/such/trace"}}), "/no/such/trace cannot be read");
+    expect_in(failure({.files = {"/no/such/trace"}}), "/no/such/trace cannot be read: No such file or directory");
+    expect_in(failure({.files = {"/tmp"}}), "/tmp:1 cannot be read: Is a directory");
+    expect_in(failure({.files = {"/dev/zero"}}), "/dev/zero:1 cannot be read: a line of more than 65536 bytes");
+    const std::string trace =
+        file(line(1, R"("service":1)") + std::string(70'000, 'x') + "\n" + line(2, R"("service":1)"));
+    expect_in(failure({.files = {trace}}), trace + ":2 cannot be read: a line of more than 65536 bytes");
+    expect_in(failure({.files = {trace, "/proc/self/mem"}}), trace + ":2 cannot be read");
+    expect_in(failure({.files = {"/proc/self/mem"}}), "/proc/self/mem:1 cannot be read: Input/output error");
     expect_in(failure({.files = {file("127.0.0.1 - GET / 200\n")}}),
               "holds no request: is it the file of [log] trace?");
     expect_in(failure({.files = {file(line(1, R"("service":1)"))}, .pool = "b"}), "holds no request of the pool b");
