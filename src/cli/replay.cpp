@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <ostream>
@@ -46,12 +47,14 @@ LimitWish limit_of(const std::string& text) {
     unsigned burst = 0;
     std::string_view rest = text;
     constexpr std::string_view burst_key = "burst=";
-    while (true) { // a route may hold commas and equals signs, so its end is looked for from behind
+    // A route may hold commas and equals signs, and look like an option: its end is looked for from behind, and what has its
+    // rate behind it is no option.
+    while (true) {
         const auto comma = rest.rfind(',');
         const auto option = comma == rest.npos ? std::string_view{} : rest.substr(comma + 1);
         if (option == "key=client") {
             wish.by_client = true;
-        } else if (option.starts_with(burst_key)) {
+        } else if (option.starts_with(burst_key) && option.find('=', burst_key.size()) == option.npos) {
             const auto digits = option.substr(burst_key.size());
             const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), burst);
             if (error != std::errc{} || end != digits.data() + digits.size() || burst > most_burst)
@@ -123,12 +126,36 @@ sim::Trace trace_of(const ReplayOptions& options, const std::vector<LimitWish>& 
     return trace;
 }
 
+// So that the sum of ten thousand workers is a number of bytes.
+constexpr Bytes most_memory = 102'400_GiB;
+// From the first request to the last: a hundred years still fit into a Duration, with what follows.
+constexpr double most_days = 36'500;
+
+std::optional<Bytes> memory_option(const char* name, const std::string& text) {
+    const auto size = parse_bytes(text);
+    if (size && *size > most_memory)
+        throw Failure{.code = 2, .text = std::string(name) + " " + text + ": at most 100TiB"};
+    return size;
+}
+
 sim::MemoryPlan memory_of(const ReplayOptions& options) {
     sim::MemoryPlan plan;
-    plan.base = parse_bytes(options.base).value_or(Bytes{});
-    if (!options.memory.empty()) plan.shared = parse_bytes(options.memory);
-    if (!options.worker_memory.empty()) plan.own = parse_bytes(options.worker_memory);
+    plan.base = memory_option("--base", options.base).value_or(Bytes{});
+    if (!options.memory.empty()) plan.shared = memory_option("--memory", options.memory);
+    if (!options.worker_memory.empty()) plan.own = memory_option("--worker-memory", options.worker_memory);
     return plan;
+}
+
+// Throws where that is no number, or makes the trace too long.
+void spread_out(std::vector<sim::Traced>& requests, double faster) {
+    if (!std::isfinite(faster) || faster <= 0)
+        throw Failure{.code = 2, .text = "--faster " + fixed(faster, 3) + ": a number above 0 is meant"};
+    const double days = to_seconds(requests.back().at) / faster / 86400;
+    if (days > most_days)
+        throw Failure{.code = 2,
+                      .text = "the last request would come " + fixed(days, 0) + " days after the first: at most " +
+                              fixed(most_days, 0) + " can be played (--faster, or a wrong \"at\" in the trace)"};
+    for (auto& request : requests) request.at = std::chrono::duration_cast<Duration>(request.at / faster);
 }
 
 sim::OverloadSettings settings_of(const ReplayOptions& options, const sim::Trace& trace) {
@@ -141,7 +168,8 @@ sim::OverloadSettings settings_of(const ReplayOptions& options, const sim::Trace
     settings.service = std::max(trace.mean_service, Duration{1000});
     settings.memory = memory_of(options);
     settings.trace = trace.requests;
-    for (auto& request : settings.trace) request.at = std::chrono::duration_cast<Duration>(request.at / options.faster);
+    spread_out(settings.trace, options.faster);
+    settings.watches_all = false; // that is for the tests: a thousand workers would take longer than the gate
     return settings;
 }
 

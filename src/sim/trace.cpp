@@ -26,8 +26,10 @@ std::optional<std::string_view> member(std::string_view line, std::string_view n
     return value.substr(1, std::min(end, value.size()) - 1);
 }
 
-// What a span of time, or the moment of one in unix seconds, may be at most: it still fits into a Duration.
-constexpr double most_seconds = 9e9, most_bytes = 1e15;
+// What the moment of a request in unix seconds may be at most, a span of time, and a need. So that sums of them still fit
+// into a Duration: a request that comes at the latest, waits and is served. And a terabyte for each of millions in flight
+// into Bytes.
+constexpr double latest = 9e9, most_seconds = 1e9, most_bytes = 1e12;
 
 // The numbers of a line. One that is there and cannot be makes the whole line one that is not ours.
 class Numbers {
@@ -100,7 +102,7 @@ Trace read_trace(const std::vector<std::istream*>& files, std::string pool,
     };
     const auto read = [&](std::string_view text, Trace::Place place) {
         Numbers numbers(text);
-        const auto at = numbers.take("at", most_seconds);
+        const auto at = numbers.take("at", latest);
         Line line{at.value_or(0),
                   priority_of(member(text, "priority").value_or("")),
                   0,

@@ -1,6 +1,7 @@
 // What `plimsoll replay` prints of a trace, and what it says of one that it cannot play.
 #include "cli/replay.hpp"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -133,6 +134,36 @@ TEST_F(ReplayTest, what_is_no_trace_is_named_in_one_line) {
     expect_in(failure({.files = {file("127.0.0.1 - GET / 200\n")}}),
               "holds no request: is it the file of [log] trace?");
     expect_in(failure({.files = {file(line(1, R"("service":1)"))}, .pool = "b"}), "holds no request of the pool b");
+}
+
+TEST_F(ReplayTest, a_route_may_look_like_an_option) {
+    const std::string trace =
+        file(line(1, R"("service":1,"client":"a")", "/x,burst=3") + line(1, R"("service":1)", "/y,key=client"));
+    const std::string text =
+        told({.files = {trace}, .limits = {"/x,burst=3=10/s", "/x,burst=3=10/s,burst=2", "/y,key=client=1/m"}});
+    expect_in(text, "limit /x,burst=3=10/s: 0 of 1 requests refused\n");
+    expect_in(text, "limit /y,key=client=1/m: 0 of 1 requests refused\n");
+}
+
+TEST_F(ReplayTest, years_in_which_nothing_happens_take_no_time) {
+    const std::string trace = file(R"({"at":1,"pool":"app","route":"/a","priority":"normal","service":0.5})"
+                                   "\n"
+                                   R"({"at":1772331245,"pool":"app","route":"/a","priority":"normal","service":0.5})"
+                                   "\n");
+    expect_in(told({.files = {trace}, .memory = "600MiB", .base = "25MiB"}),
+              "2 requests of 1 routes in 1772331244.5 s");
+}
+
+TEST_F(ReplayTest, what_would_not_fit_into_a_number_is_told_in_one_line) {
+    const std::string trace = file(line(0, R"("service":1)") + line(2e7, R"("service":1)")); // 231 days
+    EXPECT_NE(told({.files = {trace}, .faster = 0.1}), "");
+    expect_in(failure({.files = {trace}, .faster = 0.001}),
+              "the last request would come 231481 days after the first: at most 36500 can be played");
+    expect_in(failure({.files = {trace}, .faster = std::nan("")}), "--faster nan: a number above 0 is meant");
+    expect_in(failure({.files = {trace}, .workers = 10'000, .base = "500000TiB"}), "--base 500000TiB: at most 100TiB");
+    expect_in(failure({.files = {trace}, .memory = "101TiB", .base = "1GiB"}), "--memory 101TiB: at most 100TiB");
+    expect_in(failure({.files = {trace}, .worker_memory = "101TiB", .base = "1GiB"}), "--worker-memory 101TiB:");
+    EXPECT_NE(told({.files = {trace}, .workers = 10'000, .faster = 1000, .base = "100TiB"}), "");
 }
 
 } // namespace
