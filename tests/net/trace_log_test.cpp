@@ -291,7 +291,7 @@ TEST_F(Traced, how_long_the_client_would_have_waited_counts_from_when_it_asked_f
         proxy.start();
         auto client = proxy.client();
         client.send("POST / HTTP/1.1\r\nHost: a\r\nX-Request-Timeout: 30\r\nContent-Length: 3\r\n\r\n");
-        std::this_thread::sleep_for(50ms); // the body comes later than the head: nothing to wait for
+        std::this_thread::sleep_for(200ms); // the body comes later than the head: nothing to wait for
         client.send("abc");
         EXPECT_EQ(client.read_response().status(), 200);
         client.send(get());
@@ -304,7 +304,7 @@ TEST_F(Traced, how_long_the_client_would_have_waited_counts_from_when_it_asked_f
     EXPECT_EQ(text.find(key), text.rfind(key)) << "who names none has none: " << text;
     const auto deadline = std::stod(text.substr(text.find(key) + key.size()));
     EXPECT_GT(deadline, 20);
-    EXPECT_LE(deadline, 29.96);
+    EXPECT_LE(deadline, 29.9);
 }
 
 TEST_F(Traced, who_is_refused_before_he_asks_for_a_slot_is_no_load_to_replay) {
