@@ -7,6 +7,7 @@
 
 #include "net/http/byte_writer.hpp"
 #include "net/http/chars.hpp"
+#include "net/http/forwarded.hpp"
 #include "net/http/head_writer.hpp"
 #include "net/http/target.hpp"
 
@@ -59,6 +60,66 @@ void append_believed(ByteWriter& out, const RequestHead& head, const Forwarding&
     }
 }
 
+// What a trusted peer told of the request that it got; empty: nothing, or nonsense.
+std::string_view told_proto(const RequestHead& head, const Forwarding& about) {
+    std::string_view list = believed(head, about, FieldName::x_forwarded_proto);
+    if (std::string_view proto; next_member(list, proto))
+        for (std::string_view known : {"http", "https"})
+            if (iequals(proto, known)) return known;
+    return {};
+}
+
+std::string_view told_host(const RequestHead& head, const Forwarding& about) {
+    std::string_view list = believed(head, about, FieldName::x_forwarded_host);
+    std::string_view host;
+    return next_member(list, host) && !host_of(host).empty() ? host : std::string_view{};
+}
+
+// RFC 7239, 6: whatever holds a colon is quoted, IPv6 stands in brackets, and a port has five digits at most.
+void write_node(ByteWriter& out, std::string_view node) {
+    const std::size_t close = node.find(']');
+    const std::size_t colon = node.rfind(':');
+    const bool one_colon = colon != std::string_view::npos && node.find(':') == colon;
+    const bool bracketed = node.starts_with('[');
+    const bool port = colon != std::string_view::npos && (bracketed ? colon > close : one_colon);
+    const bool fits = !port || node.size() - colon - 1 <= 5;
+    const bool ipv4_in_brackets = bracketed && node.find(':') > close;
+    if (!fits || ipv4_in_brackets || !parse_ip(node))
+        out << "unknown";
+    else if (colon == std::string_view::npos)
+        out << node;
+    else if (bracketed || port)
+        out.join("\"", node, "\"");
+    else
+        out.join("\"[", node, "]\"");
+}
+
+// The elements of those before us, as X-Forwarded-For names them. False: it names nobody.
+bool write_nodes(ByteWriter& out, const RequestHead& head) {
+    bool any = false;
+    for (const Field& field : head.fields) {
+        if (field.id != FieldName::x_forwarded_for) continue;
+        std::string_view list = field.value;
+        for (std::string_view node; next_member(list, node);) {
+            out << (any ? ", for=" : "for=");
+            write_node(out, node);
+            any = true;
+        }
+    }
+    return any;
+}
+
+struct Reached { // how, and under which name
+    std::string_view host, proto;
+};
+void write_reached(ByteWriter& out, const Reached& reached, std::string_view before) {
+    if (!reached.host.empty()) {
+        out.join(before, "host=\"", reached.host, "\"");
+        before = ";";
+    }
+    if (!reached.proto.empty()) out.join(before, "proto=", reached.proto);
+}
+
 } // namespace
 
 void write_forwarded_for(ByteWriter& out, const RequestHead& head, const Forwarding& about) {
@@ -69,30 +130,40 @@ void write_forwarded_for(ByteWriter& out, const RequestHead& head, const Forward
     out << about.peer;
 }
 
+// A trusted peer that tells of those before it in the older fields alone has its word written in this one as well, so that both
+// say the same: what it told of host and protocol stands with the client that it had them from, and what it did not tell is
+// what we saw, with the peer.
 void write_forwarded(ByteWriter& out, const RequestHead& head, const Forwarding& about) {
     bool first = true;
     append_believed(out, head, about, FieldName::forwarded, first);
+    Reached seen{head.authority, about.tls ? "https" : "http"};
+    if (first && about.trusted) {
+        const Reached told{told_host(head, about), told_proto(head, about)};
+        const bool tells = !told.host.empty() || !told.proto.empty();
+        const bool names = write_nodes(out, head);
+        if (tells && !names) out << "for=unknown";
+        write_reached(out, told, ";");
+        if (!told.host.empty()) seen.host = {};
+        if (!told.proto.empty()) seen.proto = {};
+        first = !names && !tells;
+    }
+    if (about.peer.empty() && seen.host.empty() && seen.proto.empty()) return;
     if (!first) out << ", ";
     if (about.peer.find(':') != std::string_view::npos)
-        out.join("for=\"[", about.peer, "]\";");
+        out.join("for=\"[", about.peer, "]\"");
     else if (!about.peer.empty())
-        out.join("for=", about.peer, ";");
-    if (!head.authority.empty()) out.join("host=\"", head.authority, "\";");
-    out << (about.tls ? "proto=https" : "proto=http");
+        out.join("for=", about.peer);
+    write_reached(out, seen, about.peer.empty() ? "" : ";");
 }
 
 std::string_view forwarded_proto(const RequestHead& head, const Forwarding& about) {
-    std::string_view list = believed(head, about, FieldName::x_forwarded_proto);
-    if (std::string_view proto; next_member(list, proto))
-        for (std::string_view known : {"http", "https"})
-            if (iequals(proto, known)) return known;
+    if (const std::string_view told = told_proto(head, about); !told.empty()) return told;
     return about.tls ? "https" : "http";
 }
 
 std::string_view forwarded_host(const RequestHead& head, const Forwarding& about) {
-    std::string_view list = believed(head, about, FieldName::x_forwarded_host);
-    if (std::string_view host; next_member(list, host) && !host_of(host).empty()) return host;
-    return head.authority;
+    const std::string_view told = told_host(head, about);
+    return told.empty() ? head.authority : told;
 }
 
 std::string_view request_id(const RequestHead& head, const Forwarding& about) {

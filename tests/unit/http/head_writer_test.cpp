@@ -192,6 +192,40 @@ TEST(RequestWriter, a_trusted_proxy_is_believed_and_the_chain_grows) {
     EXPECT_TRUE(holds(head, "X-Real-IP: 9.9.9.9"));
 }
 
+// What the worker is told in Forwarded where a trusted peer told `fields` to us.
+std::string forwarded_beside(const std::string& fields, std::string_view peer = "10.0.0.1") {
+    const std::string head =
+        Sent("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n").to_worker({.peer = peer, .trusted = true});
+    const std::string name = "\r\nForwarded: ";
+    const auto at = head.find(name) + name.size();
+    return head.substr(at, head.find("\r\n", at) - at);
+}
+
+TEST(RequestWriter, forwarded_says_what_the_older_fields_of_a_trusted_proxy_say) {
+    EXPECT_EQ(forwarded_beside("X-Forwarded-For: 9.9.9.9, 8.8.8.8\r\nX-Forwarded-Proto: https\r\n"
+                               "X-Forwarded-Host: public.example\r\n"),
+              "for=9.9.9.9, for=8.8.8.8;host=\"public.example\";proto=https, for=10.0.0.1");
+    EXPECT_EQ(forwarded_beside("X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-For: 8.8.8.8\r\n"),
+              "for=9.9.9.9, for=8.8.8.8, for=10.0.0.1;host=\"a\";proto=http")
+        << "what it did not tell is what was seen";
+    EXPECT_EQ(forwarded_beside("X-Forwarded-For: 2001:db8::1, [2001:db8::2]:80, [::1], 1.1.1.1:5000\r\n"),
+              "for=\"[2001:db8::1]\", for=\"[2001:db8::2]:80\", for=\"[::1]\", for=\"1.1.1.1:5000\", "
+              "for=10.0.0.1;host=\"a\";proto=http");
+    EXPECT_EQ(forwarded_beside("X-Forwarded-For: x\";proto=https, unknown, [1.1.1.1], 1.1.1.1:123456, ,\r\n"),
+              "for=unknown, for=unknown, for=unknown, for=unknown, for=10.0.0.1;host=\"a\";proto=http");
+    EXPECT_EQ(forwarded_beside("X-Forwarded-Proto: https\r\n"), "for=unknown;proto=https, for=10.0.0.1;host=\"a\"")
+        << "somebody was there before it";
+    EXPECT_EQ(forwarded_beside("X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n", ""),
+              "for=9.9.9.9;proto=https, host=\"a\"")
+        << "a peer on a unix socket";
+    EXPECT_EQ(forwarded_beside("X-Forwarded-For: \r\nX-Forwarded-Proto: gopher\r\n"),
+              "for=10.0.0.1;host=\"a\";proto=http")
+        << "it told nothing";
+    EXPECT_EQ(forwarded_beside("X-Forwarded-For: 9.9.9.9\r\nForwarded: for=7.7.7.7\r\n"),
+              "for=7.7.7.7, for=10.0.0.1;host=\"a\";proto=http")
+        << "its own word of it is left alone";
+}
+
 TEST(RequestWriter, what_the_operator_names_is_taken_from_a_trusted_proxy_alone) {
     const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nX-WebAuth-USER: root\r\nTailscale-User-Login: "
                     "root\r\nX-WebAuth-Userx: a\r\n\r\n");

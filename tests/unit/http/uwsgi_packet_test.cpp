@@ -81,6 +81,12 @@ TEST(UwsgiPacket, https_of_the_listener_or_of_a_trusted_proxy) {
     EXPECT_EQ(sent.packet().count("HTTPS"), 0U);
 }
 
+TEST(UwsgiPacket, forwarded_says_what_the_older_fields_of_a_trusted_proxy_say) {
+    const Packed sent("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n\r\n");
+    EXPECT_EQ(sent.packet({.peer = "10.0.0.1", .trusted = true}).at("HTTP_FORWARDED"),
+              "for=9.9.9.9;proto=https, for=10.0.0.1;host=\"a\"");
+}
+
 TEST(UwsgiPacket, the_port_is_the_one_that_the_client_asked_for) {
     const auto port = [](const std::string& host, const Forwarding& about = {}) {
         return Packed("GET / HTTP/1.1\r\nHost: " + host + "\r\nX-Forwarded-Proto: https\r\n\r\n")
