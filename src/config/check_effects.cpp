@@ -31,6 +31,11 @@ void no_effect(const std::string& path, const Section& section, const std::strin
     (tell(keys), ...);
 }
 
+void effect_of_socket_mode(const std::string& path, const Listener& listener, Findings& findings) {
+    if (!listener.address.starts_with("unix:"))
+        no_effect(path, listener, "only a unix socket is a file", findings, Key{"socket_mode", &Listener::socket_mode});
+}
+
 void effects_of_limit(const std::string& path, const Limit& section, Findings& findings) {
     if (section.rate.empty())
         no_effect(path, section, "it belongs to a rate, and there is none", findings, Key{"burst", &Limit::burst},
@@ -221,6 +226,8 @@ void check_effects(const Config& config, Findings& findings) {
     effects_of_log(config.log, findings);
     effect_of_redis(config, findings);
     effect_of_stop_timeout(config, findings);
+    for (std::size_t i = 0; i < config.listeners.size(); ++i)
+        effect_of_socket_mode("listener[" + std::to_string(i) + "]", config.listeners[i], findings);
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         effects_of_route("route[" + std::to_string(i) + "]", config.routes[i], config, findings);
     for (std::size_t i = 0; i < config.pools.size(); ++i)

@@ -127,6 +127,9 @@ void check_listeners(const Config& config, Findings& findings) {
         auto path = "listener[" + std::to_string(i) + "].address";
         const auto& address = config.listeners[i].address;
         auto place = place_at(path, address, findings);
+        if (const auto& mode = config.listeners[i].socket_mode; !parse_file_mode(mode))
+            findings.problem("listener[" + std::to_string(i) + "].socket_mode",
+                             '\'' + mode + "' is no mode: write four octal digits, from \"0000\" to \"0777\"");
         if (config.listeners[i].proxy_protocol && config.proxy.trusted_proxies.empty() &&
             findings.sound("proxy.trusted_proxies"))
             findings.problem("listener[" + std::to_string(i) + "].proxy_protocol",

@@ -127,6 +127,7 @@ struct Listener {
     static constexpr std::int64_t most_fields = 256;       // what its table of fields holds
 
     std::string address = "0.0.0.0:8080";  // HOST:PORT, [IPV6]:PORT or unix:/path
+    std::string socket_mode = "0666";      // of a unix socket's file, octal
     Duration header_timeout = seconds{10}; // from the first byte to the end of the head
     Duration idle_timeout = seconds{75};   // between requests
     Duration body_timeout = seconds{30};   // between two reads of a body

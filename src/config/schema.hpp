@@ -91,6 +91,7 @@ void describe(Visitor& v, Redis& redis) {
 template <class Visitor>
 void describe(Visitor& v, Listener& listener) {
     v("address", listener.address);
+    v("socket_mode", listener.socket_mode);
     v("header_timeout", listener.header_timeout, timeout());
     v("idle_timeout", listener.idle_timeout, timeout());
     v("body_timeout", listener.body_timeout, timeout());

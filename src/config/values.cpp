@@ -132,6 +132,13 @@ std::optional<StatusRange> parse_status_range(std::string_view text) {
     return StatusRange{*first, *last};
 }
 
+std::optional<unsigned> parse_file_mode(std::string_view text) {
+    if (text.size() != 4 || text.front() != '0' || text.find_first_not_of("01234567") != text.npos) return {};
+    unsigned mode = 0;
+    for (const char digit : text) mode = mode * 8 + static_cast<unsigned>(digit - '0');
+    return mode;
+}
+
 std::string to_text(Duration duration) {
     if (duration == Duration::zero()) return "0s";
     for (const auto& unit : units)

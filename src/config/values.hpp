@@ -26,6 +26,8 @@ struct StatusRange {
 };
 std::optional<StatusRange> parse_status_range(std::string_view text); // "200", "200-399"; 100 to 599
 
+std::optional<unsigned> parse_file_mode(std::string_view text); // "0660": four octal digits up to 0777
+
 std::string to_text(Duration duration); // the largest unit that divides it: "1500ms", "30s", "10m"
 std::string to_text(Bytes size);        // as one would write it, exactly: "400MiB", "1536KiB", "1001"
 std::string to_text(double share);      // "85%"

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "log/log.hpp"
@@ -76,7 +77,14 @@ bool remove_stale(const sockaddr_storage& storage, socklen_t length, const std::
     return refused && ::unlink(path.c_str()) == 0;
 }
 
-int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_port) {
+// Whatever the umask: a server in front that is of another user has to get through. Between bind and listen nobody can have
+// connected yet.
+bool set_mode(const sockaddr_storage& storage, unsigned mode) {
+    return storage.ss_family != AF_UNIX ||
+           ::chmod(reinterpret_cast<const sockaddr_un&>(storage).sun_path, static_cast<mode_t>(mode)) == 0;
+}
+
+int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_port, unsigned socket_mode) {
     const int fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     const int on = 1;
@@ -90,7 +98,9 @@ int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_po
             ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
         }
     }
-    if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0 && ::listen(fd, SOMAXCONN) == 0) return fd;
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0 && set_mode(storage, socket_mode) &&
+        ::listen(fd, SOMAXCONN) == 0)
+        return fd;
     const int error = errno;
     ::close(fd);
     errno = error;
@@ -99,7 +109,7 @@ int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_po
 
 // Sockets with SO_REUSEPORT share a port with any other process of the same user, silently. So ask first without it.
 bool port_is_free(const sockaddr_storage& storage, socklen_t length) {
-    const int probe = make_socket(storage, length, false);
+    const int probe = make_socket(storage, length, false, 0);
     if (probe < 0) return false;
     ::close(probe);
     return true;
@@ -115,7 +125,8 @@ std::uint16_t port_of(const sockaddr_storage& address) { // 0: a unix socket
 
 } // namespace
 
-Listening open_listening(const std::string& text, unsigned count, bool port_is_ours, std::string& problem) {
+Listening open_listening(const std::string& text, unsigned count, bool port_is_ours, unsigned socket_mode,
+                         std::string& problem) {
     const auto address = parse_address(text);
     sockaddr_storage storage{};
     socklen_t length = 0;
@@ -140,7 +151,7 @@ Listening open_listening(const std::string& text, unsigned count, bool port_is_o
     if (inherited && !result.shared) bound.port = port_of(storage);
     for (auto i = result.sockets.size(); i < count; ++i) {
         const int fd = result.shared && i > 0 ? ::fcntl(result.sockets[0], F_DUPFD_CLOEXEC, 0)
-                                              : make_socket(storage, length, !result.shared);
+                                              : make_socket(storage, length, !result.shared, socket_mode);
         if (fd < 0) {
             problem = why(errno, *address, text);
             for (const int opened : result.sockets) ::close(opened);

@@ -29,8 +29,9 @@ struct Listening {
     bool shared = false;      // all the same socket
     std::string address;      // as bound
 };
-// `port_is_ours`: another listener of this process may have the port, for a moment.
-Listening open_listening(const std::string& address, unsigned count, bool port_is_ours, std::string& problem);
+// `port_is_ours`: another listener of this process may have the port, for a moment. `socket_mode`: of a unix socket's file.
+Listening open_listening(const std::string& address, unsigned count, bool port_is_ours, unsigned socket_mode,
+                         std::string& problem);
 
 class Listener final : public io::Source {
 public:

@@ -1,12 +1,24 @@
 #include "net/listeners.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/values.hpp"
+#include "log/log.hpp"
 #include "net/heirlooms.hpp"
 
 namespace plimsoll::net {
+namespace {
+
+unsigned mode_of(const config::Listener& listener) {
+    return config::parse_file_mode(listener.socket_mode).value_or(0); // it was checked
+}
+
+} // namespace
 
 std::string Listeners::open(const std::vector<config::Listener>& wanted, std::vector<Opened>& opened) {
     std::vector<Opened> fresh;
@@ -24,7 +36,7 @@ std::string Listeners::open(const std::vector<config::Listener>& wanted, std::ve
         if (places[index].open) continue;
         Opened one;
         one.index = static_cast<unsigned>(index);
-        if (auto problem = open(each.address, places[index], one); !problem.empty()) {
+        if (auto problem = open(each, places[index], one); !problem.empty()) {
             for (const auto& other : fresh)
                 for (const auto& socket : other.sockets)
                     if (socket) ::close(socket->fd());
@@ -44,12 +56,16 @@ std::string Listeners::open(const std::vector<config::Listener>& wanted, std::ve
     }
     settings_ = std::move(settings);
     places_ = std::move(places);
+    // Of sockets that were here before: ours under another setting, and those of a predecessor.
+    for (std::size_t i = 0; i < places_.size(); ++i)
+        if (const auto& file = places_[i].file; !file.empty() && ::chmod(file.c_str(), mode_of(settings_[i])) != 0)
+            log::warn("socket_mode_not_set", {{"file", file}, {"error", std::strerror(errno)}});
     opened = std::move(fresh);
     return {};
 }
 
 // Of an address that has just gone some sockets may be open still, or all: those stay, and only what is missing is made.
-std::string Listeners::open(const std::string& address, Place& place, Opened& opened) const {
+std::string Listeners::open(const config::Listener& listener, Place& place, Opened& opened) const {
     for (auto& socket : place.sockets)
         if (!socket->stays()) socket = nullptr;
     std::size_t missing = static_cast<std::size_t>(std::ranges::count(place.sockets, nullptr));
@@ -61,8 +77,8 @@ std::string Listeners::open(const std::string& address, Place& place, Opened& op
     opened.sockets.assign(place.sockets.size(), nullptr);
     if (missing > 0) {
         std::string problem;
-        auto listening = open_listening(some_stay ? place.address : address, static_cast<unsigned>(missing),
-                                        some_stay || port_is_ours(address), problem);
+        auto listening = open_listening(some_stay ? place.address : listener.address, static_cast<unsigned>(missing),
+                                        some_stay || port_is_ours(listener.address), mode_of(listener), problem);
         if (!problem.empty()) return problem;
         opened.shared = listening.shared;
         place.address = listening.address;

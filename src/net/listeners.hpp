@@ -42,7 +42,7 @@ private:
         std::string file;            // of a unix socket
         std::vector<Socket> sockets; // of one that is not open: they may be about to close
     };
-    std::string open(const std::string& address, Place& place, Opened& opened) const;
+    std::string open(const config::Listener& listener, Place& place, Opened& opened) const;
     bool port_is_ours(const std::string& address) const;
     void close(std::size_t index);
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -453,6 +454,25 @@ TEST(Start, a_stale_socket_file_is_replaced_and_one_in_use_is_not) {
     EXPECT_EQ(client.read_response().status(), 200);
     EXPECT_TRUE(proxy.stop(seconds{1}));
     EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(Start, who_may_connect_to_a_unix_socket_is_the_configurations_choice_and_not_the_umasks) {
+    const auto path = temporary_socket();
+    const auto mode = [&] {
+        struct stat file {};
+        EXPECT_EQ(::stat(path.c_str(), &file), 0);
+        return file.st_mode & 07777;
+    };
+    const auto umask_before = ::umask(0077);
+    Proxy proxy;
+    proxy.config.listeners[0].address = "unix:" + path;
+    proxy.start();
+    ::umask(umask_before);
+    EXPECT_EQ(mode(), 0666u) << "a server in front is of another user";
+
+    proxy.config.listeners[0].socket_mode = "0600";
+    EXPECT_EQ(proxy.server().apply(proxy.config, {{"app", proxy.pool}}), "");
+    EXPECT_EQ(mode(), 0600u) << "a reload changes it";
 }
 
 TEST(Start, a_file_that_is_no_socket_is_never_removed) {

@@ -70,6 +70,13 @@ TEST(Effects, a_limit_that_lets_every_address_by_limits_nobody) {
         << "who comes by the socket has no address";
 }
 
+TEST(Effects, a_mode_is_that_of_a_file) {
+    const std::string mode = "socket_mode = \"0600\"\n";
+    EXPECT_EQ(after_least("[[listener]]\n" + mode),
+              "f:7:15: listener.socket_mode: has no effect: only a unix socket is a file\n");
+    EXPECT_EQ(after_least("[[listener]]\naddress = \"unix:/run/p.sock\"\n" + mode), "");
+}
+
 TEST(Effects, a_request_that_may_take_longer_than_the_proxy_waits_when_it_stops) {
     const std::string deadline = "[[route]]\ndeadline = \"90s\"\n";
     EXPECT_EQ(after_least(deadline),

@@ -413,6 +413,13 @@ TEST(Parse, what_a_route_does_is_checked) {
          "f:7:12: route.affinity: 'session' must be \"cookie:NAME\" or \"header:NAME\""},
         {"[[route]]\naffinity = \"header:X-Key\"\nset_affinity_cookie = true\n",
          "f:8:23: route.set_affinity_cookie: needs affinity = \"cookie:NAME\": there is no cookie to set"},
+        {"[[listener]]\naddress = \"unix:/run/in.sock\"\nsocket_mode = \"0660\"\n", ""},
+        {"[[listener]]\nsocket_mode = \"1777\"\n",
+         "f:7:15: listener.socket_mode: '1777' is no mode: write four octal digits, from \"0000\" to \"0777\""},
+        {"[[listener]]\nsocket_mode = \"660\"\n",
+         "f:7:15: listener.socket_mode: '660' is no mode: write four octal digits, from \"0000\" to \"0777\""},
+        {"[[listener]]\nsocket_mode = \"0688\"\n",
+         "f:7:15: listener.socket_mode: '0688' is no mode: write four octal digits, from \"0000\" to \"0777\""},
         {"[[listener]]\nproxy_protocol = true\n",
          "f:7:18: listener.proxy_protocol: nobody may send the PROXY header: name the load balancers in "
          "proxy.trusted_proxies"},
