@@ -45,8 +45,11 @@ std::string_view Affinity::key(const http::FieldTable& fields) const {
     return {};
 }
 
-std::string Affinity::set_cookie(std::string_view value) const {
-    return "Set-Cookie: " + name_ + "=" + std::string(value) + "; Path=/; HttpOnly; SameSite=Lax\r\n";
+// Secure where the client came by https: it names a worker, and must not go over the wire in the clear. By http such a cookie would
+// not be kept.
+std::string Affinity::set_cookie(std::string_view value, bool secure) const {
+    return "Set-Cookie: " + name_ + "=" + std::string(value) + "; Path=/; HttpOnly; SameSite=Lax" +
+           (secure ? "; Secure\r\n" : "\r\n");
 }
 
 RouteActions::RouteActions(const config::Route& route)

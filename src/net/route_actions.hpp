@@ -27,7 +27,7 @@ public:
     explicit Affinity(const config::Route& route);
     std::string_view key(const http::FieldTable& fields) const; // the cookie's or field's value; empty: it has none
     bool sets_cookie() const { return sets_cookie_; }
-    std::string set_cookie(std::string_view value) const; // a whole line
+    std::string set_cookie(std::string_view value, bool secure) const; // a whole line
 private:
     std::string name_;
     bool cookie_, sets_cookie_;

@@ -184,6 +184,22 @@ TEST_F(ActionsTest, a_session_stays_at_its_worker_by_a_cookie_that_we_set) {
     }
 }
 
+TEST_F(ActionsTest, the_cookie_of_a_client_that_came_by_https_is_secure) {
+    Origin origin(mirror);
+    proxy.add_worker(origin.address());
+    route().affinity = "cookie:home";
+    route().set_affinity_cookie = true;
+    proxy.start();
+    const auto cookie = [&](const char* fields) { return answer(get("/", fields)).field("set-cookie"); };
+    EXPECT_EQ(cookie("X-Forwarded-Proto: https\r\n").find("Secure"), std::string::npos) << "a stranger's word";
+
+    auto config = proxy.config;
+    config.proxy.trusted_proxies = {"127.0.0.0/8"};
+    proxy.server().apply(config, Pools{{"app", proxy.pool}});
+    EXPECT_TRUE(cookie("X-Forwarded-Proto: https\r\n").ends_with("; SameSite=Lax; Secure"));
+    EXPECT_TRUE(cookie("X-Forwarded-Proto: http\r\n").ends_with("; SameSite=Lax")) << "it would never come back";
+}
+
 TEST_F(ActionsTest, the_server_field_and_via_are_the_operators_choice) {
     Origin origin(mirror);
     proxy.add_worker(origin.address());
