@@ -32,6 +32,14 @@ constexpr auto queue_tick = std::chrono::milliseconds{10};
 constexpr unsigned warnings_a_second = 10;
 constexpr auto lag_window = std::chrono::seconds{1};
 
+void count_cut(ReactorCounters& counters, Session::Busy with) {
+    switch (with) {
+    case Session::Busy::no: return counters.cut_connections.add();
+    case Session::Busy::request: return counters.cut_requests.add();
+    case Session::Busy::tunnel: return counters.cut_tunnels.add();
+    }
+}
+
 } // namespace
 
 struct Reactor::Ports {
@@ -304,7 +312,7 @@ void Reactor::stop(Duration bound, std::function<void()> done) {
         if (error) return;
         loop.now = Clock::now();
         listeners_.clear();
-        for (auto* each = sessions_; each; each = each->after_) each->cut();
+        for (auto* each = sessions_; each; each = each->after_) count_cut(counters, each->cut());
         finish_if_over();
         settle();
     });

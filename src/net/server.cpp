@@ -105,7 +105,9 @@ Server::Server(const config::Config& config, Pools pools) : impl_(std::make_uniq
     impl_->publish();
 }
 
-Server::~Server() {
+Server::~Server() { end(); }
+
+void Server::end() {
     if (impl_->reactors.empty()) return;
     std::atomic<bool> stopped = false;
     stop(Duration::zero(), [&stopped] {
@@ -224,6 +226,9 @@ ServerStats Server::stats() const {
         stats.retries += each->retries.get();
         stats.client_aborts += each->client_aborts.get();
         stats.upgrades += each->upgrades.get();
+        stats.cut_requests += each->cut_requests.get();
+        stats.cut_tunnels += each->cut_tunnels.get();
+        stats.cut_connections += each->cut_connections.get();
         stats.upstream_connects += each->upstream_connects.get();
         stats.upstream_reuses += each->upstream_reuses.get();
         stats.upstream_failures += each->upstream_failures.get();

@@ -102,6 +102,8 @@ struct ServerStats {
     std::optional<RedisStats> redis;       // where one is configured
     std::uint64_t rate_keys_forgotten = 0; // pushed out of the table of rate limits before their time
     std::uint64_t connections_open = 0, connections_total = 0, connections_refused = 0; // refused: over max_connections
+    std::uint64_t cut_requests = 0, cut_tunnels = 0,
+                  cut_connections = 0; // at the bound of a stop; the last: neither of both
     std::uint64_t retries = 0, client_aborts = 0, upgrades = 0;
     std::uint64_t upstream_connects = 0, upstream_reuses = 0, upstream_failures = 0, upstream_idle = 0,
                   upstream_unheard = 0;
@@ -124,6 +126,7 @@ public:
     std::string apply(const config::Config& config, Pools pools);
     void close_idle(WorkerKey worker, std::function<void()> done); // done: once, on any thread, when all reactors have
     void stop(Duration bound, std::function<void()> done); // stops accepting, finishes, then cuts; done on any thread
+    void end();                                            // what has not ended is cut, and the threads are gone
     ServerStats stats() const;
 
 private:

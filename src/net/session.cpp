@@ -68,9 +68,10 @@ void Session::leave_when_at_rest() {
     if (idle_) client_.expect_within(Reactor::last_chance);
 }
 
-void Session::cut() {
+Session::Busy Session::cut() {
     client_.cut();
     wakeup_.signal(io::Wakeup::cut);
+    return busy_;
 }
 
 const config::Listener& Session::listener() const { return snapshot_->listeners[listener_]; }
@@ -111,6 +112,7 @@ io::Task<> Session::serve() {
         }
         use_newest_snapshot();
         kept_ = co_await serve_one();
+        busy_ = Busy::no;
         if (!kept_) co_return;
     }
 }
@@ -119,6 +121,7 @@ io::Task<bool> Session::serve_one() {
     Exchange x(reactor_.loop, reactor_.workspace, *snapshot_, new_identity(reactor_));
     co_await read_head(x);
     if (x.nothing) co_return true;
+    if (x.open()) busy_ = Busy::request;
     if (x.open()) find_route(x);
     if (x.open() && !x.upload.complete() && !x.upload.streamed()) co_await read_body(x);
     if (x.page && x.to_ask) co_await ask_redis(x);
@@ -340,6 +343,7 @@ void Session::break_off(const Exchange& x) {
 
 // Most clients read when they have sent all, and a reset may take away what they have not read yet.
 io::Task<> Session::linger() {
+    busy_ = Busy::no; // the answer is out
     client_.finish_writing();
     const auto since = reactor_.loop.now;
     std::size_t read = 0;

@@ -35,7 +35,8 @@ public:
     ~Session();
 
     void leave_when_at_rest(); // the proxy stops
-    void cut();                // now, whatever is under way
+    enum class Busy : std::uint8_t { no, request, tunnel };
+    Busy cut(); // now, whatever is under way, which is told
 
 private:
     friend class Reactor; // its list of sessions
@@ -149,6 +150,7 @@ private:
     const unsigned listener_;
     std::uint16_t peer_port_; // 0: it has none
     bool idle_ = false, trusted_ = false;
+    Busy busy_ = Busy::no;
     bool kept_ = false;           // it has had an answer
     bool sends_bodies_ = false;   // its last request had one
     bool unknown_client_ = false; // behind a proxy that does not tell who it is

@@ -45,6 +45,7 @@ struct Series {
 struct alignas(64) ReactorCounters {
     Counter connections_open, connections_total, connections_refused;
     Counter retries, client_aborts, upgrades;
+    Counter cut_requests, cut_tunnels, cut_connections; // at the bound of a stop
     Counter upstream_connects, upstream_reuses, upstream_failures, upstream_idle, upstream_unheard;
     Counter loop_lag_nanoseconds;
 

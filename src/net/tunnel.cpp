@@ -55,6 +55,7 @@ struct Flow {
 } // namespace
 
 io::Task<Ending> Session::tunnel(Exchange& x) {
+    busy_ = Busy::tunnel;
     reactor_.counters.upgrades.add();
     auto& worker = *x.worker;
     const auto idle = x.route->target->upstream.upgrade_idle_timeout;

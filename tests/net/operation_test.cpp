@@ -730,6 +730,31 @@ TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {
     EXPECT_EQ(proxy.server().stats().upgrades, 1u);
 }
 
+TEST(Stop, what_is_cut_at_the_bound_is_counted_as_what_it_was) {
+    Origin origin(doubling), busy([](Peer&peer) {
+        peer.read_request();
+        peer.read_some();
+    });
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto tunnel = proxy.client();
+    tunnel.send(upgrade);
+    ASSERT_EQ(tunnel.read_response().status(), 101);
+    proxy.add_worker(busy.address(), 2);
+    auto first = proxy.client(), second = proxy.client(), begun = proxy.client();
+    first.send(get());
+    second.send(get());
+    begun.send("GET / HT");
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 3; }));
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().connections_open == 4; }));
+    EXPECT_TRUE(proxy.stop(milliseconds{50}));
+    const auto stats = proxy.server().stats();
+    EXPECT_EQ(stats.cut_tunnels, 1u);
+    EXPECT_EQ(stats.cut_requests, 2u);
+    EXPECT_EQ(stats.cut_connections, 1u);
+}
+
 TEST(Tunnel, one_whose_ends_are_slow_is_not_cut_though_others_have_used_the_buffers_up) {
     Origin origin(doubling);
     Proxy proxy;
