@@ -284,6 +284,7 @@ struct App::Impl {
     void stop() {
         if (stopping) return;
         stopping = true;
+        stop_began = Clock::now();
         leave_to_predecessor();
         log::info("stopping", {{"bound_seconds", std::chrono::duration<double>(config.proxy.stop_timeout).count()}});
         server.stop(config.proxy.stop_timeout, [this] { net_::post(control, [this] { stop_fleet(); }); });
@@ -346,6 +347,7 @@ struct App::Impl {
             if (has_predecessor()) relieve_predecessor(Clock::now() + takeover_bound);
             if (options.embedded) announce_when_ready(Clock::now() + patience);
             control.run();
+            tell_stopped();
         } else {
             abort_start();
         }
@@ -354,6 +356,17 @@ struct App::Impl {
         if (failure.empty()) return 0;
         std::fprintf(stderr, "plimsoll: %s\n", failure.c_str());
         return 1;
+    }
+
+    // The last line of a log: whether all went well, and what a longer stop_timeout would have saved. A second signal leaves
+    // requests behind, which the end of the server cuts.
+    void tell_stopped() {
+        server.end();
+        const auto stats = server.stats();
+        log::info("stopped", {{"seconds", std::chrono::duration<double>(Clock::now() - stop_began).count()},
+                              {"cut_requests", stats.cut_requests},
+                              {"cut_tunnels", stats.cut_tunnels},
+                              {"cut_connections", stats.cut_connections}});
     }
 
     // What had started before the rest could not is ended as in an ordinary stop.
@@ -384,6 +397,7 @@ struct App::Impl {
     net_::steady_timer patience_timer{control}, settling_timer{control};
     std::uint64_t settled_requests = 0;
     bool started = false, stopping = false, announced = false, handing_over = false;
+    Instant stop_began;  // when it was told to
     std::string failure; // why it could not start, one line
 };
 

@@ -51,6 +51,18 @@ def test_a_request_that_outlasts_the_stop_timeout_does_not_hold_the_stop(plimsol
     assert time.monotonic() - began < 40
 
 
+def test_the_log_ends_with_how_the_stop_went(plimsoll):
+    proxy = plimsoll({**fleet("sync", workers=2, arguments=["--graceful-timeout", "1"]),
+                      "proxy": {"stop_timeout": "1s"}, "log": {"format": "json"}}).start()
+    proxy.wait_serving(2)
+    a_request_of_a_minute(proxy)
+    proxy.stop(bound=40)
+    last = json.loads(proxy.log_text().splitlines()[-1])
+    assert last["event"] == "stopped", last
+    assert last["seconds"] >= 1, last
+    assert (last["cut_requests"], last["cut_tunnels"], last["cut_connections"]) == (1, 0, 0), last
+
+
 def test_a_second_sigterm_means_at_once_and_leaves_no_process_either(plimsoll):
     proxy = plimsoll(fleet("sync", workers=2, arguments=["--graceful-timeout", "2"])).start()
     proxy.wait_serving(2)
@@ -60,6 +72,7 @@ def test_a_second_sigterm_means_at_once_and_leaves_no_process_either(plimsoll):
     began = time.monotonic()
     proxy.tell_to_stop()
     proxy.process.wait(5 * PATIENCE)
+    until(lambda: "cut_requests=1" in proxy.log_text(), 5, "it said what it cut")
     assert time.monotonic() - began < 3 * PATIENCE
     until(lambda: not proxy.descendants(), 15, "its workers have ended")
 
