@@ -21,7 +21,9 @@ using io::until;
 namespace {
 
 constexpr unsigned most_attempts = 3;
-constexpr unsigned most_deaths = 2; // a request that two workers died of is not shown to a third
+constexpr unsigned most_deaths = 2;         // a request that two workers died of is not shown to a third
+constexpr std::size_t least_buffer = 4'096; // bytes: of a uWSGI whose operator has set no buffer-size
+constexpr std::string_view closed_early = "the worker closed the connection before it answered";
 constexpr auto busy_pause = std::chrono::milliseconds{5};
 
 Outcome outcome_of(Ending ending) {
@@ -41,7 +43,14 @@ Outcome outcome_of(Ending ending) {
     return Outcome::success;
 }
 
-http::Refusal refusal_of(Ending ending, const Download& download) {
+// A uWSGI hangs up on a head that its buffer does not hold, and nothing but its own log says why.
+std::string_view why_closed(const Exchange& x, const Download& download) {
+    if (x.uwsgi_bytes <= least_buffer || !download.nothing_came()) return closed_early;
+    return x.texts->detail = std::string(closed_early) + "; the request's head takes " + std::to_string(x.uwsgi_bytes) +
+                             " bytes: is the server's buffer-size smaller?";
+}
+
+http::Refusal refusal_of(Ending ending, const Exchange& x, const Download& download) {
     switch (ending) {
     case Ending::connect_refused: return {502, "upstream_refused", "the worker does not accept connections"};
     case Ending::connect_timeout:
@@ -51,7 +60,8 @@ http::Refusal refusal_of(Ending ending, const Download& download) {
     case Ending::impatient: return {504, "deadline", "the request was not answered within the client's own deadline"};
     case Ending::malformed: return {502, "upstream_malformed", download.fault().detail};
     case Ending::no_room: return {503, "buffers_full", "this server has no room for this request"};
-    default: return {502, "upstream_closed", "the worker closed the connection before it answered"};
+    case Ending::closed: return {502, "upstream_closed", why_closed(x, download)};
+    default: return {502, "upstream_closed", closed_early};
     }
 }
 
@@ -172,6 +182,7 @@ Ending Session::send_request(Exchange& x) {
                                  &snapshot_->trusted_fields()};
     const auto framing = x.upload.framing_to_worker(endpoint.protocol != Protocol::uwsgi);
     std::size_t size = 0;
+    x.uwsgi_bytes = 0;
     if (endpoint.protocol == Protocol::uwsgi) {
         if (framing.kind == http::Framing::Kind::chunked) {
             x.refusal = {411, "length_required", "a streamed body for this application needs a Content-Length"};
@@ -188,6 +199,7 @@ Ending Session::send_request(Exchange& x) {
         how.client_port = client.port;
         if (x.stripped) how.script_name = x.route->actions->strip_prefix;
         size = http::write_uwsgi_packet(head, about, how, out);
+        x.uwsgi_bytes = size > http::uwsgi_packet_header ? size - http::uwsgi_packet_header : 0;
     } else {
         http::ToWorker how;
         how.framing = framing;
@@ -272,7 +284,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         x.unsent_head.clear();
         return;
     }
-    x.refusal = refusal_of(ending, download);
+    x.refusal = refusal_of(ending, x, download);
 }
 
 // A worker whose slots are known serves so many at once and no more: one that has the whole request is busy with it until it
@@ -296,7 +308,7 @@ void Session::report_failure(const Exchange& x, Ending ending, const Download& d
     reactor_.counters.upstream_failures.add();
     std::uint64_t passed_over = 0;
     if (!reactor_.may_warn(passed_over)) return;
-    const auto refusal = refusal_of(ending, download);
+    const auto refusal = refusal_of(ending, x, download);
     log::warn("upstream_failed", {{"pool", x.route->target->name},
                                   {"worker", x.worker_name},
                                   {"reason", refusal.reason},

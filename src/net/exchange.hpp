@@ -95,6 +95,7 @@ struct Exchange {
     Ticket ticket = 0;
     std::optional<sockaddr_storage> found_at; // this attempt's worker, if it is known by name
     std::string unsent_head;
+    std::size_t uwsgi_bytes = 0;                     // of the head as this attempt's worker gets it; 0: by HTTP
     bool sending_failed = false;                     // the worker takes no more of the request; it may still answer
     bool worker_moved = false, client_moved = false; // bytes, since the deadlines were set
     bool client_unwatched = false;                   // its deadline says when to join it to the epoll set

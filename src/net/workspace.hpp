@@ -22,6 +22,7 @@ struct Texts {
     std::string head;         // the request's bytes, copied: what a retry or a wait needs
     std::string worker_name;  // for the log
     std::string worker_route; // the label that the application gave
+    std::string detail;       // of a refusal that says more than a fixed text
 };
 
 class SpareTexts {
@@ -37,6 +38,7 @@ public:
         texts->head.clear();
         texts->worker_name.clear();
         texts->worker_route.clear();
+        texts->detail.clear();
         spares_.push_back(std::move(texts));
     }
 

@@ -1,6 +1,7 @@
 """Where a client or a worker may be: IPv6, and names that are looked up."""
 import ctypes
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import pytest
 from harness.admin import ask
-from harness.fleets import UWSGI, uwsgi
+from harness.fleets import UWSGI, fleet, uwsgi
 from harness.load import Load, verdict
 from harness.proxy import free_port
 from harness.waiting import PATIENCE, until
@@ -55,6 +56,34 @@ def test_a_uwsgi_that_somebody_else_runs_is_spoken_to_in_its_own_protocol(plimso
     with Load(proxy.address, connections=8, timeout=30 * PATIENCE) as load:
         load.run_until(1000, bound=60 * PATIENCE)
     verdict(load, proxy.ledger).check()
+
+
+def with_cookie(proxy, size):
+    """The status of a request with a cookie of so many bytes, and the body of its answer."""
+    answer = proxy.get("/echo/1?size=3", fields={"Cookie": "c=" + "x" * size})
+    return answer.status, answer.body.decode()
+
+
+@pytest.mark.parametrize("kind", UWSGI)
+def test_heads_that_are_allowed_fit_into_the_buffer_of_a_uwsgi_of_ours(plimsoll, kind):
+    """By itself it takes 4,096 bytes, and hangs up on more."""
+    proxy = plimsoll(fleet(kind, 1)).start()
+    proxy.wait_serving(1)
+    for size in 3000, 6000, 30000:
+        assert with_cookie(proxy, size)[0] == 200, size
+
+
+@pytest.mark.parametrize("where", ["--buffer-size", "ini"])
+def test_a_buffer_size_of_the_operators_own_is_left_alone(plimsoll, where, tmp_path):
+    ini = tmp_path / "app.ini"
+    ini.write_text("[uwsgi]\nbuffer-size = 10000\n")
+    arguments = ["--ini", str(ini)] if where == "ini" else ["--buffer-size", "10000"]
+    proxy = plimsoll(fleet("uwsgi-debian", 1, None, arguments)).start()
+    proxy.wait_serving(1)
+    assert with_cookie(proxy, 9000)[0] == 200
+    status, body = with_cookie(proxy, 12000)
+    assert status == 502
+    assert re.search("the request's head takes 12[0-9]{3} bytes: is the server's buffer-size smaller", body), body
 
 
 def own_hosts(path):

@@ -112,6 +112,25 @@ TEST(Fault, a_request_that_two_workers_died_of_is_not_shown_to_a_third) {
     EXPECT_EQ(told, 2u) << "whoever hears of the deaths later knows what was in flight";
 }
 
+// uWSGI hangs up on what its buffer does not hold, and says so in its own log alone.
+TEST(Fault, of_a_uwsgi_that_hangs_up_on_a_large_head_it_is_asked_how_large_its_buffer_is) {
+    Origin origin([](Peer& peer) { peer.read_some(); });
+    Proxy proxy;
+    proxy.add_worker(origin.address(), 8, false, Protocol::uwsgi);
+    proxy.start();
+    for (const std::size_t cookie : {1'000, 6'000}) {
+        auto client = proxy.client();
+        client.send(post("/", "", "Cookie: " + std::string(cookie, 'c') + "\r\n"));
+        const auto answer = client.read_response();
+        EXPECT_EQ(answer.status(), 502);
+        EXPECT_EQ(answer.field("x-plimsoll-reason"), "upstream_closed");
+        const auto told = answer.body.find("the request's head takes 6");
+        EXPECT_EQ(told != answer.body.npos, cookie == 6'000) << answer.body;
+        EXPECT_EQ(answer.body.find(" bytes: is the server's buffer-size smaller?") != answer.body.npos,
+                  cookie == 6'000);
+    }
+}
+
 TEST(Fault, a_post_that_reached_a_worker_is_never_sent_again) {
     std::atomic<int> requests = 0;
     Origin origin([&](Peer& peer) {

@@ -66,6 +66,9 @@ bool UwsgiSource::write_ini(unsigned workers) const {
     ini << "[uwsgi]\n";
     for (unsigned i = 1; i <= workers; ++i) ini << "socket = " << path(std::to_string(i) + ".sock") << "\n";
     for (unsigned i = 1; i <= workers; ++i) ini << "map-socket = " << i - 1 << ":" << i << "\n";
+    // By itself it hangs up on heads of more than 4,096 bytes. An environment's options come before all others, and of those given
+    // twice the last one counts: so this is a default, whatever the command or a file of the operator's says.
+    ini << "buffer-size = 65535\n";
     // Without the last one older releases never hand the interpreter's lock over in an orderly way: the agent's thread gets
     // no turn, or now and then a turn that leaves the worker unable to run its application.
     ini << "stats = " << path("stats.sock") << "\nmaster = true\ndie-on-term = true\nenable-threads = true\n";

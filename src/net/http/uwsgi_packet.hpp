@@ -28,7 +28,8 @@ struct UwsgiRequest {
     std::uint16_t client_port = 0;    // REMOTE_PORT; 0: not told
 };
 
-inline constexpr std::size_t max_uwsgi_packet = 4 + 65535;
+inline constexpr std::size_t uwsgi_packet_header = 4; // bytes, which no size counts
+inline constexpr std::size_t max_uwsgi_packet = uwsgi_packet_header + 65535;
 
 // The length, or 0 where it does not fit into `out` or into 64 KiB: 431.
 std::size_t write_uwsgi_packet(const RequestHead& head, const Forwarding& about, const UwsgiRequest& how,
