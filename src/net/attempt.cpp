@@ -245,6 +245,8 @@ Ending Session::send_request(Exchange& x) {
 void Session::conclude(Exchange& x, Ending ending, const Download& download) {
     client_.no_deadline();
     forget_patience(x);
+    if (ending != Ending::done || download.unheard() || download.tunnel())
+        x.answer_bytes -= std::min(x.answer_bytes, download.not_sent());
     const auto worker = x.permit ? std::optional(x.permit.endpoint().key) : std::nullopt;
     const bool still_busy = is_still_busy(x, ending);
     if (!still_busy) x.worker.reset();

@@ -212,7 +212,7 @@ std::string_view Download::decode_chunks(std::string_view bytes) {
 void Download::deliver(std::string_view payload) {
     const bool last = state_ == State::complete;
     auto head_size = std::exchange(head_size_, 0);
-    exchange_.answer_bytes += payload.size();
+    if (!unheard_) exchange_.answer_bytes += payload.size();
     std::array<iovec, 3> parts;
     std::size_t count = 0;
     std::string_view tail;
@@ -273,7 +273,10 @@ void Download::send(std::span<iovec> parts) {
         }
         exchange_.flushed += io.bytes;
         if (io.kind == io::Io::done) return;
-        if (io.kind != io::Io::blocked) return client_left();
+        if (io.kind != io::Io::blocked) {
+            for (const auto& part : parts) lost_ += part.iov_len;
+            return client_left();
+        }
     }
     for (const auto& part : parts)
         if (!outbox.append({static_cast<char*>(part.iov_base), part.iov_len})) state_ = State::no_room;
@@ -298,6 +301,7 @@ void Download::client_left() {
         state_ = State::failed_to_send;
         return;
     }
+    lost_ = not_sent();
     exchange_.outbox.clear();
     drop_pipe();
 }

@@ -40,7 +40,9 @@ public:
     bool worker_may_be_kept() const { return keep_worker_; }
     bool all_sent() const { return exchange_.outbox.empty() && (!pipe_ || pipe_.filled == 0); }
     bool unheard() const { return unheard_; } // the client left, and the worker was let finish
-    void flush();                             // sends what waits for the client, as far as it goes
+    // Of what counts as answered: bytes that a client who left has not been handed. The framing of chunks that waits is among them.
+    std::uint64_t not_sent() const { return lost_ + exchange_.outbox.unread() + (pipe_ ? pipe_.filled : 0); }
+    void flush(); // sends what waits for the client, as far as it goes
     const http::Refusal& fault() const { return fault_; }
 
 private:
@@ -77,6 +79,7 @@ private:
     std::string held_;               // a head that is not complete yet
     std::string connection_options_; // of an answer in chunks: what of its trailers ends here
     io::Pipes::Lease pipe_;
+    std::uint64_t lost_ = 0;  // bytes that were on their way to the client when it left
     std::size_t charged_ = 0; // of what waits in the pipe for a slow client, to the budget of buffers
     http::Refusal fault_;
 };

@@ -108,7 +108,7 @@ struct Exchange {
     unsigned status = 0; // as told to the client; 0: nothing yet
     bool answer_began = false;
     http::Framing answer_framing;   // towards the client
-    std::uint64_t answer_bytes = 0; // body
+    std::uint64_t answer_bytes = 0; // body; once the answer is over, what of it was handed to the client's socket
     std::uint64_t flushed = 0;      // bytes that went to the client
     std::int64_t taken = 0;         // of those, what it had acknowledged when it was looked at last
     http::Identity identity;

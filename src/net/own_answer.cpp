@@ -1,4 +1,6 @@
 // Answers that need no worker: refusals, fixed pages, redirects, maintenance.
+#include <algorithm>
+
 #include <sys/uio.h>
 
 #include "net/http/page_head.hpp"
@@ -15,6 +17,13 @@ using io::until;
 namespace {
 
 constexpr http::Refusal in_maintenance = {503, "maintenance", "this service is closed for maintenance"};
+
+// Of a whole answer, as it lies there.
+std::size_t size_of_body(std::string_view answer) {
+    constexpr std::string_view end_of_head = "\r\n\r\n";
+    const auto end = answer.find(end_of_head);
+    return end == answer.npos ? 0 : answer.size() - end - end_of_head.size();
+}
 
 unsigned in_seconds(Duration span) {
     return static_cast<unsigned>(std::chrono::ceil<std::chrono::seconds>(span).count());
@@ -88,13 +97,17 @@ io::Task<> Session::answer_refusal(Exchange& x) {
     answer.head_only = x.method == http::Method::head;
     answer.json = x.parsed_at > 0 && http::wants_json(head_of(x));
     x.status = x.refusal.status;
-    return send_own(x, http::write_refusal(answer, reactor_.workspace.out));
+    const auto size = http::write_refusal(answer, reactor_.workspace.out);
+    x.answer_bytes = size_of_body({reactor_.workspace.out.data(), size});
+    return send_own(x, size);
 }
 
 io::Task<> Session::answer_as_last_hop(Exchange& x) {
     const auto answer = own_answer(x);
     x.status = 200;
-    return send_own(x, http::write_last_hop(head_of(x), answer, reactor_.workspace.out));
+    const auto size = http::write_last_hop(head_of(x), answer, reactor_.workspace.out);
+    x.answer_bytes = size_of_body({reactor_.workspace.out.data(), size});
+    return send_own(x, size);
 }
 
 io::Task<> Session::answer_with_page(Exchange& x) {
@@ -118,11 +131,13 @@ io::Task<> Session::answer_with_page(Exchange& x) {
 // in it): only the end of the connection can say so.
 io::Task<> Session::send_own(Exchange& x, std::size_t head_size, std::string_view body) {
     if (head_size == 0) {
+        x.answer_bytes = 0;
         x.gone = true;
         co_return;
     }
     iovec parts[] = {{reactor_.workspace.out.data(), head_size}, {const_cast<char*>(body.data()), body.size()}};
     auto io = client_.write(parts);
+    std::uint64_t unsent = parts[0].iov_len + parts[1].iov_len;
     if (io.kind == io::Io::blocked) {
         x.outbox.limit({snapshot_->body_memory, snapshot_->response_file});
         for (const auto& part : parts)
@@ -135,8 +150,11 @@ io::Task<> Session::send_own(Exchange& x, std::size_t head_size, std::string_vie
         const bool late = cut_short() || client_.is(Stream::late);
         client_.no_deadline();
         io = late ? io::Io{io::Io::failed, 0} : x.outbox.send_to(client_);
+        unsent -= io.bytes;
     }
-    if (io.kind != io::Io::done) x.gone = true;
+    if (io.kind == io::Io::done) co_return;
+    x.gone = true;
+    x.answer_bytes -= std::min(x.answer_bytes, unsent);
 }
 
 } // namespace plimsoll::net

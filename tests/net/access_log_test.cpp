@@ -104,6 +104,11 @@ protected:
         text << stream.rdbuf();
         return text.str();
     }
+    std::uint64_t response_bytes() const { // of the first line
+        constexpr std::string_view name = "\"response_bytes\":";
+        const auto text = content();
+        return std::stoull(text.substr(text.find(name) + name.size()));
+    }
     std::size_t lines() const {
         const auto text = content();
         return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
@@ -231,6 +236,87 @@ TEST_F(AccessLogFile, the_bytes_of_a_tunnel_count_in_the_line_of_its_upgrade) {
     ASSERT_TRUE(eventually([&] { return lines() == 1; })) << content();
     EXPECT_NE(content().find(R"("status":101,"request_bytes":30007,"response_bytes":70005})"), std::string::npos)
         << content();
+}
+
+// What the worker gave and no client took waits in the proxy's own spool.
+TEST_F(AccessLogFile, of_an_answer_whose_client_leaves_those_bytes_count_that_went_to_it) {
+    constexpr std::size_t size = 64 << 20;
+    for (const bool chunked : {false, true}) {
+        std::ofstream(settings_.file, std::ios::trunc).flush();
+        settings_.access_fields = {"status", "response_bytes", "reason"};
+        log::start(settings_);
+        std::atomic<bool> given = false;
+        Origin origin([&](Peer& peer) {
+            peer.read_request();
+            if (chunked)
+                peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4000000\r\n" + std::string(size, 'x') +
+                          "\r\n0\r\n\r\n");
+            else
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" +
+                          std::string(size, 'x'));
+            given = true;
+        });
+        Proxy proxy;
+        proxy.config.log = settings_;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.small_window();
+        client.send(get());
+        EXPECT_FALSE(client.read_some(1000).empty());
+        ASSERT_TRUE(eventually([&] { return given.load(); }));
+        client.reset();
+        ASSERT_TRUE(eventually([&] { return lines() == 1; })) << content();
+        EXPECT_NE(content().find(R"("reason":"client_gone")"), std::string::npos) << content();
+        EXPECT_GT(response_bytes(), 500u) << "chunked: " << chunked;
+        EXPECT_LT(response_bytes(), size / 2) << "chunked: " << chunked;
+        log::stop();
+    }
+}
+
+TEST_F(AccessLogFile, what_a_worker_was_let_finish_for_nobody_does_not_count) {
+    settings_.access_fields = {"response_bytes", "reason"};
+    log::start(settings_);
+    std::atomic<bool> left = false;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1001000\r\n\r\n" + std::string(1'000, 'x'));
+        eventually([&] { return left.load(); });
+        peer.send(std::string(1'000'000, 'x'));
+    });
+    Proxy proxy;
+    proxy.config.log = settings_;
+    proxy.config.pools[0].upstream.finish_abandoned = true;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    std::string got;
+    while (got.find("\r\n\r\n") == got.npos || got.size() < got.find("\r\n\r\n") + 4 + 1'000) got += client.read_some();
+    client.reset();
+    left = true;
+    ASSERT_TRUE(eventually([&] { return lines() == 1; })) << content();
+    EXPECT_EQ(response_bytes(), 1'000u) << content();
+}
+
+TEST_F(AccessLogFile, the_bodies_of_our_own_answers_count) {
+    settings_.access_fields = {"status", "response_bytes"};
+    for (const std::string request : {"GET / HTTP/1.1\r\nBroken\r\n\r\n", "HEAD / HTTP/1.1\r\nBroken\r\n\r\n",
+                                      "TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"}) {
+        std::ofstream(settings_.file, std::ios::trunc).flush();
+        log::start(settings_);
+        Proxy proxy;
+        proxy.config.log = settings_;
+        proxy.start();
+        auto client = proxy.client();
+        client.send(request);
+        const bool to_head = request.starts_with("HEAD");
+        const auto answer = client.read_response(to_head);
+        EXPECT_EQ(answer.body.empty(), to_head) << request;
+        ASSERT_TRUE(eventually([&] { return lines() == 1; })) << content();
+        EXPECT_EQ(response_bytes(), answer.body.size()) << request;
+        log::stop();
+    }
 }
 
 TEST_F(AccessLogFile, every_request_is_in_it_once_the_proxy_has_stopped) {
