@@ -11,10 +11,11 @@ constexpr std::size_t few_expressions = 8;
 } // namespace
 
 void RouteIndex::Table::add(const RouteRule& rule, RouteNumber number) {
-    if (rule.path_kind() == RouteRule::Path::regex)
-        expressions.push_back(number);
-    else
-        paths.add(rule.path(), rule.path_kind() == RouteRule::Path::exact, number);
+    if (rule.path_kind() != RouteRule::Path::regex)
+        return paths.add(rule.path(), rule.path_kind() == RouteRule::Path::exact, number);
+    const auto [place, is_new] = places.try_emplace(rule.path(), expressions.size());
+    if (is_new) expressions.push_back({number, {}});
+    expressions[place->second].routes.add(number);
 }
 
 RouteIndex::RouteIndex(std::vector<RouteRule> rules) : rules_(std::move(rules)) {
@@ -37,10 +38,12 @@ RouteIndex::RouteIndex(std::vector<RouteRule> rules) : rules_(std::move(rules)) 
 
 void RouteIndex::compile(Table& table) {
     table.paths.for_each_list([this](RouteList& list) { list.index(rules_); });
+    table.places = {};
     if (table.expressions.empty()) return;
-    first_expression_ = std::min(first_expression_, table.expressions.front());
+    for (Expression& each : table.expressions) each.routes.index(rules_);
+    first_expression_ = std::min(first_expression_, table.expressions.front().first);
     if (table.expressions.size() <= few_expressions) return;
-    for (const RouteNumber number : table.expressions) table.set.add(rules_[number].path());
+    for (const Expression& each : table.expressions) table.set.add(rules_[each.first].path());
     table.set.compile();
 }
 
@@ -67,20 +70,23 @@ RouteNumber RouteIndex::find(const RouteQuery& query) const {
 
 RouteNumber RouteIndex::find_expression(const Table& table, const RouteQuery& query, RouteNumber best) const {
     const auto& all = table.expressions;
-    const auto worth = std::lower_bound(all.begin(), all.end(), best);
+    const auto worth = std::ranges::lower_bound(all, best, {}, &Expression::first);
     if (worth - all.begin() > static_cast<std::ptrdiff_t>(few_expressions)) {
         thread_local std::vector<int> found;
         if (table.set.search(query.path, found)) {
             for (const int each : found) {
-                const RouteNumber route = all[static_cast<std::size_t>(each)];
-                if (route >= best) break;
-                if (rules_[route].rest_matches(query)) return route;
+                const Expression& expression = all[static_cast<std::size_t>(each)];
+                if (expression.first >= best) break;
+                best = expression.routes.find(rules_, query, best);
             }
             return best;
         }
     }
-    for (auto each = all.begin(); each != worth; ++each)
-        if (rules_[*each].rest_matches(query) && rules_[*each].path_matches(query.path)) return *each;
+    for (const Expression& each : all) {
+        if (each.first >= best) break; // a better one may have been found since
+        const RouteNumber route = each.routes.find(rules_, query, best);
+        if (route < best && rules_[each.first].path_matches(query.path)) best = route;
+    }
     return best;
 }
 

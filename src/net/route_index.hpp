@@ -2,10 +2,10 @@
 //
 //   host --hash--> the routes of that host     -.                 -- paths in a radix tree (path_tree.hpp)
 //        --hash of each suffix--> "*.example.org" |- each a Table --
-//                  those of any host            -'                 -- regular expressions in a list, and all at once in a set
+//                  those of any host            -'                 -- regular expressions, each text once, and all at once in a set
 //
 // Which route wins does not depend on any of that: of all tables the lowest number is taken, as a scan from the top of the
-// file would. Routes that differ in method or headers alone share a place in the tree (route_list.hpp).
+// file would. Routes that differ in method or headers alone share a place in the tree, or an expression (route_list.hpp).
 #pragma once
 
 #include <string>
@@ -26,10 +26,15 @@ public:
     const std::vector<RouteRule>& rules() const { return rules_; }
 
 private:
+    struct Expression {
+        RouteNumber first; // of its routes
+        RouteList routes;
+    };
     struct Table {
         PathTree paths;
-        std::vector<RouteNumber> expressions; // rising
-        config::PatternSet set;               // the same, in the same order; made where there are many
+        std::vector<Expression> expressions;                 // rising by their first
+        std::unordered_map<std::string, std::size_t> places; // of texts among them, while routes are added
+        config::PatternSet set;                              // the same, in the same order; made where there are many
         void add(const RouteRule& rule, RouteNumber number);
     };
     using Hosts = std::unordered_map<std::string, Table, http::IHash, http::IEqual>;

@@ -36,7 +36,7 @@ private:
 config::Route any_route(Chance& chance) {
     config::Route route;
     const auto kind = chance.below(6);
-    if (kind == 0)
+    if (kind == 0) // many share one
         route.path = "~" + chance.of({"^/a", "^/v[0-9]+$", "b", "/api(/|$)", "x.*a", "^/$", "(", "."});
     else
         route.path = (kind < 3 ? "=" : "") + chance.path();
@@ -94,7 +94,8 @@ TEST(RouteIndex, routes_that_differ_in_headers_alone_are_found_as_a_scan_finds_t
         std::vector<RouteRule> rules;
         for (std::size_t i = 0; i < 300; ++i) {
             config::Route route;
-            route.path = chance.of({"/", "/api", "=/api"});
+            route.path = chance.of({"/", "/api", "=/api", "~^/api", "~^/(api)?", "~^/[a-z]*$"});
+            if (chance.one_in(3)) route.host = chance.of({"example.org", "*.org"});
             if (!chance.one_in(20))
                 route.headers.push_back(chance.of({"X-Tenant: ", "x-tenant: ", "X-Org:"}) + number());
             if (chance.one_in(3)) route.headers.push_back("X-Env: prod");
