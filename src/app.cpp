@@ -3,7 +3,6 @@
 #include <csignal>
 #include <cstdio>
 #include <map>
-#include <numeric>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
@@ -315,21 +314,16 @@ struct App::Impl {
         log::start(config.log);
     }
 
-    std::uint64_t requests_so_far() const {
-        std::uint64_t all = 0;
-        for (const net::RouteStats& route : server.stats().routes)
-            all += std::accumulate(route.by_class.begin(), route.by_class.end(), std::uint64_t{0});
-        return all;
-    }
-
-    // Twice after the start, and then in each minute in which nobody asked for anything: what is done once a minute (the store is
+    // Twice after the start, and then in each minute in which nobody is connected or was: what is done once a minute (the store is
     // swept) brings back as much.
     void settle(Duration after = settling) {
         settling_timer.expires_after(after);
         settling_timer.async_wait([this, after](boost::system::error_code error) {
             if (error) return;
-            const auto asked = std::exchange(settled_requests, requests_so_far());
-            if (after < rest || asked == settled_requests) give_back_startup_memory();
+            const net::ServerStats stats = server.stats();
+            const auto before = std::exchange(settled_connections, stats.connections_total);
+            const bool rests = stats.connections_open == 0 && before == stats.connections_total;
+            if (after < rest || rests) give_back_startup_memory();
             settle(after < settled ? settled : rest);
         });
     }
@@ -395,7 +389,7 @@ struct App::Impl {
     std::optional<admin::Admin> admin;
     net_::signal_set signals;
     net_::steady_timer patience_timer{control}, settling_timer{control};
-    std::uint64_t settled_requests = 0;
+    std::uint64_t settled_connections = 0; // so far, when it was looked last
     bool started = false, stopping = false, announced = false, handing_over = false;
     Instant stop_began;  // when it was told to
     std::string failure; // why it could not start, one line

@@ -31,9 +31,16 @@ void no_effect(const std::string& path, const Section& section, const std::strin
     (tell(keys), ...);
 }
 
-void effect_of_socket_mode(const std::string& path, const Listener& listener, Findings& findings) {
+void effect_of_socket_mode(const std::string& path, const Listener& listener, const Proxy& proxy, Findings& findings) {
     if (!listener.address.starts_with("unix:"))
-        no_effect(path, listener, "only a unix socket is a file", findings, Key{"socket_mode", &Listener::socket_mode});
+        return no_effect(path, listener, "only a unix socket is a file", findings,
+                         Key{"socket_mode", &Listener::socket_mode});
+    constexpr unsigned others_write = 0002;
+    const bool everybody = (parse_file_mode(listener.socket_mode).value_or(0) & others_write) != 0;
+    if (everybody && std::ranges::find(proxy.trusted_proxies, "unix") != proxy.trusted_proxies.end())
+        findings.warning(path + (findings.stands(path + ".socket_mode") ? ".socket_mode" : ".address"),
+                         "everybody on this host who gets into its directory may connect, and trusted_proxies believes "
+                         "what they tell of the client: write socket_mode = \"0660\" and share a group");
 }
 
 void effects_of_limit(const std::string& path, const Limit& section, Findings& findings) {
@@ -165,7 +172,11 @@ void effects_of_pool(const std::string& path, const Pool& pool, const Proxy& pro
     effects_of_breaker(path + ".breaker", pool.breaker, findings);
     effects_of_health(path + ".health", pool.health, findings);
     effects_of_adaptive(path + ".adaptive", pool.adaptive, pool.source.slots, findings);
-    if (pool.memory.mode != Mode::enforce)
+    if (pool.leak.policy != "act")
+        no_effect(path + ".recycle", pool.recycle,
+                  "with leak.policy = \"" + pool.leak.policy + "\" nobody is recycled for it", findings,
+                  Key{"futile_shedding", &Recycle::futile_shedding});
+    else if (pool.memory.mode != Mode::enforce)
         no_effect(path + ".recycle", pool.recycle,
                   "with memory.mode = \"" + std::string(to_string(pool.memory.mode)) +
                       "\" no request is refused for memory",
@@ -227,7 +238,7 @@ void check_effects(const Config& config, Findings& findings) {
     effect_of_redis(config, findings);
     effect_of_stop_timeout(config, findings);
     for (std::size_t i = 0; i < config.listeners.size(); ++i)
-        effect_of_socket_mode("listener[" + std::to_string(i) + "]", config.listeners[i], findings);
+        effect_of_socket_mode("listener[" + std::to_string(i) + "]", config.listeners[i], config.proxy, findings);
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         effects_of_route("route[" + std::to_string(i) + "]", config.routes[i], config, findings);
     for (std::size_t i = 0; i < config.pools.size(); ++i)

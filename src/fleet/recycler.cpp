@@ -187,8 +187,8 @@ void Recycler::relieve(Instant now) {
     }
     const auto verdict = Relief::choose(
         now, workers, {futile.whose == PressureOf::worker, futile.limit, settings.memory.load_line, relief_ended_});
-    no_relief_.clear();
-    if (!verdict.why_not.empty())
+    if (verdict.recycle) no_relief_.clear();
+    if (!verdict.why_not.empty()) // else it is too early to say anything new
         no_relief_ = "its memory is near the limit, refusing requests did not lower it, and no recycle would: " +
                      std::string(verdict.why_not);
     if (!no_relief_.empty() && no_relief_ != no_relief_told_) {
@@ -287,7 +287,7 @@ void Recycler::finished(const WorkerPtr& worker, RecycleCause cause, End end, co
     ++(end == End::done ? recycles_ok_ : recycles_failed_);
     const Instant now = Clock::now();
     planner_.finished(now, end == End::done, why);
-    if (cause == RecycleCause::futile_shedding) relief_ended_ = now;
+    relief_ended_ = now; // whatever it was for: the line has to see what comes of it
     if (end != End::done) return;
     pool_.set_alert({}); // a successor serves: what was wrong with the one before is mended
     if (cause == RecycleCause::futile_shedding) {

@@ -115,7 +115,7 @@ struct Worker {
     bool held = false;                         // an operator drained it: stays so over generations
     std::optional<RecycleCause> wish;
     std::string why;                          // the wish in words
-    std::optional<RecycleCause> last_cause;   // of the recycle that made the current generation
+    std::optional<RecycleCause> last_cause;   // of the last recycle for a limit, a leak or an operator
     std::optional<RecycleCause> not_improved; // its cause is still there: no second recycle for it
     Relief::Past relief;                      // recycles for futile shedding
     std::string alert;                        // what an operator must know of it

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,24 @@ namespace {
 
 unsigned mode_of(const config::Listener& listener) {
     return config::parse_file_mode(listener.socket_mode).value_or(0); // it was checked
+}
+
+// Of a socket that was here before. Nothing else that somebody may have put in its place: no link is followed.
+bool set_mode(const std::string& file, unsigned mode) {
+    const int fd = ::open(file.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return false;
+    struct stat found {};
+    const std::string path = "/proc/self/fd/" + std::to_string(fd);
+    bool done = ::fstat(fd, &found) == 0;
+    if (done && !S_ISSOCK(found.st_mode)) {
+        errno = ENOTSOCK;
+        done = false;
+    }
+    if (done && (found.st_mode & 0777) != mode) done = ::chmod(path.c_str(), mode) == 0;
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    return done;
 }
 
 } // namespace
@@ -58,7 +77,7 @@ std::string Listeners::open(const std::vector<config::Listener>& wanted, std::ve
     places_ = std::move(places);
     // Of sockets that were here before: ours under another setting, and those of a predecessor.
     for (std::size_t i = 0; i < places_.size(); ++i)
-        if (const auto& file = places_[i].file; !file.empty() && ::chmod(file.c_str(), mode_of(settings_[i])) != 0)
+        if (const auto& file = places_[i].file; !file.empty() && !set_mode(file, mode_of(settings_[i])))
             log::warn("socket_mode_not_set", {{"file", file}, {"error", std::strerror(errno)}});
     opened = std::move(fresh);
     return {};

@@ -473,6 +473,18 @@ TEST(Start, who_may_connect_to_a_unix_socket_is_the_configurations_choice_and_no
     proxy.config.listeners[0].socket_mode = "0600";
     EXPECT_EQ(proxy.server().apply(proxy.config, {{"app", proxy.pool}}), "");
     EXPECT_EQ(mode(), 0600u) << "a reload changes it";
+    std::filesystem::remove(path); // somebody put a link in its place
+    const auto other = path + ".other";
+    std::fclose(std::fopen(other.c_str(), "w"));
+    ASSERT_EQ(::chmod(other.c_str(), 0600), 0);
+    std::filesystem::create_symlink(other, path);
+    proxy.config.listeners[0].socket_mode = "0666";
+    EXPECT_EQ(proxy.server().apply(proxy.config, {{"app", proxy.pool}}), "");
+    struct stat found {};
+    ASSERT_EQ(::stat(other.c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 0777, 0600u) << "nothing else has its mode changed";
+    std::filesystem::remove(path);
+    std::filesystem::remove(other);
 }
 
 TEST(Start, a_file_that_is_no_socket_is_never_removed) {
@@ -731,7 +743,7 @@ TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {
 }
 
 TEST(Stop, what_is_cut_at_the_bound_is_counted_as_what_it_was) {
-    Origin origin(doubling), busy([](Peer&peer) {
+    Origin origin(doubling), busy([](Peer& peer) {
         peer.read_request();
         peer.read_some();
     });

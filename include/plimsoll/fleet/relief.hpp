@@ -23,10 +23,11 @@
 
 namespace plimsoll {
 
-// The least that was seen in the last 15 to 30 seconds.
+// The least that was seen in the last 15 to 30 seconds, or in the last two readings where they come more seldom.
 class LowWater {
 public:
     static constexpr Duration span = std::chrono::seconds{15};
+    static constexpr Duration gap = std::chrono::minutes{15}; // three times the longest pause between readings
     void see(Instant now, Bytes used);
     std::optional<Bytes> least() const; // unset: watched for less than a span
 
@@ -48,7 +49,7 @@ public:
     struct Worker {
         WorkerKey place = 0;
         bool recyclable = false;           // it serves, and somebody can recycle it
-        bool busy = false;                 // it is about to be recycled for another reason: that is waited for
+        bool busy = false;                 // it is about to be recycled for another reason
         std::optional<Bytes> used;         // LowWater's
         std::optional<Bytes> floor, limit; // unset, any of the three: not known (yet)
         Past past;

@@ -10,8 +10,8 @@
 //
 // Shedding lowers the memory that requests hold, and not what a leak or an allocator has kept. So it is given a time to show
 // an effect: where pressure has not fallen for half a minute it is *futile*, and everybody is served again while the recycler
-// does what helps (plimsoll/fleet/relief.hpp). It begins anew when pressure has risen by another 2 % above the highest of that half minute, for others who
-// come and go on the host move it up and down, or once it was below the line.
+// does what helps (plimsoll/fleet/relief.hpp). It begins anew when pressure has risen by another 2 % above the highest of that
+// half minute, for others who come and go on the host move it up and down, or once it was below the line.
 #pragma once
 
 #include "plimsoll/core/time.hpp"

@@ -25,7 +25,7 @@ bool ends_below(const Relief::Worker& worker, double line) {
 } // namespace
 
 void LowWater::see(Instant now, Bytes used) {
-    if (now - began_ >= 2 * span) since_.reset(); // a gap: what was seen before it is too old
+    if (now - began_ >= gap) since_.reset(); // what was seen before it is too old
     if (!since_) {
         before_.reset();
         began_ = now;
@@ -49,9 +49,10 @@ Relief::Past Relief::Past::again(Instant now) const {
 
 Relief::Verdict Relief::choose(Instant now, std::span<const Worker> workers, const Full& full) {
     if (full.last && now - *full.last < pause) return {};
+    if (!full.own && full.limit.count <= 0) return {}; // what is near is not known for a moment
     const Worker* best = nullptr;
     double gain = 0;
-    bool too_early = false, rests = false, any = false;
+    bool too_early = false, rests = false, any = false, grown = false;
     for (const Worker& worker : workers) {
         too_early |= worker.busy;
         if (!worker.recyclable || worker.busy) continue;
@@ -61,6 +62,7 @@ Relief::Verdict Relief::choose(Instant now, std::span<const Worker> workers, con
             continue;
         }
         if (gathered(worker) < worth * count(*worker.used)) continue;
+        grown = true;
         if (full.own && !ends_below(worker, full.line)) continue;
         if (worker.past.ended && now - *worker.past.ended < worker.past.rest) {
             rests = true;
@@ -73,9 +75,9 @@ Relief::Verdict Relief::choose(Instant now, std::span<const Worker> workers, con
     if (too_early) return {};
     if (!any) return {{}, "nothing here can recycle its workers"};
     if (rests) return {{}, "who has gathered much was recycled for that a short time ago, and has as much again"};
-    return {{},
-            best ? "what its workers have gathered since they began is little of it: somebody else fills it"
-                 : "its workers hold hardly more than the least that was ever seen of them"};
+    if (best) return {{}, "what its workers have gathered since they began is little of it: somebody else fills it"};
+    if (grown) return {{}, "it would bring none of its workers clearly below the line"};
+    return {{}, "its workers hold hardly more than the least that was ever seen of them"};
 }
 
 } // namespace plimsoll

@@ -94,13 +94,24 @@ void write_node(ByteWriter& out, std::string_view node) {
         out.join("\"[", node, "]\"");
 }
 
-// The elements of those before us, as X-Forwarded-For names them. False: it names nobody.
+// The elements of those before us, as X-Forwarded-For names them; the last of them, for whoever is the client may have begun the
+// list with as many as he likes. False: it names nobody.
 bool write_nodes(ByteWriter& out, const RequestHead& head) {
+    constexpr std::size_t most = 64;
+    std::size_t members = 0;
+    for (const Field& field : head.fields)
+        if (field.id == FieldName::x_forwarded_for)
+            members += 1 + static_cast<std::size_t>(std::ranges::count(field.value, ','));
+    std::size_t passed_over = members - std::min(members, most);
     bool any = false;
     for (const Field& field : head.fields) {
         if (field.id != FieldName::x_forwarded_for) continue;
         std::string_view list = field.value;
         for (std::string_view node; next_member(list, node);) {
+            if (passed_over > 0) {
+                --passed_over;
+                continue;
+            }
             out << (any ? ", for=" : "for=");
             write_node(out, node);
             any = true;

@@ -75,6 +75,10 @@ TEST(Effects, a_mode_is_that_of_a_file) {
     EXPECT_EQ(after_least("[[listener]]\n" + mode),
               "f:7:15: listener.socket_mode: has no effect: only a unix socket is a file\n");
     EXPECT_EQ(after_least("[[listener]]\naddress = \"unix:/run/p.sock\"\n" + mode), "");
+    const std::string trusted = "[proxy]\ntrusted_proxies = [\"unix\"]\n[[listener]]\naddress = \"unix:/run/p.sock\"\n";
+    EXPECT_NE(after_least(trusted).find("f:9:11: listener.address: everybody on this host"), std::string::npos)
+        << after_least(trusted);
+    EXPECT_EQ(after_least(trusted + mode), "");
 }
 
 TEST(Effects, a_request_that_may_take_longer_than_the_proxy_waits_when_it_stops) {

@@ -45,7 +45,9 @@ TEST(Relief, of_its_own_limit_a_recycle_helps_only_where_it_ends_below_the_line)
 
 TEST(Relief, where_another_limit_of_its_own_is_near_nobody_knows_what_a_recycle_would_win) {
     const std::vector<Relief::Worker> workers = {worker(1, 100_MiB, 20_MiB)}; // its address space, say
-    EXPECT_FALSE(Relief::choose(now, workers, own).recycle);
+    const auto verdict = Relief::choose(now, workers, own);
+    EXPECT_FALSE(verdict.recycle);
+    EXPECT_NE(verdict.why_not.find("clearly below the line"), std::string_view::npos) << verdict.why_not;
 }
 
 TEST(Relief, where_somebody_else_fills_what_is_shared_no_worker_is_recycled_for_it) {
@@ -58,6 +60,14 @@ TEST(Relief, where_somebody_else_fills_what_is_shared_no_worker_is_recycled_for_
     EXPECT_FALSE(Relief::choose(now, workers, shared).recycle);
     workers.push_back(worker(5, 100_MiB, 20_MiB));
     EXPECT_EQ(Relief::choose(now, workers, shared).recycle, WorkerKey{5});
+}
+
+TEST(Relief, where_the_limit_is_not_known_for_a_moment_nobody_is_recycled) {
+    const std::vector<Relief::Worker> workers = {worker(1, 270_MiB, 90_MiB)};
+    Relief::Full full = shared;
+    full.limit = {};
+    EXPECT_FALSE(Relief::choose(now, workers, full).recycle);
+    EXPECT_EQ(Relief::choose(now, workers, full).why_not, "");
 }
 
 TEST(Relief, the_next_one_waits_until_it_is_known_what_came_of_the_last) {
@@ -128,7 +138,10 @@ TEST(LowWater, is_the_least_of_the_last_quarter_to_half_minute) {
     EXPECT_EQ(water.least(), 100_MiB);
     water.see(now + 30s, 290_MiB);
     EXPECT_EQ(water.least(), 280_MiB);
-    water.see(now + 2min, 50_MiB);
+    water.see(now + 6min, 50_MiB);
+    water.see(now + 11min, 60_MiB);
+    EXPECT_EQ(water.least(), 50_MiB) << "readings that come every five minutes";
+    water.see(now + 30min, 40_MiB);
     EXPECT_FALSE(water.least()) << "what was seen before the gap is too old";
 }
 

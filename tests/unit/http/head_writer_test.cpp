@@ -224,6 +224,11 @@ TEST(RequestWriter, forwarded_says_what_the_older_fields_of_a_trusted_proxy_say)
     EXPECT_EQ(forwarded_beside("X-Forwarded-For: 9.9.9.9\r\nForwarded: for=7.7.7.7\r\n"),
               "for=7.7.7.7, for=10.0.0.1;host=\"a\";proto=http")
         << "its own word of it is left alone";
+    std::string many = "X-Forwarded-For: ";
+    for (int i = 0; i < 1000; ++i) many += "a,";
+    const auto told = forwarded_beside(many + "9.9.9.9\r\n");
+    EXPECT_LT(told.size(), 1'000u) << "whoever began the list chose how many there are";
+    EXPECT_NE(told.find(", for=9.9.9.9, for=10.0.0.1"), told.npos) << "the last ones tell something";
 }
 
 TEST(RequestWriter, what_the_operator_names_is_taken_from_a_trusted_proxy_alone) {
