@@ -165,7 +165,8 @@ def test_stacks_of_a_busy_worker_come_at_once(kind, serve, proxy):
     capture = wait_for(busy, "the request in the capture", 2)
     assert 0 < capture["data"]["phase_a_seconds"] <= time.monotonic() - began < 2
     assert capture["data"]["requests"][0]["method"] == "GET" and capture["data"]["requests"][0]["path"] == "/busy"
-    assert "sum(range(1000))" in capture["files"]["stacks.txt"].decode()
+    stacks = capture["files"]["stacks.txt"].decode()
+    assert "sum(range(1000))" in stacks or "while time.monotonic() < ends" in stacks    # the loop has two lines
     client.join()
 
 
