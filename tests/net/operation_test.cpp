@@ -743,7 +743,7 @@ TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {
 }
 
 TEST(Stop, what_is_cut_at_the_bound_is_counted_as_what_it_was) {
-    Origin origin(doubling), busy([](Peer& peer) {
+    Origin origin(doubling), busy([](Peer&peer) {
         peer.read_request();
         peer.read_some();
     });
