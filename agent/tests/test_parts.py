@@ -115,6 +115,32 @@ def test_costly_readings_take_a_thousandth_of_the_time(monkeypatch):
     assert sum(spent) <= 0.0012 * 100 and None in values and values[0] == 7
 
 
+def test_what_memory_is_made_of_is_told_with_each_tenth_that_it_grows_by_however_long_that_takes(monkeypatch):
+    clock, anon = [100.0], [20_000_000]
+
+    def slow():
+        clock[0] += 0.03
+        return 7, 7
+    monkeypatch.setattr(memory.native, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(memory, "statm", lambda: {"rss": anon[0], "anon": anon[0]})
+    monkeypatch.setattr(memory, "malloc_use", slow)
+    watched, told = memory.Memory(), []
+    for _ in range(40):                                         # ten seconds in which it grows by 60 MB
+        values = watched.sample()
+        if values["malloc_in_use"] is not None:
+            assert values["allocated_blocks"] is not None
+            told.append(anon[0])
+        anon[0] += 1_500_000
+        clock[0] += 0.25
+    assert 12 <= len(told) <= 16, told
+    for _ in range(40):                                         # what swings below was seen
+        anon[0] = 40_000_000 if anon[0] > 60_000_000 else 75_000_000
+        if watched.sample()["malloc_in_use"] is not None:
+            told.append(anon[0])
+        clock[0] += 0.25
+    assert len(told) <= 18, told
+
+
 class Worker:
     def __init__(self, age, pid):
         self.age, self.pid = age, pid
