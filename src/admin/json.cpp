@@ -99,6 +99,7 @@ json::object to_json(const fleet::WorkerView& worker) {
             {"breaker", worker.breaker.empty()
                             ? json::value(nullptr)
                             : json::value(json::object{{"state", worker.breaker}, {"trips", worker.breaker_trips}})},
+            {"takes", or_null(worker.takes)},
             {"learned_slots", worker.learned ? json::value(json::object{{"slots", worker.learned->slots},
                                                                         {"base_seconds", worker.learned->base_seconds}})
                                              : json::value(nullptr)},

@@ -15,7 +15,6 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
-constexpr const char* priority_names[priorities] = {"critical", "normal", "sheddable"};
 constexpr const char* code_classes[] = {"aborted", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 // One family of metrics after the other; a value that is unknown leaves no line, because a 0 would be a lie.
@@ -195,15 +194,23 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
     each(page.counter("pool_breaker_shadow_trips_total",
                       "How often a worker's breaker would have tripped (breaker.mode shadow). Its requests would have "
                       "gone to other workers: none of them counts as refused."),
-         [](Gate gate) { return gate.shadow_trips; });
+         [](Gate gate) { return gate.shadow.trips; });
     each(page.counter("pool_memory_shadow_waits_total",
                       "Requests that began without room for what they need, and would have waited for it (memory.mode "
                       "shadow). Who had waited in vain counts in refusals_total as well."),
-         [](Gate gate) { return gate.shadow_waits; });
+         [](Gate gate) { return gate.shadow.memory_waits; });
+    each(page.counter("pool_health_shadow_requests_total",
+                      "Requests that went to a worker whose health checks fail (health.mode shadow). They would have "
+                      "gone to other workers."),
+         [](Gate gate) { return gate.shadow.to_ailing; });
+    each(page.counter("pool_adaptive_shadow_requests_total",
+                      "Requests that went to a worker beyond the limit that was learned for it (adaptive.mode shadow). "
+                      "They would have gone to others, or waited."),
+         [](Gate gate) { return gate.shadow.beyond_limit; });
     auto refused = page.counter("pool_refused_total", "Requests that the pool's gate refused, by priority.");
     for (const auto& gate : gates)
         for (std::size_t i = 0; i < priorities; ++i)
-            refused.add({{"pool", gate.pool}, {"priority", priority_names[i]}}, gate.refused[i]);
+            refused.add({{"pool", gate.pool}, {"priority", std::string(to_string(static_cast<Priority>(i)))}}, gate.refused[i]);
     auto states = page.gauge("route_breaker_state", "1 for the state that a route's breaker is in.");
     for (const auto& gate : gates)
         for (const auto& route : gate.breakers)

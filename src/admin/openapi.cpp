@@ -368,6 +368,7 @@ constexpr std::string_view document = R"json({
           "state": {"type": "string", "enum": ["passing", "tripped", "probing"]},
           "trips": {"type": "integer"}
         }},
+        "takes": {"type": "string", "nullable": true, "enum": ["critical", "normal", "sheddable"], "description": "The lowest priority that it is given while other workers have more room in memory"},
         "learned_slots": {"type": "object", "nullable": true, "description": "Of a worker whose slots nobody says", "properties": {
           "slots": {"type": "number"},
           "base_seconds": {"type": "number", "description": "What a request takes without queueing; 0: not known yet"}

@@ -154,6 +154,11 @@ std::string show_workers(Facts workers, const Style& style) {
             advice += painted("! " + worker["id"].text() + " fails and is passed over: its breaker is " + state,
                               Colour::yellow, style.colours) +
                       "\n";
+        if (const auto takes = worker["takes"].text(); takes == "critical" || takes == "normal")
+            advice += painted("! " + worker["id"].text() + " is near its limit: while others have room it is given " +
+                                  (takes == "normal" ? "no sheddable request" : "critical requests alone"),
+                              Colour::yellow, style.colours) +
+                      "\n";
         if (worker["addressable"].known() && !worker["addressable"].truth())
             advice +=
                 painted("! " + worker["id"].text() + " has no address of its own: " + or_dash(worker["advice"].text()),

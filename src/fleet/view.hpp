@@ -101,6 +101,7 @@ struct WorkerView {
     AgentView agent;
     std::string breaker; // passing, tripped, probing; empty: it is not in service
     std::uint64_t breaker_trips = 0;
+    std::string takes; // the lowest priority that it is given while others have more room; empty: it is not in service
 };
 struct PoolView {
     std::string name, source;

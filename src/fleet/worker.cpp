@@ -103,6 +103,7 @@ WorkerView view_of(const Worker& worker, const std::string& pool, const net::Poo
         const auto breaker = net.breaker(generation.key);
         view.breaker = to_string(breaker.state);
         view.breaker_trips = breaker.trips;
+        view.takes = to_string(net.takes(generation.key));
     }
     view.memory = memory_of(generation.memory, now, stale_after);
     view.agent = agent_of(generation);

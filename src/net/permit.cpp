@@ -8,7 +8,7 @@ namespace plimsoll::net {
 
 Permit::Permit(Permit&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
-      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), stream_(other.stream_) {}
+      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), stream_(other.stream_), endless_(other.endless_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
@@ -21,6 +21,7 @@ Permit& Permit::operator=(Permit&& other) noexcept {
         since_ = other.since_;
         pause_ = other.pause_;
         stream_ = other.stream_;
+        endless_ = other.endless_;
     }
     return *this;
 }
@@ -38,11 +39,13 @@ void Permit::become_stream(Outcome so_far) {
     if (!pool_ || stream_) return;
     const Instant now = Clock::now();
     stream_ = pool_->become_stream(now, *place_, departure(so_far, now));
+    endless_ = true;
+    probe_ = {}; // it has been told
 }
 
 Gate::Departure Permit::departure(Outcome outcome, Instant now) const {
     Gate::Departure departure(outcome);
-    departure.took = now - since_;
+    if (!endless_) departure.took = now - since_; // else it is the client who says how long
     departure.route = route_;
     departure.label = label_;
     departure.retry_after = pause_;

@@ -291,6 +291,11 @@ Gate::BreakerStats Pool::breaker(WorkerKey worker) const {
     return gate_.breaker(worker);
 }
 
+Priority Pool::takes(WorkerKey worker) const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<Priority>(gate_.takes(worker) - 1);
+}
+
 CheckSlot Pool::begin_check(WorkerKey worker) {
     const std::lock_guard lock(mutex_);
     return gate_.begin_check(worker, Clock::now()) ? CheckSlot(this, worker) : CheckSlot();

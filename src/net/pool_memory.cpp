@@ -26,7 +26,7 @@ void Pool::observe(WorkerKey worker, double pressure, const MemorySight& sight) 
     const bool limited = sight.limit || std::ranges::any_of(sight.domains, [](DomainKey key) { return key != 0; });
     const std::lock_guard lock(mutex_);
     const PoolPromises::Turn turn(promises_, gate_, false);
-    gate_.observe(worker, pressure, sight);
+    gate_.observe(Clock::now(), worker, pressure, sight);
     if (limited) cost_labels_.turn_on();
 }
 

@@ -46,8 +46,7 @@ GateStats gate_stats(const Pool& pool) {
     stats.shedding_futile = gate.shedding_futile;
     stats.health_panic = gate.health_panic;
     stats.retries = pool.retry_stats();
-    stats.shadow_trips = gate.shadow_trips;
-    stats.shadow_waits = gate.shadow_waits;
+    stats.shadow = gate.shadow;
     if (gate.stall >= 0) stats.stall = gate.stall;
     stats.stall_shedding = gate.stall_shedding;
     if (gate.memory_pressure >= 0) stats.memory_pressure = gate.memory_pressure;

@@ -59,9 +59,9 @@ struct GateStats { // of one pool
         std::uint64_t trips = 0;
     };
     Pool::RetryStats retries;
-    std::uint64_t shadow_trips = 0, shadow_waits = 0; // what enforce would do without refusing anybody (gate.hpp)
-    std::vector<RouteBreaker> breakers;               // of routes that have had a request
-    std::size_t memory_waiting = 0;                   // of those who queue: for room, because they need much memory
+    Gate::Shadow shadow;
+    std::vector<RouteBreaker> breakers; // of routes that have had a request
+    std::size_t memory_waiting = 0;     // of those who queue: for room, because they need much memory
     struct MemoryNeed {
         std::string label; // "GET /reports/{n}"
         Bytes expected;    // at its peak

@@ -16,7 +16,10 @@ std::string_view to_string(Breaker::State state) {
 bool Breaker::record(Instant now, const Settings& settings, Result result, bool probe, Duration retry_after) {
     if (state_ == State::probing && !probe) return false;
     if (result == Result::nothing) {
-        if (state_ == State::probing) state_ = State::tripped; // and it is time for another probe
+        if (state_ == State::probing) {
+            state_ = State::tripped;
+            until_ = now; // it is time for another probe
+        }
         return false;
     }
     window_.add(now, settings.window, static_cast<std::size_t>(result));

@@ -23,6 +23,7 @@ void Gate::configure(const Settings& settings) {
     if (settings.memory_mode != Mode::shadow) shadow_line_ = {};
     if (settings.memory_mode == Mode::off) load_line_ = stall_line_ = {}; // nobody looks at them any more
     settings_ = settings;
+    for (const auto& member : roster_.all()) roster_.set_takes(*member, takes(*member));
 }
 
 void Gate::add(WorkerKey worker, unsigned slots, Instant, std::uint64_t place) {
@@ -44,17 +45,15 @@ void Gate::accept(WorkerKey worker, bool accepting, Instant now, Events& events)
     Member* found = roster_.find(worker);
     if (!found || found->removed) return;
     found->resting = false;
-    if (roster_.accepting() >= usual_workers_) usual_since_ = now;
+    usual_workers_.look(now, roster_.accepting());
     // One that leaves its place to a successor is no worker less than usual.
-    if (!accepting && found->accepting && has_successor(*found) && usual_workers_ == roster_.accepting())
-        --usual_workers_;
+    if (!accepting && found->accepting && has_successor(*found) && usual_workers_.usual() == roster_.accepting())
+        usual_workers_.has_left();
     set_willing(*found, accepting);
     judge_health(now, events);
+    begin_warming(now, *found, may_accept(*found));
     roster_.set_accepting(*found, may_accept(*found), now);
-    if (roster_.accepting() >= usual_workers_) {
-        usual_workers_ = roster_.accepting();
-        usual_since_ = now;
-    }
+    usual_workers_.look(now, roster_.accepting());
     grant(*found, now, events);
     keep_floor(now, events);
 }
@@ -65,7 +64,7 @@ bool Gate::has_successor(const Member& member) const {
     });
 }
 
-void Gate::observe(WorkerKey worker, double pressure, const MemorySight& sight) {
+void Gate::observe(Instant now, WorkerKey worker, double pressure, const MemorySight& sight) {
     Member* found = roster_.find(worker);
     if (!found) return;
     memory_.observe(found->memory, sight);
@@ -79,6 +78,8 @@ void Gate::observe(WorkerKey worker, double pressure, const MemorySight& sight) 
     const bool known = pressure >= 0 || shared >= settings_.load_line.line;
     roster_.set_pressure(*found, known ? std::max(pressure * lasting, shared) : pressure);
     found->pressure_of = pressure_of(*found, shared);
+    found->line.observe(now, settings_.load_line, found->pressure);
+    roster_.set_takes(*found, takes(*found));
 }
 
 PressureOf Gate::pressure_of(const Member& member, double shared) const {
@@ -157,44 +158,11 @@ bool Gate::avoidable(WorkerKey worker) const {
 Member* Gate::choose(Instant now, const Facts& facts) {
     PickWish wish{std::nullopt, facts.draw,
                   settings_.memory_mode == Mode::off ? never_reached : settings_.load_line.line, settings_.slow_start,
-                  facts.side};
+                  facts.side, roster_.least_takes(facts.priority)};
     if (facts.avoid && avoidable(*facts.avoid)) wish.avoid = facts.avoid;
     if (facts.affinity)
         if (Member* home = home_of(roster_, *facts.affinity, wish)) return home;
     return pick(roster_.free(), wish, now);
-}
-
-double Gate::shed_share(const Facts& facts) const {
-    double share = load_line_.share(settings_.load_line, facts.priority);
-    // Who needs much is shed like those of the next lower priority: it relieves more.
-    if (facts.priority == Priority::normal && share < 1 && memory_.costs().expected(facts.label) > memory_.light())
-        share = load_line_.share(settings_.load_line, Priority::sheddable);
-    return std::max(share, stall_line_.share(stall_settings(), facts.priority));
-}
-
-// The last brake is the same mark, on time that is lost instead of bytes that are used: it says what bytes no longer can, that
-// the kernel is busy finding some for anybody.
-LoadLine::Settings Gate::stall_settings() const {
-    return {settings_.stall_line, settings_.stall_line + (1 - settings_.stall_line) / 2, settings_.load_line.patience};
-}
-
-void Gate::look_at_lines(Instant now) {
-    if (settings_.memory_mode == Mode::off) return;
-    load_line_.observe(now, settings_.load_line, roster_.lowest_pressure());
-    stall_line_.observe(now, stall_settings(), stall_);
-}
-
-// The load line, for the pool as a whole: while one worker has room, the picker sends everybody there.
-// What is left of the draw once it has decided is as even as it was: else all who are shed would get the same Retry-After.
-bool Gate::memory_sheds(Instant now, Facts& facts) {
-    if (settings_.memory_mode == Mode::off) return false;
-    look_at_lines(now);
-    if (!load_line_.shedding() && !stall_line_.shedding()) return false;
-    const double share = shed_share(facts);
-    if (share <= 0) return false;
-    const bool sheds = facts.draw < share;
-    facts.draw = sheds ? facts.draw / share : (facts.draw - share) / (1 - share);
-    return sheds;
 }
 
 Gate::Probe Gate::admit(Member& member, Priority priority, CostKey label, RouteKey probed, Instant now) {
@@ -203,8 +171,11 @@ Gate::Probe Gate::admit(Member& member, Priority priority, CostKey label, RouteK
     if (member.adaptive) member.adaptive->began(now, member.in_flight);
     ++member.admitted;
     ++admitted_;
+    if (member.ailing && settings_.health_mode == Mode::shadow && !panic_) ++shadow_.to_ailing;
+    if (beyond_learned(member)) ++shadow_.beyond_limit;
     admissions_[index(priority)].add(now, rate_memory());
-    const bool probes_it = member.breaker.admitted();
+    const bool probes_it = member.breaker.admitted(now, settings_.breaker);
+    if (probes_it) keep_aside(member, now); // until it has ended, or should have
     roster_.judge(member, now);
     return {probes_it, probed != 0};
 }
@@ -234,6 +205,7 @@ Gate::Arrival Gate::arrive(Instant now, const Facts& asked, Events& events) {
     };
     if (facts.deadline <= now) return refuse(Reason::deadline, retry_hint(now, facts.draw));
     wake_sidelined(now, events);
+    warm_up(now, events);
     pass_in_shadow(now);
     const bool shed = memory_sheds(now, facts);
     if (shed && settings_.memory_mode == Mode::shadow) ++shadow_refused_[index(Reason::memory)];
@@ -289,6 +261,7 @@ void Gate::grant(Member& member, Instant now, Events& events) {
         return each.deadline > now && !(avoidable_now && each.avoid == member.key);
     };
     for (const auto priority : {Priority::critical, Priority::normal, Priority::sheddable}) {
+        if (member.takes < roster_.least_takes(priority)) return;
         const Instant fresh = fresh_since(now, priority);
         while (member.free_at != Member::npos) {
             const Queue::Waiting* next = queue_.next(priority, fresh, may);
@@ -358,15 +331,13 @@ void Gate::expire(Instant now, Events& events) {
     // What nobody asks about any more ends all the same.
     look_at_lines(now);
     if (overload_.on()) look_at_queue(now);
+    warm_up(now, events);
     if (queue_.size() + memory_line_.size() == 0) return;
     const auto drop_old = [&](Queue& queue, Reason too_old) {
         if (roster_.accepting() == 0) too_old = Reason::no_workers;
-        queue.remove_if([&](const Queue::Waiting& each) {
-            const bool late = each.deadline <= now;
-            if (!late && now - each.arrived < settings_.queue_timeout) return false;
+        queue.remove_late(now, now - settings_.queue_timeout, [&](const Queue::Waiting& each, bool late) {
             if (late && &queue == &queue_) took_back(now, each);
             tell_dropped(each, late ? Reason::deadline : too_old, now, events);
-            return true;
         });
     };
     drop_old(queue_, Reason::queue_timeout);
@@ -390,8 +361,7 @@ Gate::Stats Gate::stats() const {
     stats.admitted = admitted_;
     std::ranges::copy(refused_, stats.refused);
     std::ranges::copy(shadow_refused_, stats.shadow_refused);
-    stats.shadow_trips = shadow_trips_;
-    stats.shadow_waits = shadow_waits_;
+    stats.shadow = shadow_;
     std::ranges::copy(refused_by_priority_, stats.refused_by_priority);
     stats.overloaded = overload_.on();
     stats.memory_shedding = load_line_.shedding();

@@ -46,6 +46,12 @@ void Gate::learn_slots(Instant now, Member& member, const Departure& departure) 
         roster_.set_slots(member, member.adaptive->limit(bounds(settings_)), now);
 }
 
+// In shadow: the request that begins now is one more than it was found to do at once.
+bool Gate::beyond_learned(const Member& member) const {
+    return settings_.adaptive_mode == Mode::shadow && member.adaptive &&
+           member.in_flight > member.adaptive->limit(bounds(settings_));
+}
+
 // Somebody waits: what is full with requests that do not end may be able to do more.
 void Gate::raise_awaited(Instant now, Events& events) {
     if (settings_.adaptive_mode != Mode::enforce) return;

@@ -28,33 +28,37 @@ Breaker::Result Gate::result_of(const Departure& departure) const {
     return Breaker::Result::nothing;
 }
 
-bool Gate::worse_than_others(Instant now, const Breaker& its) const {
-    const auto all = everybody_.sum(now, settings_.breaker.window);
-    const Breaker::Share own = its.share(now, settings_.breaker);
-    const unsigned bad =
-        all[static_cast<std::size_t>(Breaker::Result::slow)] + all[static_cast<std::size_t>(Breaker::Result::failed)];
-    const unsigned good = all[static_cast<std::size_t>(Breaker::Result::good)];
-    const unsigned others_bad = bad - std::min(own.bad, bad);
-    const unsigned others = bad + good - std::min(own.all, bad + good);
-    if (others == 0) return false;
-    return own.value() >= clearly_worse * others_bad / others;
+bool Gate::worse_than_others(Instant now, const Member& member) const {
+    const auto share_of = [&](const Window<3>& results) {
+        const auto counts = results.sum(now, settings_.breaker.window);
+        const unsigned bad = counts[static_cast<std::size_t>(Breaker::Result::slow)] +
+                             counts[static_cast<std::size_t>(Breaker::Result::failed)];
+        return Breaker::Share{bad, bad + counts[static_cast<std::size_t>(Breaker::Result::good)]};
+    };
+    const Breaker::Share own = share_of(member.results), all = share_of(everybody_);
+    const Breaker::Share others{all.bad - std::min(own.bad, all.bad), all.all - std::min(own.all, all.all)};
+    // With others who are still at work nothing can be compared; but then it is he who gets all that comes, and fails it.
+    if (others.all == 0) return roster_.accepting() > 1;
+    return own.value() >= clearly_worse * others.value();
 }
 
 std::size_t Gate::most_tripped() const { return most_out() - std::min(out_by_health(), most_out()); }
 
 void Gate::judge_worker(Instant now, Member& member, Breaker::Result result, const Departure& departure) {
     if (settings_.breaker_mode == Mode::off) return;
-    if (result != Breaker::Result::nothing)
+    if (result != Breaker::Result::nothing) {
         everybody_.add(now, settings_.breaker.window, static_cast<std::size_t>(result));
+        member.results.add(now, settings_.breaker.window, static_cast<std::size_t>(result));
+    }
     const bool enforced = settings_.breaker_mode == Mode::enforce;
     Breaker& its = enforced ? member.breaker : member.shadow;
     // In shadow requests go on coming: after the rest the first one is the probe.
-    const bool probe = enforced ? departure.probe.worker : its.admits(now) && its.admitted();
+    const bool probe = enforced ? departure.probe.worker : its.admits(now) && its.admitted(now, settings_.breaker);
     const auto trips_before = its.trips();
-    if (its.record(now, settings_.breaker, result, probe, departure.retry_after) && worse_than_others(now, its) &&
+    if (its.record(now, settings_.breaker, result, probe, departure.retry_after) && worse_than_others(now, member) &&
         floor_kept())
         its.trip(now, settings_.breaker, departure.retry_after);
-    if (!enforced) shadow_trips_ += its.trips() - trips_before;
+    if (!enforced) shadow_.trips += its.trips() - trips_before;
 }
 
 // Of those that are tripped. Who is out for another reason, his checks or that he drains, counts there.
@@ -97,18 +101,28 @@ void Gate::judge_route(Instant now, Breaker::Result result, const Departure& dep
         breaker.trip(now, settings, departure.retry_after);
 }
 
+// Of an answer without an end in sight: that it began tells all that there is to tell.
+void Gate::judge_probe(Instant now, Member& member, const Departure& so_far, Events& events) {
+    const auto result = result_of(so_far);
+    if (so_far.probe.route) judge_route(now, result, so_far);
+    if (!so_far.probe.worker || member.removed) return;
+    judge_worker(now, member, result, so_far);
+    wake(member, now, events);
+}
+
 std::optional<Duration> Gate::route_refuses(Instant now, RouteKey route, RouteKey& probed) {
     if (route >= routes_.size() || settings_.route_mode == Mode::off) return std::nullopt;
     Breaker& breaker = routes_[route];
     if (breaker.admits(now)) {
-        if (breaker.admitted()) probed = route;
+        if (breaker.admitted(now, settings_.breaker)) probed = route;
         return std::nullopt;
     }
     if (settings_.route_mode == Mode::shadow) {
         ++shadow_refused_[index(Reason::breaker)];
         return std::nullopt;
     }
-    return std::max<Duration>(breaker.until() - now, std::chrono::seconds{1});
+    const bool rests = breaker.state() == Breaker::State::tripped; // else the probe may end at any moment
+    return std::max<Duration>(rests ? breaker.until() - now : Duration::zero(), std::chrono::seconds{1});
 }
 
 bool Gate::is_probed(RouteKey route) const {

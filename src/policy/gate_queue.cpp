@@ -19,7 +19,6 @@ constexpr double gap_filling = 3;
 // Expected waits are estimates: who waits twice as long as promised was unlucky, four times, forgotten.
 constexpr int stale_after = 2, given_up_after = 4;
 constexpr double least_share = 0.02; // of the slots, for a priority whose betters take them all
-constexpr Duration usual_memory = 30s;
 
 // A wait that may be computed as very long, or infinite, and is bounded here.
 Duration wait_of(double seconds) { return from_seconds(std::min(seconds, 1e6)); }
@@ -61,11 +60,7 @@ Duration Gate::expected_wait(Instant now, Priority priority) const {
 }
 
 void Gate::look_at_queue(Instant now) {
-    if (roster_.accepting() >= usual_workers_) usual_since_ = now;
-    if (now - usual_since_ > usual_memory) {
-        usual_workers_ = roster_.accepting(); // so few for so long: that is what there is now
-        usual_since_ = now;
-    }
+    usual_workers_.look(now, roster_.accepting());
     Overload::Sight sight;
     const Instant oldest = queue_.oldest();
     sight.waiting = oldest != never && roster_.slots() > 0 && service_.known();
@@ -74,7 +69,7 @@ void Gate::look_at_queue(Instant now) {
         sight.expected = wait_of(static_cast<double>(queue_.size()) * to_seconds(service_.mean()) / roster_.slots());
     }
     sight.target = target();
-    sight.workers_missing = roster_.accepting() < usual_workers_;
+    sight.workers_missing = usual_workers_.missing(roster_.accepting());
     if (sight.workers_missing) missed_at_ = now;
     overload_.look(now, sight);
 }

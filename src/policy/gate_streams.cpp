@@ -10,8 +10,11 @@ namespace plimsoll {
 
 bool Gate::become_stream(Instant now, WorkerKey worker, const Departure& departure, Events& events) {
     Member* member = roster_.find(worker);
-    if (!member || !member->adaptive || member->in_flight == 0 || member->streams >= settings_.most_streams)
+    if (!member || member->in_flight == 0) return false;
+    if (!member->adaptive || member->streams >= settings_.most_streams) {
+        judge_probe(now, *member, departure, events);
         return false;
+    }
     ++member->streams;
     Departure begun = departure;
     begun.took = {};

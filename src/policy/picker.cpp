@@ -43,11 +43,15 @@ private:
     double patience_;
 };
 
+bool wanted(const Member& member, const PickWish& wish) {
+    return member.key != wish.avoid && member.takes >= wish.least_takes;
+}
+
 Member* best_of_all(std::span<Member* const> free, const PickWish& wish, const Ranking& rank) {
     Member* best = nullptr;
     std::size_t ties = 0;
     for (Member* each : free) {
-        if (each->key == wish.avoid) continue;
+        if (!wanted(*each, wish)) continue;
         if (!best || rank.of(*each) < rank.of(*best)) {
             best = each;
             ties = 1;
@@ -58,7 +62,7 @@ Member* best_of_all(std::span<Member* const> free, const PickWish& wish, const R
     if (!best || ties == 1) return best;
     auto chosen = static_cast<std::size_t>(wish.draw * static_cast<double>(ties));
     for (Member* each : free) {
-        if (each->key == wish.avoid || rank.of(*each) != rank.of(*best)) continue;
+        if (!wanted(*each, wish) || rank.of(*each) != rank.of(*best)) continue;
         if (chosen-- == 0) return each;
     }
     return best;
@@ -70,7 +74,7 @@ Member* home_of(const Roster& roster, std::uint64_t key, const PickWish& wish) {
     const std::size_t in_flight = roster.in_flight(), workers = roster.accepting();
     const bool all_high = roster.lowest_pressure() >= wish.load_line;
     const auto fits = [&](const Member& each) {
-        return each.free_at != Member::npos && each.key != wish.avoid &&
+        return each.free_at != Member::npos && wanted(each, wish) &&
                each.in_flight < affinity_bound(in_flight, workers, each.slots);
     };
     struct Best {
@@ -93,10 +97,11 @@ Member* pick(std::span<Member* const> free, const PickWish& wish, Instant now) {
     const auto size = static_cast<double>(free.size());
     Member* first = free[static_cast<std::size_t>(wish.draw * size)];
     Member* second = free[static_cast<std::size_t>(digits_after(wish.draw, size) * size)];
-    if (first->key == wish.avoid || second->key == wish.avoid) {
-        const auto other = std::ranges::find_if(free, [&](const Member* each) { return each->key != wish.avoid; });
-        if (first->key == wish.avoid) first = *other;
-        if (second->key == wish.avoid) second = *other;
+    if (!wanted(*first, wish) || !wanted(*second, wish)) {
+        const auto other = std::ranges::find_if(free, [&](const Member* each) { return wanted(*each, wish); });
+        if (other == free.end()) return nullptr;
+        if (!wanted(*first, wish)) first = *other;
+        if (!wanted(*second, wish)) second = *other;
     }
     return rank.of(*second) < rank.of(*first) ? second : first;
 }

@@ -7,6 +7,7 @@ namespace plimsoll {
 Ticket Queue::add(Waiting waiting) {
     waiting.ticket = next_;
     next_ += step_;
+    if (waiting.deadline != never) deadlines_.emplace(waiting.deadline, waiting.ticket);
     lines_[index(waiting.priority)].emplace(waiting.ticket, waiting);
     ++size_;
     return waiting.ticket;
@@ -17,6 +18,7 @@ std::optional<Queue::Waiting> Queue::remove(Ticket ticket) {
         const auto found = line.extract(ticket);
         if (found.empty()) continue;
         --size_;
+        deadlines_.erase({found.mapped().deadline, ticket});
         return found.mapped();
     }
     return std::nullopt;

@@ -46,7 +46,9 @@ void Roster::gave_back(Member& member) {
 
 void Roster::judge(Member& member, Instant now) {
     const bool free =
-        member.accepting && !member.resting && member.in_flight < member.slots && member.breaker.admits(now);
+        member.accepting && !member.resting && member.in_flight < std::min(member.slots, member.ramp) &&
+        member.breaker.admits(now);
+    count_as_taking(member);
     if (free == (member.free_at != Member::npos)) return;
     if (free) {
         member.free_at = free_.size();
@@ -58,6 +60,24 @@ void Roster::judge(Member& member, Instant now) {
     last.free_at = member.free_at;
     member.free_at = Member::npos;
     free_.pop_back();
+}
+
+void Roster::count_as_taking(Member& member) {
+    const unsigned takes = member.accepting && !member.sidelined() ? member.takes : 0;
+    if (takes == member.counted_as_taking) return;
+    for (unsigned each = 0; each < priorities; ++each) takers_[each] += (each < takes) - (each < member.counted_as_taking);
+    member.counted_as_taking = takes;
+}
+
+void Roster::set_takes(Member& member, unsigned takes) {
+    member.takes = takes;
+    count_as_taking(member);
+}
+
+unsigned Roster::least_takes(Priority priority) const {
+    for (auto each = static_cast<unsigned>(index(priority)) + 1; each > 0; --each)
+        if (takers_[each - 1] > 0) return each;
+    return 0;
 }
 
 void Roster::set_accepting(Member& member, bool accepting, Instant now) {

@@ -113,7 +113,6 @@ ShadowLine::Verdict ShadowLine::arrive(Instant now, const Request& request, cons
     waiting.deadline = request.deadline;
     waiting.label = request.label;
     needs_.emplace(line_.add(waiting), request.need);
-    next_late_ = std::min({next_late_, request.deadline, now + world.timeout});
     return Verdict::waits;
 }
 
@@ -145,18 +144,11 @@ void ShadowLine::pass(Instant now, const World& world, Refusals& refusals) {
 }
 
 void ShadowLine::drop_late(Instant now, const World& world, Refusals& refusals) {
-    if (now < next_late_) return;
-    next_late_ = never;
-    const bool for_memory = slot_is_free(world);
-    line_.remove_if([&](const Queue::Waiting& each) {
-        const bool late = each.deadline <= now;
-        if (!late && now - each.arrived < world.timeout) {
-            next_late_ = std::min({next_late_, each.deadline, each.arrived + world.timeout});
-            return false;
-        }
-        if (for_memory) refusals.push_back(late ? Reason::deadline : Reason::memory);
+    std::optional<bool> for_memory; // asked for the first of them: they change nothing of it
+    line_.remove_late(now, now - world.timeout, [&](const Queue::Waiting& each, bool late) {
+        if (!for_memory) for_memory = slot_is_free(world);
+        if (*for_memory) refusals.push_back(late ? Reason::deadline : Reason::memory);
         needs_.erase(each.ticket);
-        return true;
     });
 }
 

@@ -9,10 +9,10 @@ void Sidelined::put(Member& member, Instant now) {
         member.sidelined_at = all_.size();
         all_.push_back(&member);
     }
-    Instant change = never; // a probe under way ends by itself
+    Instant change = never;
     if (member.resting)
         change = member.rested;
-    else if (member.breaker.state() == Breaker::State::tripped && member.breaker.until() > now)
+    else if (member.breaker.state() != Breaker::State::passing && member.breaker.until() > now)
         change = member.breaker.until();
     wake_at(change, member);
 }

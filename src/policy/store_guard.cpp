@@ -19,7 +19,7 @@ StoreGuard::StoreGuard(Duration patience) {
 
 bool StoreGuard::admits(Instant now) {
     if (!breaker_.admits(now)) return false;
-    breaker_.admitted();
+    breaker_.admitted(now, settings_);
     return true;
 }
 

@@ -178,7 +178,7 @@ private:
         // The limit of who has none of his own is his share of the common one, as the fleet has it.
         const Bytes limit = own ? *own : Bytes{shared->count / settings_.workers};
         if (shared) gate_.observe_domain(cgroup, held_by_all_, shared);
-        gate_.observe(worker, static_cast<double>(held_[worker].count) / static_cast<double>(limit.count),
+        gate_.observe(now_, worker, static_cast<double>(held_[worker].count) / static_cast<double>(limit.count),
                       {held_[worker], own, {shared ? cgroup : DomainKey{0}, 0}});
     }
     CostKey label_of(Bytes need) {
@@ -275,7 +275,7 @@ private:
         check_permits(worker);
         ++held_slots_;
         hold(worker, request.need);
-        const bool may_be_passed = settings_.client_aborts > 0 || settings_.memory.limited(); // who waits for room may
+        const bool may_be_passed = settings_.memory.limited(); // who waits for room may
         for (std::size_t higher = 0; higher < index(request.priority); ++higher)
             if (gate_.waiting(static_cast<Priority>(higher)) > exempt(higher) && !may_be_passed)
                 report_.broken = "a lower priority was served while a higher one waited";

@@ -10,7 +10,7 @@ from harness.fleets import fleet
 from harness.waiting import until
 
 WORKER = {"id", "pool", "address", "pid", "generation", "state", "addressable", "started_at", "requests", "in_flight", "slots",
-          "memory", "leak", "breaker", "agent"}
+          "memory", "leak", "breaker", "takes", "agent"}
 MEMORY = {"anon_bytes", "rss_bytes", "pss_bytes", "uss_bytes", "limit_bytes", "pressure", "taken_at", "source"}
 AGENT = {"connected", "server", "python", "version"}
 INCIDENT = {"id", "pool", "worker", "generation", "opened_at", "closed_at", "state", "trigger", "verdict", "routes", "lines", "types",

@@ -60,7 +60,7 @@ private:
     void boot(ModelWorker& place) {
         place = {++last_key_, WorkerState::serving, 0.1};
         gate_.add(place.key, settings_.slots, now_);
-        gate_.observe(place.key, place.pressure);
+        gate_.observe(now_, place.key, place.pressure);
         Gate::Events events;
         gate_.accept(place.key, true, now_, events);
         deliver(events);
@@ -99,7 +99,7 @@ private:
             ++report_.answered;
             if (const auto it = std::ranges::find(places_, worker, &ModelWorker::key); it != places_.end()) {
                 it->pressure += settings_.leak_a_request;
-                gate_.observe(worker, it->pressure);
+                gate_.observe(now_, worker, it->pressure);
             }
             Gate::Events events;
             gate_.depart(now_, worker, Outcome::success, events);

@@ -164,7 +164,7 @@ private:
         const Machine& machine = machines_.at(key);
         const double use = used(key);
         const bool known = !readings_fail || odds(0.9);
-        gate_.observe(key, known && machine.limit ? use / *machine.limit : -1,
+        gate_.observe(now_, key, known && machine.limit ? use / *machine.limit : -1,
                       {known ? std::optional(mebibytes(use)) : std::nullopt,
                        machine.limit ? std::optional(mebibytes(*machine.limit)) : std::nullopt, machine.domains});
     }
@@ -411,7 +411,8 @@ private:
         const auto found = waiting_.find(first);
         if (found == waiting_.end() || first != first_in_line()) return;
         for (const WorkerKey key : free_ones())
-            if (verdict(key, found->second) == Verdict::fits) broken = "somebody waits for room where there is some";
+            if (gate_.takes(key) > index(found->second.priority) && verdict(key, found->second) == Verdict::fits)
+                broken = "somebody waits for room where there is some";
     }
     // In one call. Judged after all have begun: whoever is first and has room even now would have had it. Only where nobody before him
     // was served in the same call, at another worker.

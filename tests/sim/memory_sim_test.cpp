@@ -92,7 +92,7 @@ private:
         highest_[key] = left_[key] = rest_;
         begins_[key] = now_ + Duration{static_cast<std::int64_t>(random_() % 2'000'000'000)};
         gate_.add(key, slots_, now_);
-        gate_.observe(key, 0.2, MemorySight{mebibytes(rest_), std::nullopt, {cgroup, 0}});
+        gate_.observe(now_, key, 0.2, MemorySight{mebibytes(rest_), std::nullopt, {cgroup, 0}});
         gate_.rose(now_, key, {mebibytes(rest_), mebibytes(rest_), true});
         gate_.accept(key, true, now_, events_);
     }

@@ -7,8 +7,9 @@
 //
 // record() tells what became of a request and answers whether that is reason to trip; the caller decides, because only it
 // sees the others: a floor of workers always passes, and a failure that all workers share is the application's and no
-// worker's (gate.hpp). A probe whose client left proves nothing: the next request is the probe. What was under way when it
-// tripped ends nothing: only the probe says how it went.
+// worker's (gate.hpp). A probe whose client left proves nothing: the next request is the probe. One that has not ended after
+// the longest rest is waited for no longer: another goes, and whichever ends first tells. What was under way when it tripped
+// ends nothing: only a probe says how it went.
 #pragma once
 
 #include <cstdint>
@@ -39,13 +40,14 @@ public:
     };
 
     State state() const { return state_; }
-    bool admits(Instant now) const { return state_ == State::passing || (state_ == State::tripped && now >= until_); }
-    bool admitted() { // after admits(). True: this request is the probe
-        if (state_ != State::tripped) return false;
+    bool admits(Instant now) const { return state_ == State::passing || now >= until_; }
+    bool admitted(Instant now, const Settings& settings) { // after admits(). True: this request is the probe
+        if (state_ == State::passing) return false;
         state_ = State::probing;
+        until_ = now + settings.longest_rest;
         return true;
     }
-    Instant until() const { return until_; } // tripped: when the next probe may go
+    Instant until() const { return until_; } // not passing: when the next probe may go
 
     // True: trip it. `probe`: whether admitted() said so of this request.
     bool record(Instant now, const Settings& settings, Result result, bool probe, Duration retry_after = {});

@@ -43,6 +43,7 @@
 #include "plimsoll/policy/roster.hpp"
 #include "plimsoll/policy/service_time.hpp"
 #include "plimsoll/policy/shadow_line.hpp"
+#include "plimsoll/policy/usual_workers.hpp"
 #include "plimsoll/policy/sidelined.hpp"
 
 namespace plimsoll {
@@ -128,13 +129,18 @@ public:
         BreakerStats breaker;
         bool ailing = false;
     };
+    // Policies in shadow: what enforce would do without refusing anybody.
+    struct Shadow {
+        std::uint64_t trips = 0;        // breakers of workers: requests would have gone to other workers
+        std::uint64_t memory_waits = 0; // without room for what they need: some would wait in vain (shadow_line.hpp)
+        std::uint64_t to_ailing = 0;    // requests that went to a worker whose health checks fail
+        std::uint64_t beyond_limit = 0; // and to one that had as many already as it was found to do at once
+    };
     struct Stats {
         std::size_t queued[priorities] = {};
         std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {}; // by Reason
         std::uint64_t refused_by_priority[priorities] = {};
-        // In shadow, what is no refusal: breakers of workers that tripped, and requests without room for what they need. Under
-        // enforce the first would go to other workers, the second would wait; some of those in vain (shadow_line.hpp).
-        std::uint64_t shadow_trips = 0, shadow_waits = 0;
+        Shadow shadow;
         std::size_t memory_waiting = 0; // of the queued, those who need much memory
         Bytes memory_light;             // who needs less is not asked; 0: no limit is known
         bool overloaded = false, memory_shedding = false, shedding_futile = false;
@@ -163,7 +169,8 @@ public:
     void add(WorkerKey worker, unsigned slots, Instant now, std::uint64_t place = 0);
     void set_slots(WorkerKey worker, unsigned slots, Instant now, Events& events);
     void accept(WorkerKey worker, bool accepting, Instant now, Events& events);
-    void observe(WorkerKey worker, double pressure, const MemorySight& sight = {}); // pressure < 0: unknown
+    void observe(Instant now, WorkerKey worker, double pressure,
+                 const MemorySight& sight = {}); // pressure < 0: unknown
     void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);
     // What a worker has held since it was told last. Returns the labels that ran there whose requests are not alike.
     std::vector<CostKey> rose(Instant now, WorkerKey worker, const PeakReading& reading);
@@ -192,6 +199,7 @@ public:
     unsigned slots(WorkerKey worker) const;                 // now
     std::optional<Learned> learned(WorkerKey worker) const; // nothing: its slots are known
     BreakerStats breaker(WorkerKey worker) const;
+    unsigned takes(WorkerKey worker) const; // so many priorities, the highest first (gate_lines.cpp)
 
     // Health checks (gate_health.cpp). A check holds a slot like a request, and is none: no permit, no time, no breaker.
     // False: none is free, or nobody may be asked there now.
@@ -232,8 +240,12 @@ private:
     void keep_aside(Member& member, Instant now);           // as long as it rests or is tripped
     void wake(Member& member, Instant now, Events& events); // it may pass again
     void rest(Member& member, Instant now, Duration how_long);
+    // Slow start (gate_warming.cpp).
+    void begin_warming(Instant now, Member& member, bool accepts);
+    void warm_up(Instant now, Events& events);
     bool avoidable(WorkerKey worker) const; // another worker accepts too
     void look_at_lines(Instant now);
+    unsigned takes(const Member& member) const;
     bool memory_sheds(Instant now, Facts& facts);
     PressureOf pressure_of(const Member& member, double shared) const; // shared: of what it shares
     double shed_share(const Facts& facts) const;
@@ -278,13 +290,14 @@ private:
     // Breakers (gate_breakers.cpp).
     void judge_worker(Instant now, Member& member, Breaker::Result result, const Departure& departure);
     void judge_route(Instant now, Breaker::Result result, const Departure& departure);
+    void judge_probe(Instant now, Member& member, const Departure& so_far, Events& events);
     // For how long. `probed` becomes the route where this request is its probe.
     std::optional<Duration> route_refuses(Instant now, RouteKey route, RouteKey& probed);
     bool is_probed(RouteKey route) const;
     void return_probe(RouteKey route); // it never reached a worker; nothing where none is under way
     void forget_breakers_without_judge(const Settings& next);
     bool has_successor(const Member& member) const; // in its place, that accepts already
-    bool worse_than_others(Instant now, const Breaker& its) const;
+    bool worse_than_others(Instant now, const Member& member) const;
     bool floor_kept() const; // one worker more may trip
     std::size_t most_tripped() const;
     void keep_floor(Instant now, Events& events);
@@ -294,6 +307,7 @@ private:
     unsigned slots_for(Member& member, unsigned told); // as the fleet tells; 0: learned
     unsigned usual_limit() const;
     void learn_slots(Instant now, Member& member, const Departure& departure);
+    bool beyond_learned(const Member& member) const;
     void raise_awaited(Instant now, Events& events);
 
     // Health.
@@ -307,6 +321,7 @@ private:
     Roster roster_;
     std::size_t willing_ = 0, ailing_ = 0; // ailing: of the willing
     bool panic_ = false;
+    std::vector<WorkerKey> warming_;        // that have just begun to serve beside others
     Sidelined sidelined_;                   // resting or tripped: looked at as time passes
     std::vector<Breaker> routes_;           // by RouteKey
     Window<3> everybody_;                   // results of the whole pool, as breakers count them
@@ -318,12 +333,11 @@ private:
     MemoryAdmission memory_;
     ShadowLine shadow_line_;
     std::array<DecayedCount, priorities> admissions_, offers_;
-    std::size_t usual_workers_ = 0; // the most of late: fewer accept while one is recycled
-    Instant usual_since_{};         // when so many accepted last
-    Instant missed_at_{};           // when fewer did last
-    std::size_t offered_ = 0;       // the free worker that the memory line was offered last
+    UsualWorkers usual_workers_;
+    Instant missed_at_{};     // when fewer accepted last
+    std::size_t offered_ = 0; // the free worker that the memory line was offered last
     std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {}, refused_by_priority_[priorities] = {};
-    std::uint64_t shadow_trips_ = 0, shadow_waits_ = 0;
+    Shadow shadow_;
 };
 
 } // namespace plimsoll

@@ -25,6 +25,7 @@ struct PickWish {
     double load_line = 0.85;
     Duration slow_start{};
     Side side = Side::any;
+    unsigned least_takes = 0; // who takes fewer priorities is left out (roster.hpp)
 };
 // Where the requests of a session go, as long as there is room (affinity.hpp). Null: nobody's home, or all too loaded.
 Member* home_of(const Roster& roster, std::uint64_t key, const PickWish& wish);

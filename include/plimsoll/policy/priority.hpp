@@ -15,6 +15,10 @@ using Ticket = std::uint64_t;    // one waiting request
 enum class Priority : std::uint8_t { critical, normal, sheddable };
 inline constexpr std::size_t priorities = 3;
 constexpr std::size_t index(Priority priority) { return static_cast<std::size_t>(priority); }
+constexpr std::string_view to_string(Priority priority) {
+    constexpr std::string_view names[priorities] = {"critical", "normal", "sheddable"};
+    return names[index(priority)];
+}
 
 enum class Mode : std::uint8_t { enforce, shadow, off }; // of a policy; shadow: it decides and counts, but does not act
 

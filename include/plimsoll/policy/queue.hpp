@@ -9,6 +9,8 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "plimsoll/core/time.hpp"
 #include "plimsoll/policy/priority.hpp"
@@ -65,22 +67,24 @@ public:
         for (const auto& [ticket, waiting] : lines_[index(priority)])
             if (!look(waiting)) return;
     }
-    template <class Judge> // judge(waiting) tells whether it goes; it has been told then
-    void remove_if(Judge judge) {
-        for (auto& line : lines_) size_ -= std::erase_if(line, [&](const auto& each) { return judge(each.second); });
+    // Those whose deadline has passed, or who arrived at `too_old` or before, are taken out and told. Costs nothing for the others.
+    template <class Tell>
+    void remove_late(Instant now, Instant too_old, Tell tell) {
+        while (!deadlines_.empty() && deadlines_.begin()->first <= now) tell(*remove(deadlines_.begin()->second), true);
+        for (auto& line : lines_)
+            while (!line.empty() && line.begin()->second.arrived <= too_old)
+                tell(*remove(line.begin()->first), false);
     }
     // The oldest of a line, while judge() says that it goes.
     template <class Judge>
     void remove_oldest_while(Priority priority, Judge judge) {
         auto& line = lines_[index(priority)];
-        while (!line.empty() && judge(line.begin()->second)) {
-            line.erase(line.begin());
-            --size_;
-        }
+        while (!line.empty() && judge(line.begin()->second)) remove(line.begin()->first);
     }
 
 private:
     std::array<std::map<Ticket, Waiting>, priorities> lines_; // tickets rise, so the first is the oldest
+    std::set<std::pair<Instant, Ticket>> deadlines_;          // of those who have one, the soonest first
     std::size_t size_ = 0;
     Ticket next_, step_;
 };

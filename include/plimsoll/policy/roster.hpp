@@ -13,6 +13,7 @@
 
 #include "plimsoll/core/time.hpp"
 #include "plimsoll/policy/breaker.hpp"
+#include "plimsoll/policy/load_line.hpp"
 #include "plimsoll/policy/memory_admission.hpp"
 #include "plimsoll/policy/priority.hpp"
 
@@ -30,11 +31,15 @@ struct Member {
     std::uint64_t place = 0; // the hash of its place's name
     unsigned slots = 0, in_flight = 0;
     unsigned streams = 0;                    // beside those in flight
+    unsigned ramp = no_ramp;                 // so many at once while it is new (gate_warming.cpp)
     bool accepting = false, removed = false; // removed: only its last permits keep it here
     bool willing = false, ailing = false;    // it is to accept; but its health checks fail
     bool checked = false;                    // one of its slots is held by a health check
     double pressure = -1;                    // of its memory; negative: unknown
     PressureOf pressure_of = PressureOf::unknown;
+    LoadLine line;                  // of it alone
+    unsigned takes = priorities;    // so many priorities, the highest first (gate_lines.cpp)
+    unsigned counted_as_taking = 0; // the same, where it may be asked at all; else 0
     MemoryAdmission::Place memory;
     Side side = Side::away; // of an experiment
     bool resting = false;   // it refused a connection or broke one off: until `rested` nobody goes there
@@ -42,12 +47,14 @@ struct Member {
     Breaker breaker;
     Breaker
         shadow; // what the other would do, where breakers are in shadow: it trips, rests and probes, and stops nobody
+    Window<3> results; // of its requests, as `everybody_` of the gate has them of all
     std::unique_ptr<AdaptiveLimit> adaptive;      // nobody says how many slots it has: they are learned
     std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
     std::size_t free_at = npos;                   // its place in the list of the free ones
     std::size_t sidelined_at = npos;              // and in that of the sidelined ones (sidelined.hpp)
     Instant wakes = never;                        // when it is looked at there
 
+    static constexpr unsigned no_ramp = static_cast<unsigned>(-1);
     static constexpr std::size_t npos = static_cast<std::size_t>(-1);
     bool empty() const { return in_flight + streams == 0; }
     bool sidelined() const { return resting || breaker.state() != Breaker::State::passing; }
@@ -82,6 +89,10 @@ public:
     void set_accepting(Member& member, bool accepting, Instant now);
     void set_slots(Member& member, unsigned slots, Instant now);
     void set_pressure(Member& member, double pressure);
+    void set_takes(Member& member, unsigned takes);
+    // A request of this priority goes to who takes at least so many: the priority itself, or as near to it as anybody comes who
+    // may be asked.
+    unsigned least_takes(Priority priority) const;
 
 private:
     std::vector<std::unique_ptr<Member>> members_;
@@ -93,6 +104,8 @@ private:
     std::size_t accepting_ = 0, in_flight_ = 0;
     std::vector<Spot> ring_;
     unsigned slots_ = 0;
+    void count_as_taking(Member& member);
+    std::array<std::size_t, priorities> takers_{}; // by priority, of those that may be asked
     std::array<unsigned, 152>
         at_pressure_{}; // how many of those that accept: unknown, then 0 %, 1 %, ... 150 % and more
 };

@@ -84,7 +84,6 @@ private:
     std::unordered_map<WorkerKey, Seat> seats_;
     std::vector<Bytes> shared_;  // promised, by domain
     std::vector<Instant> tried_; // by label: when one that never fits was let in last
-    Instant next_late_ = never;  // nobody in the line is sooner
     std::size_t first_ = 0;      // the worker to look at first
 };
 

@@ -54,7 +54,7 @@ struct Door {
         for (WorkerKey key = 1; key <= workers; ++key) {
             gate.add(key, slots, Clock::now(), affinity_hash("app-" + std::to_string(key)));
             gate.accept(key, true, Clock::now(), events);
-            gate.observe(key, 0.3 + 0.00001 * key);
+            gate.observe(Clock::now(), key, 0.3 + 0.00001 * key);
         }
     }
     // Every worker in one cgroup, every label known: one in eight needs much, and there is room for half of those.
@@ -64,7 +64,7 @@ struct Door {
         Gate::Events events;
         const std::size_t workers = gate.stats().workers.size();
         for (WorkerKey key = 1; key <= workers; ++key) {
-            gate.observe(key, 0.3, MemorySight{Bytes{25 << 20}, std::nullopt, {cgroup, 0}});
+            gate.observe(Clock::now(), key, 0.3, MemorySight{Bytes{25 << 20}, std::nullopt, {cgroup, 0}});
             gate.rose(now, key, {Bytes{25 << 20}, Bytes{25 << 20}, true});
         }
         gate.observe_domain(cgroup, Bytes{100 << 20}, Bytes{600 << 20});

@@ -67,7 +67,7 @@ TEST(Length, is_told_in_two_units_at_most) {
 TEST(Workers, are_rows_and_unknown_is_a_dash) {
     auto value = json(R"({"workers":[
       {"id":"app-1","pool":"app","pid":4711,"generation":3,"state":"serving","addressable":true,"started_at":"2026-03-01T02:10:53Z",
-       "requests":1234,"in_flight":1,"slots":1,"breaker":{"state":"tripped","trips":2},
+       "requests":1234,"in_flight":1,"slots":1,"breaker":{"state":"tripped","trips":2},"takes":"critical",
        "memory":{"anon_bytes":104857600,"limit_bytes":536870912,"pressure":0.195}},
       {"id":"app-2","pool":"app","pid":null,"generation":1,"state":"starting","addressable":false,"advice":"install plimsoll-agent",
        "started_at":null,"requests":0,"in_flight":0,"slots":0,"memory":{"anon_bytes":null,"rss_bytes":null,"limit_bytes":null,"pressure":null}}]})");
@@ -77,6 +77,7 @@ TEST(Workers, are_rows_and_unknown_is_a_dash) {
               "app-2   starting    1     -          -          -     -         0   0/-       -\n"
               "\n"
               "! app-1 fails and is passed over: its breaker is tripped\n"
+              "! app-1 is near its limit: while others have room it is given critical requests alone\n"
               "! app-2 has no address of its own: install plimsoll-agent\n");
     auto none = json(R"({"workers":[]})");
     EXPECT_EQ(show_workers(Facts(&none), plain), "no workers\n");

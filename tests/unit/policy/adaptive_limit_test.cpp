@@ -203,6 +203,17 @@ TEST_F(AdaptiveGate, in_shadow_it_learns_and_the_most_slots_hold) {
     EXPECT_GT(gate.learned(1)->slots, 8);
 }
 
+TEST_F(AdaptiveGate, in_shadow_who_goes_beyond_the_limit_is_counted) {
+    gate.configure({.adaptive_mode = Mode::shadow, .most_slots = 20});
+    worker(1, 0);
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(gate.arrive(now, {}, events).kind, Kind::admitted);
+    EXPECT_EQ(gate.stats().shadow.beyond_limit, 12U) << "eight were within it";
+    gate.configure({.most_slots = 20});
+    for (int i = 0; i < 20; ++i) gate.depart(now, 1, Outcome::success, events);
+    for (int i = 0; i < 20; ++i) gate.arrive(now, {}, events);
+    EXPECT_EQ(gate.stats().shadow.beyond_limit, 12U) << "enforced, nobody is";
+}
+
 TEST_F(AdaptiveGate, new_bounds_hold_at_once) {
     worker(1, 0);
     serve(1, 10);

@@ -21,7 +21,7 @@ struct AffinityTest : testing::Test {
 
     WorkerKey worker(const std::string& place, unsigned slots = 100, double pressure = 0.5) {
         gate.add(next_key, slots, start, affinity_hash(place));
-        gate.observe(next_key, pressure);
+        gate.observe(start, next_key, pressure);
         gate.accept(next_key, true, start, events);
         return next_key++;
     }
@@ -131,9 +131,9 @@ TEST_F(AffinityTest, a_busy_home_makes_nobody_wait_while_another_worker_is_free)
 TEST_F(AffinityTest, memory_comes_first) {
     for (const auto* place : {"app-1", "app-2"}) worker(place);
     const auto home = visits("one");
-    gate.observe(home, 0.99);
+    gate.observe(start, home, 0.92);
     EXPECT_NE(visits("one"), home);
-    gate.observe(3 - home, 0.89); // none is better: at home again
+    gate.observe(start, 3 - home, 0.89); // none is better: at home again
     EXPECT_EQ(visits("one"), home);
 }
 

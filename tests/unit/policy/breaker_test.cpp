@@ -55,9 +55,10 @@ TEST(Breaker, one_probe_at_a_time_decides) {
     Breaker breaker;
     breaker.trip(start, {});
     ASSERT_TRUE(breaker.admits(start + 1s));
-    breaker.admitted();
+    breaker.admitted(start + 1s, {});
     EXPECT_EQ(breaker.state(), State::probing);
-    EXPECT_FALSE(breaker.admits(start + 1h)) << "while one probe is under way there is no second";
+    EXPECT_FALSE(breaker.admits(start + 30s)) << "while one probe is under way there is no second";
+    EXPECT_TRUE(breaker.admits(start + 31s)) << "but one that does not end keeps nobody out for longer than a rest";
     record(breaker, start + 1s, Result::good);
     EXPECT_EQ(breaker.state(), State::passing);
 }
@@ -70,7 +71,7 @@ TEST(Breaker, each_failed_probe_doubles_the_rest_up_to_the_longest) {
         EXPECT_FALSE(breaker.admits(now + rest - 1ms)) << rest.count();
         now += rest;
         ASSERT_TRUE(breaker.admits(now)) << rest.count();
-        breaker.admitted();
+        breaker.admitted(now, {});
         record(breaker, now, Result::failed);
     }
 }
@@ -78,7 +79,7 @@ TEST(Breaker, each_failed_probe_doubles_the_rest_up_to_the_longest) {
 TEST(Breaker, a_probe_whose_client_left_proves_nothing) {
     Breaker breaker;
     breaker.trip(start, {});
-    breaker.admitted();
+    breaker.admitted(start + 1s, {});
     record(breaker, start + 1s, Result::nothing);
     EXPECT_EQ(breaker.state(), State::tripped);
     EXPECT_TRUE(breaker.admits(start + 1s)) << "the next request is the probe";
@@ -87,7 +88,7 @@ TEST(Breaker, a_probe_whose_client_left_proves_nothing) {
 TEST(Breaker, what_was_under_way_when_it_tripped_ends_no_probe) {
     Breaker breaker;
     breaker.trip(start, {});
-    ASSERT_TRUE(breaker.admitted());
+    ASSERT_TRUE(breaker.admitted(start + 1s, {}));
     for (const Result late : {Result::good, Result::failed, Result::nothing}) {
         EXPECT_FALSE(breaker.record(start + 1s, {}, late, false));
         EXPECT_EQ(breaker.state(), State::probing);
@@ -220,7 +221,82 @@ TEST_F(GateBreakerTest, a_route_is_probed_by_one_at_a_time_whoever_else_is_refus
     const Instant later = start + 1h;
     ASSERT_EQ(gate.arrive(later, {.route = 1}, events).kind, Kind::admitted) << "the probe, which hangs";
     EXPECT_EQ(gate.arrive(later, {.deadline = later, .route = 1}, events).reason, Reason::deadline);
-    EXPECT_EQ(gate.arrive(later, {.route = 1}, events).reason, Reason::breaker);
+    const auto refused = gate.arrive(later, {.route = 1}, events);
+    EXPECT_EQ(refused.reason, Reason::breaker);
+    EXPECT_LE(refused.retry_after, 3s) << "the probe may end at any moment";
+    EXPECT_EQ(gate.arrive(later + 30s, {.route = 1}, events).kind, Kind::admitted) << "the next probe: one that hangs proves nothing";
+    EXPECT_EQ(gate.arrive(later + 30s, {.route = 1}, events).reason, Reason::breaker);
+}
+
+TEST_F(GateBreakerTest, a_worker_whose_probe_hangs_is_probed_again) {
+    workers(4, 8);
+    for (int i = 0; i < 5; ++i) round(start, {2});
+    ASSERT_EQ(state(2), State::tripped);
+    const auto asked_of_2 = [&](Instant now) { // whoever gets in stays
+        int count = 0;
+        for (int i = 0; i < 32; ++i) {
+            const auto arrival = gate.arrive(now, {}, events);
+            count += arrival.kind == Kind::admitted && arrival.worker == 2;
+            if (arrival.kind == Kind::queued) gate.leave(now, arrival.ticket);
+        }
+        return count;
+    };
+    EXPECT_EQ(asked_of_2(start + 1s), 1);
+    EXPECT_EQ(asked_of_2(start + 30s), 0);
+    EXPECT_EQ(asked_of_2(start + 31s), 1);
+}
+
+TEST_F(GateBreakerTest, a_probe_that_turns_out_to_be_a_stream_has_told_all_that_it_can) {
+    gate.configure({.route_mode = Mode::enforce});
+    workers(4, 8); // slots that are told: a stream holds one
+    for (int i = 0; i < 5; ++i) round(start, {1, 2, 3, 4}, 7);
+    for (int i = 0; i < 5; ++i) round(start, {2});
+    ASSERT_EQ(state(2), State::tripped);
+    ASSERT_EQ(gate.stats().routes[7].state, State::tripped);
+    gate.accept(1, false, start, events);
+    gate.accept(3, false, start, events);
+    for (int i = 0; i < 8; ++i) ASSERT_EQ(gate.arrive(start, {}, events).worker, 4U); // and that one is full
+    const auto probe = gate.arrive(start + 1s, {.route = 7}, events);
+    ASSERT_EQ(probe.worker, 2U);
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(gate.arrive(start + 1s, {}, events).kind, Kind::queued);
+    Gate::Departure so_far(Outcome::success);
+    so_far.took = 5ms;
+    so_far.route = 7;
+    so_far.probe = probe.probe;
+    ASSERT_TRUE(so_far.probe.worker);
+    ASSERT_TRUE(so_far.probe.route);
+    EXPECT_FALSE(gate.become_stream(start + 1s, 2, so_far, events)) << "it goes on holding its slot";
+    EXPECT_EQ(state(2), State::passing);
+    EXPECT_EQ(gate.stats().routes[7].state, State::passing);
+    EXPECT_EQ(gate.in_flight(2), 8U) << "who waited got in";
+}
+
+TEST_F(GateBreakerTest, one_that_fails_all_it_gets_trips_though_the_others_are_still_at_work) {
+    workers(4);
+    for (int i = 0; i < 3; ++i) gate.arrive(start, {}, events); // reports of half a minute
+    WorkerKey left = 0;
+    for (int i = 0; i < 5; ++i) {
+        const auto arrival = gate.arrive(start, {}, events);
+        ASSERT_EQ(arrival.kind, Kind::admitted);
+        left = arrival.worker;
+        gate.depart(start, left, Outcome::failure, events);
+    }
+    EXPECT_EQ(state(left), State::tripped);
+    EXPECT_EQ(gate.arrive(start, {}, events).kind, Kind::queued);
+}
+
+TEST_F(GateBreakerTest, failures_from_before_a_probe_are_still_the_workers_own) {
+    workers(2);
+    for (int i = 0; i < 5; ++i) round(start, {2}); // and five good ones of the other
+    ASSERT_EQ(state(2), State::tripped);
+    round(start + 1s, {}); // the probe succeeds
+    ASSERT_EQ(state(2), State::passing);
+    gate.arrive(start + 2s, {}, events); // the other one is at work
+    for (int i = 0; i < 5; ++i) {
+        const auto arrival = gate.arrive(start + 2s, {}, events);
+        gate.depart(start + 2s, arrival.worker, Outcome::failure, events);
+    }
+    EXPECT_EQ(state(1) == State::tripped || state(2) == State::tripped, true);
 }
 
 TEST_F(GateBreakerTest, refusals_of_a_worker_are_no_service_times) {
@@ -243,7 +319,7 @@ TEST_F(GateBreakerTest, shadow_counts_what_it_would_have_done) {
     workers(4);
     for (int i = 0; i < 5; ++i) round(start, {2});
     EXPECT_EQ(round(start, {}).size(), 4U);
-    EXPECT_EQ(gate.stats().shadow_trips, 1U);
+    EXPECT_EQ(gate.stats().shadow.trips, 1U);
 }
 
 TEST_F(GateBreakerTest, shadow_trips_as_often_as_enforce_and_refuses_nobody) {
@@ -257,7 +333,7 @@ TEST_F(GateBreakerTest, shadow_trips_as_often_as_enforce_and_refuses_nobody) {
     const auto trips = gate.breaker(2).trips;
     EXPECT_GE(trips, 4U);
     fail_for_20_seconds(Mode::shadow);
-    EXPECT_EQ(gate.stats().shadow_trips, trips);
+    EXPECT_EQ(gate.stats().shadow.trips, trips);
     EXPECT_EQ(gate.stats().shadow_refused[index(Reason::breaker)], 0U);
     EXPECT_EQ(round(start + 20s, {}).size(), 4U);
 }

@@ -146,7 +146,7 @@ private:
         if (below(3) == 0)
             gate_.observe_domain(domain(), below(4) == 0 ? std::nullopt : std::optional(use), 600_MiB);
         else if (const auto worker = any())
-            gate_.observe(worker, static_cast<double>(below(90)) / 100,
+            gate_.observe(now_, worker, static_cast<double>(below(105)) / 100,
                           {use, below(3) == 0 ? std::nullopt : std::optional(600_MiB), {domain(), domain()}});
         if (below(3) == 0) gate_.promised_elsewhere(domain(), Bytes{static_cast<std::int64_t>(below(200)) << 20});
     }

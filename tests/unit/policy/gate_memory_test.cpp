@@ -25,7 +25,7 @@ protected:
         for (WorkerKey key = 1; key <= 4; ++key) {
             gate.add(key, 1, now);
             gate.accept(key, true, now, events);
-            gate.observe(key, 0.2, MemorySight{rest, std::nullopt, {cgroup, 0}});
+            gate.observe(start, key, 0.2, MemorySight{rest, std::nullopt, {cgroup, 0}});
             gate.rose(now, key, {rest, rest, true});
         }
         gate.observe_domain(cgroup, 100_MiB, 600_MiB);
@@ -142,7 +142,7 @@ TEST_F(Room, of_slow_strangers_twice_as_many_run_with_each_quarter_of_a_second) 
     for (WorkerKey key = 5; key <= 40; ++key) {
         gate.add(key, 1, now);
         gate.accept(key, true, now, events);
-        gate.observe(key, 0.2, MemorySight{rest, std::nullopt, {cgroup, 0}});
+        gate.observe(start, key, 0.2, MemorySight{rest, std::nullopt, {cgroup, 0}});
     }
     const Instant first = now;
     const auto in_flight = [&] {
@@ -239,7 +239,7 @@ TEST_F(Room, among_a_thousand_free_workers_one_with_room_is_found_though_few_are
     for (WorkerKey key = 10; key < 1010; ++key) {
         gate.add(key, 1, now);
         gate.accept(key, true, now, events);
-        gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
+        gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
     }
     for (WorkerKey key = 1; key <= 4; ++key) gate.accept(key, key == 4, now, events);
     gate.observe_domain(full, 590_MiB, 600_MiB); // nothing ran there before
@@ -336,7 +336,7 @@ TEST_F(Room, what_never_fits_is_tried_again_now_and_then_when_nobody_else_is_the
 }
 
 TEST_F(Room, a_worker_has_a_limit_of_its_own) {
-    for (WorkerKey key = 1; key <= 4; ++key) gate.observe(key, 0.2, MemorySight{25_MiB, 300_MiB, {}});
+    for (WorkerKey key = 1; key <= 4; ++key) gate.observe(start, key, 0.2, MemorySight{25_MiB, 300_MiB, {}});
     gate.observe_domain(cgroup, std::nullopt, std::nullopt);
     for (int i = 0; i < 4; ++i) begin(heavy);
     gate.set_slots(1, 2, now, events);
@@ -345,7 +345,7 @@ TEST_F(Room, a_worker_has_a_limit_of_its_own) {
 
 TEST_F(Room, a_cgroup_that_somebody_else_has_filled_sheds_though_its_workers_are_small) {
     const auto look = [&] {
-        for (WorkerKey key = 1; key <= 4; ++key) gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+        for (WorkerKey key = 1; key <= 4; ++key) gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
     };
     for (int reading = 0; reading < 2; ++reading)      // what ran before the first may explain that one
         gate.observe_domain(cgroup, 588_MiB, 600_MiB); // 98 %: a sidecar, a tmpfs
@@ -362,7 +362,7 @@ TEST_F(Room, what_requests_in_flight_were_promised_sheds_nobody) {
     begin(heavy);
     begin(heavy);
     gate.observe_domain(cgroup, 550_MiB, 600_MiB); // they hold nearly all of it, and may
-    for (WorkerKey key = 1; key <= 4; ++key) gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+    for (WorkerKey key = 1; key <= 4; ++key) gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
     EXPECT_EQ(ask(light, Priority::sheddable).kind, Gate::Arrival::Kind::admitted);
 }
 
@@ -371,7 +371,7 @@ TEST_F(Room, a_host_sheds_later_than_a_cgroup) {
     const auto shed_at = [&](std::int64_t percent) {
         gate.observe_domain(host, Bytes{percent * 10'000'000}, Bytes{1'000'000'000});
         for (WorkerKey key = 1; key <= 4; ++key)
-            gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, host}});
+            gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, host}});
         const auto arrival = ask(light, Priority::sheddable);
         if (arrival.kind == Gate::Arrival::Kind::admitted) end(arrival.worker, light);
         return arrival.reason == Reason::memory;
@@ -383,7 +383,7 @@ TEST_F(Room, a_host_sheds_later_than_a_cgroup) {
 TEST_F(Room, a_worker_in_a_cgroup_with_room_takes_those_whom_a_full_one_would_shed) {
     constexpr DomainKey full = 2;
     gate.observe_domain(full, 590_MiB, 600_MiB); // nothing ran there before
-    for (WorkerKey key = 1; key <= 3; ++key) gate.observe(key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
+    for (WorkerKey key = 1; key <= 3; ++key) gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
     for (int i = 0; i < 20; ++i) {
         const WorkerKey worker = begin(light);
         EXPECT_EQ(worker, WorkerKey{4}) << i;
@@ -401,7 +401,7 @@ TEST_F(Room, in_shadow_it_counts_and_lets_everybody_in) {
     shadow.memory_mode = Mode::shadow;
     gate.configure(shadow);
     for (int i = 0; i < 4; ++i) begin(heavy);
-    EXPECT_EQ(gate.stats().shadow_waits, 2U);
+    EXPECT_EQ(gate.stats().shadow.memory_waits, 2U);
     EXPECT_EQ(gate.stats().shadow_refused[index(Reason::memory)], 0U) << "they would have waited, and then begun";
 }
 
@@ -410,7 +410,7 @@ class Model : public Room {
 protected:
     Model() {
         gate.observe_domain(cgroup, std::nullopt, std::nullopt);
-        for (WorkerKey key = 1; key <= 4; ++key) gate.observe(key, 0.2, MemorySight{rest, 300_MiB, {}});
+        for (WorkerKey key = 1; key <= 4; ++key) gate.observe(start, key, 0.2, MemorySight{rest, 300_MiB, {}});
         for (WorkerKey key = 2; key <= 4; ++key) gate.accept(key, false, now, events); // it has one place to go
         end(begin(strange), strange);
         now += MemoryAdmission::cold_wait;
@@ -419,7 +419,7 @@ protected:
 
 TEST_F(Model, what_the_first_one_left_behind_is_no_need_of_the_next) {
     gate.rose(now, 1, {rest + 160_MiB, rest + 150_MiB, true});
-    gate.observe(1, 0.6, MemorySight{rest + 150_MiB, 300_MiB, {}});
+    gate.observe(start, 1, 0.6, MemorySight{rest + 150_MiB, 300_MiB, {}});
     for (int i = 0; i < 10; ++i) {
         end(begin(strange), strange);
         gate.rose(now, 1, {rest + 160_MiB, rest + 150_MiB, true});
@@ -458,7 +458,7 @@ TEST_F(Model, two_that_are_the_first_ones_at_once_load_one_model) {
     gate.remove(1);
     gate.add(5, 2, now);
     gate.accept(5, true, now, events);
-    gate.observe(5, 0.2, MemorySight{rest, 600_MiB, {}});
+    gate.observe(start, 5, 0.2, MemorySight{rest, 600_MiB, {}});
     gate.rose(now, 5, {rest, rest, true});
     begin(fresh);
     now += MemoryAdmission::cold_wait;

@@ -222,15 +222,15 @@ TEST(GateNews, pressure_is_of_whatever_limit_is_nearest) {
     gate.add(1, 1, start);
     gate.accept(1, true, start, events);
     EXPECT_EQ(cause(), PressureOf::unknown);
-    gate.observe(1, 0.5, {500_MiB, 1000_MiB, {1, 2}});
+    gate.observe(start, 1, 0.5, {500_MiB, 1000_MiB, {1, 2}});
     EXPECT_EQ(cause(), PressureOf::worker);
     gate.observe_domain(1, 900_MiB, 1000_MiB);
-    gate.observe(1, 0.5, {500_MiB, 1000_MiB, {1, 2}});
+    gate.observe(start, 1, 0.5, {500_MiB, 1000_MiB, {1, 2}});
     EXPECT_EQ(cause(), PressureOf::cgroup);
     gate.observe_domain(2, 990_MiB, 1000_MiB);
-    gate.observe(1, 0.5, {500_MiB, 1000_MiB, {1, 2}});
+    gate.observe(start, 1, 0.5, {500_MiB, 1000_MiB, {1, 2}});
     EXPECT_EQ(cause(), PressureOf::host);
-    gate.observe(1, -1, {});
+    gate.observe(start, 1, -1, {});
     EXPECT_EQ(cause(), PressureOf::unknown);
 }
 

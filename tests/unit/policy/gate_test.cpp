@@ -22,7 +22,7 @@ struct Fixture : testing::Test {
 
     void worker(WorkerKey key, unsigned slots = 1, double pressure = 0.5) {
         gate.add(key, slots, start);
-        gate.observe(key, pressure);
+        gate.observe(start, key, pressure);
         gate.accept(key, true, start, events);
     }
     Gate::Arrival arrive(Gate::Facts facts = {}, Instant now = start) { return gate.arrive(now, facts, events); }
@@ -228,7 +228,7 @@ TEST_F(GateTest, the_least_loaded_worker_with_most_headroom_is_picked) {
     worker(2, 4, 0.2);
     EXPECT_EQ(arrive().worker, WorkerKey{2});
     EXPECT_EQ(arrive().worker, WorkerKey{1});
-    gate.observe(2, 0.9);
+    gate.observe(start, 2, 0.9);
     for (int i = 0; i < 3; ++i)
         EXPECT_EQ(arrive().worker, WorkerKey{1}) << "above the load line only when others are full";
     EXPECT_EQ(arrive().worker, WorkerKey{2});
@@ -240,7 +240,7 @@ TEST_F(GateTest, while_all_are_above_the_load_line_only_sheddable_requests_are_s
     EXPECT_EQ(arrive({.priority = Priority::sheddable}).reason, Reason::memory);
     EXPECT_EQ(arrive({.priority = Priority::normal}).kind, Kind::admitted);
     EXPECT_EQ(arrive({.priority = Priority::critical}).kind, Kind::admitted);
-    gate.observe(1, -1);
+    gate.observe(start, 1, -1);
     EXPECT_EQ(arrive({.priority = Priority::sheddable}).kind, Kind::admitted) << "a stale reading never sheds";
 }
 

@@ -176,6 +176,20 @@ TEST_F(HealthGate, in_shadow_who_is_ailing_is_told_and_served) {
     EXPECT_EQ(accepting(), 1U) << "told again, it is taken up";
 }
 
+TEST_F(HealthGate, in_shadow_requests_to_who_is_ailing_are_counted_unless_too_many_are) {
+    gate.configure({.health_mode = Mode::shadow});
+    workers(2);
+    ailing(1);
+    const auto first = arrive();
+    const auto second = arrive();
+    ASSERT_NE(first.worker, second.worker);
+    EXPECT_EQ(gate.stats().shadow.to_ailing, 1U);
+    gate.depart(start, 1, Outcome::success, events);
+    ailing(2);
+    arrive();
+    EXPECT_EQ(gate.stats().shadow.to_ailing, 1U) << "enforced, both would be served: a panic";
+}
+
 TEST_F(HealthGate, a_check_holds_a_slot_and_never_takes_the_last_from_a_request) {
     workers(1);
     EXPECT_TRUE(gate.begin_check(1, start));

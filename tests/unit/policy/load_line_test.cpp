@@ -102,15 +102,83 @@ TEST(GateLoadLine, a_pool_with_room_in_one_worker_sheds_nobody) {
     for (WorkerKey key = 1; key <= 2; ++key) {
         gate.add(key, 8, start);
         gate.accept(key, true, start, events);
-        gate.observe(key, 0.99, {});
+        gate.observe(start, key, 0.99, {});
     }
     EXPECT_EQ(gate.arrive(start, {.priority = Priority::sheddable}, events).reason, Reason::memory);
     EXPECT_EQ(gate.arrive(start, {.priority = Priority::normal}, events).reason, Reason::memory);
     EXPECT_EQ(gate.arrive(start, {.priority = Priority::critical}, events).kind, Gate::Arrival::Kind::admitted);
-    gate.observe(1, 0.3, {});
+    gate.observe(start, 1, 0.3, {});
     EXPECT_EQ(gate.arrive(start, {.priority = Priority::sheddable}, events).worker, 1U);
     gate.accept(1, false, start, events);
     EXPECT_EQ(gate.arrive(start, {.priority = Priority::sheddable}, events).reason, Reason::memory);
+}
+
+struct FullWorkers : testing::Test { // three that are as full as they may get, and one with room
+    Gate gate{Gate::Settings{}};
+    Gate::Events events;
+    Instant now = start;
+
+    void SetUp() override {
+        for (WorkerKey key = 1; key <= 4; ++key) {
+            gate.add(key, 2, start);
+            gate.accept(key, true, start, events);
+        }
+        pressures(0.97);
+    }
+    void pressures(double of_three) {
+        for (WorkerKey key = 1; key <= 3; ++key) gate.observe(now, key, of_three);
+        gate.observe(now, 4, 0.3);
+    }
+    Gate::Arrival arrive(Priority priority) { return gate.arrive(now, {.priority = priority}, events); }
+};
+
+TEST_F(FullWorkers, take_nobody_but_critical_requests_while_another_may_be_asked) {
+    EXPECT_EQ(arrive(Priority::normal).worker, 4U);
+    EXPECT_EQ(arrive(Priority::sheddable).worker, 4U);
+    EXPECT_EQ(arrive(Priority::normal).kind, Gate::Arrival::Kind::queued);
+    const auto critical = arrive(Priority::critical);
+    ASSERT_EQ(critical.kind, Gate::Arrival::Kind::admitted);
+    gate.depart(now, critical.worker, Outcome::success, events);
+    EXPECT_TRUE(events.empty()) << "nor does one that comes free there";
+    gate.depart(now, 4, Outcome::success, events);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].granted, WorkerKey{4});
+}
+
+TEST_F(FullWorkers, take_normal_requests_between_the_line_and_the_limit_and_no_sheddable_ones) {
+    pressures(0.92);
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(arrive(Priority::normal).worker, 4U) << "it is the better one";
+    EXPECT_EQ(arrive(Priority::sheddable).kind, Gate::Arrival::Kind::queued);
+    EXPECT_EQ(arrive(Priority::normal).kind, Gate::Arrival::Kind::admitted);
+}
+
+TEST_F(FullWorkers, take_everybody_where_the_one_with_room_may_not_be_asked) {
+    for (int i = 0; i < 2; ++i) arrive(Priority::normal);
+    for (int i = 0; i < 2; ++i) gate.depart(now, 4, Outcome::refused_upstream, events);
+    EXPECT_EQ(arrive(Priority::sheddable).kind, Gate::Arrival::Kind::admitted) << "it rests: nobody is better";
+}
+
+TEST_F(FullWorkers, take_everybody_again_where_their_memory_does_not_fall_by_it) {
+    for (int i = 0; i < 2; ++i) arrive(Priority::normal);
+    const auto waits = arrive(Priority::normal);
+    ASSERT_EQ(waits.kind, Gate::Arrival::Kind::queued);
+    now += 4s;
+    gate.leave(now, waits.ticket);
+    for (; now < start + 31s; now += 500ms) pressures(0.97);
+    EXPECT_EQ(arrive(Priority::sheddable).kind, Gate::Arrival::Kind::admitted);
+}
+
+TEST_F(FullWorkers, take_everybody_once_they_have_room_or_memory_is_not_looked_at) {
+    for (int i = 0; i < 2; ++i) arrive(Priority::normal);
+    gate.arrive(now, {}, events);
+    pressures(0.5);
+    gate.expire(now, events);
+    EXPECT_EQ(events.size(), 1U) << "who waited is let in";
+    pressures(0.97);
+    ASSERT_EQ(arrive(Priority::normal).kind, Gate::Arrival::Kind::queued);
+    gate.configure({.memory_mode = Mode::off});
+    gate.expire(now, events);
+    EXPECT_EQ(events.size(), 2U);
 }
 
 } // namespace

@@ -32,7 +32,7 @@ public:
         for (WorkerKey key = 1; key <= workers; ++key) {
             gate.add(key, slots, now);
             gate.accept(key, true, now, events);
-            gate.observe(key, 0.1, MemorySight{25_MiB, own, {cgroup, 0}});
+            gate.observe(now, key, 0.1, MemorySight{25_MiB, own, {cgroup, 0}});
         }
         gate.observe_domain(cgroup, 100_MiB, 600_MiB);
         gate.costs().recall(light, 1_MiB);
@@ -159,7 +159,7 @@ TEST(ShadowLine, counts_about_as_many_refusals_as_enforce_has) {
 TEST(ShadowLine, who_waits_and_then_finds_room_is_not_refused) {
     Workers w(Mode::shadow);
     for (int i = 0; i < 4; ++i) ASSERT_EQ(w.ask(heavy).kind, Gate::Arrival::Kind::admitted);
-    EXPECT_EQ(w.gate.stats().shadow_waits, 2U) << "two fit";
+    EXPECT_EQ(w.gate.stats().shadow.memory_waits, 2U) << "two fit";
     for (int i = 0; i < 100; ++i, w.now += 100ms) w.gate.expire(w.now, w.events);
     EXPECT_EQ(w.shadow(), 0U);
 }
@@ -217,7 +217,7 @@ TEST(ShadowLine, a_retry_is_the_same_request) {
 
 TEST(ShadowLine, whom_the_load_line_would_have_shed_does_not_count_again) {
     Workers w(Mode::shadow);
-    for (WorkerKey key = 1; key <= 4; ++key) w.gate.observe(key, 0.96, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+    for (WorkerKey key = 1; key <= 4; ++key) w.gate.observe(w.now, key, 0.96, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
     for (int i = 0; i < 10; ++i) w.ask(huge, Priority::sheddable);
     w.now += 6s;
     w.gate.expire(w.now, w.events);

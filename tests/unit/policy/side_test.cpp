@@ -19,7 +19,7 @@ struct SideTest : testing::Test {
 
     void worker(WorkerKey key, unsigned slots = 1, double pressure = 0.5, std::uint64_t place = 0) {
         gate.add(key, slots, start, place);
-        gate.observe(key, pressure);
+        gate.observe(start, key, pressure);
         gate.accept(key, true, start, events);
     }
     void homes(std::vector<WorkerKey> keys) { gate.set_homes(keys); }

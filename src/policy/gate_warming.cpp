@@ -1,0 +1,43 @@
+// The gate's slow start: how many requests a worker gets at once that has just begun to serve.
+//
+//   at most max(1, slots * age / slow_start)        from when it accepts until it is `slow_start` old
+//
+// Its caches, its pools of connections and its imports are cold, and those who wait would all be given to it in one moment. Only
+// beside workers that are warm: where all are new, nobody would do it better.
+#include <algorithm>
+
+#include "plimsoll/policy/gate.hpp"
+
+namespace plimsoll {
+
+void Gate::begin_warming(Instant now, Member& member, bool accepts) {
+    if (accepts == member.accepting) return;
+    std::erase(warming_, member.key);
+    member.ramp = Member::no_ramp;
+    const bool others_are_warm = std::ranges::any_of(roster_.all(), [&](const auto& each) {
+        return each->accepting && each.get() != &member && each->ramp == Member::no_ramp &&
+               now - each->accepting_since >= settings_.slow_start;
+    });
+    if (!accepts || settings_.slow_start <= Duration::zero() || !others_are_warm) return;
+    member.ramp = 1;
+    warming_.push_back(member.key);
+}
+
+void Gate::warm_up(Instant now, Events& events) {
+    for (std::size_t i = warming_.size(); i-- > 0;) {
+        Member* member = roster_.find(warming_[i]);
+        const Duration age = member ? now - member->accepting_since : Duration{};
+        if (!member || !member->accepting || age >= settings_.slow_start) {
+            warming_.erase(warming_.begin() + static_cast<std::ptrdiff_t>(i));
+            if (!member) continue;
+            member->ramp = Member::no_ramp;
+        } else {
+            const double share = to_seconds(age) / to_seconds(settings_.slow_start);
+            member->ramp = std::max(1U, static_cast<unsigned>(share * member->slots));
+        }
+        roster_.judge(*member, now);
+        grant(*member, now, events);
+    }
+}
+
+} // namespace plimsoll
