@@ -7,6 +7,7 @@
 
 #include "config/values.hpp"
 #include "log/log.hpp"
+#include "net/http/cookies.hpp"
 #include "net/http/target.hpp"
 #include "net/random_key.hpp"
 #include "net/server.hpp"
@@ -46,7 +47,7 @@ std::string form_decoded(std::string_view text) {
     return decoded;
 }
 
-// Of fields as of the pairs below: who names two has none of his own.
+// Of fields, cookies and parameters: who names two has none of his own.
 std::string_view only_value(const http::FieldTable& fields, std::string_view name) {
     const auto* only = fields.find(name);
     if (!only) return {};
@@ -54,28 +55,25 @@ std::string_view only_value(const http::FieldTable& fields, std::string_view nam
     return std::any_of(only, fields.end(), again) ? std::string_view{} : only->value;
 }
 
-// The value of `name` in "name=value<separator>..."; empty where there is none. Empty, too, where there are several: which of them
-// counts differs from application to application, and a client must not choose what it is counted by.
-std::string_view value_in(std::string_view pairs, char separator, std::string_view name) {
+// Which of several counts differs from application to application, and a client must not choose what it is counted by.
+std::string only_cookie(const http::FieldTable& fields, std::string_view name) {
+    const auto found = http::cookies_named(fields, name);
+    return found.size() == 1 ? http::cookie_value(found.front()).value_or(std::string()) : std::string();
+}
+
+std::string only_parameter(std::string_view query, std::string_view name) {
     std::optional<std::string_view> only;
-    std::string decoded;
-    while (!pairs.empty()) {
-        const auto end = pairs.find(separator);
-        auto pair = pairs.substr(0, end);
-        pairs = end == std::string_view::npos ? std::string_view{} : pairs.substr(end + 1);
-        while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
+    while (!query.empty()) {
+        const auto end = query.find('&');
+        const auto pair = query.substr(0, end);
+        query = end == std::string_view::npos ? std::string_view{} : query.substr(end + 1);
         const auto sign = pair.find('=');
         if (sign == std::string_view::npos) continue;
-        auto found = pair.substr(0, sign);
-        if (separator == '&') { // "k%65y" is "key" to the application
-            decoded = form_decoded(found);
-            found = decoded;
-        }
-        if (found != name) continue;
+        if (form_decoded(pair.substr(0, sign)) != name) continue; // "k%65y" is "key" to the application
         if (only) return {};
         only = pair.substr(sign + 1);
     }
-    return only.value_or(std::string_view{});
+    return form_decoded(only.value_or(std::string_view{}));
 }
 
 // IPv4 whole, IPv6 cut to its network; what is no address (a unix socket's peer) as it is.
@@ -99,17 +97,8 @@ void each_value(const RouteLimit& limit, const LimitedRequest& request, Add add)
         case Part::path: add(request.path); break;
         case Part::label: add(request.label); break;
         case Part::header: add(only_value(request.fields, name)); break;
-        case Part::cookie: {
-            std::string cookies; // a client may spread them over several fields
-            for (const http::Field& field : request.fields)
-                if (field.id == http::FieldName::cookie) cookies.append(field.value) += ';';
-            add(value_in(cookies, ';', name));
-            break;
-        }
-        case Part::query: {
-            add(form_decoded(value_in(request.query.substr(request.query.empty() ? 0 : 1), '&', name)));
-            break;
-        }
+        case Part::cookie: add(only_cookie(request.fields, name)); break;
+        case Part::query: add(only_parameter(request.query.substr(request.query.empty() ? 0 : 1), name)); break;
         }
     }
 }

@@ -1,6 +1,7 @@
 #include "net/route_actions.hpp"
 
 #include "log/log.hpp"
+#include "net/http/cookies.hpp"
 
 namespace plimsoll::net {
 namespace {
@@ -30,19 +31,12 @@ Affinity::Affinity(const config::Route& route)
     : name_(route.affinity.substr(route.affinity.find(':') + 1)), cookie_(route.affinity.starts_with("cookie:")),
       sets_cookie_(route.set_affinity_cookie) {}
 
-std::string_view Affinity::key(const http::FieldTable& fields) const {
-    if (!cookie_) return fields.value(name_);
-    for (const http::Field& field : fields) {
-        if (field.id != http::FieldName::cookie) continue;
-        for (std::string_view rest = field.value; !rest.empty();) {
-            auto pair = rest.substr(0, rest.find(';'));
-            rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
-            pair.remove_prefix(std::min(pair.find_first_not_of(' '), pair.size()));
-            if (pair.size() > name_.size() && pair.starts_with(name_) && pair[name_.size()] == '=')
-                return pair.substr(name_.size() + 1);
-        }
-    }
-    return {};
+// Of several cookies the first, which browsers write for the longest path. What the application reads matters only as far as one
+// session is one key.
+std::string Affinity::key(const http::FieldTable& fields) const {
+    if (!cookie_) return std::string(fields.value(name_));
+    const auto found = http::cookies_named(fields, name_);
+    return found.empty() ? std::string() : http::cookie_value(found.front()).value_or(std::string(found.front()));
 }
 
 // Secure where the client came by https: it names a worker, and must not go over the wire in the clear. By http such a cookie would

@@ -25,7 +25,7 @@ struct Page {
 class Affinity {
 public:
     explicit Affinity(const config::Route& route);
-    std::string_view key(const http::FieldTable& fields) const; // the cookie's or field's value; empty: it has none
+    std::string key(const http::FieldTable& fields) const; // the cookie's or field's value; empty: it has none
     bool sets_cookie() const { return sets_cookie_; }
     std::string set_cookie(std::string_view value, bool secure) const; // a whole line
 private:

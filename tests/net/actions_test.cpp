@@ -181,6 +181,9 @@ TEST_F(ActionsTest, a_session_stays_at_its_worker_by_a_cookie_that_we_set) {
             EXPECT_EQ(again.body, first.body);
             EXPECT_FALSE(again.has("set-cookie"));
         }
+        const auto value = cookie.substr(5, cookie.find(';') - 5);
+        const auto quoted = answer(get("/", "Cookie: home =\"" + value + "\" \r\nCookie: home=of-a-shorter-path\r\n"));
+        EXPECT_EQ(quoted.body, first.body) << "the same session to the application";
     }
 }
 

@@ -129,6 +129,25 @@ TEST_F(LimitsTest, a_key_may_be_a_field_a_cookie_a_query_parameter_or_the_path) 
     EXPECT_EQ(status("/b/../a"), 429);
 }
 
+// What Django, Starlette, werkzeug and http.cookies read as sid=a.
+TEST_F(LimitsTest, a_session_is_counted_once_however_its_cookie_is_written) {
+    limits = {per_hour({"cookie:sid"})};
+    start();
+    EXPECT_EQ(status(), 200);
+    const auto with = [this](const std::string& cookies) { return status("/", "Cookie: " + cookies + "\r\n"); };
+    EXPECT_EQ(with("sid=a"), 200);
+    for (const auto* same : {"sid=a   ; x=1", "sid =a", "x=1; sid\t=\ta\t", "sid=\"a\"", "sid=\"\\141\"", "sid=\"\\a\"",
+                             "\xa0sid\x85=a\xc2\xa0; x=1", "x=1 sid=a"})
+        EXPECT_EQ(with(same), 429) << same;
+    // One who names several has none of his own, whichever his application takes.
+    for (const auto* several :
+         {"sid=b; sid =a", "sid=b; \xa0sid=a", "sid=b sid=a", "sid=b; x=1\tsid=a", "sid=\"b\" x=\"1\"", "sid=b x=1"})
+        EXPECT_EQ(with(several), 429) << several;
+    EXPECT_EQ(with("sid=b; xsid=a; sidx=a; x=sid; x=?sid=a"), 200) << "these are others";
+    EXPECT_EQ(with("sid=\"c d\""), 200) << "a blank in quotes is a part of it";
+    EXPECT_EQ(with("sid=\"c e\""), 200);
+}
+
 TEST_F(LimitsTest, a_key_by_label_counts_requests_of_one_kind_together_under_the_name_that_the_application_gives_them) {
     limits = {per_hour({"label"})};
     start();
