@@ -133,8 +133,8 @@ std::string LimitsUnderWay::fields() const {
     return "RateLimit-Policy: " + policies + "\r\nRateLimit: " + states + "\r\n";
 }
 
-bool RouteLimit::counts_by_label() const {
-    return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.first == Part::label; });
+bool RouteLimit::counts_by(Part wanted) const {
+    return std::any_of(parts.begin(), parts.end(), [wanted](const auto& part) { return part.first == wanted; });
 }
 
 LimitHold::~LimitHold() {
@@ -251,6 +251,8 @@ bool Limits::apply(const RouteLimit& limit, const http::Refusal& refusal, Durati
         limit.counters->refused.fetch_add(1, std::memory_order_relaxed);
         verdict.refusal = refusal;
         verdict.retry_after = retry_after;
+        // A field may be a customer's with a thousand machines, and all clients without a cookie are one.
+        verdict.of_many = !limit.counts_by(Part::client);
         take_back(under_way);
         return false;
     }

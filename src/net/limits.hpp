@@ -58,7 +58,7 @@ struct RouteLimit {
     bool shared = false; // its rate is counted in Redis
     std::string scope;   // what tells it from other limits
     LimitCounters* counters = nullptr;
-    bool counts_by_label() const;
+    bool counts_by(Part part) const;
 };
 
 struct LimitedRequest {
@@ -106,6 +106,7 @@ struct LimitsUnderWay {
 struct LimitVerdict {
     http::Refusal refusal; // none: it passes
     Duration retry_after{};
+    bool of_many = false;                 // it refuses many clients by one count
     std::vector<std::string_view> shadow; // reasons for which it would have been refused
     std::string fields;                   // RateLimit-Policy and RateLimit, as lines
 };

@@ -66,8 +66,8 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
         if (!route.closed && !route.has_page()) route.closed = closed[rule.pool];
         if (route.target && route.target->pool) route.key = route.target->pool->route_key(route.label);
         route.limits = limits.compile(rule, route.label, config.proxy.rate_keys);
-        if (std::ranges::any_of(route.limits, &RouteLimit::counts_by_label))
-            route.limit_labels = &limits.labels_of(rule.pool);
+        const auto by_label = [](const RouteLimit& limit) { return limit.counts_by(RouteLimit::Part::label); };
+        if (std::ranges::any_of(route.limits, by_label)) route.limit_labels = &limits.labels_of(rule.pool);
         route.series = &registry.series(rule.pool, route.label);
         routes_.push_back(std::move(route));
     }

@@ -312,7 +312,7 @@ void Session::heed(Exchange& x, const LimitVerdict& verdict, std::size_t told) {
     const auto pool = x.route->target ? x.route->target->name : std::string_view{};
     for (const auto reason : verdict.shadow) reactor_.counters.refused(pool, reason, "shadow");
     x.refusal = verdict.refusal;
-    x.retry_after = verdict.retry_after;
+    x.retry_after = verdict.of_many ? spread_upwards(verdict.retry_after, reactor_.draw()) : verdict.retry_after;
 }
 
 // What the end of a client's bytes means. In the middle of the request: that it will never be whole. So close behind it that

@@ -25,6 +25,12 @@ RateRule RateRule::per_second(double rate, unsigned burst, unsigned cost) {
     return {Duration{interval}, burst, cost};
 }
 
+Duration spread_upwards(Duration retry_after, double draw) {
+    const auto least = std::chrono::ceil<std::chrono::seconds>(retry_after);
+    const auto choices = (least.count() + 1) / 2 + 1;
+    return least + std::chrono::seconds{static_cast<std::int64_t>(draw * static_cast<double>(choices))};
+}
+
 RateVerdict given_back(const RateRule& rule, const RateVerdict& passed) {
     RateVerdict verdict = passed;
     verdict.remaining += rule.cost;

@@ -121,7 +121,7 @@ def test_two_proxies_let_pass_together_what_one_limit_allows(plimsoll):
     assert last.fields["ratelimit"] == '"header:X-Key";r=199;t=3600'
     refused = proxies[0].get("/x", fields={"X-Key": "a"})
     assert refused.status == 429 and refused.fields["x-plimsoll-reason"] == "rate"
-    assert 3500 < int(refused.fields["retry-after"]) <= 3600
+    assert 3500 < int(refused.fields["retry-after"]) <= 5400, "up to half longer, since many may share the field"
     keys = server.cli("keys", "*").split()
     assert len(keys) == 2 and all(key.startswith("plimsoll:") and "a" != key for key in keys), keys
     assert all(0 < int(server.cli("pttl", key)) <= 720_000_000 for key in keys), "a key goes when its debts are paid"

@@ -1,4 +1,6 @@
 // [[route.limit]] at the door: who is counted together, what a refused client is told, and what a reload keeps.
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "net/limits.hpp"
@@ -53,6 +55,27 @@ TEST_F(LimitsTest, a_client_beyond_its_rate_gets_429_and_is_told_when_to_come_ag
     EXPECT_TRUE(eventually([&] { return proxy.refused("rate") == 1; }));
     EXPECT_EQ(stats().passed, 2U);
     EXPECT_EQ(stats().refused, 1U);
+}
+
+TEST_F(LimitsTest, who_shares_a_count_with_others_is_told_to_come_at_another_time_than_they) {
+    limits = {per_hour({"path"}), per_hour({"client", "path"})};
+    start();
+    const auto told = [this](const std::string& path) {
+        EXPECT_EQ(status(path), 200);
+        std::set<int> waits;
+        for (int i = 0; i < 8; ++i) waits.insert(std::stoi(ask(path).field("retry-after")));
+        return waits;
+    };
+    const auto spread = told("/shared");
+    EXPECT_GE(spread.size(), 4U) << "1,800 seconds to choose from";
+    EXPECT_GT(*spread.begin(), 3500) << "nobody comes too early";
+    EXPECT_LE(*spread.rbegin(), 5400);
+
+    limits.erase(limits.begin());
+    proxy.server().apply(proxy.config, {{"app", proxy.pool}});
+    const auto exact = told("/own");
+    EXPECT_GT(*exact.begin(), 3500);
+    EXPECT_LE(*exact.rbegin(), 3600);
 }
 
 TEST_F(LimitsTest, a_refused_request_leaves_the_connection_open) {

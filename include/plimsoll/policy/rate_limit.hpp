@@ -38,6 +38,10 @@ struct RateVerdict {
     Duration whole_after{}; // how long until the whole burst is there again
 };
 
+// When to come again, told to one of many who are refused by one count: in the same second they would all come back together, and all
+// but one be refused again. Later by up to half, in the whole seconds in which it is told; `draw` in [0, 1).
+Duration spread_upwards(Duration retry_after, double draw);
+
 // Of a request that passed, what is true again once it was given back.
 RateVerdict given_back(const RateRule& rule, const RateVerdict& passed);
 

@@ -38,6 +38,20 @@ TEST(RateLimit, who_hammers_is_served_at_his_rate_and_not_locked_out) {
     EXPECT_EQ(passed(table, alice, rule, start, 10s, 1ms), 100U);
 }
 
+TEST(RateLimit, those_who_share_a_count_come_back_over_half_as_long_again_in_each_second_equally_often) {
+    const struct {
+        Duration retry_after;
+        std::vector<std::chrono::seconds> told;
+    } cases[] = {{0s, {0s}}, {10ms, {1s, 2s}}, {1s, {1s, 2s}}, {1001ms, {2s, 3s}}, {9s, {9s, 10s, 11s, 12s, 13s, 14s}}};
+    for (const auto& [retry_after, told] : cases)
+        for (std::size_t i = 0; i < told.size(); ++i) {
+            const auto share = static_cast<double>(told.size());
+            EXPECT_EQ(spread_upwards(retry_after, static_cast<double>(i) / share + 1e-9), told[i]);
+            EXPECT_EQ(spread_upwards(retry_after, static_cast<double>(i + 1) / share - 1e-9), told[i]);
+        }
+    EXPECT_LE(spread_upwards(1h, 0.999'999'999), 90min);
+}
+
 TEST(RateLimit, keys_do_not_share_their_counts) {
     RateTable table(16);
     const auto rule = RateRule::per_second(1, 0);
