@@ -330,8 +330,10 @@ bool Session::may_retry(Exchange& x, Ending ending, const Download& download) {
     // Of what nobody has seen all is here still, however much is to come.
     if (!(unseen || (unanswered && x.upload.complete())) || x.attempts >= most_attempts) return false;
     if (unanswered && !x.reused && ++x.unanswered >= most_deaths) return false;
-    if (!x.retrying && !x.route->target->pool->begin_retry()) return false;
-    x.retrying = true;
+    auto& pool = *x.route->target->pool;
+    if (x.retrying) pool.end_retry(); // the one that has failed is over
+    x.retrying = pool.begin_retry();
+    if (!x.retrying) return false;
     reactor_.counters.retries.add();
     return true;
 }

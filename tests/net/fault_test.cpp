@@ -358,6 +358,37 @@ TEST(Fault, a_pool_that_has_spent_its_retries_denies_more_and_in_shadow_only_say
     EXPECT_EQ(retries().denied, 1U);
 }
 
+TEST(Fault, each_retry_of_a_request_is_of_the_budget) {
+    Origin first(echo), second(echo), third(echo);
+    Proxy proxy;
+    auto& pool = proxy.config.pools[0];
+    pool.retry = {.share = 1, .minimum = 0};
+    for (auto* dead : {&first, &second, &third}) {
+        proxy.add_worker(dead->address());
+        dead->stop_listening();
+    }
+    proxy.start();
+    const auto ask = [&] {
+        auto client = proxy.client();
+        client.send(get());
+        EXPECT_EQ(client.read_response().status(), 502);
+    };
+    const auto denied = [&] { return proxy.server().stats().gates.at(0).retries.denied; };
+    ask();
+    EXPECT_EQ(proxy.server().stats().retries, 1U) << "the one that it saved itself";
+    EXPECT_EQ(denied(), 1U);
+    pool.retry = {.share = 0, .minimum = 1};
+    proxy.pool->configure(pool);
+    ask();
+    EXPECT_EQ(proxy.server().stats().retries, 3U) << "the first is over when the second begins";
+    EXPECT_EQ(denied(), 1U);
+    const auto retried_again = [&] {
+        ask();
+        return proxy.server().stats().retries >= 5;
+    };
+    EXPECT_TRUE(eventually(retried_again)) << "and both when the request has ended";
+}
+
 // The connections of a process that dies are closed before its listener: what is sent to it in that moment is lost with it.
 TEST(Fault, a_worker_that_hung_up_is_given_nothing_in_the_moment_in_which_it_may_be_dying) {
     using Clock = std::chrono::steady_clock;
