@@ -85,8 +85,8 @@ struct RedisTest : ::testing::Test {
     Origin origin{echo};
     Proxy proxy;
 
-    void start(const Origin& server, Duration timeout = std::chrono::seconds{1}) {
-        proxy.config.proxy.threads = 1;
+    void start(const Origin& server, Duration timeout = std::chrono::seconds{1}, unsigned reactors = 1) {
+        proxy.config.proxy.threads = reactors;
         proxy.config.redis.url = "redis://" + server.address();
         proxy.config.redis.timeout = timeout;
         config::Limit limit;
@@ -259,6 +259,26 @@ TEST_F(RedisTest, a_reload_without_it_lets_those_who_wait_go_on) {
     EXPECT_EQ(client.read_response().status(), 200);
     EXPECT_FALSE(proxy.server().stats().redis);
     EXPECT_EQ(ask().status(), 200);
+}
+
+// As a Redis with `maxclients`. Half of all requests are of the reactor that has no connection.
+TEST_F(RedisTest, a_reactor_that_cannot_connect_does_not_cost_the_others_their_redis) {
+    std::atomic<bool> taken = false;
+    const auto serve = greeting_and([](Peer& peer) { peer.send(passed); });
+    Origin server([&](Peer& peer) {
+        if (!taken.exchange(true)) return serve(peer);
+        eventually([this] { return redis().connections == 1; });
+        peer.send("-ERR max number of clients reached\r\n");
+    });
+    proxy.config.redis.proxies = 1000;
+    start(server, std::chrono::seconds{1}, 2);
+    connected();
+    EXPECT_TRUE(eventually([&] {
+        ask();
+        return redis().connects_failed >= 4 && count(RedisResult::ok) >= 20 && count(RedisResult::lost) >= 10;
+    })) << redis().problem;
+    EXPECT_EQ(redis().trips, 0U);
+    EXPECT_EQ(count(RedisResult::skipped), 0U);
 }
 
 TEST_F(RedisTest, lost_and_found_again_by_a_reload_is_told_both) {

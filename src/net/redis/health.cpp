@@ -1,7 +1,6 @@
 #include "net/redis/health.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include "log/log.hpp"
 
@@ -17,10 +16,12 @@ void Health::use(const std::shared_ptr<const Settings>& settings) {
     const std::lock_guard lock(mutex_);
     settings_ = settings;
     stats_.trips += guard_.trips();
-    guard_ = StoreGuard(settings ? settings->config.timeout : Duration::zero());
+    if (settings)
+        guard_.replace(settings->config.timeout);
+    else
+        guard_ = StoreGuard(Duration::zero());
     stats_.problem.clear();
-    told_lost_ = told_lost_ && settings;
-    if (!told_lost_) without_ = 0;
+    if (!guard_.lost().open()) without_ = 0;
 }
 
 bool Health::passing() const {
@@ -40,21 +41,26 @@ void Health::answered(Instant now, Duration took) {
     const auto bucket = std::ranges::lower_bound(redis_latency_bounds, seconds) - redis_latency_bounds.begin();
     ++stats_.latency[static_cast<std::size_t>(bucket)];
     stats_.latency_sum += seconds;
-    auto change = guard_.record(now, Breaker::Result::good);
-    if (told_lost_ && guard_.state() == Breaker::State::passing) change = StoreGuard::Change::back;
-    tell(change, now, {});
+    tell(guard_.record(now, Breaker::Result::good), {});
 }
 
 void Health::failed(Instant now, RedisResult how, const std::string& problem) {
     const std::lock_guard lock(mutex_);
     ++stats_.results[index(how)];
     ++without_;
-    tell(guard_.record(now, Breaker::Result::failed), now, problem);
+    tell(guard_.record(now, Breaker::Result::failed), problem);
+}
+
+void Health::unsent(Instant now, RedisResult how, const std::string& problem) {
+    const std::lock_guard lock(mutex_);
+    ++stats_.results[index(how)];
+    ++without_;
+    if (stats_.connections == 0) tell(guard_.record(now, Breaker::Result::failed), problem);
 }
 
 void Health::withdrawn(Instant now) {
     const std::lock_guard lock(mutex_);
-    guard_.record(now, Breaker::Result::nothing);
+    tell(guard_.record(now, Breaker::Result::nothing), {});
 }
 
 void Health::not_asked(RedisResult how) {
@@ -66,7 +72,9 @@ void Health::not_asked(RedisResult how) {
 void Health::unreachable(Instant now, const std::string& problem) {
     const std::lock_guard lock(mutex_);
     ++stats_.connects_failed;
-    tell(guard_.unreachable(now), now, problem);
+    // Redis is well where others are connected: it has as many clients as it may, say, and one reactor too few would cost all of them
+    // the counts that they share.
+    if (stats_.connections == 0) tell(guard_.unreachable(now), problem);
 }
 
 void Health::connected(bool yes) {
@@ -75,22 +83,21 @@ void Health::connected(bool yes) {
     stats_.connections += yes ? 1 : -1;
 }
 
-void Health::tell(StoreGuard::Change change, Instant now, const std::string& problem) {
+void Health::tell(StoreGuard::News news, const std::string& problem) {
     if (!problem.empty()) stats_.problem = problem;
     if (!settings_) return;
-    if (change == StoreGuard::Change::lost) {
-        if (!std::exchange(told_lost_, true)) lost_at_ = now;
+    if (news == StoreGuard::News::began) {
         log::warn("redis_lost", {{"server", settings_->url.shown()},
                                  {"problem", problem},
                                  {"shared_limits", config::to_string(settings_->config.on_failure)}});
-    } else if (change == StoreGuard::Change::back) {
+    } else if (news == StoreGuard::News::ended) {
         stats_.problem.clear();
-        told_lost_ = false;
         log::info("redis_back", {{"server", settings_->url.shown()},
-                                 {"after_seconds", std::chrono::duration<double>(now - lost_at_).count()},
+                                 {"after_seconds", to_seconds(guard_.lost().lasted())},
+                                 {"times", guard_.lost().times()},
                                  {"requests_without_it", without_}});
     }
-    if (guard_.state() == Breaker::State::passing && !told_lost_) without_ = 0;
+    if (!guard_.lost().open()) without_ = 0;
 }
 
 void Health::add_to(ServerStats& stats) const {

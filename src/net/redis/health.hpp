@@ -1,5 +1,5 @@
 // What all reactors know of Redis together: whether to ask it at all, what came of the questions so far, and the one line in
-// the log when it is lost and when it is back. Held for some 50 ns a question.
+// the log when it is lost and when it is back for good. Held for some 50 ns a question.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,8 @@ public:
     bool admits(Instant now); // true: ask, and tell what came of it
     void answered(Instant now, Duration took);
     void failed(Instant now, RedisResult how, const std::string& problem);
+    // No connection took the question. As long as another reactor has one, that proves nothing about Redis.
+    void unsent(Instant now, RedisResult how, const std::string& problem);
     void withdrawn(Instant now);     // who asked has left: it proves nothing
     void not_asked(RedisResult how); // skipped, busy
     void unreachable(Instant now, const std::string& problem);
@@ -30,14 +32,12 @@ public:
     void add_to(ServerStats& stats) const;
 
 private:
-    void tell(StoreGuard::Change change, Instant now, const std::string& problem); // with the lock held
+    void tell(StoreGuard::News news, const std::string& problem); // with the lock held
 
     mutable std::mutex mutex_;
     std::shared_ptr<const Settings> settings_;
     StoreGuard guard_{Duration::zero()};
-    bool told_lost_ = false; // and not yet that it is back
-    Instant lost_at_{};
-    std::uint64_t without_ = 0; // requests that were decided without it since then
+    std::uint64_t without_ = 0; // requests that were decided without it since it was told as lost
     RedisStats stats_;
 };
 

@@ -192,11 +192,11 @@ void Link::ask(Question& question, std::vector<std::string> arguments) {
     // A connection that is only being made says nothing yet: the one probe must not be spent on it.
     if (state_ != State::ready && !health_.passing()) return without(RedisResult::skipped);
     if (sent_.size() + unsent_.size() >= settings_->config.max_in_flight) return without(RedisResult::busy);
-    if (!health_.admits(loop_.now)) return without(RedisResult::skipped);
     if (state_ == State::resting) {
-        health_.failed(loop_.now, RedisResult::lost, why_lost_);
+        health_.unsent(loop_.now, RedisResult::lost, why_lost_);
         return question.end(RedisResult::lost);
     }
+    if (!health_.admits(loop_.now)) return without(RedisResult::skipped);
     question.link_ = shared_from_this();
     question.arguments_ = std::move(arguments);
     question.asked_ = loop_.now;
@@ -252,7 +252,10 @@ void Link::answered(Question& question, Reply reply) {
 }
 
 void Link::fail(Question& question, RedisResult how, const std::string& problem) {
-    health_.failed(loop_.now, how, problem);
+    if (question.number_ == 0)
+        health_.unsent(loop_.now, how, problem);
+    else
+        health_.failed(loop_.now, how, problem);
     end(question, how);
 }
 
