@@ -191,14 +191,19 @@ void effects_of_pool(const std::string& path, const Pool& pool, const Proxy& pro
               Key{"hard_limit", &Recycle::hard_limit});
 }
 
-void effect_of_redis(const Config& config, Findings& findings) {
+void effects_of_redis(const Config& config, Findings& findings) {
     if (config.redis.url.empty() || !findings.stands("redis.url")) return;
     const auto shares = [](const Limit& limit) { return limit.shared && limit.mode != Mode::off; };
     const auto any = [&](const Route& route) { return std::ranges::any_of(route.limits, shares); };
     if (std::ranges::none_of(config.routes, any))
-        findings.warning("redis.url",
-                         "has no effect: no [[route.limit]] is counted there. Write shared = true at those "
-                         "that all proxies count together, or leave [redis] out");
+        return findings.warning("redis.url",
+                                "has no effect: no [[route.limit]] is counted there. Write shared = true at those "
+                                "that all proxies count together, or leave [redis] out");
+    // Who shares a limit has other proxies, most likely, and no default knows how many.
+    if (config.redis.on_failure == OnFailure::local && !findings.stands("redis.proxies"))
+        findings.warning("redis.proxies",
+                         "is not written, so while Redis is away each proxy takes the whole rate of the shared limits "
+                         "for its share: write how many proxies share them, or proxies = 1 if this one is alone");
 }
 
 // The longest that a request may take by a key that was written, beside the time that it gets when the proxy stops.
@@ -235,7 +240,7 @@ void effect_of_stop_timeout(const Config& config, Findings& findings) {
 void check_effects(const Config& config, Findings& findings) {
     if (!findings.problems().empty()) return;
     effects_of_log(config.log, findings);
-    effect_of_redis(config, findings);
+    effects_of_redis(config, findings);
     effect_of_stop_timeout(config, findings);
     for (std::size_t i = 0; i < config.listeners.size(); ++i)
         effect_of_socket_mode("listener[" + std::to_string(i) + "]", config.listeners[i], config.proxy, findings);

@@ -31,8 +31,22 @@ TEST(Effects, redis_without_a_shared_limit_is_named_with_what_would_use_it) {
         "those that all proxies count together, or leave [redis] out\n";
     EXPECT_EQ(after_least(redis), told);
     EXPECT_EQ(after_least(redis + limit), told);
-    EXPECT_EQ(after_least(redis + limit + "shared = true\n"), "");
+    EXPECT_EQ(after_least(redis + "proxies = 1\n" + limit + "shared = true\n"), "");
     EXPECT_EQ(after_least(redis + limit + "shared = true\nmode = \"off\"\n"), told);
+}
+
+TEST(Effects, how_many_proxies_share_a_limit_is_to_be_said_where_each_falls_back_on_its_share) {
+    const std::string redis = "[redis]\nurl = \"redis://127.0.0.1:6379/0\"\n",
+                      limit = "[[route]]\n[[route.limit]]\nrate = \"1/s\"\nshared = true\n";
+    const std::string told = "f:6:1: redis.proxies: is not written, so while Redis is away each proxy takes the whole "
+                             "rate of the shared limits for its "
+                             "share: write how many proxies share them, or proxies = 1 if this one is alone\n";
+    EXPECT_EQ(after_least(redis + limit), told);
+    EXPECT_EQ(after_least(redis + "on_failure = \"local\"\n" + limit), told);
+    EXPECT_EQ(after_least(redis + "proxies = 1\n" + limit), "");
+    EXPECT_EQ(after_least(redis + "proxies = 3\n" + limit), "");
+    for (const auto* how : {"open", "closed"})
+        EXPECT_EQ(after_least(redis + "on_failure = \"" + how + "\"\n" + limit), "") << "nobody has a share then";
 }
 
 TEST(Effects, a_queue_for_nobody_has_no_timeout) {
