@@ -277,12 +277,27 @@ void Session::find_route(Exchange& x) {
     }
 }
 
-// Applications differ in whether they resolve dots. Where that decides whose request it is, or what holds for it, they get the path
-// that we went by.
+// Applications differ in whether they resolve dots and merge slashes; escapes nearly all of them decode. Where one of these readings
+// is another route's, they get the path that we went by.
 void Session::disambiguate(Exchange& x, const http::RequestHead& head, std::string_view resolved) {
     if (head.path == "*" || x.page) return; // the whole server has no other name
-    if (snapshot_->find({head.host, head.path, head.method_text, &head.fields}) != x.route)
-        x.path = http::rewritten_path(head.path, resolved, {}, {});
+    const auto is_anothers = [&](std::string_view path) {
+        return snapshot_->find({head.host, path, head.method_text, &head.fields}) != x.route;
+    };
+    if (http::decoded_size(head.path) != resolved.size()) { // else to decode it is to resolve it
+        std::string read(head.path.size(), '\0');
+        read.resize(http::decode_escapes(head.path, read.data()));
+        bool disputed = is_anothers(read);
+        if (!disputed) {
+            http::drop_empty_segments(read);
+            disputed = is_anothers(read);
+        }
+        if (disputed) {
+            x.path = http::escaped_path(resolved);
+            return;
+        }
+    }
+    if (is_anothers(head.path)) x.path = http::rewritten_path(head.path, resolved, {}, {});
 }
 
 // How urgent the request is, and until when an answer is of use.

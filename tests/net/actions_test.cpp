@@ -63,6 +63,29 @@ TEST_F(ActionsTest, where_dots_decide_the_route_the_worker_gets_the_path_without
             << whole;
 }
 
+// One that decodes escapes first would see such a path: what it begins with before ".." is taken back is another's as well.
+TEST_F(ActionsTest, where_escapes_and_dots_together_decide_the_route_the_worker_gets_the_path_without_them) {
+    Origin origin(mirror);
+    proxy.add_worker(origin.address());
+    config::Route closed;
+    closed.path = "/admin";
+    closed.respond.status = 403;
+    closed.pool.clear();
+    proxy.config.routes.insert(proxy.config.routes.begin(), closed);
+    proxy.start();
+    for (const auto& [sent, seen] : {std::pair{"/%61dmin/users/../../x", "/x"},
+                                     {"/%61dmin/..", "/"},
+                                     {"/adm%69n/%2e%2e/", "/"},
+                                     {"/%2fadmin/../x", "/x"},
+                                     {"//admin/../x", "/x"},
+                                     {"/./admin/../x", "/x"},
+                                     {"/%2e/%61dmin/..%2fx%20y", "/x%20y"},
+                                     {"/a/../b%2Fc", "/a/../b%2Fc"}}) // all read it alike
+        EXPECT_TRUE(answer(get(sent)).body.starts_with("GET " + std::string(seen) + " HTTP/1.1\r\n")) << sent;
+    for (const char* inside : {"/x/..%2fadmin", "/%61dmin", "/%2fadmin/x", "/x/%2e%2e/./%61dmin"})
+        EXPECT_EQ(answer(get(inside)).status(), 403) << inside;
+}
+
 TEST_F(ActionsTest, fields_are_set_and_removed_both_ways) {
     Origin origin(mirror);
     proxy.add_worker(origin.address());

@@ -34,6 +34,12 @@ void append_escaped(std::string& out, std::string_view path) {
 
 } // namespace
 
+std::string escaped_path(std::string_view resolved) {
+    std::string out;
+    append_escaped(out, resolved);
+    return out;
+}
+
 std::string rewritten_path(std::string_view path, std::string_view resolved, std::string_view strip,
                            std::string_view put) {
     std::string out(put);

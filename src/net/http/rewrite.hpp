@@ -16,4 +16,7 @@ namespace plimsoll::http {
 std::string rewritten_path(std::string_view path, std::string_view resolved, std::string_view strip,
                            std::string_view put);
 
+// A routing_path() as it is sent.
+std::string escaped_path(std::string_view resolved);
+
 } // namespace plimsoll::http

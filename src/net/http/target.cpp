@@ -158,6 +158,21 @@ std::size_t decode_escapes(std::string_view text, char* out) {
     return static_cast<std::size_t>(at - out);
 }
 
+void drop_empty_segments(std::string& path) {
+    std::size_t end = 0;
+    for (std::size_t at = 0; at < path.size();) { // each time at a slash
+        const std::size_t next = std::min(path.find('/', at + 1), path.size());
+        const auto segment = std::string_view(path).substr(at + 1, next - at - 1);
+        const bool last = next == path.size();
+        if (last || !(segment.empty() || segment == ".")) {
+            std::memmove(path.data() + end, path.data() + at, next - at);
+            end += next - at;
+        }
+        at = next;
+    }
+    path.resize(end);
+}
+
 std::string_view routing_path(std::string_view path, std::span<char> scratch) {
     if (is_resolved(path)) return path;
     if (scratch.size() < path.size()) return {};

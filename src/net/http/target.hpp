@@ -6,6 +6,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "net/http/head.hpp"
@@ -34,5 +35,8 @@ inline bool is_under(std::string_view path, std::string_view prefix) {
 // %XX decoded into `out`, which must hold decoded_size(text), at most the length of `text`; returns the number of bytes.
 std::size_t decode_escapes(std::string_view text, char* out);
 std::size_t decoded_size(std::string_view text);
+
+// Of a decoded path: what is left of it for who merges slashes and passes over ".", and yet leaves ".." as it is.
+void drop_empty_segments(std::string& path);
 
 } // namespace plimsoll::http
