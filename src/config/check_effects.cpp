@@ -191,6 +191,12 @@ void effects_of_pool(const std::string& path, const Pool& pool, const Proxy& pro
               Key{"hard_limit", &Recycle::hard_limit});
 }
 
+void effect_of_claims(const Proxy& section, Findings& findings) {
+    if (section.trusted_proxies.empty())
+        no_effect("proxy", section, "nobody is believed: name your proxies in trusted_proxies", findings,
+                  Key{"trusted_proxies_set", &Proxy::trusted_proxies_set});
+}
+
 void effects_of_redis(const Config& config, Findings& findings) {
     if (config.redis.url.empty() || !findings.stands("redis.url")) return;
     const auto shares = [](const Limit& limit) { return limit.shared && limit.mode != Mode::off; };
@@ -240,6 +246,7 @@ void effect_of_stop_timeout(const Config& config, Findings& findings) {
 void check_effects(const Config& config, Findings& findings) {
     if (!findings.problems().empty()) return;
     effects_of_log(config.log, findings);
+    effect_of_claims(config.proxy, findings);
     effects_of_redis(config, findings);
     effect_of_stop_timeout(config, findings);
     for (std::size_t i = 0; i < config.listeners.size(); ++i)

@@ -48,6 +48,88 @@ void check_wishes(const Proxy& proxy, Findings& findings) {
                          "is believed from nobody: name in trusted_proxies who may say how urgent a request is");
 }
 
+// By which proxies tell of a client, and the beginnings of such names: net/http/field_names.cpp drops them from a stranger's request.
+const std::vector<std::string> claims = {"X-Forwarded-For",
+                                         "X-Forwarded-Proto",
+                                         "X-Forwarded-Host",
+                                         "X-Forwarded-Port",
+                                         "X-Forwarded-Prefix",
+                                         "X-Forwarded-Server",
+                                         "X-Forwarded-Scheme",
+                                         "X-Forwarded-Ssl",
+                                         "X-Forwarded-User",
+                                         "X-Forwarded-Client-Cert",
+                                         "X-Forwarded",
+                                         "Forwarded",
+                                         "X-Request-Id",
+                                         "traceparent",
+                                         "tracestate",
+                                         "X-Real-IP",
+                                         "X-Scheme",
+                                         "X-Url-Scheme",
+                                         "X-Client-IP",
+                                         "X-Cluster-Client-IP",
+                                         "X-Original-Forwarded-For",
+                                         "X-Original-Host",
+                                         "X-Original-URL",
+                                         "X-Rewrite-URL",
+                                         "X-Script-Name",
+                                         "X-Originating-IP",
+                                         "X-Client-Cert",
+                                         "X-Client-Verify",
+                                         "SSL-Client-Cert",
+                                         "SSL-Client-Verify",
+                                         "SSL-Client-S-DN",
+                                         "X-Authenticated-User",
+                                         "X-Envoy-External-Address",
+                                         "Front-End-Https",
+                                         "True-Client-IP",
+                                         "Client-IP",
+                                         "CF-Connecting-IP",
+                                         "Fastly-Client-IP",
+                                         "Forwarded-For",
+                                         "Remote-User",
+                                         "Remote-Groups",
+                                         "Remote-Name",
+                                         "Remote-Email",
+                                         "Client-Cert",
+                                         "Client-Cert-Chain"};
+constexpr std::string_view beginnings_of_claims[] = {"x-forwarded-", "x-ssl-", "x-remote-", "x-auth-request-"};
+
+// "X-SSL-*" is one where claims begin so, "X-Forwarded-Tls" by its beginning, "X-Forwarded-Hots" a slip of the pen.
+bool is_claim(const std::string& text) {
+    constexpr std::size_t slip = 2;
+    const auto name = in_lower_case(text);
+    const auto begins = [&](std::string_view with) { return name.starts_with(with); };
+    const auto is = [&](const std::string& claim) { return name == in_lower_case(claim); };
+    if (name.ends_with('*')) {
+        const std::string_view beginning = std::string_view(name).substr(0, name.size() - 1);
+        return beginning.find('*') == beginning.npos &&
+               (std::ranges::any_of(beginnings_of_claims, begins) ||
+                std::ranges::any_of(beginnings_of_claims, [&](auto claim) { return claim.starts_with(beginning); }) ||
+                std::ranges::any_of(claims,
+                                    [&](const auto& each) { return in_lower_case(each).starts_with(beginning); }));
+    }
+    const auto nearly = [&](const std::string& claim) {
+        return begins("x-forwarded-") && claim.starts_with("X-Forwarded-") && edit_distance(name, claim) <= slip;
+    };
+    return std::ranges::any_of(claims, is) || (is_token(name) && std::ranges::any_of(beginnings_of_claims, begins) &&
+                                               std::ranges::none_of(claims, nearly));
+}
+
+void check_claims(const Proxy& proxy, Findings& findings) {
+    for (std::size_t i = 0; i < proxy.trusted_proxies_set.size(); ++i) {
+        const auto& name = proxy.trusted_proxies_set[i];
+        if (is_claim(name)) continue;
+        const auto meant = nearest(name, claims);
+        findings.problem("proxy.trusted_proxies_set[" + std::to_string(i) + "]",
+                         "'" + name +
+                             "' is no field by which proxies tell of a client: write \"X-Forwarded-For\", \"X-SSL-*\" "
+                             "for all that begin so, or \"*\" (what trusted_fields names is believed without)",
+                         meant.empty() ? meant : '"' + meant + '"');
+    }
+}
+
 void check_proxy(const Proxy& proxy, Findings& findings) {
     bool has_token = !proxy.token.empty() || !proxy.token_file.empty();
     for (std::size_t i = 0; i < proxy.control.size(); ++i) {
@@ -83,6 +165,7 @@ void check_proxy(const Proxy& proxy, Findings& findings) {
                              "'" + proxy.trusted_fields[i] + "': " + why +
                                  " (the application sees X-WebAuth-User as HTTP_X_WEBAUTH_USER)");
     }
+    check_claims(proxy, findings);
     check_wishes(proxy, findings);
     if (!proxy.via.empty() && !is_token(proxy.via))
         findings.problem("proxy.via", "'" + proxy.via + "' must be a name without spaces, or empty for no Via at all");

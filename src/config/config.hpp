@@ -36,8 +36,10 @@ struct Proxy {
     std::string token_file;
     Duration stop_timeout = seconds{30};
     std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
-    std::vector<std::string> trusted_fields;  // names, or prefixes with *, that nobody else may send either
-    std::string via = "plimsoll";             // our name in Via; empty: we are not in it
+    std::vector<std::string> trusted_proxies_set = {
+        "*"};                                // of the claims about a client, those that they write themselves
+    std::vector<std::string> trusted_fields; // names, or prefixes with *, that nobody else may send either
+    std::string via = "plimsoll";            // our name in Via; empty: we are not in it
     bool via_to_clients = false;
     std::string server = "pass";                       // the worker's Server field: pass, replace, remove
     unsigned max_connections = 10'000;                 // or as many as the limit of open files affords

@@ -37,6 +37,7 @@ void describe(Visitor& v, Proxy& proxy) {
     v("token_file", proxy.token_file, {.live = false});
     v("stop_timeout", proxy.stop_timeout, timeout(Duration::zero()));
     v("trusted_proxies", proxy.trusted_proxies, {.single = true});
+    v("trusted_proxies_set", proxy.trusted_proxies_set, {.single = true});
     v("trusted_fields", proxy.trusted_fields, {.single = true});
     v("via", proxy.via);
     v("via_to_clients", proxy.via_to_clients);

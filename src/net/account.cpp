@@ -143,8 +143,8 @@ void Session::log_access(Exchange& x) {
     entry.request_id = x.identity.request_id();
     if ((format.needs_head() || trusted_) && x.parsed_at > 0) {
         const auto& head = head_of(x);
-        const http::Forwarding about{
-            .peer = peer_, .trusted = trusted_, .request_id = entry.request_id, .traceparent = {}};
+        auto about = about_client();
+        about.request_id = entry.request_id;
         entry.client = client_of(head).address;
         entry.request_id = http::request_id(head, about);
         entry.host = head.host;

@@ -171,15 +171,11 @@ Ending Session::send_request(Exchange& x) {
         if (x.refusal) return Ending::no_room;
     }
     const auto& head = head_of(x);
-    const http::Forwarding about{peer_,
-                                 trusted_,
-                                 false,
-                                 "localhost",
-                                 x.identity.request_id(),
-                                 x.identity.traceparent(),
-                                 snapshot_->via,
-                                 x.route->actions ? &x.route->actions->edits(x.stripped) : nullptr,
-                                 &snapshot_->trusted_fields()};
+    auto about = about_client();
+    about.request_id = x.identity.request_id();
+    about.traceparent = x.identity.traceparent();
+    about.via = snapshot_->via;
+    if (x.route->actions) about.edits = &x.route->actions->edits(x.stripped);
     const auto framing = x.upload.framing_to_worker(endpoint.protocol != Protocol::uwsgi);
     std::size_t size = 0;
     x.uwsgi_bytes = 0;

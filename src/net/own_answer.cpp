@@ -56,7 +56,7 @@ void Session::take_actions(Exchange& x, const http::RequestHead& head, std::stri
     auto key = actions.affinity->key(head.fields);
     if (key.empty() && actions.affinity->sets_cookie()) {
         key = x.identity.request_id();
-        const bool https = http::forwarded_proto(head, {.peer = peer_, .trusted = trusted_}) == "https";
+        const bool https = http::forwarded_proto(head, about_client()) == "https";
         x.own_fields += actions.affinity->set_cookie(key, https);
     }
     if (!key.empty()) x.affinity = affinity_hash(key);

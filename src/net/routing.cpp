@@ -44,7 +44,7 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
       via_to_clients(config.proxy.via_to_clients ? std::string_view(via) : std::string_view()),
       server(server_field(config.proxy.server)), deadline_header(config.proxy.deadline_header),
       priority_header(config.proxy.priority_header), redis_settings(std::move(shared_in)), index_(rules_of(config)),
-      unrouted_(&registry.series("", "")), registry_(registry) {
+      claims_(config.proxy.trusted_proxies_set), unrouted_(&registry.series("", "")), registry_(registry) {
     std::map<std::string_view, std::shared_ptr<const Closed>> closed;
     for (const auto& pool : config.pools) {
         closed[pool.name] = closed_for(pool.maintenance);

@@ -66,6 +66,7 @@ public:
     const std::vector<std::unique_ptr<Target>>& targets() const { return targets_; }
     const http::TrustedProxies& trusted() const { return trusted_; }
     const http::TrustedFields& trusted_fields() const { return trusted_fields_; }
+    const http::OwnClaims& claims() const { return claims_; } // of trusted proxies
     Series& unrouted() const { return *unrouted_; }
     Registry& registry() const { return registry_; }
 
@@ -75,6 +76,7 @@ private:
     RouteIndex index_;
     http::TrustedProxies trusted_;
     http::TrustedFields trusted_fields_;
+    http::OwnClaims claims_;
     Series* unrouted_;
     Registry& registry_;
 };

@@ -241,10 +241,20 @@ const http::RequestHead& Session::head_of(Exchange& x) {
     return head;
 }
 
-// Whose request it is. What a trusted peer passes on counts; behind a balancer that says it does not know its client nothing does.
+http::Forwarding Session::about_client() const {
+    http::Forwarding about;
+    about.peer = peer_;
+    about.trusted = trusted_;
+    about.trusted_fields = &snapshot_->trusted_fields();
+    about.claims = &snapshot_->claims();
+    return about;
+}
+
+// Whose request it is. What a trusted peer tells counts; behind a balancer that says it does not know its client nothing does.
 http::Client Session::client_of(const http::RequestHead& head) const {
     const http::Client peer{peer_, peer_port_};
-    return trusted_ ? snapshot_->trusted().client(peer, head.fields) : peer;
+    const bool told = trusted_ && snapshot_->claims().hold(http::FieldName::x_forwarded_for);
+    return told ? snapshot_->trusted().client(peer, head.fields) : peer;
 }
 
 void Session::find_route(Exchange& x) {

@@ -74,6 +74,7 @@ private:
     void count_route(const Exchange& x); // by worker; before its permit is given back
 
     // What needs no worker (own_answer.cpp).
+    http::Forwarding about_client() const; // and whom to believe of it
     http::Client client_of(const http::RequestHead& head) const;
     void disambiguate(Exchange& x, const http::RequestHead& head, std::string_view resolved);
     void take_actions(Exchange& x, const http::RequestHead& head, std::string_view resolved);

@@ -55,6 +55,17 @@ TEST_F(UwsgiRemote, behind_a_trusted_proxy_has_the_port_that_this_tells_and_neve
     EXPECT_EQ(told(), "127.0.0.1 " + own_port()) << "it asks for itself";
 }
 
+TEST_F(UwsgiRemote, is_the_trusted_proxy_itself_where_that_only_passes_the_claim_on) {
+    proxy.config.proxy.trusted_proxies = {"127.0.0.1"};
+    proxy.config.proxy.trusted_proxies_set = {"X-Forwarded-Proto"};
+    start();
+    EXPECT_EQ(told("X-Forwarded-For: 203.0.113.7\r\n"), "127.0.0.1 " + own_port());
+    auto config = proxy.config;
+    config.proxy.trusted_proxies_set = {"X-Forwarded-For"};
+    proxy.server().apply(config, Pools{{"app", proxy.pool}});
+    EXPECT_EQ(told("X-Forwarded-For: 203.0.113.7\r\n"), "203.0.113.7 no port");
+}
+
 TEST_F(UwsgiRemote, is_whom_the_proxy_protocol_announces) {
     proxy.config.proxy.trusted_proxies = {"127.0.0.1"};
     proxy.config.listeners[0].proxy_protocol = true;

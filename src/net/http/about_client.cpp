@@ -30,9 +30,9 @@ char* write_hex(std::uint64_t number, char* out) {
     return out + sizeof digits;
 }
 
-// The value of a trusted peer's field; empty where the peer is not trusted or told nothing.
+// The value of a trusted peer's field; empty where it is not believed or told nothing.
 std::string_view believed(const RequestHead& head, const Forwarding& about, FieldName id) {
-    if (!about.trusted) return {};
+    if (!about.believes(id)) return {};
     const Field* field = head.fields.find(id);
     return field ? field->value : std::string_view{};
 }
@@ -51,7 +51,7 @@ bool is_traceparent(std::string_view text) {
 }
 
 void append_believed(ByteWriter& out, const RequestHead& head, const Forwarding& about, FieldName id, bool& first) {
-    if (!about.trusted) return;
+    if (!about.believes(id)) return;
     for (const Field& field : head.fields) {
         if (field.id != id || field.value.empty()) continue;
         if (!first) out << ", ";
@@ -96,7 +96,8 @@ void write_node(ByteWriter& out, std::string_view node) {
 
 // The elements of those before us, as X-Forwarded-For names them; the last of them, for whoever is the client may have begun the
 // list with as many as he likes. False: it names nobody.
-bool write_nodes(ByteWriter& out, const RequestHead& head) {
+bool write_nodes(ByteWriter& out, const RequestHead& head, const Forwarding& about) {
+    if (!about.believes(FieldName::x_forwarded_for)) return false;
     constexpr std::size_t most = 64;
     std::size_t members = 0;
     for (const Field& field : head.fields)
@@ -151,7 +152,7 @@ void write_forwarded(ByteWriter& out, const RequestHead& head, const Forwarding&
     if (first && about.trusted) {
         const Reached told{told_host(head, about), told_proto(head, about)};
         const bool tells = !told.host.empty() || !told.proto.empty();
-        const bool names = write_nodes(out, head);
+        const bool names = write_nodes(out, head, about);
         if (tells && !names) out << "for=unknown";
         write_reached(out, told, ";");
         if (!told.host.empty()) seen.host = {};
@@ -201,7 +202,7 @@ bool reaches_worker(const RequestHead& head, const Field& field, const Forwardin
     case FieldName::plimsoll: return false;
     case FieldName::tracestate:
     case FieldName::claims_of_a_proxy:
-        if (!about.trusted) return false;
+        if (!about.believes(field)) return false;
         break;
     case FieldName::max_forwards:
         if (head.method == Method::options || head.method == Method::trace) return false; // counted down instead

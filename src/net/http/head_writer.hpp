@@ -4,7 +4,7 @@
 // Connection lists; no X-Plimsoll-*; no name that WSGI could mistake for another; "Via: 1.1 plimsoll" added (RFC
 // 9110, 7.6.3 asks it of a gateway towards the origin), under the name that the operator chose or not at all. About the client: X-Forwarded-For, -Proto, -Host, Forwarded,
 // X-Request-Id, traceparent. From an untrusted peer all such claims are dropped and written new; from a trusted one
-// they are kept and the peer appended.
+// they are kept, as far as it writes them itself (own_claims.hpp), and the peer appended.
 //
 // To the client: no hop-by-hop field, no X-Plimsoll-* of the worker's; framing as *we* frame it; Date added where the
 // worker sent none (RFC 9110, 6.6.1); Server as ServerField says; Via where the operator wants clients to know.
@@ -21,6 +21,7 @@
 
 #include "net/http/field_edits.hpp"
 #include "net/http/head.hpp"
+#include "net/http/own_claims.hpp"
 #include "net/http/trusted_fields.hpp"
 
 namespace plimsoll::http {
@@ -36,6 +37,10 @@ struct Forwarding {
     std::string_view via = "plimsoll";            // our name in Via; empty: we are not in it
     const FieldEdits* edits = nullptr;            // the route's
     const TrustedFields* trusted_fields = nullptr;
+    const OwnClaims* claims = nullptr; // of a trusted peer; null: all are
+
+    bool believes(FieldName id) const { return trusted && (!claims || claims->hold(id)); }
+    bool believes(const Field& field) const { return trusted && (!claims || claims->hold(field)); }
 };
 
 // The head for an HTTP worker. `framing` is how the body will be sent: a buffered chunked body may go with its length.

@@ -79,7 +79,8 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     if (edits)
         for (const auto& [name, value] : edits->set) out.field(name, value);
 
-    if (!about.peer.empty() || (about.trusted && head.fields.find(FieldName::x_forwarded_for))) {
+    if (!about.peer.empty() ||
+        (about.believes(FieldName::x_forwarded_for) && head.fields.find(FieldName::x_forwarded_for))) {
         out << "X-Forwarded-For: ";
         write_forwarded_for(out, head, about);
         out << "\r\n";

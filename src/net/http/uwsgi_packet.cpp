@@ -135,7 +135,8 @@ void write_via(VariableWriter& out, const RequestHead& head, const Forwarding& a
 }
 
 void add_about_client(VariableWriter& out, const RequestHead& head, const Forwarding& about) {
-    if (!about.peer.empty() || (about.trusted && head.fields.find(FieldName::x_forwarded_for)))
+    if (!about.peer.empty() ||
+        (about.believes(FieldName::x_forwarded_for) && head.fields.find(FieldName::x_forwarded_for)))
         out.add_written("HTTP_X_FORWARDED_FOR", [&](ByteWriter& text) { write_forwarded_for(text, head, about); });
     out.add("HTTP_X_FORWARDED_PROTO", forwarded_proto(head, about));
     if (const std::string_view host = forwarded_host(head, about); !host.empty())

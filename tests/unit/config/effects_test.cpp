@@ -49,6 +49,14 @@ TEST(Effects, how_many_proxies_share_a_limit_is_to_be_said_where_each_falls_back
         EXPECT_EQ(after_least(redis + "on_failure = \"" + how + "\"\n" + limit), "") << "nobody has a share then";
 }
 
+TEST(Effects, who_is_trusted_by_nobody_sets_nothing) {
+    const std::string set = "trusted_proxies_set = [\"X-Forwarded-For\"]\n";
+    EXPECT_EQ(after_least("[proxy]\n" + set),
+              "f:7:23: proxy.trusted_proxies_set: has no effect: nobody is believed: name "
+              "your proxies in trusted_proxies\n");
+    EXPECT_EQ(after_least("[proxy]\ntrusted_proxies = [\"10.0.0.0/8\"]\n" + set), "");
+}
+
 TEST(Effects, a_queue_for_nobody_has_no_timeout) {
     EXPECT_EQ(after_least("[pool.queue]\nsize = 0\ntimeout = \"2s\"\n"),
               "f:8:11: pool.queue.timeout: has no effect: with size = 0 nobody waits: who finds no slot is refused\n");

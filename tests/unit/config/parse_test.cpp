@@ -275,6 +275,30 @@ TEST(Parse, addresses_beyond_this_machine_need_a_token) {
     });
 }
 
+TEST(Parse, what_trusted_proxies_set_is_known_by_name) {
+    const auto problems = [](const std::string& names) {
+        std::string all;
+        for (const auto& each : parse(least + "[proxy]\ntrusted_proxies_set = [" + names + "]\n", "f").problems)
+            all += to_string(each) + "\n";
+        return all;
+    };
+    EXPECT_EQ(problems("\"x-forwarded-for\", \"Traceparent\", \"X-SSL-*\", \"X-Forwarded-Tls-Client-Cert\", "
+                       "\"X-Remote-User\", \"*\", \"X-*\""),
+              "");
+    EXPECT_EQ(problems(""), "");
+    for (const auto& [wrong, meant] : {std::pair{"X-Forwarded-Hots", "X-Forwarded-Host"},
+                                       {"X-Forwared-For", "X-Forwarded-For"},
+                                       {"X-Forwarded-Protos", "X-Forwarded-Proto"},
+                                       {"Trace-Parent", "traceparent"}}) {
+        const auto told = problems("\"X-Real-IP\", \"" + std::string(wrong) + "\"");
+        EXPECT_TRUE(told.starts_with("f:7:37: proxy.trusted_proxies_set: '" + std::string(wrong) + "' is no field"))
+            << told;
+        EXPECT_TRUE(told.ends_with("(did you mean \"" + std::string(meant) + "\"?)\n")) << told;
+    }
+    for (const char* wrong : {"X-WebAuth-User", "Cookie", "", "X-Forwarded-*-*", "X-Forwarded-For, X-Forwarded-Proto"})
+        EXPECT_NE(problems('"' + std::string(wrong) + '"'), "") << wrong;
+}
+
 TEST(Parse, an_address_is_listened_on_once) {
     expect_after_least({
         {"[[listener]]\naddress = \":8080\"\n[[listener]]\naddress = \":8080\"\n",

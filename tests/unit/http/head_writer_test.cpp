@@ -192,6 +192,33 @@ TEST(RequestWriter, a_trusted_proxy_is_believed_and_the_chain_grows) {
     EXPECT_TRUE(holds(head, "X-Real-IP: 9.9.9.9"));
 }
 
+// A load balancer that sets X-Forwarded-For and -Proto passes on what a stranger wrote of the rest.
+TEST(RequestWriter, of_a_trusted_proxy_that_is_believed_which_it_writes_itself) {
+    const OwnClaims balancer({"X-Forwarded-For", "X-Forwarded-Proto"});
+    const std::string head = Sent(claims).to_worker(
+        {.peer = "10.0.0.1", .trusted = true, .request_id = "ours", .traceparent = "t", .claims = &balancer});
+    EXPECT_TRUE(holds(head, "X-Forwarded-For: 9.9.9.9, 8.8.8.8, 10.0.0.1")) << head;
+    EXPECT_TRUE(holds(head, "X-Forwarded-Proto: https"));
+    EXPECT_TRUE(holds(head, "X-Forwarded-Host: a"));
+    EXPECT_TRUE(holds(head, "Forwarded: for=9.9.9.9, for=8.8.8.8;proto=https, for=10.0.0.1;host=\"a\""));
+    EXPECT_TRUE(holds(head, "X-Request-Id: ours"));
+    EXPECT_TRUE(holds(head, "traceparent: t"));
+    for (const char* name :
+         {"X-Forwarded-Prefix", "X-Real-IP", "X-Forwarded-Ssl", "Front-End-Https", "X-Original-URL", "tracestate"})
+        EXPECT_FALSE(names(head, name)) << name;
+
+    const OwnClaims other({"Forwarded", "X-Real-IP", "X-Forwarded-S*"});
+    const std::string told = Sent(claims).to_worker({.peer = "10.0.0.1", .trusted = true, .claims = &other});
+    EXPECT_TRUE(holds(told, "X-Forwarded-For: 10.0.0.1")) << told;
+    EXPECT_TRUE(holds(told, "Forwarded: for=9.9.9.9, for=10.0.0.1;host=\"a\";proto=http"));
+    EXPECT_TRUE(holds(told, "X-Real-IP: 9.9.9.9"));
+    EXPECT_TRUE(holds(told, "X-Forwarded-Ssl: on"));
+    EXPECT_FALSE(names(told, "X-Forwarded-Prefix"));
+
+    const OwnClaims none(std::vector<std::string>{});
+    EXPECT_FALSE(names(Sent(claims).to_worker({.trusted = true, .claims = &none}), "X-Forwarded-For"));
+}
+
 // What the worker is told in Forwarded where a trusted peer told `fields` to us.
 std::string forwarded_beside(const std::string& fields, std::string_view peer = "10.0.0.1") {
     const std::string head =
