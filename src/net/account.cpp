@@ -140,13 +140,10 @@ void Session::log_access(Exchange& x) {
     AccessEntry entry;
     read_request_line(x.head, entry);
     entry.client = peer_;
-    entry.request_id = x.identity.request_id();
+    entry.request_id = x.request_id;
     if ((format.needs_head() || trusted_) && x.parsed_at > 0) {
         const auto& head = head_of(x);
-        auto about = about_client();
-        about.request_id = entry.request_id;
         entry.client = client_of(head).address;
-        entry.request_id = http::request_id(head, about);
         entry.host = head.host;
         entry.user_agent = head.fields.value("user-agent");
         entry.referer = head.fields.value("referer");

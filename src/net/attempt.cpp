@@ -172,7 +172,7 @@ Ending Session::send_request(Exchange& x) {
     }
     const auto& head = head_of(x);
     auto about = about_client();
-    about.request_id = x.identity.request_id();
+    about.request_id = x.request_id;
     about.traceparent = x.identity.traceparent();
     about.via = snapshot_->via;
     if (x.route->actions) about.edits = &x.route->actions->edits(x.stripped);
@@ -313,7 +313,7 @@ void Session::report_failure(const Exchange& x, Ending ending, const Download& d
                                   {"detail", refusal.detail},
                                   {"answer_began", x.answer_began},
                                   {"attempt", x.attempts},
-                                  {"request_id", x.identity.request_id()},
+                                  {"request_id", x.request_id},
                                   {"not_logged", passed_over}});
 }
 

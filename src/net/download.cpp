@@ -144,7 +144,7 @@ void Download::begin(const http::ResponseHead& head) {
     how.minor = exchange_.minor;
     how.keep_alive = exchange_.keep_alive;
     how.date = workspace_.date_text();
-    how.request_id = exchange_.identity.request_id();
+    how.request_id = exchange_.request_id;
     how.own_fields = exchange_.own_fields;
     how.server = exchange_.snapshot.server;
     how.via = exchange_.snapshot.via_to_clients;

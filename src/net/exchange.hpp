@@ -111,7 +111,8 @@ struct Exchange {
     std::uint64_t answer_bytes = 0; // body; once the answer is over, what of it was handed to the client's socket
     std::uint64_t flushed = 0;      // bytes that went to the client
     std::int64_t taken = 0;         // of those, what it had acknowledged when it was looked at last
-    http::Identity identity;
+    const http::Identity identity;
+    std::string_view request_id = identity.request_id(); // or what a trusted peer calls it: then it lies in `head`
 
     // Where the time went, for the access log; `began` is when the head was complete.
     Instant sent_at{};

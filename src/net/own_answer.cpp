@@ -55,7 +55,7 @@ void Session::take_actions(Exchange& x, const http::RequestHead& head, std::stri
     if (!actions.affinity) return;
     auto key = actions.affinity->key(head.fields);
     if (key.empty() && actions.affinity->sets_cookie()) {
-        key = x.identity.request_id();
+        key = x.identity.request_id(); // what a trusted peer calls it need not be new
         const bool https = http::forwarded_proto(head, about_client()) == "https";
         x.own_fields += actions.affinity->set_cookie(key, https);
     }
@@ -74,7 +74,7 @@ http::Answer Session::own_answer(Exchange& x) {
     answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete() && !reactor_.stopping();
     answer.minor = x.minor;
     answer.date = reactor_.workspace.date_text();
-    answer.request_id = x.identity.request_id();
+    answer.request_id = x.request_id;
     answer.own_fields = x.own_fields;
     answer.server = snapshot_->server;
     return answer;

@@ -221,6 +221,9 @@ bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t seen) 
     }
     x.head.assign(head.bytes); // without the empty lines that a client may send before it
     x.parsed_at = reactor_.loop.scratch_age();
+    if (trusted_)
+        if (const auto told = http::told_request_id(head, about_client()); !told.empty())
+            x.request_id = {x.head.data() + (told.data() - head.bytes.data()), told.size()};
     x.method = head.method;
     x.framing = head.framing;
     x.minor = head.minor;

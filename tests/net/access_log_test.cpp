@@ -319,6 +319,50 @@ TEST_F(AccessLogFile, the_bodies_of_our_own_answers_count) {
     }
 }
 
+// Whoever follows a request from the client over the logs to the application looks for one name.
+TEST_F(AccessLogFile, worker_client_and_both_logs_have_the_request_id_of_a_trusted_proxy) {
+    settings_.access_fields = {"status", "request_id"};
+    settings_.level = config::LogLevel::warn;
+    log::start(settings_);
+    Origin origin([](Peer& peer) {
+        for (auto request = peer.read_request(); request.complete; request = peer.read_request()) {
+            const bool broken = request.head.starts_with("GET /broken");
+            if (broken) peer.send("HTTP/1.1 broken\r\n\r\n");
+            if (broken) return;
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n" + request.field("x-request-id"));
+        }
+    });
+    Proxy proxy;
+    proxy.config.log = settings_;
+    proxy.config.proxy.trusted_proxies = {"127.0.0.1"};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get("/", "X-Request-Id: first1\r\n"));
+    auto answer = client.read_response();
+    EXPECT_EQ(answer.body, "first1");
+    EXPECT_EQ(answer.field("x-request-id"), "first1");
+    client.send(get("/broken", "X-Request-Id: second\r\n"));
+    answer = client.read_response();
+    EXPECT_EQ(answer.status(), 502);
+    EXPECT_EQ(answer.field("x-request-id"), "second");
+    client.send(get("/", "X-Request-Id: no id\r\n"));
+    answer = client.read_response();
+    EXPECT_EQ(answer.field("x-request-id").size(), 32u) << "one of ours";
+    EXPECT_EQ(answer.body, answer.field("x-request-id").substr(0, 6));
+    const auto told = [this](const std::string& event, const std::string& id) {
+        const auto text = content();
+        const auto at = text.find("\"event\":\"" + event + "\"");
+        return at != text.npos && text.substr(at).find("\"request_id\":\"" + id + "\"") != text.npos;
+    };
+    EXPECT_TRUE(eventually([&] { return told("request", "first1") && told("request", "second"); })) << content();
+    EXPECT_TRUE(eventually([&] { return told("upstream_failed", "second"); })) << content();
+    std::size_t of_second = 0;
+    const auto text = content();
+    for (auto at = text.find("second\""); at != text.npos; at = text.find("second\"", at + 1)) ++of_second;
+    EXPECT_EQ(of_second, 2u) << text;
+}
+
 TEST_F(AccessLogFile, every_request_is_in_it_once_the_proxy_has_stopped) {
     log::start(settings_);
     Origin origin(echo);

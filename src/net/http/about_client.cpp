@@ -178,9 +178,9 @@ std::string_view forwarded_host(const RequestHead& head, const Forwarding& about
     return told.empty() ? head.authority : told;
 }
 
-std::string_view request_id(const RequestHead& head, const Forwarding& about) {
+std::string_view told_request_id(const RequestHead& head, const Forwarding& about) {
     const std::string_view id = believed(head, about, FieldName::x_request_id);
-    return !id.empty() && id.size() <= max_request_id && all_are(id_char, id) ? id : about.request_id;
+    return id.size() <= max_request_id && all_are(id_char, id) ? id : std::string_view{};
 }
 
 std::string_view traceparent(const RequestHead& head, const Forwarding& about) {

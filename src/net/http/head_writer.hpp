@@ -32,8 +32,8 @@ struct Forwarding {
     bool trusted = false;                         // TrustedProxies::trusts(peer)
     bool tls = false;                             // the client's connection
     std::string_view fallback_host = "localhost"; // for HTTP/1.0 without Host
-    std::string_view request_id;                  // used unless a trusted peer gave one; see Identity
-    std::string_view traceparent;                 // likewise; empty: none is added
+    std::string_view request_id;                  // told_request_id(), or the Identity's
+    std::string_view traceparent;                 // used unless a trusted peer gave one; empty: none is added
     std::string_view via = "plimsoll";            // our name in Via; empty: we are not in it
     const FieldEdits* edits = nullptr;            // the route's
     const TrustedFields* trusted_fields = nullptr;
@@ -61,8 +61,9 @@ void write_forwarded(ByteWriter& out, const RequestHead& head, const Forwarding&
 constexpr std::string_view via_version(std::uint8_t minor) { return minor == 0 ? "Via: 1.0 " : "Via: 1.1 "; }
 std::string_view forwarded_proto(const RequestHead& head, const Forwarding& about);
 std::string_view forwarded_host(const RequestHead& head, const Forwarding& about);
-std::string_view request_id(const RequestHead& head, const Forwarding& about); // for the log too
 std::string_view traceparent(const RequestHead& head, const Forwarding& about);
+// What a trusted peer calls the request: the worker, the client and the logs get the same. Empty: nothing, or nonsense.
+std::string_view told_request_id(const RequestHead& head, const Forwarding& about);
 // Whether a field of the client's reaches the worker under its own name.
 bool reaches_worker(const RequestHead& head, const Field& field, const Forwarding& about);
 

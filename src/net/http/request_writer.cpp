@@ -90,7 +90,7 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     out << "Forwarded: ";
     write_forwarded(out, head, about);
     out << "\r\n";
-    out.field("X-Request-Id", request_id(head, about));
+    out.field("X-Request-Id", about.request_id);
     if (const std::string_view trace = traceparent(head, about); !trace.empty()) out.field("traceparent", trace);
     if (!about.via.empty()) out.join(via_version(head.minor), about.via, "\r\n");
     out << "\r\n";

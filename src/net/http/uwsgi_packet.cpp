@@ -143,7 +143,7 @@ void add_about_client(VariableWriter& out, const RequestHead& head, const Forwar
         out.add("HTTP_X_FORWARDED_HOST", host);
     out.add_written("HTTP_FORWARDED", [&](ByteWriter& text) { write_forwarded(text, head, about); });
     write_via(out, head, about);
-    out.add("HTTP_X_REQUEST_ID", request_id(head, about));
+    out.add("HTTP_X_REQUEST_ID", about.request_id);
     if (const std::string_view trace = traceparent(head, about); !trace.empty()) out.add("HTTP_TRACEPARENT", trace);
 }
 

@@ -15,6 +15,7 @@ const Identity identity({0x0123456789abcdef, 0xfedcba9876543210, 7});
 struct Sent : Received {
     using Received::Received;
     std::string to_worker(Forwarding about = {}, ToWorker how = {}) const {
+        if (const auto told = told_request_id(head, about); !told.empty()) about.request_id = told;
         if (about.request_id.empty()) about.request_id = "id";
         std::array<char, 4096> buffer;
         return {buffer.data(), write_request_head(head, about, how, buffer)};
