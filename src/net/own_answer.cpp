@@ -96,6 +96,8 @@ io::Task<> Session::answer_refusal(Exchange& x) {
     answer.retry_after_seconds = in_seconds(pause_of(x));
     answer.head_only = x.method == http::Method::head;
     answer.json = x.parsed_at > 0 && http::wants_json(head_of(x));
+    // What a browser may read of it (CORS) and do with it is the site's matter, whoever answers.
+    if (x.route && x.route->actions) answer.edits = &x.route->actions->response;
     x.status = x.refusal.status;
     const auto size = http::write_refusal(answer, reactor_.workspace.out);
     x.answer_bytes = size_of_body({reactor_.workspace.out.data(), size});

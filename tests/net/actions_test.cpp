@@ -103,6 +103,41 @@ TEST_F(ActionsTest, fields_are_set_and_removed_both_ways) {
     EXPECT_FALSE(got.has("x-powered-by"));
 }
 
+// A browser reads no Retry-After of an answer without Access-Control-Allow-Origin, whoever gave it.
+TEST_F(ActionsTest, what_a_route_sets_is_in_our_refusals_too) {
+    proxy.add_worker("127.0.0.1:1"); // nobody listens there
+    route().set_response_fields = {
+        {"Access-Control-Allow-Origin", "*"}, {"Retry-After", "9"}, {"Cache-Control", "max-age=99"},
+        {"Content-Type", "text/css"},         {"ETag", "a"},        {"X-Request-Id", "b"}};
+    route().remove_response_fields = {"Date", "Cache-Control", "Retry-After", "Content-Type"};
+    config::Limit limit;
+    limit.rate = "1/h";
+    route().limits = {limit};
+    proxy.start();
+    for (const unsigned status : {502u, 429u}) {
+        const auto got = answer(get("/"));
+        ASSERT_EQ(got.status(), status);
+        EXPECT_EQ(got.field("access-control-allow-origin"), "*");
+        EXPECT_EQ(got.field("x-request-id"), "b");
+        EXPECT_EQ(got.field("cache-control"), "no-store");
+        EXPECT_EQ(got.field("content-type"), "text/plain; charset=utf-8");
+        EXPECT_TRUE(got.has("x-plimsoll-reason"));
+        for (const char* gone : {"etag", "date"}) EXPECT_FALSE(got.has(gone)) << gone;
+        EXPECT_EQ(got.has("retry-after"), status == 429);
+        EXPECT_EQ(got.head.find("max-age"), std::string::npos) << got.head;
+        EXPECT_EQ(got.head.find("Retry-After: 9\r\n"), std::string::npos) << got.head;
+    }
+}
+
+TEST_F(ActionsTest, in_maintenance_there_is_one_time_to_come_again) {
+    route().set_response_fields = {{"Retry-After", "9"}};
+    route().maintenance = {.enabled = true, .retry_after = std::chrono::seconds{120}, .body = "<h1>Back soon</h1>"};
+    proxy.start();
+    const auto got = answer(get("/"));
+    EXPECT_EQ(got.field("retry-after"), "120");
+    EXPECT_EQ(got.head.find("Retry-After: 9"), std::string::npos) << got.head;
+}
+
 TEST_F(ActionsTest, a_fixed_answer_needs_no_worker) {
     route().pool = "";
     route().respond.status = 200;

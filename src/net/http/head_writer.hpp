@@ -99,7 +99,11 @@ struct Answer {
     std::string_view request_id;
     std::string_view own_fields; // whole lines, each with its CR LF
     ServerField server = ServerField::pass;
+    const FieldEdits* edits = nullptr; // the route's, where it is known
 };
+// Of a refusal its own fields stay what they are whatever the route sets or removes: what the body is, that nobody stores it, and
+// when to come again.
+bool is_of_refusals(std::string_view name);
 std::size_t write_refusal(const Answer& answer, std::span<char> out);
 bool wants_json(const RequestHead& head);
 // The answer to OPTIONS or TRACE that must not be forwarded (head.last_hop). Of `how` it takes what is not about refusals.

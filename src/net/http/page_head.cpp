@@ -18,11 +18,13 @@ std::size_t write_page_head(const Answer& answer, const PageHead& how, std::span
         own("Cache-Control", "no-store");
         out.field("X-Plimsoll-Reason", how.reason);
     }
-    if (how.retry_after_seconds > 0) out << "Retry-After: " << std::uint64_t{how.retry_after_seconds} << "\r\n";
+    const bool told_when_to_come = how.retry_after_seconds > 0;
+    if (told_when_to_come) out << "Retry-After: " << std::uint64_t{how.retry_after_seconds} << "\r\n";
     own("X-Request-Id", answer.request_id);
     if (answer.server == ServerField::own) out << own_server_field;
     if (how.edits)
-        for (const auto& [name, value] : how.edits->set) out.field(name, value);
+        for (const auto& [name, value] : how.edits->set)
+            if (!told_when_to_come || !iequals(name, "Retry-After")) out.field(name, value);
     out << answer.own_fields;
     if (!answer.keep_alive)
         out << "Connection: close\r\n";

@@ -135,6 +135,23 @@ bool wants_json(const RequestHead& head) {
     return false;
 }
 
+bool is_of_refusals(std::string_view name) {
+    constexpr std::string_view names[] = {"content-type",
+                                          "content-encoding",
+                                          "content-language",
+                                          "content-location",
+                                          "content-range",
+                                          "content-disposition",
+                                          "etag",
+                                          "last-modified",
+                                          "expires",
+                                          "cache-control",
+                                          "cdn-cache-control",
+                                          "surrogate-control",
+                                          "retry-after"};
+    return std::ranges::any_of(names, [name](auto each) { return iequals(name, each); });
+}
+
 std::size_t write_refusal(const Answer& answer, std::span<char> buffer) {
     const Refusal& refusal = answer.refusal;
     const std::string_view title = standard_reason(refusal.status);
@@ -149,14 +166,18 @@ std::size_t write_refusal(const Answer& answer, std::span<char> buffer) {
 
     ByteWriter out(buffer);
     write_status_line(out, refusal.status, title);
-    if (!answer.date.empty()) out.field("Date", answer.date);
+    const auto touched = [&](std::string_view name) { return answer.edits && answer.edits->touch(name); };
+    if (!answer.date.empty() && !touched("Date")) out.field("Date", answer.date);
     out.field("Content-Type", answer.json ? "application/problem+json" : "text/plain; charset=utf-8");
     out << "Content-Length: " << std::uint64_t{body.size()} << "\r\n";
     out << "Cache-Control: no-store\r\n";
     out.field("X-Plimsoll-Reason", refusal.reason);
     if (answer.retry_after_seconds > 0) out << "Retry-After: " << std::uint64_t{answer.retry_after_seconds} << "\r\n";
-    if (!answer.request_id.empty()) out.field("X-Request-Id", answer.request_id);
+    if (!answer.request_id.empty() && !touched("X-Request-Id")) out.field("X-Request-Id", answer.request_id);
     if (answer.server == ServerField::own) out << own_server_field;
+    if (answer.edits)
+        for (const auto& [name, value] : answer.edits->set)
+            if (!is_of_refusals(name)) out.field(name, value);
     out << answer.own_fields;
     write_connection(out, answer.keep_alive, answer.minor);
     out << "\r\n";
