@@ -175,7 +175,11 @@ Ending Session::send_request(Exchange& x) {
     about.request_id = x.request_id;
     about.traceparent = x.identity.traceparent();
     about.via = snapshot_->via;
-    if (x.route->actions) about.edits = &x.route->actions->edits(x.stripped);
+    about.mount = x.mount;
+    if (const auto* actions = x.route->actions.get()) {
+        about.edits = &actions->request;
+        about.stripped = actions->strip_prefix;
+    }
     const auto framing = x.upload.framing_to_worker(endpoint.protocol != Protocol::uwsgi);
     std::size_t size = 0;
     x.uwsgi_bytes = 0;
@@ -193,7 +197,6 @@ Ending Session::send_request(Exchange& x) {
         const auto client = client_of(head);
         how.client = client.address;
         how.client_port = client.port;
-        if (x.stripped) how.script_name = x.route->actions->strip_prefix;
         size = http::write_uwsgi_packet(head, about, how, out);
         x.uwsgi_bytes = size > http::uwsgi_packet_header ? size - http::uwsgi_packet_header : 0;
     } else {

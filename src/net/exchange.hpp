@@ -77,8 +77,8 @@ struct Exchange {
     std::unique_ptr<LimitsUnderWay> to_ask; // shared limits, until Redis was asked; null: none
     std::optional<double> draw;             // for the gate's next verdict, where it was asked for one already
     std::string own_fields; // what we add to the answer (limits, the cookie of an affinity): whole lines
-    bool stripped = false;  // of the route's prefix
-    std::string path;       // where the route changed it: what the worker gets, or where a redirect leads
+    http::Mount mount = http::Mount::as_told;
+    std::string path; // where the route changed it: what the worker gets, or where a redirect leads
     std::optional<std::uint64_t> affinity;
     CostKey label = 0;                                  // by which the memory is learned that it needs
     Steering::Phase experiment = Steering::Phase::none; // when it asked for a slot

@@ -51,7 +51,7 @@ void Session::take_actions(Exchange& x, const http::RequestHead& head, std::stri
     }
     if (actions.rewrites && !whole_server)
         x.path = http::rewritten_path(head.path, resolved, actions.strip_prefix, actions.replace_prefix);
-    x.stripped = !x.path.empty() && !actions.strip_prefix.empty();
+    if (!x.path.empty()) x.mount = actions.replace_prefix.empty() ? http::Mount::deeper : http::Mount::unsaid;
     if (!actions.affinity) return;
     auto key = actions.affinity->key(head.fields);
     if (key.empty() && actions.affinity->sets_cookie()) {

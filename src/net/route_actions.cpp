@@ -52,9 +52,6 @@ RouteActions::RouteActions(const config::Route& route)
                                                                           route.remove_request_fields},
       response{route.set_response_fields, route.remove_response_fields}, page(page_of(route)) {
     if (!route.affinity.empty()) affinity.emplace(route);
-    // The application must know what it is mounted at to write links that lead back to it.
-    request_stripped = request;
-    if (!strip_prefix.empty()) request_stripped.set.emplace_back("X-Forwarded-Prefix", strip_prefix);
 }
 
 bool has_actions(const config::Route& route) {

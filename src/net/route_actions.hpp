@@ -38,8 +38,7 @@ struct RouteActions {
 
     std::string strip_prefix, replace_prefix;
     bool rewrites = false;
-    http::FieldEdits request, request_stripped, response;
-    const http::FieldEdits& edits(bool stripped) const { return stripped ? request_stripped : request; }
+    http::FieldEdits request, response;
     std::optional<Page> page; // a fixed answer or a redirect
     std::optional<Affinity> affinity;
 };

@@ -41,11 +41,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static http::RequestHead head;
     const http::Limits wide{.max_head = 1 << 20, .max_fields = 256, .max_target = 1 << 20};
     if (http::parse_request(input.bytes, 0, wide, head).state != http::Parsed::State::complete) return 0;
-    const http::Forwarding about{.peer = "192.0.2.1", .trusted = (input.choice & 1) != 0, .request_id = "id"};
-    const http::UwsgiRequest how{.content_length = head.framing.length,
-                                 .path = (input.choice & 4) != 0 ? "/rest" : "",
-                                 .script_name = (input.choice & 2) != 0 ? "/app" : "",
-                                 .client = "192.0.2.1"};
+    const http::Forwarding about{.peer = "192.0.2.1",
+                                 .trusted = (input.choice & 1) != 0,
+                                 .request_id = "id",
+                                 .mount = (input.choice & 2) != 0 ? http::Mount::deeper : http::Mount::as_told,
+                                 .stripped = "/app"};
+    const http::UwsgiRequest how{
+        .content_length = head.framing.length, .path = (input.choice & 4) != 0 ? "/rest" : "", .client = "192.0.2.1"};
     // A buffer of exactly the size that is needed, or of any smaller one: not a byte is written beyond.
     static std::vector<char> large(http::max_uwsgi_packet);
     const std::size_t needed = http::write_uwsgi_packet(head, about, how, large);

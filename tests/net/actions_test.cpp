@@ -41,6 +41,42 @@ TEST_F(ActionsTest, a_worker_gets_the_path_without_its_prefix_and_the_query_as_i
     EXPECT_EQ(other.find("X-Forwarded-Prefix"), std::string::npos) << "nothing was taken from it";
 }
 
+// It begins its links with it: one that does not lead back is worse than none.
+TEST_F(ActionsTest, a_worker_is_told_what_it_is_mounted_at_and_nothing_where_that_is_no_prefix_of_its_paths) {
+    Origin origin(mirror);
+    proxy.add_worker(origin.address());
+    route().strip_prefix = "/api";
+    proxy.config.proxy.trusted_proxies = {"127.0.0.1"};
+    proxy.start();
+    const auto prefix = [&](const std::string& path, const std::string& outer) {
+        auto seen = answer(get(path, "X-Forwarded-Prefix: " + outer + "\r\n"));
+        seen.head = seen.body;
+        return seen.field("x-forwarded-prefix");
+    };
+    EXPECT_EQ(prefix("/api/users", "/shop"), "/shop/api");
+    EXPECT_EQ(prefix("/api/users", "/shop/"), "/shop/api");
+    EXPECT_EQ(prefix("/api/users", "/"), "/api");
+    EXPECT_EQ(prefix("/api/users", "evil.example"), "/api");
+    EXPECT_EQ(prefix("/other", "/shop"), "/shop");
+
+    auto config = proxy.config;
+    const auto reload = [&] { proxy.server().apply(config, Pools{{"app", proxy.pool}}); };
+    config.proxy.trusted_proxies_set = {"X-Forwarded-For"};
+    reload();
+    EXPECT_EQ(prefix("/api/users", "/shop"), "/api");
+    EXPECT_EQ(prefix("/other", "/shop"), "");
+
+    config.proxy.trusted_proxies_set = {"*"};
+    config.routes[0].replace_prefix = "/v1";
+    reload();
+    EXPECT_TRUE(answer(get("/api/users")).body.starts_with("GET /v1/users "));
+    EXPECT_EQ(prefix("/api/users", "/shop"), "");
+    config.routes[0].strip_prefix.clear();
+    reload();
+    EXPECT_TRUE(answer(get("/users")).body.starts_with("GET /v1/users "));
+    EXPECT_EQ(prefix("/users", "/shop"), "");
+}
+
 // An application that does not resolve dots would see another path than the one that the route was chosen by.
 TEST_F(ActionsTest, where_dots_decide_the_route_the_worker_gets_the_path_without_them) {
     Origin origin(mirror);

@@ -183,6 +183,12 @@ std::string_view told_request_id(const RequestHead& head, const Forwarding& abou
     return id.size() <= max_request_id && all_are(id_char, id) ? id : std::string_view{};
 }
 
+std::string_view told_prefix(const RequestHead& head, const Forwarding& about) {
+    std::string_view prefix = believed(head, about, FieldName::x_forwarded_prefix);
+    while (prefix.ends_with('/')) prefix.remove_suffix(1);
+    return prefix.starts_with('/') ? prefix : std::string_view{};
+}
+
 std::string_view traceparent(const RequestHead& head, const Forwarding& about) {
     const std::string_view trace = believed(head, about, FieldName::traceparent);
     return is_traceparent(trace) ? trace : about.traceparent;
@@ -200,6 +206,9 @@ bool reaches_worker(const RequestHead& head, const Field& field, const Forwardin
     case FieldName::ambiguous:
     case FieldName::plimsoll_route:
     case FieldName::plimsoll: return false;
+    case FieldName::x_forwarded_prefix:
+        if (about.mount != Mount::as_told || !about.believes(field)) return false;
+        break;
     case FieldName::tracestate:
     case FieldName::claims_of_a_proxy:
         if (!about.believes(field)) return false;

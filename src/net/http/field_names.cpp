@@ -46,6 +46,7 @@ constexpr Known known[] = {
     {"x-forwarded-for", FieldName::x_forwarded_for},
     {"x-forwarded-proto", FieldName::x_forwarded_proto},
     {"x-forwarded-host", FieldName::x_forwarded_host},
+    {"x-forwarded-prefix", FieldName::x_forwarded_prefix},
     {"x-request-id", FieldName::x_request_id},
     {"x-plimsoll-route", FieldName::plimsoll_route},
     {"x-accel-buffering", FieldName::x_accel_buffering},

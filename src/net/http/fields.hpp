@@ -41,6 +41,7 @@ enum class FieldName : std::uint8_t {
     x_request_id,
     traceparent,
     tracestate,
+    x_forwarded_prefix,
     claims_of_a_proxy, // X-Forwarded-*, X-Real-IP, Front-End-Https and their kind
     // A forgery: names that WSGI's HTTP_* cannot tell from another one ("X_Real_IP"), and "Proxy" (HTTP_PROXY).
     ambiguous,

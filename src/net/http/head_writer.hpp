@@ -26,6 +26,13 @@
 
 namespace plimsoll::http {
 
+// What an application is told of where it is mounted (X-Forwarded-Prefix; SCRIPT_NAME by uwsgi): it begins its links with that.
+enum class Mount : std::uint8_t {
+    as_told, // by a trusted peer: the path goes on as it came
+    deeper,  // there, and what was stripped of the path behind it
+    unsaid,  // something else stands in the place of what was stripped: no beginning of a link would lead back
+};
+
 // What is told to the worker about this request, beyond its own head.
 struct Forwarding {
     std::string_view peer;                        // the peer's address as text; empty on a unix socket
@@ -38,6 +45,8 @@ struct Forwarding {
     const FieldEdits* edits = nullptr;            // the route's
     const TrustedFields* trusted_fields = nullptr;
     const OwnClaims* claims = nullptr; // of a trusted peer; null: all are
+    Mount mount = Mount::as_told;
+    std::string_view stripped; // of the path
 
     bool believes(FieldName id) const { return trusted && (!claims || claims->hold(id)); }
     bool believes(const Field& field) const { return trusted && (!claims || claims->hold(field)); }
@@ -64,6 +73,8 @@ std::string_view forwarded_host(const RequestHead& head, const Forwarding& about
 std::string_view traceparent(const RequestHead& head, const Forwarding& about);
 // What a trusted peer calls the request: the worker, the client and the logs get the same. Empty: nothing, or nonsense.
 std::string_view told_request_id(const RequestHead& head, const Forwarding& about);
+// What the path of a trusted peer's client began with before that; empty: it told nothing, or no path.
+std::string_view told_prefix(const RequestHead& head, const Forwarding& about);
 // Whether a field of the client's reaches the worker under its own name.
 bool reaches_worker(const RequestHead& head, const Field& field, const Forwarding& about);
 

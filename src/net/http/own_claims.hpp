@@ -20,7 +20,8 @@ public:
               std::pair{"X-Forwarded-Proto", FieldName::x_forwarded_proto},
               std::pair{"X-Forwarded-Host", FieldName::x_forwarded_host}, std::pair{"Forwarded", FieldName::forwarded},
               std::pair{"X-Request-Id", FieldName::x_request_id}, std::pair{"traceparent", FieldName::traceparent},
-              std::pair{"tracestate", FieldName::tracestate}})
+              std::pair{"tracestate", FieldName::tracestate},
+              std::pair{"X-Forwarded-Prefix", FieldName::x_forwarded_prefix}})
             if (named_.hold(name)) ids_ |= bit(id);
     }
 

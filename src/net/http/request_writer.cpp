@@ -87,6 +87,8 @@ std::size_t write_request_head(const RequestHead& head, const Forwarding& about,
     }
     out.field("X-Forwarded-Proto", forwarded_proto(head, about));
     if (const std::string_view host = forwarded_host(head, about); !host.empty()) out.field("X-Forwarded-Host", host);
+    if (about.mount == Mount::deeper)
+        out.join("X-Forwarded-Prefix: ", told_prefix(head, about), about.stripped, "\r\n");
     out << "Forwarded: ";
     write_forwarded(out, head, about);
     out << "\r\n";

@@ -141,6 +141,12 @@ void add_about_client(VariableWriter& out, const RequestHead& head, const Forwar
     out.add("HTTP_X_FORWARDED_PROTO", forwarded_proto(head, about));
     if (const std::string_view host = forwarded_host(head, about); !host.empty())
         out.add("HTTP_X_FORWARDED_HOST", host);
+    if (about.mount == Mount::deeper) {
+        out.start("HTTP_X_FORWARDED_PREFIX");
+        out.append(told_prefix(head, about));
+        out.append(about.stripped);
+        out.finish();
+    }
     out.add_written("HTTP_FORWARDED", [&](ByteWriter& text) { write_forwarded(text, head, about); });
     write_via(out, head, about);
     out.add("HTTP_X_REQUEST_ID", about.request_id);
@@ -154,15 +160,22 @@ std::size_t write_uwsgi_packet(const RequestHead& head, const Forwarding& about,
     if (buffer.size() < header_size) return 0;
     VariableWriter out(buffer.subspan(header_size, std::min(buffer.size(), max_uwsgi_packet) - header_size));
     const std::string_view path = how.path.empty() ? head.path : how.path;
+    const bool deeper = about.mount == Mount::deeper;
+    const std::string_view told = deeper ? told_prefix(head, about) : std::string_view{};
+    const std::string_view stripped = deeper ? about.stripped : std::string_view{};
     const bool https = forwarded_proto(head, about) == "https";
 
     out.add("REQUEST_METHOD", head.method_text);
     out.start("REQUEST_URI");
-    out.append(how.script_name);
+    out.append(told);
+    out.append(stripped);
     out.append(path);
     out.append(head.query);
     out.finish();
-    out.add("SCRIPT_NAME", how.script_name);
+    out.start("SCRIPT_NAME");
+    out.append_decoded(told);
+    out.append(stripped);
+    out.finish();
     out.start("PATH_INFO");
     out.append_decoded(path);
     out.finish();

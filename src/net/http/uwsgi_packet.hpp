@@ -23,7 +23,6 @@ namespace plimsoll::http {
 struct UwsgiRequest {
     std::uint64_t content_length = 0; // of the body that follows; 0: none, and no CONTENT_LENGTH
     std::string_view path;            // in the place of the head's, where not empty
-    std::string_view script_name;     // what was stripped of it: where the application is mounted
     std::string_view client;          // REMOTE_ADDR: TrustedProxies::client()
     std::uint16_t client_port = 0;    // REMOTE_PORT; 0: not told
 };

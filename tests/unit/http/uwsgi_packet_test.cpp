@@ -126,11 +126,23 @@ TEST(UwsgiPacket, no_client_can_forge_a_variable) {
 }
 
 TEST(UwsgiPacket, an_application_may_be_mounted) {
-    const UwsgiRequest how{.path = "/x%2fy", .script_name = "/app"};
-    const Variables got = Packed("GET /app/x%2fy?a=1 HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, how);
+    const Packed sent("GET /app/x%2fy?a=1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-Prefix: /out%20er/\r\n\r\n");
+    const auto mounted = [&](bool trusted, Mount mount) {
+        return sent.packet({.trusted = trusted, .mount = mount, .stripped = "/app"}, {.path = "/x%2fy"});
+    };
+    const Variables got = mounted(false, Mount::deeper);
     EXPECT_EQ(got.at("SCRIPT_NAME"), "/app");
+    EXPECT_EQ(got.at("HTTP_X_FORWARDED_PREFIX"), "/app");
     EXPECT_EQ(got.at("PATH_INFO"), "/x/y");
     EXPECT_EQ(got.at("REQUEST_URI"), "/app/x%2fy?a=1");
+    const Variables below = mounted(true, Mount::deeper);
+    EXPECT_EQ(below.at("SCRIPT_NAME"), "/out er/app");
+    EXPECT_EQ(below.at("HTTP_X_FORWARDED_PREFIX"), "/out%20er/app");
+    EXPECT_EQ(below.at("REQUEST_URI"), "/out%20er/app/x%2fy?a=1");
+    const Variables elsewhere = mounted(true, Mount::unsaid);
+    EXPECT_EQ(elsewhere.at("SCRIPT_NAME"), "");
+    EXPECT_EQ(elsewhere.count("HTTP_X_FORWARDED_PREFIX"), 0U);
+    EXPECT_EQ(mounted(true, Mount::as_told).at("HTTP_X_FORWARDED_PREFIX"), "/out%20er/");
     EXPECT_EQ(Packed("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").packet({}, {}).at("SCRIPT_NAME"), "");
 }
 
