@@ -191,6 +191,12 @@ void effects_of_pool(const std::string& path, const Pool& pool, const Proxy& pro
               Key{"hard_limit", &Recycle::hard_limit});
 }
 
+void effect_of_trace_share(const Proxy& section, Findings& findings) {
+    if (section.traceparent == "pass")
+        no_effect("proxy", section, "with traceparent = \"pass\" no trace begins here", findings,
+                  Key{"trace_share", &Proxy::trace_share});
+}
+
 void effect_of_claims(const Proxy& section, Findings& findings) {
     if (section.trusted_proxies.empty())
         no_effect("proxy", section, "nobody is believed: name your proxies in trusted_proxies", findings,
@@ -247,6 +253,7 @@ void check_effects(const Config& config, Findings& findings) {
     if (!findings.problems().empty()) return;
     effects_of_log(config.log, findings);
     effect_of_claims(config.proxy, findings);
+    effect_of_trace_share(config.proxy, findings);
     effects_of_redis(config, findings);
     effect_of_stop_timeout(config, findings);
     for (std::size_t i = 0; i < config.listeners.size(); ++i)

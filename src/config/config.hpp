@@ -41,6 +41,8 @@ struct Proxy {
     std::vector<std::string> trusted_fields; // names, or prefixes with *, that nobody else may send either
     std::string via = "plimsoll";            // our name in Via; empty: we are not in it
     bool via_to_clients = false;
+    std::string traceparent = "add";                   // where no trusted proxy sent one: add, or pass none on
+    double trace_share = 1.0;                          // of those that we add, with the flag "sampled"
     std::string server = "pass";                       // the worker's Server field: pass, replace, remove
     unsigned max_connections = 10'000;                 // or as many as the limit of open files affords
     unsigned max_connections_per_client = 0;           // of one address that is no trusted proxy; 0: no bound

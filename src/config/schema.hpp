@@ -41,6 +41,8 @@ void describe(Visitor& v, Proxy& proxy) {
     v("trusted_fields", proxy.trusted_fields, {.single = true});
     v("via", proxy.via);
     v("via_to_clients", proxy.via_to_clients);
+    v("traceparent", proxy.traceparent, {.choices = {"add", "pass"}});
+    v("trace_share", proxy.trace_share);
     v("server", proxy.server, {.choices = {"pass", "replace", "remove"}});
     v("max_connections", proxy.max_connections, {.min = 1, .max = 10'000'000});
     v("rate_keys", proxy.rate_keys, {.min = 1'000, .max = 100'000'000, .live = false});

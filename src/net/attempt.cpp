@@ -173,7 +173,7 @@ Ending Session::send_request(Exchange& x) {
     const auto& head = head_of(x);
     auto about = about_client();
     about.request_id = x.request_id;
-    about.traceparent = x.identity.traceparent();
+    if (snapshot_->trace_share) about.traceparent = x.identity.traceparent();
     about.via = snapshot_->via;
     about.mount = x.mount;
     if (const auto* actions = x.route->actions.get()) {

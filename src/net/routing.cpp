@@ -42,6 +42,7 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
       response_file(static_cast<std::uint64_t>(config.proxy.response_file.count)), access(config.log),
       trace(config.log.trace.empty() ? std::nullopt : std::optional(random_key())), via(config.proxy.via),
       via_to_clients(config.proxy.via_to_clients ? std::string_view(via) : std::string_view()),
+      trace_share(config.proxy.traceparent == "add" ? std::optional(config.proxy.trace_share) : std::nullopt),
       server(server_field(config.proxy.server)), deadline_header(config.proxy.deadline_header),
       priority_header(config.proxy.priority_header), redis_settings(std::move(shared_in)), index_(rules_of(config)),
       claims_(config.proxy.trusted_proxies_set), unrouted_(&registry.series("", "")), registry_(registry) {

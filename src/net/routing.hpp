@@ -57,9 +57,10 @@ public:
     const std::size_t buffer_memory, buffer_files, body_memory;
     const std::uint64_t response_file;
     const AccessFormat access;
-    const std::optional<HashKey> trace;    // each request gets a line in it, with its client hashed by this
-    const std::string via;                 // our name in Via; empty: we are not in it
-    const std::string_view via_to_clients; // likewise
+    const std::optional<HashKey> trace;      // each request gets a line in it, with its client hashed by this
+    const std::string via;                   // our name in Via; empty: we are not in it
+    const std::string_view via_to_clients;   // likewise
+    const std::optional<double> trace_share; // of the traces that we begin; none: we begin none
     const http::ServerField server;
     const std::string deadline_header, priority_header;
     const std::shared_ptr<const redis::Settings> redis_settings; // null: no limit is shared

@@ -34,8 +34,8 @@ void note_what_was_asked(Exchange& x, std::string_view bytes) {
     if (x.head.starts_with("HEAD ")) x.method = http::Method::head;
 }
 
-http::Identity new_identity(Reactor& reactor) {
-    return http::Identity({reactor.random(), reactor.random(), reactor.random()});
+http::Identity new_identity(Reactor& reactor, double trace_share) {
+    return http::Identity({reactor.random(), reactor.random(), reactor.random()}, trace_share);
 }
 
 } // namespace
@@ -118,7 +118,8 @@ io::Task<> Session::serve() {
 }
 
 io::Task<bool> Session::serve_one() {
-    Exchange x(reactor_.loop, reactor_.workspace, *snapshot_, new_identity(reactor_));
+    Exchange x(reactor_.loop, reactor_.workspace, *snapshot_,
+               new_identity(reactor_, snapshot_->trace_share.value_or(0)));
     co_await read_head(x);
     if (x.nothing) co_return true;
     if (x.open()) busy_ = Busy::request;

@@ -297,6 +297,38 @@ TEST_F(ActionsTest, the_cookie_of_a_client_that_came_by_https_is_secure) {
     EXPECT_TRUE(cookie("X-Forwarded-Proto: http\r\n").ends_with("; SameSite=Lax")) << "it would never come back";
 }
 
+TEST_F(ActionsTest, traces_begin_here_as_the_operator_says) {
+    Origin origin(mirror);
+    proxy.add_worker(origin.address());
+    proxy.config.proxy.trusted_proxies = {"127.0.0.1"};
+    proxy.start();
+    const std::string theirs = "00-11111111111111111111111111111111-2222222222222222-00";
+    const auto told = [&](const std::string& fields = "") {
+        auto seen = answer(get("/", fields));
+        seen.head = seen.body;
+        return seen.field("traceparent");
+    };
+    EXPECT_TRUE(told().ends_with("-01"));
+    EXPECT_EQ(told("traceparent: " + theirs + "\r\n"), theirs);
+
+    auto config = proxy.config;
+    const auto reload = [&] { proxy.server().apply(config, Pools{{"app", proxy.pool}}); };
+    config.proxy.trace_share = 0;
+    reload();
+    EXPECT_TRUE(told().ends_with("-00"));
+    config.proxy.trace_share = 0.5;
+    reload();
+    int sampled = 0;
+    for (int i = 0; i < 100; ++i) sampled += told().ends_with("-01");
+    EXPECT_GT(sampled, 10);
+    EXPECT_LT(sampled, 90);
+    config.proxy.traceparent = "pass";
+    reload();
+    EXPECT_EQ(told(), "");
+    EXPECT_EQ(told("traceparent: forged\r\n"), "");
+    EXPECT_EQ(told("traceparent: " + theirs + "\r\n"), theirs);
+}
+
 TEST_F(ActionsTest, the_server_field_and_via_are_the_operators_choice) {
     Origin origin(mirror);
     proxy.add_worker(origin.address());

@@ -209,7 +209,9 @@ bool reaches_worker(const RequestHead& head, const Field& field, const Forwardin
     case FieldName::x_forwarded_prefix:
         if (about.mount != Mount::as_told || !about.believes(field)) return false;
         break;
-    case FieldName::tracestate:
+    case FieldName::tracestate: // of that traceparent, and of no other (W3C Trace Context, 3.3)
+        if (!about.believes(field) || !is_traceparent(believed(head, about, FieldName::traceparent))) return false;
+        break;
     case FieldName::claims_of_a_proxy:
         if (!about.believes(field)) return false;
         break;
@@ -225,7 +227,8 @@ bool reaches_worker(const RequestHead& head, const Field& field, const Forwardin
     });
 }
 
-Identity::Identity(std::array<std::uint64_t, 3> random, bool sampled) {
+Identity::Identity(std::array<std::uint64_t, 3> random, double trace_share) {
+    const bool sampled = trace_share >= 1 || static_cast<double>(random[1] | 1) < trace_share * 0x1p64;
     char* at = std::copy_n("00-", 3, text_.data());
     at = write_hex(random[0], at);
     at = write_hex(random[1] | 1, at); // an id of zeros is invalid

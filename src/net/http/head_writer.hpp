@@ -127,9 +127,10 @@ using DateText = std::array<char, 29>;                         // "Sun, 06 Nov 1
 DateText http_date(std::chrono::system_clock::time_point now); // once a second is enough
 
 // Identity of a request from 24 random bytes: 32 hexadecimal digits, and a W3C traceparent with the same trace id.
-// `sampled` is its flag: an application whose sampler follows the parent records nothing where it is false.
+// `trace_share` of them have its flag "sampled", those that OpenTelemetry's ratio sampler takes by their trace id: an application
+// whose sampler follows the parent records these, and nothing of the others.
 struct Identity {
-    Identity(std::array<std::uint64_t, 3> random, bool sampled = true);
+    Identity(std::array<std::uint64_t, 3> random, double trace_share = 1);
     std::string_view request_id() const { return {text_.data() + 3, 32}; }
     std::string_view traceparent() const { return {text_.data(), text_.size()}; }
 

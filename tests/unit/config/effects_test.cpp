@@ -57,6 +57,13 @@ TEST(Effects, who_is_trusted_by_nobody_sets_nothing) {
     EXPECT_EQ(after_least("[proxy]\ntrusted_proxies = [\"10.0.0.0/8\"]\n" + set), "");
 }
 
+TEST(Effects, who_begins_no_trace_marks_none) {
+    const std::string share = "trace_share = 0.1\n";
+    EXPECT_EQ(after_least("[proxy]\ntraceparent = \"pass\"\n" + share),
+              "f:8:15: proxy.trace_share: has no effect: with traceparent = \"pass\" no trace begins here\n");
+    EXPECT_EQ(after_least("[proxy]\n" + share), "");
+}
+
 TEST(Effects, a_queue_for_nobody_has_no_timeout) {
     EXPECT_EQ(after_least("[pool.queue]\nsize = 0\ntimeout = \"2s\"\n"),
               "f:8:11: pool.queue.timeout: has no effect: with size = 0 nobody waits: who finds no slot is refused\n");

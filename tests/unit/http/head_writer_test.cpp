@@ -272,14 +272,17 @@ TEST(RequestWriter, what_the_operator_names_is_taken_from_a_trusted_proxy_alone)
 }
 
 TEST(RequestWriter, nonsense_of_a_trusted_proxy_is_not_passed_on) {
-    const Sent sent(
-        "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Host: a b\r\n"
-        "X-Request-Id: a b\r\ntraceparent: 00-00000000000000000000000000000000-2222222222222222-00\r\n\r\n");
+    const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Host: a b\r\n"
+                    "X-Request-Id: a b\r\ntraceparent: 00-00000000000000000000000000000000-2222222222222222-00\r\n"
+                    "tracestate: a=b\r\n\r\n");
     const std::string head = sent.to_worker({.peer = "10.0.0.1", .trusted = true, .tls = true, .request_id = "ours"});
     EXPECT_TRUE(holds(head, "X-Forwarded-Proto: https"));
     EXPECT_TRUE(holds(head, "X-Forwarded-Host: a"));
     EXPECT_TRUE(holds(head, "X-Request-Id: ours"));
     EXPECT_FALSE(names(head, "traceparent"));
+    EXPECT_FALSE(names(head, "tracestate")) << "it belongs to a trace that ends here";
+    EXPECT_FALSE(
+        names(Sent("GET / HTTP/1.1\r\nHost: a\r\ntracestate: a=b\r\n\r\n").to_worker({.trusted = true}), "tracestate"));
 }
 
 TEST(RequestWriter, no_name_reaches_wsgi_that_could_be_taken_for_another) {
@@ -511,7 +514,15 @@ TEST(HttpDate, is_imf_fixdate) {
 
 TEST(Identity, is_never_all_zero_and_tells_whether_it_is_sampled) {
     EXPECT_EQ(Identity({0, 0, 0}).traceparent(), "00-00000000000000000000000000000001-0000000000000001-01");
-    EXPECT_EQ(Identity({0, 0, 0}, false).traceparent().substr(52), "-00");
+    const auto flag = [](std::uint64_t trace_id, double share) {
+        return std::string(Identity({7, trace_id, 7}, share).traceparent().substr(52));
+    };
+    const std::uint64_t most = ~std::uint64_t{0}, half = most / 2;
+    EXPECT_EQ(flag(0, 0), "-00");
+    EXPECT_EQ(flag(most, 1), "-01");
+    EXPECT_EQ(flag(half - 10'000, 0.5), "-01");
+    EXPECT_EQ(flag(half + 10'000, 0.5), "-00");
+    EXPECT_EQ(flag(most / 100 * 99, 0.01), "-00");
     EXPECT_EQ(Identity({1, 2, 3}).request_id(), Identity({1, 2, 3}).traceparent().substr(3, 32));
 }
 
