@@ -213,6 +213,13 @@ void check_listeners(const Config& config, Findings& findings) {
         if (const auto& mode = config.listeners[i].socket_mode; !parse_file_mode(mode))
             findings.problem("listener[" + std::to_string(i) + "].socket_mode",
                              '\'' + mode + "' is no mode: write four octal digits, from \"0000\" to \"0777\"");
+        // At its default it is as long as the head has room for.
+        const auto target = "listener[" + std::to_string(i) + "].max_target";
+        if (const auto& each = config.listeners[i]; each.max_target.count >= each.max_header.count &&
+                                                    findings.stands(target) && findings.sound(target) &&
+                                                    findings.sound("listener[" + std::to_string(i) + "].max_header"))
+            findings.problem(target, "'" + to_text(each.max_target) + "' does not fit into a head of max_header = \"" +
+                                         to_text(each.max_header) + "\": no request could be so long");
         if (config.listeners[i].proxy_protocol && config.proxy.trusted_proxies.empty() &&
             findings.sound("proxy.trusted_proxies"))
             findings.problem("listener[" + std::to_string(i) + "].proxy_protocol",

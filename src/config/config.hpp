@@ -138,6 +138,7 @@ struct Listener {
     Duration write_timeout = seconds{30};  // between two writes that the client takes
     Bytes min_rate = {256};                // a second, of a body that the client sends or takes; 0: no bound
     Bytes max_header = {32 << 10};
+    Bytes max_target = {8 << 10}; // of what it asks for: path and query
     unsigned max_fields = 100;
     Bytes max_body = {1LL << 30};
     bool proxy_protocol = false; // every connection begins with its header, from a trusted proxy

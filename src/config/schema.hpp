@@ -101,6 +101,7 @@ void describe(Visitor& v, Listener& listener) {
     v("write_timeout", listener.write_timeout, timeout());
     v("min_rate", listener.min_rate, {.max = 1 << 30});
     v("max_header", listener.max_header, {.min = 1 << 10, .max = Listener::largest_head});
+    v("max_target", listener.max_target, {.min = 64, .max = Listener::largest_head});
     v("max_fields", listener.max_fields, {.min = 1, .max = Listener::most_fields});
     v("max_body", listener.max_body);
     v("proxy_protocol", listener.proxy_protocol);

@@ -79,7 +79,8 @@ const config::Listener& Session::listener() const { return snapshot_->listeners[
 http::Limits Session::limits() const {
     static_assert(config::Listener::largest_head < io::Loop::scratch_size, "a head is read into one buffer");
     static_assert(config::Listener::most_fields == http::max_fields_ever);
-    return {static_cast<std::size_t>(listener().max_header.count), listener().max_fields, 8 << 10};
+    return {static_cast<std::size_t>(listener().max_header.count), listener().max_fields,
+            static_cast<std::size_t>(listener().max_target.count)};
 }
 
 void Session::use_newest_snapshot() {

@@ -329,6 +329,21 @@ TEST_F(ActionsTest, traces_begin_here_as_the_operator_says) {
     EXPECT_EQ(told("traceparent: " + theirs + "\r\n"), theirs);
 }
 
+TEST_F(ActionsTest, a_target_is_as_long_as_the_listener_lets_it_be) {
+    Origin origin(echo);
+    proxy.add_worker(origin.address());
+    proxy.config.listeners[0].max_target = {100};
+    proxy.start();
+    const auto status = [&](std::size_t size) { return answer(get("/?" + std::string(size - 2, 'q'))).status(); };
+    EXPECT_EQ(status(100), 200);
+    EXPECT_EQ(status(101), 414);
+    auto config = proxy.config;
+    config.listeners[0].max_target = {20'000};
+    proxy.server().apply(config, Pools{{"app", proxy.pool}});
+    EXPECT_EQ(status(20'000), 200);
+    EXPECT_EQ(status(20'001), 414);
+}
+
 TEST_F(ActionsTest, the_server_field_and_via_are_the_operators_choice) {
     Origin origin(mirror);
     proxy.add_worker(origin.address());

@@ -299,6 +299,16 @@ TEST(Parse, what_trusted_proxies_set_is_known_by_name) {
         EXPECT_NE(problems('"' + std::string(wrong) + '"'), "") << wrong;
 }
 
+TEST(Parse, a_target_fits_into_its_head) {
+    expect_after_least({
+        {"[[listener]]\nmax_target = \"40KiB\"\n", "f:7:14: listener.max_target: '40KiB' does not fit into a head of "
+                                                   "max_header = \"32KiB\": no request could be so "
+                                                   "long"},
+        {"[[listener]]\nmax_target = \"40KiB\"\nmax_header = \"64KiB\"\n", ""},
+        {"[[listener]]\nmax_header = \"4KiB\"\n", ""},
+    });
+}
+
 TEST(Parse, an_address_is_listened_on_once) {
     expect_after_least({
         {"[[listener]]\naddress = \":8080\"\n[[listener]]\naddress = \":8080\"\n",
