@@ -99,14 +99,15 @@ struct Singles {
     unsigned cookies = 0;
     const Field *buffering = nullptr, *route = nullptr; // the last word of a worker's
     ConnectionOptions connection;
-    Refusal refusal; // of the first one that came twice
+    Refusal refusal;               // of the first one that came twice
+    bool several_framings = false; // whatever else came twice before
 
     explicit Singles(const FieldTable& fields) {
         for (const Field& field : fields) {
             switch (field.id) {
             case FieldName::host: once(host, field, bad_host); break;
-            case FieldName::content_length: once(content_length, field, bad_framing); break;
-            case FieldName::transfer_encoding: once(transfer_encoding, field, bad_framing); break;
+            case FieldName::content_length: once_framing(content_length, field); break;
+            case FieldName::transfer_encoding: once_framing(transfer_encoding, field); break;
             case FieldName::upgrade: several_upgrades |= std::exchange(upgrade, &field) != nullptr; break;
             case FieldName::te: wants_trailers |= has_member(field.value, "trailers"); break;
             case FieldName::expect: read_expectations(field.value); break;
@@ -124,6 +125,10 @@ struct Singles {
     void read_expectations(std::string_view list) {
         for (std::string_view each; next_member(list, each);)
             (iequals(each, "100-continue") ? expects_continue : expects_more) = true;
+    }
+    void once_framing(const Field*& slot, const Field& field) {
+        several_framings |= slot != nullptr;
+        once(slot, field, bad_framing);
     }
     void once(const Field*& slot, const Field& field, const Refusal& fault) {
         if (slot && !refusal) refusal = fault;
@@ -218,7 +223,7 @@ Refusal check_switch(const Singles& singles, std::string_view asked) {
 
 Refusal check_response(ResponseHead& head, Asked asked) {
     const Singles singles(head.fields);
-    if (singles.refusal.reason == bad_framing.reason) return singles.refusal;
+    if (singles.several_framings) return bad_framing;
     if (Refusal refusal = read_framing(singles, head.minor, head.content_length, head.framing)) return refusal;
 
     if (singles.connection.too_long()) return long_connection;
