@@ -1,7 +1,9 @@
 // Closes a socket or descriptor when the time is over, so that whatever waits on it ends. Closes rather than cancels:
-// the time may be over between two operations, when there is nothing to cancel, and the next one must fail as well.
+// the time may be over between two operations, when there is nothing to cancel, and the next one must fail as well. Who has
+// a use for the connection afterwards has it cancel, and looks at expired() before each operation.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include <boost/asio/steady_timer.hpp>
@@ -10,15 +12,18 @@
 
 namespace plimsoll::fleet {
 
+enum class AtDeadline : std::uint8_t { close, cancel };
+
 template <class Io>
 class Deadline {
 public:
-    Deadline(Io& io, Duration bound) : timer_(io.get_executor(), bound), state_(std::make_shared<State>(State{&io})) {
-        timer_.async_wait([state = state_](boost::system::error_code ec) {
+    Deadline(Io& io, Duration bound, AtDeadline how = AtDeadline::close)
+        : timer_(io.get_executor(), bound), state_(std::make_shared<State>(State{&io})) {
+        timer_.async_wait([state = state_, how](boost::system::error_code ec) {
             if (ec || state->io == nullptr) return;
             state->expired = true;
             boost::system::error_code ignored; // closed is closed
-            state->io->close(ignored);
+            how == AtDeadline::close ? state->io->close(ignored) : state->io->cancel(ignored);
         });
     }
     Deadline(const Deadline&) = delete;

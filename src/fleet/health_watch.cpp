@@ -100,17 +100,30 @@ asio::awaitable<void> HealthWatch::look(std::shared_ptr<Pool> pool, WorkerPtr wo
     const ProbeResult result =
         co_await probe(*generation->address, generation->protocol, question, pool->settings().health.timeout);
     life.asking = false;
+    if (result.unheard && slot.of_told_slots() && generation->key == key)
+        life.unheard = result.unheard;
+    else
+        slot.give_back();
+    if (asked(*generation) && self.on())
+        self.judge(*worker, *generation, result); // else it went: no matter what it said
+    if (!life.unheard) co_return;
+    co_await heard(life.unheard, pool->settings().upstream.response_timeout);
+    life.unheard.reset();
     slot.give_back();
-    if (!asked(*generation) || !self.on()) co_return; // it went meanwhile: what it said is no matter
-    const config::Health& settings = pool->settings().health;
+    life.successes = pool->net().successes(key); // beside a check that hung: they are no word against it
+}
+
+void HealthWatch::judge(const Worker& worker, Generation& generation, const ProbeResult& result) {
+    HealthLife& life = *generation.health;
+    const config::Health& settings = pool_.settings().health;
     const bool passed = as_expected(settings, result);
-    ++(passed ? self.passed_ : self.failed_);
+    ++(passed ? passed_ : failed_);
     life.last = passed ? "answered " + std::to_string(result.status) : why_not_well(settings, result);
     life.last_at = std::chrono::system_clock::now();
-    self.learn(*worker, *generation,
-               passed            ? Health::Seen::passed
-               : result.answered ? Health::Seen::refused
-                                 : Health::Seen::unanswered);
+    learn(worker, generation,
+          passed            ? Health::Seen::passed
+          : result.answered ? Health::Seen::refused
+                            : Health::Seen::unanswered);
 }
 
 void HealthWatch::learn(const Worker& worker, Generation& generation, Health::Seen seen) {
@@ -141,6 +154,16 @@ bool HealthWatch::ailing(const Worker& worker) {
 }
 
 bool HealthWatch::is_asked(const Generation& generation) { return generation.health && generation.health->asking; }
+
+bool HealthWatch::holds_unheard(const Generation& generation) {
+    return generation.health && generation.health->unheard;
+}
+
+void HealthWatch::let_go(const Generation& generation) {
+    if (!holds_unheard(generation)) return;
+    boost::system::error_code ignored; // closed is closed; the slot goes back when heard() sees it
+    generation.health->unheard->close(ignored);
+}
 
 std::optional<HealthView> HealthWatch::view_of(const Generation& generation) {
     if (!generation.health || generation.key == 0 || !generation.health->watched) return std::nullopt;

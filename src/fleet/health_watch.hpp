@@ -5,8 +5,11 @@
 //                  '--none is--------> skipped; where it answered requests since: served
 //
 // A check holds a slot of the worker like a request does: a worker with one slot is never asked while it works, and is given
-// no request while it is asked. Each worker is asked on its own, the first time after a part of the interval, so that they
-// are not asked together. Control thread only.
+// no request while it is asked. One that is unanswered at its timeout is judged then, but where slots are known the worker is
+// busy with it still: as with a request that nobody waits for any more (Session::leave_behind), slot and connection are kept
+// until the worker says a word or hangs up, at most another `response_timeout`. Else the next request would lie in its backlog.
+// Each worker is asked on its own, the first time after a part of the interval, so that they are not asked together. Control
+// thread only.
 #pragma once
 
 #include <memory>
@@ -27,9 +30,10 @@ struct HealthLife {
     explicit HealthLife(boost::asio::io_context& control) : next(control) {}
 
     Health health;
-    bool watched = false, asking = false; // a loop asks it; it is being asked
-    std::uint64_t successes = 0;          // requests that it had answered well when it was looked at last
-    std::string last;                     // the last answer in words; empty: none yet
+    bool watched = false, asking = false;     // a loop asks it; it is being asked
+    std::shared_ptr<ProbeConnection> unheard; // of a check that was judged unanswered and keeps its slot; else null
+    std::uint64_t successes = 0;              // requests that it had answered well when it was looked at last
+    std::string last;                         // the last answer in words; empty: none yet
     WallTime last_at{};
     boost::asio::steady_timer next; // cancelled when the settings change
 };
@@ -43,13 +47,17 @@ public:
 
     static std::optional<HealthView> view_of(const Generation& generation); // nothing: it was never asked
     static bool ailing(const Worker& worker);
-    static bool is_asked(const Generation& generation); // now: one of its slots is the check's
+    static bool is_asked(const Generation& generation);      // now: one of its slots is the check's
+    static bool holds_unheard(const Generation& generation); // one is still a check's that was given up
+    // Nobody else is served by it any more: it need not be waited for.
+    static void let_go(const Generation& generation);
 
 private:
     static boost::asio::awaitable<void> ask_again_and_again(std::shared_ptr<Pool> pool, WorkerPtr worker,
                                                             GenerationPtr generation);
     static boost::asio::awaitable<void> look(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation);
     bool on() const;
+    void judge(const Worker& worker, Generation& generation, const ProbeResult& result);
     void learn(const Worker& worker, Generation& generation, Health::Seen seen);
 
     Pool& pool_;

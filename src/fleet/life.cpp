@@ -186,10 +186,12 @@ void Pool::take_out(Generation& generation) {
     net_->remove(generation.key);
     if (context_->surroundings.close_idle) context_->surroundings.close_idle(generation.key, [] {});
     generation.key = 0;
+    HealthWatch::let_go(generation);
 }
 
 unsigned Pool::in_flight(const Generation& generation) const {
-    return generation.key ? net_->in_flight(generation.key) : 0;
+    const unsigned all = generation.key ? net_->in_flight(generation.key) : 0;
+    return all - std::min(HealthWatch::holds_unheard(generation) ? 1U : 0U, all);
 }
 
 std::uint64_t Pool::requests(const Generation& generation) const {

@@ -84,7 +84,7 @@ public:
     void update_acceptance(const Worker& worker, const Generation& generation);
     void take_out(Generation& generation); // out of net::Pool; permits in flight may still end
     void move(const Worker& worker, Generation& generation, WorkerState state);
-    unsigned in_flight(const Generation& generation) const;
+    unsigned in_flight(const Generation& generation) const; // without a health check that was given up
     std::uint64_t requests(const Generation& generation) const;
 
     // What agents say, by way of the fleet.

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
@@ -16,7 +15,6 @@
 namespace plimsoll::fleet {
 namespace {
 
-using Socket = asio::generic::stream_protocol::socket;
 using Endpoint = asio::generic::stream_protocol::endpoint;
 
 constexpr std::size_t max_head = 64 << 10;
@@ -73,34 +71,39 @@ std::string connect_problem(const net::Address& address, boost::system::error_co
     return "cannot connect: " + ec.message();
 }
 
-// Connect, ask, and read until the status is known. The socket is closed by the deadline, and by leaving.
+// Connect, ask, and read until the status is known. The socket is closed by leaving, but for one whose answer is awaited still.
 asio::awaitable<ProbeResult> ask(net::Address address, std::string request, Duration bound) {
     ProbeResult result;
     const Instant until = Clock::now() + bound;
     const auto endpoints = co_await resolve(address, bound, result.problem);
     if (endpoints.empty()) co_return result;
-    Socket socket(co_await asio::this_coro::executor);
+    const auto connection = std::make_shared<ProbeConnection>(co_await asio::this_coro::executor);
+    ProbeConnection& socket = *connection;
     // A name may have an address that nobody listens on ("localhost" is two); each gets its share of the time.
     boost::system::error_code connect_ec = asio::error::timed_out;
     for (std::size_t i = 0; i < endpoints.size() && connect_ec; ++i) {
         const Deadline share(socket, (until - Clock::now()) / static_cast<int>(endpoints.size() - i));
         auto [ec] = co_await socket.async_connect(endpoints[i], as_result);
         connect_ec = share.expired() ? asio::error::timed_out : ec;
-        if (connect_ec) socket = Socket(socket.get_executor());
+        if (connect_ec) socket = ProbeConnection(socket.get_executor());
     }
     if (connect_ec) {
         result.problem = connect_problem(address, connect_ec, bound);
         co_return result;
     }
-    const Deadline deadline(socket, until - Clock::now());
+    const Deadline deadline(socket, until - Clock::now(), AtDeadline::cancel);
     // An error of writing is not the end: who answers without reading closes its side, and the answer may be there. If
     // it is not, reading fails as well.
-    co_await asio::async_write(socket, asio::buffer(request), as_result);
+    const auto [write_ec, written] = co_await asio::async_write(socket, asio::buffer(request), as_result);
     std::string text;
     while (text.size() < max_head) {
         std::array<char, 4096> buffer;
-        auto [ec, size] = co_await socket.async_read_some(asio::buffer(buffer), as_result);
-        text.append(buffer.data(), size);
+        boost::system::error_code ec;
+        if (!deadline.expired()) {
+            auto [read_ec, size] = co_await socket.async_read_some(asio::buffer(buffer), as_result);
+            text.append(buffer.data(), size);
+            ec = read_ec;
+        }
         const auto answer = read_probe_answer(text);
         if (answer.kind == ProbeAnswer::Kind::complete) {
             result.answered = true;
@@ -113,6 +116,7 @@ asio::awaitable<ProbeResult> ask(net::Address address, std::string request, Dura
         }
         if (deadline.expired()) {
             result.problem = (text.empty() ? "no answer in " : "no complete answer in ") + in_words(bound);
+            if (text.empty() && written == request.size()) result.unheard = connection;
             co_return result;
         }
         if (ec) {
@@ -135,6 +139,16 @@ asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol,
     auto result = co_await ask(std::move(address), std::move(request), bound);
     result.took = Clock::now() - begun;
     co_return result;
+}
+
+asio::awaitable<void> heard(std::shared_ptr<ProbeConnection> unheard, Duration bound) {
+    boost::system::error_code ignored;                          // closed is closed
+    unheard->shutdown(ProbeConnection::shutdown_send, ignored); // a worker that can leave off shall hear of it
+    {
+        const Deadline deadline(*unheard, bound);
+        co_await unheard->async_wait(ProbeConnection::wait_read, as_result); // what it is, nobody asks any more
+    }
+    unheard->close(ignored);
 }
 
 } // namespace plimsoll::fleet

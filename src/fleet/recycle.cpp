@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "fleet/health_watch.hpp"
 #include "fleet/json_fields.hpp"
 #include "fleet/leak_watch.hpp"
 #include "fleet/monitor.hpp"
@@ -192,6 +193,7 @@ asio::awaitable<bool> Recycle::drain() {
     const bool drained = co_await until(idle, patience());
     drained_ = Clock::now() - begun;
     lost_ = pool_->in_flight(*old_);
+    HealthWatch::let_go(*old_);
     if (old_->gone())
         incident_->note(worker_->id + " generation " + std::to_string(old_->number) + " died while it was drained");
     else if (!old_->address)

@@ -90,6 +90,12 @@ void Permit::broken_off() {
     ++place_->broken_off;
 }
 
+bool CheckSlot::of_told_slots() const {
+    if (!pool_) return false;
+    const std::lock_guard lock(pool_->mutex_);
+    return !pool_->gate_.learned(worker_);
+}
+
 void CheckSlot::give_back() {
     if (Pool* pool = std::exchange(pool_, nullptr)) pool->end_check(worker_);
 }

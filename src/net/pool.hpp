@@ -100,6 +100,7 @@ public:
     CheckSlot& operator=(CheckSlot&&) = delete;
     ~CheckSlot() { give_back(); }
     explicit operator bool() const { return pool_ != nullptr; }
+    bool of_told_slots() const; // its worker's are known, not learned
     void give_back();
 
 private:

@@ -7,6 +7,7 @@ GET /           "PID"
 POST /grow/N    keeps N MiB more
 POST /leave/N   keeps N KiB more
 POST /sleep/S   answers after S seconds
+GET /health     answers after as many seconds as PLIMSOLL_RUN_DIR/hang says, or at once
 POST /die/N     exits with code N in the middle of the request
 POST /helper    starts another server with an agent, as an application may; what it says is in PLIMSOLL_RUN_DIR/helper
 
@@ -156,6 +157,13 @@ def answer(connection):
         KEPT.append(bytearray(os.urandom(1 << 10) * int(parts[1])))
     elif parts[0] == "sleep":
         time.sleep(float(parts[1]))
+    elif parts[0] == "health":
+        try:
+            with open(os.path.join(os.environ["PLIMSOLL_RUN_DIR"], "hang")) as hang:
+                seconds = float(hang.read())
+        except FileNotFoundError:
+            seconds = 0
+        STOPPING.wait(seconds)
     elif parts[0] == "helper":
         run_dir = os.environ["PLIMSOLL_RUN_DIR"]
         with open(os.path.join(run_dir, "helper"), "w") as said:
