@@ -46,7 +46,7 @@ struct Proxy {
     std::string server = "pass";                       // the worker's Server field: pass, replace, remove
     unsigned max_connections = 10'000;                 // or as many as the limit of open files affords
     unsigned max_connections_per_client = 0;           // of one address that is no trusted proxy; 0: no bound
-    unsigned rate_keys = 1'000'000;                    // that rate limits remember, 16 bytes each
+    unsigned rate_keys = 1'000'000;                    // that rate limits remember, 21.3 bytes each
     std::string deadline_header = "X-Request-Timeout"; // seconds that the client will wait; empty: none is read
     std::string priority_header;                       // believed from trusted proxies; empty: none is read
     Bytes buffer_memory = {256 << 20};                 // of bodies that wait, all together

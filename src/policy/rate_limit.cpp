@@ -48,21 +48,38 @@ RateQuota quota_of(const RateRule& rule, const RateVerdict& verdict) {
     return {within(one_second), 1, remaining, reset};
 }
 
-RateTable::RateTable(std::size_t keys) : sets_(std::max<std::size_t>(1, (keys + ways - 1) / ways)) {}
+RateTable::RateTable(std::size_t keys) : sets_(std::max<std::size_t>(1, (keys + keys_a_set - 1) / keys_a_set)) {}
 
-RateTable::Set& RateTable::set_of(std::uint64_t key) {
-    // The high half: the low bits may have chosen the stripe already.
-    return sets_[(key >> 32) * sets_.size() >> 32];
+RateTable::Sets RateTable::sets_of(std::uint64_t key) {
+    // The high halves: the low bits may have chosen the stripe already. Those of the product follow from all bits of the key.
+    constexpr std::uint64_t odd = 0x9e3779b97f4a7c15; // 2^64 over the golden ratio
+    const auto at = [this](std::uint64_t hash) { return &sets_[(hash >> 32) * sets_.size() >> 32]; };
+    const Sets sets{at(key), at(key * odd)};
+    __builtin_prefetch(sets[1]);
+    return sets;
+}
+
+RateTable::Entry* RateTable::find(const Sets& sets, std::uint64_t key) {
+    for (Set* const set : sets)
+        for (Entry& entry : set->entries)
+            if (entry.key == key) return &entry;
+    return nullptr;
 }
 
 RateTable::Entry& RateTable::entry_of(std::uint64_t key, Duration::rep now) {
-    auto& entries = set_of(key).entries;
-    for (Entry& entry : entries)
-        if (entry.key == key) return entry;
-    Entry& oldest = *std::ranges::min_element(entries, {}, &Entry::tat);
-    if (oldest.key != 0 && oldest.tat > now) ++forgotten_;
-    oldest = {key, now};
-    return oldest;
+    const Sets sets = sets_of(key);
+    if (Entry* const known = find(sets, key)) return *known;
+    const auto in_debt = [now](const Entry& entry) { return entry.key != 0 && entry.tat > now; };
+    const auto debts = [&](const Set& set) { return std::ranges::count_if(set.entries, in_debt); };
+    const auto oldest_of = [](Set& set) { return &*std::ranges::min_element(set.entries, {}, &Entry::tat); };
+    const auto first = debts(*sets[0]), second = debts(*sets[1]);
+    Entry* oldest = oldest_of(*sets[second < first ? 1 : 0]);
+    if (in_debt(*oldest)) { // both are full
+        if (Entry* const other = oldest_of(*sets[1]); other->tat < oldest->tat) oldest = other;
+        ++forgotten_;
+    }
+    *oldest = {key, now};
+    return *oldest;
 }
 
 RateVerdict RateTable::spend(Instant now, std::uint64_t key, const RateRule& rule) {
@@ -91,8 +108,8 @@ void RateTable::note(Instant now, std::uint64_t key, Duration owed) {
 }
 
 void RateTable::give_back(std::uint64_t key, const RateRule& rule) {
-    for (Entry& entry : set_of(not_empty(key)).entries)
-        if (entry.key == not_empty(key)) entry.tat -= rule.interval.count() * static_cast<Duration::rep>(rule.cost);
+    if (Entry* const entry = find(sets_of(not_empty(key)), not_empty(key)))
+        entry->tat -= rule.interval.count() * static_cast<Duration::rep>(rule.cost);
 }
 
 } // namespace plimsoll
