@@ -97,6 +97,13 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
     auto sent = page.counter("response_body_bytes_total", "Bytes of response bodies.");
     for (const auto& route : traffic.routes)
         sent.add({{"pool", route.pool}, {"route", route.route}}, route.response_bytes);
+    auto waits = page.histogram("pool_queue_seconds",
+                                "Time in the queue of those who had to wait for a slot, whatever became of them.");
+    for (const auto& queue : traffic.queues)
+        for (std::size_t i = 0; i < priorities; ++i)
+            waits.add({{"pool", queue.pool}, {"priority", priority_names[i]}}, queue.seconds[i]);
+    auto left = page.counter("pool_queue_left_total", "Requests whose client left while they waited in the queue.");
+    for (const auto& queue : traffic.queues) left.add({{"pool", queue.pool}}, queue.left);
     auto refusals =
         page.counter("refusals_total", "Requests refused, by reason; mode shadow: would have been refused.");
     for (const auto& refusal : traffic.refusals)
@@ -207,10 +214,15 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
                       "Requests that went to a worker beyond the limit that was learned for it (adaptive.mode shadow). "
                       "They would have gone to others, or waited."),
          [](Gate gate) { return gate.shadow.beyond_limit; });
+    auto queued = page.gauge("pool_queued", "Requests waiting for a slot, by priority.");
+    for (const auto& gate : gates)
+        for (std::size_t i = 0; i < priorities; ++i)
+            queued.add({{"pool", gate.pool}, {"priority", priority_names[i]}}, gate.queued[i]);
     auto refused = page.counter("pool_refused_total", "Requests that the pool's gate refused, by priority.");
     for (const auto& gate : gates)
         for (std::size_t i = 0; i < priorities; ++i)
-            refused.add({{"pool", gate.pool}, {"priority", std::string(to_string(static_cast<Priority>(i)))}}, gate.refused[i]);
+            refused.add({{"pool", gate.pool}, {"priority", std::string(to_string(static_cast<Priority>(i)))}},
+                        gate.refused[i]);
     auto states = page.gauge("route_breaker_state", "1 for the state that a route's breaker is in.");
     for (const auto& gate : gates)
         for (const auto& route : gate.breakers)
@@ -225,7 +237,6 @@ void add_pools(Page& page, const std::vector<fleet::PoolView>& pools) {
         for (const auto& pool : pools) family.add({{"pool", pool.name}}, number(pool));
     };
     using View = const fleet::PoolView&;
-    each(page.gauge("pool_queued", "Requests waiting for a slot."), [](View pool) { return pool.queued; });
     each(page.gauge("pool_workers", "Workers, in whatever state."), [](View pool) { return pool.workers.size(); });
     each(page.gauge("pool_serving", "Workers that serve."), [](View pool) { return pool.serving; });
     each(page.gauge("pool_min_serving", "Workers that must serve while one is recycled."),

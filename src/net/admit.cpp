@@ -55,6 +55,7 @@ void Session::refuse_admission(Exchange& x, Reason reason, Duration retry_after)
 io::Task<> Session::wait_for_slot(Exchange& x) {
     settle(x);
     const auto since = reactor_.loop.now;
+    auto& queue = x.route->target->queue->slots[reactor_.index()];
     const auto granted = [this] { return (wakeup_.signals() & io::Wakeup::granted) != 0; };
     reactor_.waits_in_queue();
     while (!granted() && !client_left(x) && !overdue())
@@ -62,6 +63,7 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
     if (!granted()) {
         if (client_left(x)) {
             x.gone = !x.refusal;
+            if (x.gone) queue.left.add();
         } else {
             x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
             x.retry_after = no_hint();
@@ -71,7 +73,9 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
             while (!granted()) co_await until(wakeup_, client_, 0, io::Wakeup::granted).whatever_happens();
     }
     reactor_.waits_no_more();
-    x.waited += reactor_.loop.now - since;
+    const auto waited = reactor_.loop.now - since;
+    x.waited += waited;
+    queue.waits[index(x.priority)].record(waited);
     auto permit = std::move(admission_.permit);
     if (!x.open()) co_return; // a permit that came too late goes back by itself
     if (permit)

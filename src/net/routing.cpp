@@ -50,9 +50,9 @@ Snapshot::Snapshot(const config::Config& config, const Pools& pools, Registry& r
     for (const auto& pool : config.pools) {
         closed[pool.name] = closed_for(pool.maintenance);
         const auto found = pools.find(pool.name);
-        targets_.push_back(
-            std::make_unique<Target>(Target{registry.intern(pool.name), found == pools.end() ? nullptr : found->second,
-                                            pool.upstream, trace ? std::make_unique<LimitLabels>() : nullptr}));
+        targets_.push_back(std::make_unique<Target>(
+            Target{registry.intern(pool.name), found == pools.end() ? nullptr : found->second, pool.upstream,
+                   &registry.queue(pool.name), trace ? std::make_unique<LimitLabels>() : nullptr}));
     }
     limits.withdraw();
     for (const auto& rule : config.routes) {

@@ -24,6 +24,7 @@ struct Target { // a pool, as routes point to it
     std::string_view name;
     std::shared_ptr<Pool> pool; // null: the configuration names it, but nobody made it
     config::Upstream upstream;
+    QueueSeries* queue = nullptr;
     std::unique_ptr<LimitLabels> traced; // what its application calls requests; null: no trace
 };
 

@@ -53,6 +53,7 @@ GateStats gate_stats(const Pool& pool) {
     stats.target_seconds = to_seconds(gate.queue_target);
     stats.service_seconds = to_seconds(gate.service_time);
     std::copy(std::begin(gate.refused_by_priority), std::end(gate.refused_by_priority), stats.refused.begin());
+    std::ranges::copy(gate.queued, stats.queued.begin());
     for (const auto& [key, label] : labels)
         if (key < gate.routes.size())
             stats.breakers.push_back({label, std::string(to_string(gate.routes[key].state)), gate.routes[key].trips});

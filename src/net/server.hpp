@@ -36,6 +36,12 @@ struct RouteStats { // one route label of one pool; pool is empty for 404s
     Histogram seconds;
     std::uint64_t request_bytes = 0, response_bytes = 0; // bodies
 };
+struct QueueStats { // of one pool
+    std::string pool;
+    std::array<Histogram, priorities>
+        seconds;            // that requests waited, those that had to: admitted, refused or gone then
+    std::uint64_t left = 0; // whose client went away meanwhile
+};
 struct RefusalStats {
     std::string pool, reason, mode; // reason as in the answer's X-Plimsoll-Reason; mode: enforce, shadow
     std::uint64_t count = 0;
@@ -54,6 +60,7 @@ struct GateStats { // of one pool
     std::optional<double> memory_pressure;           // what the load line goes by
     double target_seconds = 0, service_seconds = 0;  // the wait that is aimed at; how long a slot is held
     std::array<std::uint64_t, priorities> refused{}; // by priority: critical, normal, sheddable
+    std::array<std::size_t, priorities> queued{};    // likewise, now
     struct RouteBreaker {
         std::string route, state;
         std::uint64_t trips = 0;
@@ -97,6 +104,7 @@ struct RedisStats {
 struct ServerStats {
     std::vector<GateStats> gates;
     std::vector<RouteStats> routes;
+    std::vector<QueueStats> queues;
     std::vector<RefusalStats> refusals;
     std::vector<LimitStats> limits;
     std::optional<RedisStats> redis;       // where one is configured

@@ -4,12 +4,25 @@
 
 namespace plimsoll::net {
 
-void SeriesSlot::record(unsigned status, Duration took, std::uint64_t received, std::uint64_t sent) {
-    by_class[std::min<std::size_t>(status / 100, by_class.size() - 1)].add();
+void Durations::record(Duration took) {
     const double elapsed = std::chrono::duration<double>(took).count();
     const auto bound = std::lower_bound(latency_bounds.begin(), latency_bounds.end(), elapsed);
-    seconds[static_cast<std::size_t>(bound - latency_bounds.begin())].add();
+    buckets[static_cast<std::size_t>(bound - latency_bounds.begin())].add();
     nanoseconds.add(static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
+}
+
+void Durations::add_to(Histogram& histogram) const {
+    for (std::size_t i = 0; i < buckets.size(); ++i) {
+        const auto count = buckets[i].get();
+        histogram.counts[i] += count;
+        histogram.count += count;
+    }
+    histogram.sum_seconds += static_cast<double>(nanoseconds.get()) / 1e9;
+}
+
+void SeriesSlot::record(unsigned status, Duration took, std::uint64_t received, std::uint64_t sent) {
+    by_class[std::min<std::size_t>(status / 100, by_class.size() - 1)].add();
+    seconds.record(took);
     request_bytes.add(received);
     response_bytes.add(sent);
 }
@@ -55,6 +68,13 @@ Series& Registry::series_of(std::pair<std::string, std::string> key) {
     return *series_.emplace(std::move(key), std::move(made)).first->second;
 }
 
+QueueSeries& Registry::queue(std::string_view pool) {
+    const std::lock_guard lock(mutex_);
+    auto& queue = queues_[std::string(pool)];
+    if (!queue) queue = std::make_unique<QueueSeries>(std::string(pool), std::make_unique<QueueSlot[]>(reactors_));
+    return *queue;
+}
+
 std::string_view Registry::intern(std::string_view pool) {
     const std::lock_guard lock(mutex_);
     auto found = names_.find(pool);
@@ -71,16 +91,21 @@ void Registry::add_to(ServerStats& stats) const {
         for (unsigned reactor = 0; reactor < reactors_; ++reactor) {
             const auto& slot = series->slots[reactor];
             for (std::size_t i = 0; i < sum.by_class.size(); ++i) sum.by_class[i] += slot.by_class[i].get();
-            for (std::size_t i = 0; i < sum.seconds.counts.size(); ++i) {
-                const auto count = slot.seconds[i].get();
-                sum.seconds.counts[i] += count;
-                sum.seconds.count += count;
-            }
-            sum.seconds.sum_seconds += static_cast<double>(slot.nanoseconds.get()) / 1e9;
+            slot.seconds.add_to(sum.seconds);
             sum.request_bytes += slot.request_bytes.get();
             sum.response_bytes += slot.response_bytes.get();
         }
         stats.routes.push_back(std::move(sum));
+    }
+    for (const auto& [pool, queue] : queues_) {
+        QueueStats sum;
+        sum.pool = pool;
+        for (unsigned reactor = 0; reactor < reactors_; ++reactor) {
+            const auto& slot = queue->slots[reactor];
+            for (std::size_t i = 0; i < priorities; ++i) slot.waits[i].add_to(sum.seconds[i]);
+            sum.left += slot.left.get();
+        }
+        stats.queues.push_back(std::move(sum));
     }
 }
 

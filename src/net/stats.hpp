@@ -28,17 +28,35 @@ private:
     std::atomic<std::uint64_t> value_ = 0;
 };
 
+struct Durations {
+    std::array<Counter, latency_bounds.size() + 1> buckets;
+    Counter nanoseconds;
+
+    void record(Duration took);
+    void add_to(Histogram& histogram) const;
+};
+
 // One route label of one pool, as one reactor counted it.
 struct alignas(64) SeriesSlot {
     std::array<Counter, 6> by_class;
-    std::array<Counter, latency_bounds.size() + 1> seconds;
-    Counter nanoseconds, request_bytes, response_bytes;
+    Durations seconds;
+    Counter request_bytes, response_bytes;
 
     void record(unsigned status, Duration took, std::uint64_t received, std::uint64_t sent);
 };
 struct Series {
     std::string pool, route;
     std::unique_ptr<SeriesSlot[]> slots; // by reactor
+};
+
+// The queue of one pool, as one reactor counted it.
+struct alignas(64) QueueSlot {
+    std::array<Durations, priorities> waits;
+    Counter left; // by clients
+};
+struct QueueSeries {
+    std::string pool;
+    std::unique_ptr<QueueSlot[]> slots; // by reactor
 };
 
 // What belongs to no route: one for each reactor.
@@ -65,6 +83,7 @@ public:
 
     // The series of a label, made on first use. Beyond max_series all new labels share one named "other".
     Series& series(std::string_view pool, std::string_view route);
+    QueueSeries& queue(std::string_view pool);
     std::string_view intern(std::string_view pool); // the same name, for as long as the program runs
     void add_to(ServerStats& stats) const;
 
@@ -78,7 +97,8 @@ private:
     mutable std::mutex mutex_;
     Series& series_of(std::pair<std::string, std::string> key); // with the lock held
     std::map<std::pair<std::string, std::string>, std::unique_ptr<Series>, std::less<>> series_;
-    std::map<std::string, std::size_t, std::less<>> labels_; // named by the application, by pool
+    std::map<std::string, std::unique_ptr<QueueSeries>, std::less<>> queues_; // by pool
+    std::map<std::string, std::size_t, std::less<>> labels_;                  // named by the application, by pool
     std::map<std::string, std::unique_ptr<std::string>, std::less<>> names_;
 };
 

@@ -27,6 +27,15 @@ Snapshot some_snapshot() {
     route.request_bytes = 1000;
     route.response_bytes = 2000;
     snapshot.traffic->routes = {route};
+    net::QueueStats queue{.pool = "app", .seconds = {}, .left = 13};
+    queue.seconds[1].counts[2] = 4;
+    queue.seconds[1].counts[9] = 2;
+    queue.seconds[1].sum_seconds = 1.75;
+    snapshot.traffic->queues = {queue};
+    net::GateStats gate;
+    gate.pool = "app";
+    gate.queued = {0, 14, 3};
+    snapshot.traffic->gates = {gate};
     snapshot.traffic->refusals = {{"app", "memory", "enforce", 3}, {"app", "memory", "shadow", 8}};
     snapshot.traffic->limits = {{"app", "/login", "client", 5, 6, 7, {}}};
     auto& redis = snapshot.traffic->redis.emplace();
@@ -70,7 +79,14 @@ TEST(metrics, say_what_the_parts_know) {
              R"(plimsoll_redis_breaker_state{state="tripped"} 1)",
              R"(plimsoll_redis_breaker_trips_total 3)",
              R"(plimsoll_redis_connections 1)",
-             R"(plimsoll_pool_queued{pool="app"} 2)",
+             R"(plimsoll_pool_queued{pool="app",priority="critical"} 0)",
+             R"(plimsoll_pool_queued{pool="app",priority="normal"} 14)",
+             R"(plimsoll_pool_queued{pool="app",priority="sheddable"} 3)",
+             R"(plimsoll_pool_queue_seconds_bucket{pool="app",priority="normal",le="0.005"} 4)",
+             R"(plimsoll_pool_queue_seconds_bucket{pool="app",priority="normal",le="+Inf"} 6)",
+             R"(plimsoll_pool_queue_seconds_sum{pool="app",priority="normal"} 1.75)",
+             R"(plimsoll_pool_queue_seconds_count{pool="app",priority="sheddable"} 0)",
+             R"(plimsoll_pool_queue_left_total{pool="app"} 13)",
              R"(plimsoll_pool_alert{pool="app"} 0)",
              R"(plimsoll_recycles_total{pool="app",outcome="ok"} 7)",
              R"(plimsoll_recycles_total{pool="app",outcome="failed"} 1)",

@@ -113,6 +113,42 @@ std::string served_first(bool trusted) {
     return critical == 1 ? "late" : "early";
 }
 
+TEST(QueueTime, is_counted_by_priority_of_those_who_had_to_wait) {
+    std::atomic<bool> go = false;
+    Origin origin([&](Peer& peer) {
+        peer.read_request();
+        eventually([&] { return go.load(); });
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.config.proxy.priority_header = "X-Priority";
+    proxy.config.proxy.trusted_proxies = {"127.0.0.1"};
+    proxy.add_worker(origin.address(), 1, false);
+    proxy.start();
+    auto served = proxy.client(), granted = proxy.client(), refused = proxy.client();
+    served.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    granted.send(get("/", "X-Priority: critical\r\n"));
+    refused.send(get("/", "X-Request-Timeout: 0.1\r\n"));
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 2; }));
+    const auto queued = proxy.server().stats().gates.at(0).queued;
+    EXPECT_EQ(queued, (std::array<std::size_t, priorities>{1, 1, 0}));
+    EXPECT_EQ(refused.read_response().status(), 503);
+    go = true;
+    for (Peer* each : {&served, &granted}) EXPECT_EQ(each->read_response().status(), 200);
+    const auto queue = proxy.server().stats().queues.at(0);
+    EXPECT_EQ(queue.pool, "app");
+    const auto& [critical, normal, sheddable] = queue.seconds;
+    EXPECT_EQ(critical.count, 1U) << "who was served at once has not waited";
+    EXPECT_EQ(normal.count, 1U) << "whatever became of him";
+    EXPECT_EQ(sheddable.count, 0U);
+    for (const auto* waits : {&critical, &normal}) {
+        EXPECT_GT(waits->sum_seconds, 0.05);
+        EXPECT_LT(waits->sum_seconds, 10);
+    }
+    EXPECT_EQ(queue.left, 0U);
+}
+
 TEST(PriorityHeader, only_a_trusted_proxy_may_raise_a_request) {
     EXPECT_EQ(served_first(true), "late");
     EXPECT_EQ(served_first(false), "early");

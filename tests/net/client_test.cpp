@@ -224,6 +224,7 @@ TEST(Client, one_that_leaves_while_it_waits_in_the_queue_never_reaches_a_worker)
     ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
     hang_up(second);
     EXPECT_TRUE(eventually([&] { return proxy.queued() == 0; }));
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().queues.at(0).left == 1; }));
     release = true;
     EXPECT_EQ(first.read_response().status(), 200);
     EXPECT_EQ(requests, 1);
