@@ -127,6 +127,9 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
     page.counter("connections_total", "Client connections accepted.").add({}, traffic.connections_total);
     page.counter("connections_refused_total", "Client connections refused: over max_connections.")
         .add({}, traffic.connections_refused);
+    page.counter("connections_evicted_total",
+                 "Client connections at rest that were closed to make room for new ones: at max_connections.")
+        .add({}, traffic.connections_evicted);
     page.counter("client_aborts_total", "Clients that left before their answer was whole.")
         .add({}, traffic.client_aborts);
     page.counter("retries_total", "Requests sent once more, to another worker.").add({}, traffic.retries);

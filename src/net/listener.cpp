@@ -248,15 +248,16 @@ void Listener::accept_pending() {
             refuse(fd, max_connections_answer);
             return pause_accepting("all descriptors but those of the reserve are taken");
         }
-        if (reactor_.over_connection_limit()) {
-            refuse(fd, max_connections_answer);
-            continue;
-        }
         auto name = peer_name(peer);
         auto place = place_of(peer, name);
         if (!place) {
             reactor_.counters.refused("", "max_connections_per_client");
             refuse(fd, Clients::refusal);
+            continue;
+        }
+        // Last: nobody shall make way for one who is refused all the same.
+        if (reactor_.over_connection_limit() && !reactor_.evict_one()) {
+            refuse(fd, max_connections_answer);
             continue;
         }
         Session::start(reactor_, fd, index_, std::move(name), port_of(peer), std::move(*place));

@@ -30,6 +30,7 @@ constexpr int batches_a_turn = 64; // before timers and posted work get their tu
 constexpr auto finest_tick = std::chrono::milliseconds{2};
 constexpr auto queue_tick = std::chrono::milliseconds{10};
 constexpr unsigned warnings_a_second = 10;
+constexpr int most_evict_looks = 16; // at who rests; a look is a system call
 constexpr auto lag_window = std::chrono::seconds{1};
 
 void count_cut(ReactorCounters& counters, Session::Busy with) {
@@ -265,18 +266,46 @@ Series& Reactor::labelled(std::string_view pool, std::string_view label) {
     return made;
 }
 
+bool Reactor::evict_one() {
+    auto* each = at_rest_.first;
+    for (int looks = 0; each && looks < most_evict_looks; ++looks) {
+        auto& session = *std::exchange(each, each->after_);
+        if (!session.make_way()) continue;
+        rests(session, false); // not to be asked again
+        counters.connections_evicted.add();
+        return true;
+    }
+    return false;
+}
+
+void Reactor::Sessions::append(Session& session) {
+    session.before_ = last;
+    session.after_ = nullptr;
+    (last ? last->after_ : first) = &session;
+    last = &session;
+}
+
+void Reactor::Sessions::remove(Session& session) {
+    (session.before_ ? session.before_->after_ : first) = session.after_;
+    (session.after_ ? session.after_->before_ : last) = session.before_;
+}
+
+void Reactor::rests(Session& session, bool yes) {
+    if (session.idle_ == yes) return;
+    session.idle_ = yes;
+    (yes ? at_work_ : at_rest_).remove(session);
+    (yes ? at_rest_ : at_work_).append(session);
+}
+
 void Reactor::joined(Session& session) {
-    session.after_ = sessions_;
-    if (sessions_) sessions_->before_ = &session;
-    sessions_ = &session;
+    at_work_.append(session);
     ++session_count_;
     counters.connections_open.add();
     counters.connections_total.add();
 }
 
 void Reactor::left(Session& session) {
-    (session.before_ ? session.before_->after_ : sessions_) = session.after_;
-    if (session.after_) session.after_->before_ = session.before_;
+    (session.idle_ ? at_rest_ : at_work_).remove(session);
     --session_count_;
     counters.connections_open.subtract();
     if (session_count_ == 0) access_log.flush(), trace_log.flush();
@@ -297,7 +326,7 @@ void Reactor::stop(Duration bound, std::function<void()> done) {
     const bool handed_over = Heirlooms::of_this_process().passed_on();
     std::erase_if(listeners_, [&](const auto& each) { return handed_over || each->leave(); });
     if (bound <= Duration::zero()) listeners_.clear();
-    for (auto* each = sessions_; each; each = each->after_) each->leave_when_at_rest();
+    for (auto* each = at_rest_.first; each; each = each->after_) each->leave();
     upstreams.close_idle();
     if (over()) return done();
     if (stopped_) // asked twice: both are told
@@ -312,7 +341,8 @@ void Reactor::stop(Duration bound, std::function<void()> done) {
         if (error) return;
         loop.now = Clock::now();
         listeners_.clear();
-        for (auto* each = sessions_; each; each = each->after_) count_cut(counters, each->cut());
+        for (const auto& list : {at_work_, at_rest_})
+            for (auto* each = list.first; each; each = each->after_) count_cut(counters, each->cut());
         finish_if_over();
         settle();
     });

@@ -90,8 +90,13 @@ public:
     bool may_warn(std::uint64_t& passed_over);
     void joined(Session& session);
     void left(Session& session);
-    void left(Listener& listener); // destroys it
+    void left(Listener& listener);          // destroys it
+    void rests(Session& session, bool yes); // it waits for a request that has not begun
     bool over_connection_limit();
+    // Ends the session that has rested longest, before anybody is refused. One that has sent something meanwhile is passed over.
+    // It leaves in this turn, so whoever takes its place need not wait. False: none rests here. Other reactors' sessions are
+    // theirs, but the kernel spreads clients, so of many that rest each reactor has its share.
+    bool evict_one();
     Clients& clients() { return shared_.clients; }
     void waits_in_queue() { ++queued_; }
     void waits_no_more() { --queued_; }
@@ -127,7 +132,13 @@ private:
     std::shared_ptr<const Snapshot> snapshot_;
     std::unordered_map<std::string, std::unordered_map<std::string, Series*>> labels_;
     std::uint64_t random_;
-    Session* sessions_ = nullptr;
+    struct Sessions { // in the order in which they came here
+        Session* first = nullptr;
+        Session* last = nullptr;
+        void append(Session& session);
+        void remove(Session& session);
+    };
+    Sessions at_work_, at_rest_;
     std::size_t session_count_ = 0;
     std::size_t queued_ = 0; // sessions that wait in a pool's queue
     bool stopping_ = false;

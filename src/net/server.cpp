@@ -223,6 +223,7 @@ ServerStats Server::stats() const {
         stats.connections_open += each->connections_open.get();
         stats.connections_total += each->connections_total.get();
         stats.connections_refused += each->connections_refused.get();
+        stats.connections_evicted += each->connections_evicted.get();
         stats.retries += each->retries.get();
         stats.client_aborts += each->client_aborts.get();
         stats.upgrades += each->upgrades.get();

@@ -64,8 +64,13 @@ io::Detached Session::run(std::unique_ptr<Session> self) {
     }
 }
 
-void Session::leave_when_at_rest() {
-    if (idle_) client_.expect_within(Reactor::last_chance);
+void Session::leave() { client_.expect_within(Reactor::last_chance); }
+
+bool Session::make_way() {
+    if (cut_short() || client_.is(Stream::readable | Stream::late)) return false;
+    if (client_.has_news()) return false; // closing would reset it
+    wakeup_.signal(io::Wakeup::cut);
+    return true;
 }
 
 Session::Busy Session::cut() {
@@ -97,12 +102,12 @@ io::Task<> Session::serve() {
     }
     for (unsigned in_a_row = 0;; ++in_a_row) {
         if (held_.empty() && !client_.is(Stream::readable)) {
-            idle_ = true;
+            reactor_.rests(*this, true);
             held_.release();
             use_newest_snapshot();
             client_.expect_within(reactor_.stopping() ? Reactor::last_chance : listener().idle_timeout);
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
-            idle_ = false;
+            reactor_.rests(*this, false);
             if (cut_short()) co_return;
             if (!client_.is(Stream::readable)) co_return; // late: it rests
             client_.no_deadline();
@@ -162,11 +167,11 @@ io::Task<> Session::read_head(Exchange& x) {
                 x.nothing = true;
                 co_return;
             }
-            idle_ = held_.empty(); // it has not begun
+            reactor_.rests(*this, held_.empty()); // it has not begun
             if (!io::Deadlines::armed(client_))
                 client_.expect_within(idle_ && reactor_.stopping() ? Reactor::last_chance : listener().header_timeout);
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
-            idle_ = false;
+            reactor_.rests(*this, false);
             if (cut_short()) x.gone = true;
             if (!x.gone && client_.is(Stream::late)) {
                 if (held_.empty()) x.gone = true; // it never said a word: there is nothing to answer

@@ -34,12 +34,14 @@ public:
                       Clients::Place place);
     ~Session();
 
-    void leave_when_at_rest(); // the proxy stops
+    // Of one at rest.
+    void leave();    // the proxy stops
+    bool make_way(); // for a new client; false: it has just said something, or leaves anyhow
     enum class Busy : std::uint8_t { no, request, tunnel };
     Busy cut(); // now, whatever is under way, which is told
 
 private:
-    friend class Reactor; // its list of sessions
+    friend class Reactor; // its lists of sessions
     Session(Reactor& reactor, int fd, unsigned listener, std::string peer, std::uint16_t port, Clients::Place place);
 
     static io::Detached run(std::unique_ptr<Session> self);

@@ -539,7 +539,8 @@ TEST(Client, a_refusal_comes_instead_of_100) {
 }
 
 TEST(Client, more_connections_than_allowed_are_refused_and_counted) {
-    Origin origin(echo);
+    std::atomic<bool> released = false;
+    Origin origin(answers_once(released));
     Proxy proxy;
     proxy.config.proxy.max_connections = 3;
     proxy.add_worker(origin.address());
@@ -548,19 +549,89 @@ TEST(Client, more_connections_than_allowed_are_refused_and_counted) {
     for (int i = 0; i < 3; ++i) {
         clients.push_back(proxy.client());
         clients.back().send(get());
-        ASSERT_EQ(clients.back().read_response().status(), 200);
     }
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 3; })) << "nobody rests";
     auto fourth = proxy.client();
     fourth.send(get());
     const auto answer = fourth.read_response();
     EXPECT_EQ(answer.status(), 503);
     EXPECT_EQ(answer.field("x-plimsoll-reason"), "max_connections");
     EXPECT_EQ(proxy.server().stats().connections_refused, 1u);
+    released = true;
+    for (auto& client : clients) EXPECT_EQ(client.read_response().status(), 200);
     clients.clear();
     ASSERT_TRUE(eventually([&] { return proxy.server().stats().connections_open == 0; }));
     auto fifth = proxy.client();
     fifth.send(get());
     EXPECT_EQ(fifth.read_response().status(), 200);
+}
+
+// One reactor, so that whoever rests is there for whoever comes.
+struct FullTest : ::testing::Test {
+    Origin origin{echo};
+    Proxy proxy;
+    std::vector<Peer> clients;
+
+    void fill(unsigned most) {
+        proxy.config.proxy.threads = 1;
+        proxy.config.proxy.max_connections = most;
+        proxy.add_worker(origin.address());
+        proxy.start();
+        for (unsigned i = 0; i < most; ++i) {
+            clients.push_back(proxy.client());
+            EXPECT_TRUE(served(clients.back())) << i;
+        }
+    }
+    static bool served(Peer& client) {
+        client.send(get());
+        return client.read_response().status() == 200;
+    }
+    std::uint64_t evicted() { return proxy.server().stats().connections_evicted; }
+};
+
+TEST_F(FullTest, who_has_rested_longest_makes_way_for_a_new_client) {
+    fill(3);
+    EXPECT_TRUE(served(clients[0])) << "so the second one has rested longest";
+    auto fourth = proxy.client();
+    EXPECT_TRUE(served(fourth));
+    EXPECT_TRUE(clients[1].ended());
+    EXPECT_EQ(evicted(), 1U);
+    EXPECT_EQ(proxy.server().stats().connections_refused, 0U);
+    for (auto* each : {&clients[0], &clients[2], &fourth}) EXPECT_TRUE(served(*each));
+    EXPECT_EQ(proxy.server().stats().connections_open, 3U);
+}
+
+TEST_F(FullTest, as_many_as_come_at_once) {
+    fill(20);
+    std::vector<Peer> more;
+    for (int i = 0; i < 20; ++i) {
+        more.push_back(proxy.client());
+        more.back().send(get());
+    }
+    for (auto& each : more) EXPECT_EQ(each.read_response().status(), 200);
+    for (auto& each : clients) EXPECT_TRUE(each.ended());
+    EXPECT_EQ(evicted(), 20U);
+    EXPECT_EQ(proxy.server().stats().connections_open, 20U);
+}
+
+TEST_F(FullTest, nobody_makes_way_for_a_client_that_has_as_many_connections_as_it_may) {
+    proxy.config.proxy.max_connections_per_client = 3;
+    fill(3);
+    auto fourth = proxy.client();
+    fourth.send(get());
+    EXPECT_EQ(fourth.read_response().field("x-plimsoll-reason"), "max_connections_per_client");
+    for (auto& each : clients) EXPECT_TRUE(served(each));
+}
+
+TEST_F(FullTest, who_has_begun_a_request_stays) {
+    fill(2);
+    clients[0].send("GET / HTTP/1.1\r\nHost: te");
+    std::this_thread::sleep_for(milliseconds{20});
+    auto third = proxy.client();
+    EXPECT_TRUE(served(third));
+    EXPECT_TRUE(clients[1].ended());
+    clients[0].send("st\r\n\r\n");
+    EXPECT_EQ(clients[0].read_response().status(), 200);
 }
 
 TEST(Client, a_head_that_does_not_end_is_408_and_silence_is_hung_up_on) {
