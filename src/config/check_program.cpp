@@ -205,7 +205,8 @@ void check_log(const Log& log, Findings& findings) {
 
 void check_listeners(const Config& config, Findings& findings) {
     std::map<std::string, std::string> taken; // address -> who has it
-    if (findings.sound("admin.listen")) taken.emplace(config.admin.listen, "[admin] listen");
+    std::string why_not;
+    const auto admin = findings.sound("admin.listen") ? parse_place(config.admin.listen, why_not) : std::nullopt;
     for (std::size_t i = 0; i < config.listeners.size(); ++i) {
         auto path = "listener[" + std::to_string(i) + "].address";
         const auto& address = config.listeners[i].address;
@@ -225,8 +226,13 @@ void check_listeners(const Config& config, Findings& findings) {
             findings.problem("listener[" + std::to_string(i) + "].proxy_protocol",
                              "nobody may send the PROXY header: name the load balancers in proxy.trusted_proxies");
         if (!place || (!place->unix_socket && place->port == 0)) continue; // port 0: each gets one of its own
+        // Listeners may share a port: each client is the nearest one's. With the admin's socket they may not.
+        if (admin && place->includes(*admin)) {
+            findings.problem(path, "'" + address + "' is already taken by [admin] listen");
+            continue;
+        }
         auto [other, first] =
-            taken.emplace(address, "the listener on line " + std::to_string(findings.position(path).line));
+            taken.emplace(place->canonical(), "the listener on line " + std::to_string(findings.position(path).line));
         if (!first) findings.problem(path, "'" + address + "' is already taken by " + other->second);
     }
 }

@@ -77,6 +77,22 @@ std::optional<Place> tcp_place(std::string_view text, std::string& why_not) {
 
 } // namespace
 
+std::string Place::canonical() const {
+    if (unix_socket) return path;
+    in6_addr bytes{};
+    char text[INET6_ADDRSTRLEN] = "";
+    if (inet_pton(AF_INET6, host.c_str(), &bytes) != 1 || !inet_ntop(AF_INET6, &bytes, text, sizeof text))
+        return (host.empty() ? "0.0.0.0" : host) + ':' + std::to_string(port);
+    return '[' + std::string(text) + "]:" + std::to_string(port);
+}
+
+bool Place::includes(const Place& other) const {
+    const auto mine = canonical(), its = other.canonical();
+    if (mine == its) return true;
+    if (unix_socket || other.unix_socket || port != other.port) return false;
+    return mine.starts_with("[::]:") || (mine.starts_with("0.0.0.0:") && !its.starts_with('['));
+}
+
 bool Place::loopback() const {
     return unix_socket || host == "localhost" || host == "::1" ||
            (host.starts_with("127.") && is_numeric(AF_INET, host));

@@ -11,10 +11,12 @@ namespace plimsoll::config {
 
 struct Place {
     bool unix_socket = false;
-    std::string host;       // empty: all interfaces
-    std::uint16_t port = 0; // 0: any free one
-    std::string path;       // of a unix socket
-    bool loopback() const;  // reachable from this machine alone; unix sockets count
+    std::string host;                        // empty: all interfaces
+    std::uint16_t port = 0;                  // 0: any free one
+    std::string path;                        // of a unix socket
+    std::string canonical() const;           // of two that mean the same address, the same
+    bool includes(const Place& other) const; // it is all interfaces, or the same
+    bool loopback() const;                   // reachable from this machine alone; unix sockets count
     friend bool operator==(const Place&, const Place&) = default;
 };
 // "127.0.0.1:80", "[::1]:80", "tcp:host:80", ":8080", "unix:/run/a.sock", "/run/a.sock". Where it is none of these,

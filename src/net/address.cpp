@@ -78,6 +78,22 @@ bool is_loopback(const Address& address) {
     return inet_pton(AF_INET, address.host.c_str(), &parsed) == 1 && (ntohl(parsed.s_addr) >> 24) == 127;
 }
 
+bool overlap(const Address& one, const Address& other) {
+    if (one.family != Address::Family::tcp || other.family != Address::Family::tcp || one.port != other.port)
+        return false;
+    sockaddr_storage first{}, second{};
+    socklen_t length = 0;
+    if (!to_sockaddr(one, first, length) || !to_sockaddr(other, second, length)) return false;
+    if (std::memcmp(&first, &second, sizeof first) == 0) return true;
+    const auto everywhere = [](const sockaddr_storage& place, sa_family_t family) {
+        if (place.ss_family != AF_INET6)
+            return family == AF_INET && reinterpret_cast<const sockaddr_in&>(place).sin_addr.s_addr == INADDR_ANY;
+        return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6&>(place).sin6_addr) !=
+               0; // of both families
+    };
+    return everywhere(first, second.ss_family) || everywhere(second, first.ss_family);
+}
+
 bool is_name(const Address& address) {
     sockaddr_storage storage{};
     socklen_t length = 0;

@@ -46,6 +46,13 @@ std::vector<int> Heirlooms::remove(std::vector<Heirloom>& from, std::string_view
     return sockets;
 }
 
+std::vector<std::string> Heirlooms::inherited(std::string_view kind) const {
+    std::vector<std::string> addresses;
+    for (const auto& each : inherited_)
+        if (each.kind == kind) addresses.push_back(each.address);
+    return addresses;
+}
+
 // A line for each: kind, address, descriptors.
 std::string Heirlooms::text() const {
     std::ostringstream out;

@@ -27,6 +27,8 @@ public:
     void forget(std::string_view kind, std::string_view address); // they are about to be closed
     std::vector<int> take(std::string_view kind, std::string_view address);
 
+    std::vector<std::string> inherited(std::string_view kind) const; // addresses that were not taken yet
+
     static int inherited_one(std::string_view kind, std::string_view address); // -1: there is none
 
     void inherit();

@@ -94,7 +94,9 @@ int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_po
         ::setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_seconds, sizeof defer_seconds);
         if (reuse_port) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
         if (storage.ss_family == AF_INET6) {
-            const int off = 0; // "[::]" serves both families, as operators expect
+            // "[::]" serves both families, as operators expect, but for IPv4 clients where an IPv4 listener has the port too:
+            // they are that one's, whichever came first. So it may come and go with a reload.
+            const int off = 0;
             ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
         }
     }
@@ -107,14 +109,6 @@ int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_po
     return -1;
 }
 
-// Sockets with SO_REUSEPORT share a port with any other process of the same user, silently. So ask first without it.
-bool port_is_free(const sockaddr_storage& storage, socklen_t length) {
-    const int probe = make_socket(storage, length, false, 0);
-    if (probe < 0) return false;
-    ::close(probe);
-    return true;
-}
-
 std::uint16_t port_of(const sockaddr_storage& address) { // 0: a unix socket
     switch (address.ss_family) {
     case AF_INET: return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
@@ -125,8 +119,19 @@ std::uint16_t port_of(const sockaddr_storage& address) { // 0: a unix socket
 
 } // namespace
 
-Listening open_listening(const std::string& text, unsigned count, bool port_is_ours, unsigned socket_mode,
-                         std::string& problem) {
+std::string why_taken(const std::string& text) {
+    const auto address = parse_address(text);
+    sockaddr_storage storage{};
+    socklen_t length = 0;
+    if (!address || address->family != Address::Family::tcp || address->port == 0) return {};
+    if (!to_sockaddr(*address, storage, length)) return {};
+    const int probe = make_socket(storage, length, false, 0);
+    if (probe < 0) return why(errno, *address, text);
+    ::close(probe);
+    return {};
+}
+
+Listening open_listening(const std::string& text, unsigned count, unsigned socket_mode, std::string& problem) {
     const auto address = parse_address(text);
     sockaddr_storage storage{};
     socklen_t length = 0;
@@ -142,9 +147,8 @@ Listening open_listening(const std::string& text, unsigned count, bool port_is_o
     if (inherited) {
         length = sizeof storage;
         ::getsockname(result.sockets[0], reinterpret_cast<sockaddr*>(&storage), &length);
-    } else if (result.shared ? !remove_stale(storage, length, address->path)
-                             : address->port != 0 && !port_is_ours && !port_is_free(storage, length)) {
-        problem = why(result.shared ? EADDRINUSE : errno, *address, text);
+    } else if (result.shared && !remove_stale(storage, length, address->path)) {
+        problem = why(EADDRINUSE, *address, text);
         return {};
     }
     auto bound = *address;

@@ -29,9 +29,11 @@ struct Listening {
     bool shared = false;      // all the same socket
     std::string address;      // as bound
 };
-// `port_is_ours`: another listener of this process may have the port, for a moment. `socket_mode`: of a unix socket's file.
-Listening open_listening(const std::string& address, unsigned count, bool port_is_ours, unsigned socket_mode,
-                         std::string& problem);
+// `socket_mode`: of a unix socket's file.
+Listening open_listening(const std::string& address, unsigned count, unsigned socket_mode, std::string& problem);
+// Sockets with SO_REUSEPORT share a port with any other process of the same user, silently. So ask first, without it, and before
+// a socket of ours has the port. Empty: it is free, or no TCP address; else the line for the operator.
+std::string why_taken(const std::string& address);
 
 class Listener final : public io::Source {
 public:

@@ -40,6 +40,12 @@ bool set_mode(const std::string& file, unsigned mode) {
 } // namespace
 
 std::string Listeners::open(const std::vector<config::Listener>& wanted, std::vector<Opened>& opened) {
+    const auto give_up = [this](std::string problem) {
+        for (auto& place : places_) // those that were to stay
+            place.open |= std::ranges::any_of(place.sockets, [](const auto& socket) { return socket->is_open(); });
+        return problem;
+    };
+    if (auto problem = taken_by_others(wanted); !problem.empty()) return give_up(std::move(problem));
     std::vector<Opened> fresh;
     auto settings = settings_;
     auto places = places_;
@@ -62,9 +68,7 @@ std::string Listeners::open(const std::vector<config::Listener>& wanted, std::ve
             for (std::size_t i = 0; i < places.size(); ++i)
                 if (!places[i].file.empty() && (i >= places_.size() || places_[i].file.empty()))
                     ::unlink(places[i].file.c_str());
-            for (auto& place : places_) // those that were to stay
-                place.open |= std::ranges::any_of(place.sockets, [](const auto& socket) { return socket->is_open(); });
-            return problem;
+            return give_up(std::move(problem));
         }
         fresh.push_back(std::move(one));
     }
@@ -97,7 +101,7 @@ std::string Listeners::open(const config::Listener& listener, Place& place, Open
     if (missing > 0) {
         std::string problem;
         auto listening = open_listening(some_stay ? place.address : listener.address, static_cast<unsigned>(missing),
-                                        some_stay || port_is_ours(listener.address), mode_of(listener), problem);
+                                        mode_of(listener), problem);
         if (!problem.empty()) return problem;
         opened.shared = listening.shared;
         place.address = listening.address;
@@ -114,14 +118,26 @@ std::string Listeners::open(const config::Listener& listener, Place& place, Open
     return {};
 }
 
-// "0.0.0.0:80" may make room for "127.0.0.1:80": for a moment both are open.
-bool Listeners::port_is_ours(const std::string& address) const {
+// All are asked for before the first is opened: "0.0.0.0:80" and "[::]:80" of one configuration would find each other.
+std::string Listeners::taken_by_others(const std::vector<config::Listener>& wanted) const {
+    for (const auto& each : wanted)
+        if (!is_ours(each.address))
+            if (auto problem = why_taken(each.address); !problem.empty()) return problem;
+    return {};
+}
+
+// Or a part of it: "0.0.0.0:80" may make room for "127.0.0.1:80", and a predecessor's sockets are open as well.
+bool Listeners::is_ours(const std::string& address) const {
     const auto asked = parse_address(address);
-    return asked && asked->port != 0 && std::ranges::any_of(places_, [&](const Place& place) {
-               const auto ours = parse_address(place.address);
-               return ours && ours->family == Address::Family::tcp && ours->port == asked->port &&
-                      std::ranges::any_of(place.sockets,
-                                          [](const auto& socket) { return socket->is_open() || socket->leaves(); });
+    const auto meets = [&](const std::string& other) {
+        const auto ours = parse_address(other);
+        return asked && ours && overlap(*asked, *ours);
+    };
+    return std::ranges::any_of(Heirlooms::of_this_process().inherited("listener"), meets) ||
+           std::ranges::any_of(places_, [&](const Place& place) {
+               return meets(place.address) && std::ranges::any_of(place.sockets, [](const auto& socket) {
+                          return socket->is_open() || socket->leaves();
+                      });
            });
 }
 

@@ -43,7 +43,8 @@ private:
         std::vector<Socket> sockets; // of one that is not open: they may be about to close
     };
     std::string open(const config::Listener& listener, Place& place, Opened& opened) const;
-    bool port_is_ours(const std::string& address) const;
+    std::string taken_by_others(const std::vector<config::Listener>& wanted) const;
+    bool is_ours(const std::string& address) const;
     void close(std::size_t index);
 
     const unsigned reactors_;

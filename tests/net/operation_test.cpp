@@ -720,6 +720,82 @@ TEST_F(Returning, one_that_was_to_come_back_goes_on_leaving_where_another_cannot
     EXPECT_TRUE(eventually([&] { return Peer::connect(home).fd() < 0; }));
 }
 
+// "listen 80; listen [::]:80;" of nginx, and one interface with settings of its own.
+struct SamePort : ::testing::TestWithParam<std::pair<const char*, const char*>> {
+    Origin origin{echo};
+    Proxy proxy;
+    std::string port; // ":8080"
+    SamePort() {
+        Proxy other; // finds a free one
+        other.start();
+        port = other.address().substr(other.address().find(':'));
+    }
+    void listen(std::vector<std::string> hosts) { // the second one takes no body
+        proxy.config.listeners.resize(hosts.size());
+        for (std::size_t i = 0; i < hosts.size(); ++i) {
+            proxy.config.listeners[i].address = hosts[i] + port;
+            proxy.config.listeners[i].max_body = {i == 1 ? 1 : 1000};
+        }
+    }
+    int asked_at(const std::string& host) {
+        auto client = Peer::connect(host + port);
+        client.send(post("/", "body"));
+        return client.read_response().status();
+    }
+    std::string apply() { return proxy.server().apply(proxy.config, {{"app", proxy.pool}}); }
+    bool ipv6() const { return std::filesystem::exists("/proc/net/if_inet6"); }
+};
+
+TEST_P(SamePort, is_opened_by_a_start_and_each_client_is_the_nearest_ones) {
+    if (!ipv6()) GTEST_SKIP() << "no IPv6 here";
+    const auto [first, second] = GetParam();
+    proxy.add_worker(origin.address());
+    listen({first, second});
+    proxy.start();
+    ASSERT_EQ(proxy.server().addresses().size(), 2U);
+    const bool six = second[0] == '[';
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(asked_at("127.0.0.1"), six ? 200 : 413);
+        EXPECT_EQ(asked_at(six ? "[::1]" : "127.0.0.2"), six ? 413 : 200);
+    }
+    Server next(proxy.config, {});
+    EXPECT_NE(next.start().find("is taken by another process"), std::string::npos) << "that of others is still seen";
+}
+
+TEST_P(SamePort, and_by_a_reload_and_given_back_by_one) {
+    if (!ipv6()) GTEST_SKIP() << "no IPv6 here";
+    const auto [first, second] = GetParam();
+    proxy.add_worker(origin.address());
+    listen({first});
+    proxy.start();
+    const std::string at = second[0] == '[' ? "[::1]" : "127.0.0.1";
+    const bool alone = asked_at(at) == 200;
+    listen({first, second});
+    ASSERT_EQ(apply(), "");
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(asked_at(at), 413);
+    listen({first});
+    ASSERT_EQ(apply(), "");
+    EXPECT_TRUE(eventually([&] { return alone ? asked_at(at) == 200 : Peer::connect(at + port).fd() < 0; }));
+    EXPECT_EQ(asked_at(first == std::string("[::]") ? "[::1]" : "127.0.0.3"), 200);
+}
+
+INSTANTIATE_TEST_SUITE_P(hosts, SamePort,
+                         ::testing::Values(std::pair{"0.0.0.0", "[::]"}, std::pair{"0.0.0.0", "127.0.0.1"},
+                                           std::pair{"[::]", "127.0.0.1"}),
+                         [](const auto& info) { return "case_" + std::to_string(info.index); });
+
+TEST(Start, another_process_that_has_the_port_of_one_of_several_is_seen) {
+    Proxy other;
+    other.start();
+    const auto port = other.address().substr(other.address().find(':'));
+    Proxy proxy;
+    proxy.config.listeners.resize(2);
+    proxy.config.listeners[0].address = "127.0.0.2" + port;
+    proxy.config.listeners[1].address = "127.0.0.1" + port;
+    Server server(proxy.config, {});
+    EXPECT_NE(server.start().find("127.0.0.1" + port + " is taken"), std::string::npos);
+}
+
 TEST(Tunnel, after_101_bytes_flow_both_ways_and_each_end_is_passed_on) {
     Origin origin(doubling);
     Proxy proxy;

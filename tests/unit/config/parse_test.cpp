@@ -315,7 +315,20 @@ TEST(Parse, an_address_is_listened_on_once) {
          "f:9:11: listener.address: ':8080' is already taken by the listener on line 7"},
         {"[[listener]]\naddress = \"127.0.0.1:9180\"\n",
          "f:7:11: listener.address: '127.0.0.1:9180' is already taken by [admin] listen"},
+        {"[[listener]]\naddress = \"[::]:9180\"\n",
+         "f:7:11: listener.address: '[::]:9180' is already taken by [admin] listen"},
+        {"[[listener]]\naddress = \":8080\"\n[[listener]]\naddress = \"0.0.0.0:8080\"\n",
+         "f:9:11: listener.address: '0.0.0.0:8080' is already taken by the listener on line 7"},
+        {"[[listener]]\naddress = \"[::1]:8080\"\n[[listener]]\naddress = \"[0:0::1]:8080\"\n",
+         "f:9:11: listener.address: '[0:0::1]:8080' is already taken by the listener on line 7"},
     });
+}
+
+TEST(Parse, a_port_may_be_listened_on_at_all_interfaces_and_at_one_of_them_and_by_both_families) {
+    for (const std::string other : {"[::]:8080", "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:8081"})
+        EXPECT_TRUE(parse(least + "[[listener]]\naddress = \":8080\"\n[[listener]]\naddress = \"" + other + "\"\n", "f")
+                        .problems.empty())
+            << other;
 }
 
 TEST(Parse, a_field_that_the_access_log_does_not_know_is_told_with_what_was_meant) {
