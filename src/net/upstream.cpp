@@ -40,7 +40,9 @@ Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely, const Name*
         connection = std::move(resting.back());
         resting.pop_back();
         count(idle_count_ - 1);
-        if ((name && !still_right(*name, *connection)) || (surely && connection->has_news())) connection.reset();
+        const bool unwatched = connection->rests_since_ == loop_.poller.rounds();
+        if ((name && !still_right(*name, *connection)) || ((surely || unwatched) && connection->has_news()))
+            connection.reset();
     }
     if (!connection) return nullptr;
     connection->no_deadline();
@@ -60,6 +62,7 @@ void Upstreams::keep(Connection connection, Duration idle_time) {
     auto& resting = resting_of(connection->worker());
     if (resting.size() >= max_idle) return;
     connection->expect_within(idle_time);
+    connection->rests_since_ = loop_.poller.rounds();
     resting.push_back(std::move(connection));
     count(idle_count_ + 1);
 }

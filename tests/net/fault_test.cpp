@@ -262,6 +262,69 @@ TEST_F(Overtaken, a_get_is_sent_again) {
     EXPECT_EQ(proxy.server().stats().retries, 1u);
 }
 
+// A worker writes a second answer just behind the first. The reactor is busy with others meanwhile, who stand between the first
+// answer and the next request, so it has not heard of it when that asks for a connection.
+TEST(Fault, a_second_answer_just_behind_the_first_is_not_the_next_clients) {
+    std::atomic<bool> answers = false, forges = false;
+    std::atomic<int> forged = 0;
+    std::atomic<bool> in_time = false; // the forgery came before the next request had the connection
+    Origin origin([&](Peer& peer) {
+        if (peer.read_request().head.find("/victim") == std::string::npos) {
+            eventually([&] { return answers.load(); });
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            eventually([&] { return forges.load(); });
+            in_time = peer.silent_for(milliseconds{0});
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+            ++forged;
+            return;
+        }
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhonest");
+        peer.ended();
+    });
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.config.routes[0].path = "/app";
+    const auto key = proxy.add_worker(origin.address());
+    proxy.start();
+    std::vector<Peer> others;
+    for (int i = 0; i < 100; ++i) {
+        others.push_back(proxy.client());
+        others.back().send(get("/elsewhere"));
+        ASSERT_EQ(others.back().read_response().status(), 404);
+    }
+    auto victim = proxy.client();
+    victim.send(get("/elsewhere"));
+    ASSERT_EQ(victim.read_response().status(), 404);
+    int conclusive = 0;
+    for (int attempt = 1; attempt <= 20 && conclusive < 3; ++attempt) {
+        answers = forges = in_time = false;
+        auto first = proxy.client();
+        first.send(get("/app"));
+        ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+        std::atomic<bool> sent = false;
+        proxy.server().close_idle(key + 1, [&] { // on the reactor's thread: all of this is one turn's news to it
+            answers = true;
+            std::this_thread::sleep_for(milliseconds{20});
+            for (auto& each : others) each.send(get("/elsewhere"));
+            victim.send(get("/app/victim"));
+            sent = true;
+        });
+        ASSERT_EQ(first.read_response().body, "ok");
+        forges = true;
+        const auto answer = victim.read_response();
+        ASSERT_TRUE(sent);
+        ASSERT_TRUE(eventually([&] { return forged == attempt; }));
+        for (auto& each : others) ASSERT_EQ(each.read_response().status(), 404);
+        if (!in_time) continue; // then nobody could have told
+        ++conclusive;
+        ASSERT_EQ(answer.body, "honest");
+        victim = proxy.client();
+        victim.send(get("/elsewhere"));
+        ASSERT_EQ(victim.read_response().status(), 404);
+    }
+    EXPECT_GT(conclusive, 0);
+}
+
 // Its connection is gone, its listener not yet. Somebody else's zombie stands for the process here.
 TEST(Fault, a_worker_whose_process_is_ending_gets_nobody_after_it_broke_one_off) {
     std::atomic<bool> dies = true;

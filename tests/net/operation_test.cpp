@@ -224,6 +224,29 @@ TEST_F(UpstreamsTest, a_thousand_generations_of_workers_leave_nothing_behind) {
     EXPECT_NE(upstreams.take(1, false), nullptr);
 }
 
+TEST_F(UpstreamsTest, a_connection_that_came_to_rest_in_this_turn_is_looked_at_before_anybody_has_it) {
+    std::atomic<bool> forges = false;
+    Origin forger([&](Peer& peer) {
+        eventually([&] { return forges.load(); });
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+        peer.ended();
+    });
+    sockaddr_storage address{};
+    socklen_t length = 0;
+    ASSERT_TRUE(to_sockaddr(*parse_address(forger.address()), address, length));
+    auto connection = upstreams.open(1, address, length).connection;
+    loop.poller.poll();
+    connection->assume(io::Stream::writable);
+    const auto& socket = *connection;
+    upstreams.keep(std::move(connection), std::chrono::seconds{60});
+    connection = upstreams.take(1, false);
+    ASSERT_NE(connection, nullptr) << "nothing has happened";
+    upstreams.keep(std::move(connection), std::chrono::seconds{60});
+    forges = true;
+    ASSERT_TRUE(eventually([&] { return socket.has_news(); }));
+    EXPECT_EQ(upstreams.take(1, false), nullptr);
+}
+
 // "app" leads to our origin and elsewhere, then to our origin alone, then elsewhere alone.
 TEST_F(UpstreamsTest, a_connection_is_used_again_for_as_long_as_its_workers_name_leads_there) {
     const auto place = [](const std::string& text) {

@@ -34,6 +34,7 @@ void Poller::remove(int fd) { ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
 int Poller::poll() {
     std::array<epoll_event, 256> batch;
     const int count = ::epoll_wait(epoll_, batch.data(), static_cast<int>(batch.size()), 0);
+    if (count < static_cast<int>(batch.size())) ++rounds_; // else more may wait
     for (int i = 0; i < count; ++i) {
         auto& event = batch[static_cast<std::size_t>(i)];
         static_cast<Source*>(event.data.ptr)->ready(event.events);

@@ -23,9 +23,12 @@ public:
     // Tells each source what happened to it, once a batch. Returns how many there were. Sources only take note (they run no
     // coroutine), so that none is destroyed while its own event still lies in the batch.
     int poll();
+    // How often all that had happened was told: something of this very round may be unknown still.
+    std::uint64_t rounds() const { return rounds_; }
 
 private:
     int epoll_ = -1;
+    std::uint64_t rounds_ = 0;
 };
 
 } // namespace plimsoll::net::io
