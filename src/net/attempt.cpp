@@ -158,7 +158,9 @@ io::Task<Ending> Session::connect(Exchange& x, Lease state) {
     if (client_left(x)) co_return Ending::client_gone;
     if (overdue()) co_return too_late(x);
     if (late) co_return Ending::connect_timeout;
-    co_return Upstreams::established(worker) ? Ending::done : Ending::connect_refused;
+    if (!Upstreams::established(worker)) co_return Ending::connect_refused;
+    if (x.found_at) reactor_.names().reached(x.permit.endpoint().address, *x.found_at);
+    co_return Ending::done;
 }
 
 Ending Session::send_request(Exchange& x) {
@@ -258,7 +260,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         return;
     }
     if (x.found_at && (ending == Ending::connect_refused || ending == Ending::connect_timeout))
-        reactor_.names().leave_out(x.permit.endpoint().address, *x.found_at);
+        reactor_.names().leave_out(x.permit.endpoint().address, *x.found_at, reactor_.loop.now);
     if (ending == Ending::closed) x.permit.broken_off();
     if (ending == Ending::unsent) x.permit.hung_up();
     if (outcome_of(ending) != Outcome::refused_upstream) count_route(x); // the worker has seen it

@@ -23,7 +23,7 @@ struct Names::Resolver {
                                    std::vector<Place> places;
                                    if (!error)
                                        for (const auto& result : results) places.push_back(place_of(result.endpoint()));
-                                   told(std::move(places), error.message());
+                                   told(std::move(places), error.message(), Clock::now());
                                });
     }
     static Place place_of(const asio::ip::tcp::endpoint& endpoint) {
@@ -32,6 +32,14 @@ struct Names::Resolver {
         return place;
     }
 };
+
+namespace {
+
+bool is_at(const Names::Place& place, const sockaddr_storage& storage) {
+    return std::memcmp(&place.storage, &storage, place.length) == 0;
+}
+
+} // namespace
 
 Names::Names(Ask ask) : ask_(std::move(ask)) {}
 
@@ -45,6 +53,7 @@ Names::~Names() = default;
 
 bool Names::known(const Entry& entry, Instant now) {
     if (entry.places.empty()) return false;
+    if (entry.asking && entry.asked - entry.answered < usable) return true;
     return now - entry.answered < usable || (entry.failed != Instant{} && now - entry.failed < usable);
 }
 
@@ -80,34 +89,62 @@ bool Names::still_right(const Address& address, std::uint32_t number, const sock
     return std::ranges::binary_search(found->second.answered_with, wanted);
 }
 
-void Names::leave_out(const Address& address, const sockaddr_storage& dead) {
+void Names::leave_out(const Address& address, const sockaddr_storage& dead, Instant now) {
     const auto found = entries_.find(address);
-    if (found == entries_.end() || found->second.places.size() < 2) return; // the last one may come back to life
-    std::erase_if(found->second.places,
-                  [&](const Place& place) { return std::memcmp(&place.storage, &dead, place.length) == 0; });
+    if (found == entries_.end()) return;
+    auto& places = found->second.places;
+    auto& left_out = found->second.left_out;
+    const auto place = std::ranges::find_if(places, [&](const Place& each) { return is_at(each, dead); });
+    if (place == places.end()) return; // others have told before
+    if (places.size() < 2) {           // the last one may come back to life, but then the others may have done so, too
+        for (auto& each : left_out) each.until = now;
+        return;
+    }
+    auto known = std::ranges::find_if(left_out, [&](const LeftOut& each) { return is_at(each.place, dead); });
+    if (known == left_out.end())
+        known = left_out.insert(left_out.end(), {*place, least_rest, {}});
+    else
+        known->rest = std::min(2 * known->rest, longest_rest);
+    known->until = now + known->rest;
+    places.erase(place);
 }
 
-void Names::take_over(Entry& entry, std::vector<Place> places) {
+void Names::reached(const Address& address, const sockaddr_storage& place) {
+    const auto found = entries_.find(address);
+    if (found == entries_.end()) return;
+    std::erase_if(found->second.left_out, [&](const LeftOut& each) { return is_at(each.place, place); });
+}
+
+void Names::take_over(Entry& entry, std::vector<Place> places, Instant now) {
     std::vector<std::string> with;
     for (const Place& place : places) with.emplace_back(reinterpret_cast<const char*>(&place.storage), place.length);
     std::ranges::sort(with);
     if (with != entry.answered_with) ++entry.number;
     if (!std::ranges::includes(entry.answered_with, with)) entry.grown = entry.number;
     entry.answered_with = std::move(with);
+    std::erase_if(entry.left_out, [&](const LeftOut& each) {
+        return std::ranges::none_of(places, [&](const Place& place) { return is_at(each.place, place.storage); });
+    });
+    const auto rests = [&](const Place& place) {
+        return std::ranges::any_of(
+            entry.left_out, [&](const LeftOut& each) { return each.until > now && is_at(each.place, place.storage); });
+    };
+    if (!std::ranges::all_of(places, rests)) std::erase_if(places, rests);
     entry.places = std::move(places);
-    entry.answered = entry.asked;
+    entry.answered = now;
     entry.failed = {};
 }
 
 void Names::ask(const Address& address) {
     entries_[address].asking = true;
-    ask_(address.host, address.port, [this, address](std::vector<Place> places, const std::string& why_not) {
-        auto& entry = entries_[address];
-        entry.asking = false;
-        if (!places.empty()) return take_over(entry, std::move(places));
-        if (entry.failed == Instant{}) entry.failed = entry.asked;
-        log::warn("worker_name_unresolved", {{"address", to_string(address)}, {"error", why_not}});
-    });
+    ask_(address.host, address.port,
+         [this, address](std::vector<Place> places, const std::string& why_not, Instant now) {
+             auto& entry = entries_[address];
+             entry.asking = false;
+             if (!places.empty()) return take_over(entry, std::move(places), now);
+             if (entry.failed == Instant{}) entry.failed = now;
+             log::warn("worker_name_unresolved", {{"address", to_string(address)}, {"error", why_not}});
+         });
 }
 
 } // namespace plimsoll::net

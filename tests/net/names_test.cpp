@@ -64,7 +64,7 @@ struct NamesTest : ::testing::Test {
         ASSERT_FALSE(asked.empty());
         auto told = std::move(asked.back());
         asked.clear();
-        told(std::move(places), "no such host");
+        told(std::move(places), "no such host", now);
     }
 };
 
@@ -122,7 +122,7 @@ TEST_F(NamesTest, an_answer_with_other_addresses_has_another_number_whoever_asks
     };
     EXPECT_EQ(next({"10.0.0.2", "10.0.0.1"}), first);
     find();
-    names.leave_out(app, at);
+    names.leave_out(app, at, now);
     EXPECT_EQ(next({"10.0.0.1", "10.0.0.2"}), first) << "it is where it was";
     EXPECT_EQ(next({}), first) << "a resolver that is down says nothing new";
     now += Names::retry;
@@ -148,14 +148,88 @@ TEST_F(NamesTest, an_address_where_nobody_listens_is_left_out_until_the_next_ans
     find();
     answer({"10.0.0.1", "10.0.0.2"});
     EXPECT_EQ(find(), "10.0.0.1");
-    names.leave_out(app, at);
+    names.leave_out(app, at, now);
     for (int i = 0; i < 3; ++i) EXPECT_EQ(find(), "10.0.0.2");
-    names.leave_out(app, at);
+    names.leave_out(app, at, now);
     EXPECT_EQ(find(), "10.0.0.2");
     now += Names::fresh;
     find();
     answer({"10.0.0.1", "10.0.0.2"});
     EXPECT_NE(find(), find());
+}
+
+// Where packets vanish, each try costs a connect timeout.
+TEST_F(NamesTest, an_address_that_is_tried_in_vain_is_left_out_twice_as_long_each_time_up_to_a_minute) {
+    const std::vector<std::string> both = {"10.0.0.1", "10.0.0.2"};
+    const auto ask_anew = [&] {
+        now += Names::fresh;
+        find();
+        answer(both);
+    };
+    const auto is_tried = [&] { // it has its turn among two
+        const auto first = find();
+        return first == "10.0.0.1" || find() == "10.0.0.1";
+    };
+    const auto left_out_for = [&] { // "10.0.0.1", which is at its turn now
+        while (find() != "10.0.0.1") {
+        }
+        names.leave_out(app, at, now);
+        names.leave_out(app, at, now); // several wait for it, and all of them tell
+        const auto since = now;
+        do ask_anew();
+        while (!is_tried());
+        return now - since;
+    };
+    find();
+    answer(both);
+    for (const auto expected : {5, 10, 20, 40, 60, 60}) EXPECT_EQ(left_out_for(), seconds{expected});
+    while (find() != "10.0.0.1") {
+    }
+    names.reached(app, at);
+    EXPECT_EQ(left_out_for(), seconds{5}) << "it was reached meanwhile";
+    EXPECT_EQ(left_out_for(), seconds{10});
+    now += Names::fresh;
+    find();
+    answer({"10.0.0.2"});
+    ask_anew();
+    EXPECT_EQ(left_out_for(), seconds{5}) << "it had left the name, so it is another one now";
+}
+
+TEST_F(NamesTest, if_the_last_one_fails_as_well_all_are_tried_with_the_next_answer) {
+    const std::vector<std::string> both = {"10.0.0.1", "10.0.0.2"};
+    find();
+    answer(both);
+    for (int i = 0; i < 2; ++i) { // the second time it would be left out for 10 s
+        while (find() != "10.0.0.1") {
+        }
+        names.leave_out(app, at, now);
+        find();
+        if (i == 1) names.leave_out(app, at, now);
+        now += Names::fresh;
+        find();
+        answer(both);
+    }
+    EXPECT_NE(find(), find());
+}
+
+TEST_F(NamesTest, while_the_resolver_is_busy_with_dead_names_the_old_answer_serves) {
+    find();
+    answer({"10.0.0.1"});
+    now += Names::fresh;
+    find();
+    ASSERT_EQ(asked.size(), 1U);
+    now += 2 * Names::usable;
+    EXPECT_EQ(find(), "10.0.0.1");
+    answer({"10.0.0.2"});
+    now += Names::fresh - milliseconds{1};
+    EXPECT_EQ(find(), "10.0.0.2");
+    EXPECT_TRUE(asked.empty()) << "it is as old as it is here, not as its question";
+    now += milliseconds{1};
+    find();
+    now += seconds{30};
+    answer({});
+    now += Names::usable - milliseconds{1};
+    EXPECT_EQ(find(), "10.0.0.2") << "and so is a failure";
 }
 
 TEST_F(NamesTest, their_number_is_bounded) {

@@ -256,9 +256,9 @@ TEST_F(UpstreamsTest, a_connection_is_used_again_for_as_long_as_its_workers_name
     };
     const std::string elsewhere = "127.0.0.9:1";
     std::vector<Names::Place> answer;
-    Names names([&](const std::string&, std::uint16_t, const Names::Told& told) { told(answer, ""); });
-    const Address app = *parse_address("app:8000");
     Instant now{std::chrono::hours{1}};
+    Names names([&](const std::string&, std::uint16_t, const Names::Told& told) { told(answer, "", now); });
+    const Address app = *parse_address("app:8000");
     const auto asked = [&](std::vector<Names::Place> places) {
         answer = std::move(places);
         names.answer(app, now += Names::fresh);
