@@ -101,9 +101,9 @@ io::Task<> Session::serve() {
         if (!introduced) co_return;
     }
     for (unsigned in_a_row = 0;; ++in_a_row) {
-        if (held_.empty() && !client_.is(Stream::readable)) {
+        if (!begun() && !client_.is(Stream::readable)) {
             reactor_.rests(*this, true);
-            held_.release();
+            give_up_empty_lines();
             use_newest_snapshot();
             client_.expect_within(reactor_.stopping() ? Reactor::last_chance : listener().idle_timeout);
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
@@ -163,7 +163,6 @@ io::Task<> Session::read_head(Exchange& x) {
     while (!over) {
         if (!client_.is(Stream::readable)) {
             if (kept_ && !begun()) { // serve() waits for that
-                held_.release();
                 x.nothing = true;
                 co_return;
             }
@@ -208,6 +207,12 @@ io::Task<> Session::read_head(Exchange& x) {
 // Empty lines behind a request are not the beginning of another (RFC 9112, 2.2).
 bool Session::begun() const {
     return kept_ ? held_.view().find_first_not_of("\r\n") != std::string_view::npos : !held_.empty();
+}
+
+// But for the half of one: its end would be taken for the beginning of a request.
+void Session::give_up_empty_lines() {
+    const bool half = held_.view().ends_with('\r');
+    held_.assign(half ? "\r" : "");
 }
 
 // Where it lies: of many small requests at once none is moved for the one before it.

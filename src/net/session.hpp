@@ -54,6 +54,7 @@ private:
     // The steps: heads and routes (session.cpp), bodies (take_body.cpp), the gate (admit.cpp), and what is noted (account.cpp).
     io::Task<> read_head(Exchange& x);
     bool begun() const;
+    void give_up_empty_lines();
     bool parse_held(Exchange& x, std::size_t& seen);
     bool parse_head(Exchange& x, std::string_view bytes, std::size_t seen);
     void find_route(Exchange& x);

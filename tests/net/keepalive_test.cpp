@@ -58,6 +58,46 @@ TEST(Keepalive, with_an_idle_time_of_zero_no_connection_to_a_worker_is_used_twic
 }
 
 // What was read of it last filled the room for it exactly: nobody knows then that nothing follows.
+// Some clients send an empty line behind a body (RFC 9112, 2.2). Where it is cut is chance.
+TEST(Keepalive, an_empty_line_between_requests_may_come_in_pieces) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.add_worker(origin.address());
+    proxy.start();
+    for (const std::string lines : {"\r\n", "\r\n\r\n"})
+        for (std::size_t cut = 0; cut <= lines.size(); ++cut)
+            for (const bool with_body : {true, false}) {
+                SCOPED_TRACE(std::to_string(lines.size()) + " bytes, cut at " + std::to_string(cut));
+                const auto before = lines.substr(0, cut), after = lines.substr(cut);
+                auto client = proxy.client();
+                client.send(post("/1", "body") + (with_body ? before : ""));
+                ASSERT_EQ(client.read_response().body, "POST /1 body");
+                if (!with_body && !before.empty()) {
+                    client.send(before);
+                    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+                }
+                client.send(after + get("/2"));
+                EXPECT_EQ(client.read_response().body, "GET /2 ");
+            }
+    auto client = proxy.client();
+    client.send(post("/1", "body") + "\r");
+    ASSERT_EQ(client.read_response().status(), 200);
+    client.send(get("/2"));
+    EXPECT_EQ(client.read_response().status(), 400) << "that was no empty line";
+}
+
+TEST(Keepalive, half_an_empty_line_is_no_request_that_began) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.listeners[0].idle_timeout = std::chrono::milliseconds{100};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(post("/1", "body") + "\r");
+    ASSERT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(client.ended()) << "without a word";
+}
+
 TEST(Keepalive, a_client_may_rest_behind_a_large_body_as_long_as_behind_any_other_request) {
     Origin origin(echo);
     Proxy proxy;
