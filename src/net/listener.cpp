@@ -38,7 +38,11 @@ constexpr std::string_view max_connections_answer =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
     "X-Plimsoll-Reason: max_connections\r\n\r\n";
 
-std::string why(int error, const Address& address, const std::string& text) {
+constexpr std::string_view cannot_listen = "cannot listen",
+                           cannot_set_mode = "cannot set the socket's mode (socket_mode)";
+
+std::string why(int error, const Address& address, const std::string& text, std::string_view failed = cannot_listen) {
+    if (failed == cannot_set_mode) return text + ": " + std::string(failed) + ": " + std::strerror(error);
     switch (error) {
     case EADDRINUSE:
         return text + " is taken by another process: choose another address or stop that process (ss -ltnp shows it)";
@@ -49,7 +53,7 @@ std::string why(int error, const Address& address, const std::string& text) {
     case EADDRNOTAVAIL: return text + ": this machine has no such address: use one of its own, or 0.0.0.0 for all";
     case ENOENT:
     case ENOTDIR: return text + ": the directory of the socket does not exist: make it first";
-    default: return text + ": cannot listen: " + std::strerror(error);
+    default: return text + ": " + std::string(failed) + ": " + std::strerror(error);
     }
 }
 
@@ -84,7 +88,10 @@ bool set_mode(const sockaddr_storage& storage, unsigned mode) {
            ::chmod(reinterpret_cast<const sockaddr_un&>(storage).sun_path, static_cast<mode_t>(mode)) == 0;
 }
 
-int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_port, unsigned socket_mode) {
+// -1: `failed` is what could not be done.
+int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_port, unsigned socket_mode,
+                std::string_view& failed) {
+    failed = cannot_listen;
     const int fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     const int on = 1;
@@ -100,10 +107,13 @@ int make_socket(const sockaddr_storage& storage, socklen_t length, bool reuse_po
             ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
         }
     }
-    if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0 && set_mode(storage, socket_mode) &&
-        ::listen(fd, SOMAXCONN) == 0)
-        return fd;
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0) {
+        const bool has_mode = set_mode(storage, socket_mode);
+        if (has_mode && ::listen(fd, SOMAXCONN) == 0) return fd;
+        if (!has_mode) failed = cannot_set_mode;
+    }
     const int error = errno;
+    if (failed == cannot_set_mode) ::unlink(reinterpret_cast<const sockaddr_un&>(storage).sun_path);
     ::close(fd);
     errno = error;
     return -1;
@@ -125,8 +135,9 @@ std::string why_taken(const std::string& text) {
     socklen_t length = 0;
     if (!address || address->family != Address::Family::tcp || address->port == 0) return {};
     if (!to_sockaddr(*address, storage, length)) return {};
-    const int probe = make_socket(storage, length, false, 0);
-    if (probe < 0) return why(errno, *address, text);
+    std::string_view failed;
+    const int probe = make_socket(storage, length, false, 0, failed);
+    if (probe < 0) return why(errno, *address, text, failed);
     ::close(probe);
     return {};
 }
@@ -141,6 +152,7 @@ Listening open_listening(const std::string& text, unsigned count, unsigned socke
         return {};
     }
     Listening result;
+    std::string_view failed = cannot_listen;
     result.shared = address->family == Address::Family::unix_socket;
     result.sockets = Heirlooms::of_this_process().take("listener", text);
     const bool inherited = !result.sockets.empty();
@@ -155,9 +167,9 @@ Listening open_listening(const std::string& text, unsigned count, unsigned socke
     if (inherited && !result.shared) bound.port = port_of(storage);
     for (auto i = result.sockets.size(); i < count; ++i) {
         const int fd = result.shared && i > 0 ? ::fcntl(result.sockets[0], F_DUPFD_CLOEXEC, 0)
-                                              : make_socket(storage, length, !result.shared, socket_mode);
+                                              : make_socket(storage, length, !result.shared, socket_mode, failed);
         if (fd < 0) {
-            problem = why(errno, *address, text);
+            problem = why(errno, *address, text, failed);
             for (const int opened : result.sockets) ::close(opened);
             return {};
         }

@@ -3,13 +3,18 @@
 
 #include <filesystem>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "net/address.hpp"
 #include "net/io/loop.hpp"
+#include "net/listener.hpp"
 #include "net/upstream.hpp"
 #include "proxy.hpp"
 
@@ -508,6 +513,30 @@ TEST(Start, who_may_connect_to_a_unix_socket_is_the_configurations_choice_and_no
     EXPECT_EQ(found.st_mode & 0777, 0600u) << "nothing else has its mode changed";
     std::filesystem::remove(path);
     std::filesystem::remove(other);
+}
+
+TEST(Start, a_mode_that_cannot_be_set_is_told_and_leaves_no_file) {
+    const auto path = temporary_socket();
+    std::string problem;
+    std::thread([&] { // a filter holds for its thread: as on a file system that knows no modes
+        sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                              BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fchmodat, 1, 0),
+#ifdef SYS_chmod
+                              BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_chmod, 0, 1),
+#else
+                              BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fchmodat, 0, 1),
+#endif
+                              BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                              BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+        const sock_fprog filter{std::size(code), code};
+        if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+            return;
+        EXPECT_TRUE(open_listening("unix:" + path, 1, 0666, problem).sockets.empty());
+    })
+        .join();
+    if (problem.empty()) GTEST_SKIP() << "no filter may be set here";
+    EXPECT_NE(problem.find("cannot set the socket's mode"), std::string::npos) << problem;
+    EXPECT_FALSE(std::filesystem::exists(path)) << "nobody listens there";
 }
 
 TEST(Start, a_file_that_is_no_socket_is_never_removed) {
