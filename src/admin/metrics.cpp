@@ -141,7 +141,12 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
     page.gauge("upstream_unheard_requests",
                "Requests that nobody waits for any more, in workers that are busy with them now.")
         .add({}, traffic.upstream_unheard);
-    page.gauge("buffered_bytes", "Bytes of requests and responses in buffers now.").add({}, traffic.buffered_bytes);
+    page.gauge("buffered_bytes", "Bytes of requests and responses in memory now.").add({}, traffic.buffered_bytes);
+    page.gauge("buffered_limit_bytes", "What of them may be in memory: buffer_memory.").add({}, traffic.buffered_limit);
+    page.gauge("buffered_file_bytes", "Bytes of requests and responses in temporary files now.")
+        .add({}, traffic.buffered_file_bytes);
+    page.gauge("buffered_file_limit_bytes", "What of them may be in temporary files: buffer_files.")
+        .add({}, traffic.buffered_file_limit);
     page.gauge("loop_lag_seconds", "The worst delay of a reactor's loop over the last second.")
         .add({}, traffic.loop_lag_seconds);
 }

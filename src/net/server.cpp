@@ -238,7 +238,11 @@ ServerStats Server::stats() const {
         lag = std::max(lag, each->loop_lag_nanoseconds.get());
         each->add_refusals(refusals);
     }
-    stats.buffered_bytes = impl_->shared.budgets.buffers.used();
+    const auto& [memory, files] = impl_->shared.budgets;
+    stats.buffered_bytes = memory.used();
+    stats.buffered_limit = memory.limit();
+    stats.buffered_file_bytes = files.used();
+    stats.buffered_file_limit = files.limit();
     for (const auto& [key, count] : refusals) {
         const auto& [pool, reason, mode] = key;
         stats.refusals.push_back({std::string(pool), std::string(reason), std::string(mode), count});

@@ -116,8 +116,9 @@ struct ServerStats {
     std::uint64_t retries = 0, client_aborts = 0, upgrades = 0;
     std::uint64_t upstream_connects = 0, upstream_reuses = 0, upstream_failures = 0, upstream_idle = 0,
                   upstream_unheard = 0;
-    std::uint64_t buffered_bytes = 0; // in request and response buffers now
-    double loop_lag_seconds = 0;      // the worst of the reactors, over the last second or so
+    std::uint64_t buffered_bytes = 0, buffered_file_bytes = 0; // of requests and responses now: in memory, in files
+    std::uint64_t buffered_limit = 0, buffered_file_limit = 0; // buffer_memory, buffer_files
+    double loop_lag_seconds = 0;                               // the worst of the reactors, over the last second or so
 };
 
 class Server {

@@ -46,6 +46,10 @@ Snapshot some_snapshot() {
     redis.latency = {30, 8, 2};
     redis.latency_sum = 0.004;
     snapshot.traffic->loop_lag_seconds = 0.002;
+    snapshot.traffic->connections_evicted = 13;
+    snapshot.traffic->buffered_limit = 1'000;
+    snapshot.traffic->buffered_file_bytes = 200;
+    snapshot.traffic->buffered_file_limit = 2'000;
     snapshot.incidents = {{"app", "soft_limit", 4}};
     snapshot.incidents_kept = 9;
     snapshot.self = {50_MiB, 20, 1024, 6, 1.5};
@@ -62,6 +66,10 @@ TEST(metrics, say_what_the_parts_know) {
     const auto page = metrics_text(some_snapshot());
     for (const auto line : {
              R"(plimsoll_build_info{version="1.2.3"} 1)",
+             "plimsoll_connections_evicted_total 13",
+             "plimsoll_buffered_limit_bytes 1000",
+             "plimsoll_buffered_file_bytes 200",
+             "plimsoll_buffered_file_limit_bytes 2000",
              R"(plimsoll_requests_total{pool="app",route="GET /users/{id}",code="2xx"} 90)",
              R"(plimsoll_requests_total{pool="app",route="GET /users/{id}",code="aborted"} 2)",
              R"(plimsoll_request_duration_seconds_bucket{pool="app",route="GET /users/{id}",le="0.001"} 60)",

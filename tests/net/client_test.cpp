@@ -328,10 +328,32 @@ TEST_F(Uploaded, its_file_leaves_its_room_to_others_as_soon) {
     for (auto* client : {&first, &second}) {
         client->send(put(body));
         EXPECT_NE(client->read_some().find("begun"), std::string::npos);
+        EXPECT_TRUE(eventually([&] { return proxy.server().stats().buffered_file_bytes == 0; }));
     }
     released = true;
     EXPECT_EQ(first.read_some(), "ended");
     EXPECT_EQ(second.read_some(), "ended");
+}
+
+TEST_F(Uploaded, its_file_counts_against_the_limit_of_files_while_it_waits_for_a_worker) {
+    proxy.config.proxy.body_memory = Bytes{16 << 10};
+    proxy.config.proxy.buffer_memory = Bytes{5 << 20};
+    proxy.config.proxy.buffer_files = Bytes{10 << 20};
+    Origin origin(echo);
+    const auto key = proxy.add_worker(origin.address());
+    proxy.pool->accept(key, false);
+    proxy.start();
+    auto client = proxy.client();
+    client.send(put(body));
+    ASSERT_TRUE(eventually([&] { return proxy.queued() == 1; }));
+    const auto stats = proxy.server().stats();
+    EXPECT_GE(stats.buffered_file_bytes, body.size() - (1U << 20));
+    EXPECT_LE(stats.buffered_file_bytes, body.size());
+    EXPECT_EQ(stats.buffered_file_limit, 10U << 20);
+    EXPECT_EQ(stats.buffered_limit, 5U << 20);
+    proxy.pool->accept(key, true);
+    EXPECT_EQ(client.read_response().status(), 200);
+    EXPECT_TRUE(eventually([&] { return proxy.server().stats().buffered_file_bytes == 0; }));
 }
 
 TEST_F(Uploaded, what_a_worker_did_not_want_is_given_back_while_a_slow_client_reads_its_answer) {

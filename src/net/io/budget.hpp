@@ -22,6 +22,7 @@ public:
     void overdraw(std::size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); } // it is there already
     bool full() const { return used() >= limit_.load(std::memory_order_relaxed); }
     void give(std::size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
+    std::size_t limit() const { return limit_.load(std::memory_order_relaxed); }
     std::size_t used() const { return used_.load(std::memory_order_relaxed); }
 
 private:
