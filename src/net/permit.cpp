@@ -8,7 +8,8 @@ namespace plimsoll::net {
 
 Permit::Permit(Permit&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
-      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), stream_(other.stream_), endless_(other.endless_) {}
+      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), stream_(other.stream_),
+      endless_(other.endless_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {

@@ -190,7 +190,7 @@ public:
     unsigned streams(WorkerKey worker) const;
     std::uint64_t requests(WorkerKey worker) const; // admitted so far
     Gate::BreakerStats breaker(WorkerKey worker) const;
-    Priority takes(WorkerKey worker) const; // the lowest that it is given while others are better off
+    Priority takes(WorkerKey worker) const;  // the lowest that it is given while others are better off
     CheckSlot begin_check(WorkerKey worker); // empty: no slot is free, or it is asked already
     void set_ailing(WorkerKey worker, bool ailing);
     std::uint64_t successes(WorkerKey worker) const; // requests that it answered well

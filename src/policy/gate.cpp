@@ -156,9 +156,9 @@ bool Gate::avoidable(WorkerKey worker) const {
 }
 
 Member* Gate::choose(Instant now, const Facts& facts) {
-    PickWish wish{std::nullopt, facts.draw,
-                  settings_.memory_mode == Mode::off ? never_reached : settings_.load_line.line, settings_.slow_start,
-                  facts.side, roster_.least_takes(facts.priority)};
+    PickWish wish{
+        std::nullopt,         facts.draw, settings_.memory_mode == Mode::off ? never_reached : settings_.load_line.line,
+        settings_.slow_start, facts.side, roster_.least_takes(facts.priority)};
     if (facts.avoid && avoidable(*facts.avoid)) wish.avoid = facts.avoid;
     if (facts.affinity)
         if (Member* home = home_of(roster_, *facts.affinity, wish)) return home;

@@ -39,7 +39,8 @@ void Gate::weigh_in_shadow(Instant now, const Facts& facts) {
     if (need <= memory_.light() || !memory_.weighs(now, facts.label)) return;
     ShadowLine::Refusals refusals;
     const ShadowLine::Request request{facts.label, need, facts.priority, facts.deadline, facts.draw};
-    if (shadow_line_.arrive(now, request, shadow_world(), refusals) == ShadowLine::Verdict::waits) ++shadow_.memory_waits;
+    if (shadow_line_.arrive(now, request, shadow_world(), refusals) == ShadowLine::Verdict::waits)
+        ++shadow_.memory_waits;
     count_in_shadow(refusals);
 }
 
@@ -75,8 +76,8 @@ Member* Gate::choose_with_room(Instant now, const Facts& facts) {
     const auto begin = static_cast<std::size_t>(facts.draw * static_cast<double>(free.size()));
     for (std::size_t i = 0; i < std::min(free.size(), most_compared); ++i)
         if (Member* each = free[(begin + i) % free.size()]; has_room(*each)) roomy.push_back(each);
-    PickWish wish{std::nullopt, facts.draw, settings_.load_line.line, settings_.slow_start,
-                  Side::any,    roster_.least_takes(facts.priority)};
+    PickWish wish{std::nullopt,         facts.draw, settings_.load_line.line,
+                  settings_.slow_start, Side::any,  roster_.least_takes(facts.priority)};
     const bool only_that = roomy.size() == 1 && roomy.front()->key == facts.avoid;
     if (facts.avoid && avoidable(*facts.avoid)) {
         if (only_that) return nullptr;

@@ -45,9 +45,8 @@ void Roster::gave_back(Member& member) {
 }
 
 void Roster::judge(Member& member, Instant now) {
-    const bool free =
-        member.accepting && !member.resting && member.in_flight < std::min(member.slots, member.ramp) &&
-        member.breaker.admits(now);
+    const bool free = member.accepting && !member.resting && member.in_flight < std::min(member.slots, member.ramp) &&
+                      member.breaker.admits(now);
     count_as_taking(member);
     if (free == (member.free_at != Member::npos)) return;
     if (free) {
@@ -65,7 +64,8 @@ void Roster::judge(Member& member, Instant now) {
 void Roster::count_as_taking(Member& member) {
     const unsigned takes = member.accepting && !member.sidelined() ? member.takes : 0;
     if (takes == member.counted_as_taking) return;
-    for (unsigned each = 0; each < priorities; ++each) takers_[each] += (each < takes) - (each < member.counted_as_taking);
+    for (unsigned each = 0; each < priorities; ++each)
+        takers_[each] += (each < takes) - (each < member.counted_as_taking);
     member.counted_as_taking = takes;
 }
 

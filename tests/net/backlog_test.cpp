@@ -29,9 +29,8 @@ public:
             waiting_.push_back(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
             ::connect(waiting_.back(), reinterpret_cast<sockaddr*>(&storage), length);
         }
-        address_ = unix_socket
-                       ? "unix:" + path_
-                       : "127.0.0.1:" + std::to_string(ntohs(reinterpret_cast<sockaddr_in&>(storage).sin_port));
+        address_ = unix_socket ? "unix:" + path_
+                               : "127.0.0.1:" + std::to_string(ntohs(reinterpret_cast<sockaddr_in&>(storage).sin_port));
     }
     ~FullBacklog() {
         if (acceptor_.joinable()) {
@@ -105,7 +104,8 @@ TEST_P(Backlog, another_worker_gets_the_request_even_with_a_body_that_may_not_be
 }
 
 TEST_P(Backlog, who_waits_for_a_place_in_it_gets_in_when_there_is_one) {
-    proxy.config.pools[0].upstream.connect_timeout = 8s; // the kernel offers a TCP connection again after 1, 3 and 7 seconds
+    proxy.config.pools[0].upstream.connect_timeout =
+        8s; // the kernel offers a TCP connection again after 1, 3 and 7 seconds
     proxy.add_worker(full.address());
     proxy.start();
     auto client = proxy.client();

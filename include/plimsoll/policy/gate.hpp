@@ -43,8 +43,8 @@
 #include "plimsoll/policy/roster.hpp"
 #include "plimsoll/policy/service_time.hpp"
 #include "plimsoll/policy/shadow_line.hpp"
-#include "plimsoll/policy/usual_workers.hpp"
 #include "plimsoll/policy/sidelined.hpp"
+#include "plimsoll/policy/usual_workers.hpp"
 
 namespace plimsoll {
 

@@ -72,8 +72,7 @@ public:
     void remove_late(Instant now, Instant too_old, Tell tell) {
         while (!deadlines_.empty() && deadlines_.begin()->first <= now) tell(*remove(deadlines_.begin()->second), true);
         for (auto& line : lines_)
-            while (!line.empty() && line.begin()->second.arrived <= too_old)
-                tell(*remove(line.begin()->first), false);
+            while (!line.empty() && line.begin()->second.arrived <= too_old) tell(*remove(line.begin()->first), false);
     }
     // The oldest of a line, while judge() says that it goes.
     template <class Judge>

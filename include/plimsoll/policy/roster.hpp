@@ -47,7 +47,7 @@ struct Member {
     Breaker breaker;
     Breaker
         shadow; // what the other would do, where breakers are in shadow: it trips, rests and probes, and stops nobody
-    Window<3> results; // of its requests, as `everybody_` of the gate has them of all
+    Window<3> results;                            // of its requests, as `everybody_` of the gate has them of all
     std::unique_ptr<AdaptiveLimit> adaptive;      // nobody says how many slots it has: they are learned
     std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
     std::size_t free_at = npos;                   // its place in the list of the free ones

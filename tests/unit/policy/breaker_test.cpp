@@ -224,7 +224,8 @@ TEST_F(GateBreakerTest, a_route_is_probed_by_one_at_a_time_whoever_else_is_refus
     const auto refused = gate.arrive(later, {.route = 1}, events);
     EXPECT_EQ(refused.reason, Reason::breaker);
     EXPECT_LE(refused.retry_after, 3s) << "the probe may end at any moment";
-    EXPECT_EQ(gate.arrive(later + 30s, {.route = 1}, events).kind, Kind::admitted) << "the next probe: one that hangs proves nothing";
+    EXPECT_EQ(gate.arrive(later + 30s, {.route = 1}, events).kind, Kind::admitted)
+        << "the next probe: one that hangs proves nothing";
     EXPECT_EQ(gate.arrive(later + 30s, {.route = 1}, events).reason, Reason::breaker);
 }
 

@@ -345,7 +345,8 @@ TEST_F(Room, a_worker_has_a_limit_of_its_own) {
 
 TEST_F(Room, a_cgroup_that_somebody_else_has_filled_sheds_though_its_workers_are_small) {
     const auto look = [&] {
-        for (WorkerKey key = 1; key <= 4; ++key) gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+        for (WorkerKey key = 1; key <= 4; ++key)
+            gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
     };
     for (int reading = 0; reading < 2; ++reading)      // what ran before the first may explain that one
         gate.observe_domain(cgroup, 588_MiB, 600_MiB); // 98 %: a sidecar, a tmpfs
@@ -362,7 +363,8 @@ TEST_F(Room, what_requests_in_flight_were_promised_sheds_nobody) {
     begin(heavy);
     begin(heavy);
     gate.observe_domain(cgroup, 550_MiB, 600_MiB); // they hold nearly all of it, and may
-    for (WorkerKey key = 1; key <= 4; ++key) gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+    for (WorkerKey key = 1; key <= 4; ++key)
+        gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
     EXPECT_EQ(ask(light, Priority::sheddable).kind, Gate::Arrival::Kind::admitted);
 }
 
@@ -383,7 +385,8 @@ TEST_F(Room, a_host_sheds_later_than_a_cgroup) {
 TEST_F(Room, a_worker_in_a_cgroup_with_room_takes_those_whom_a_full_one_would_shed) {
     constexpr DomainKey full = 2;
     gate.observe_domain(full, 590_MiB, 600_MiB); // nothing ran there before
-    for (WorkerKey key = 1; key <= 3; ++key) gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
+    for (WorkerKey key = 1; key <= 3; ++key)
+        gate.observe(start, key, 0.2, MemorySight{25_MiB, std::nullopt, {full, 0}});
     for (int i = 0; i < 20; ++i) {
         const WorkerKey worker = begin(light);
         EXPECT_EQ(worker, WorkerKey{4}) << i;

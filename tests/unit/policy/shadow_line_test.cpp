@@ -217,7 +217,8 @@ TEST(ShadowLine, a_retry_is_the_same_request) {
 
 TEST(ShadowLine, whom_the_load_line_would_have_shed_does_not_count_again) {
     Workers w(Mode::shadow);
-    for (WorkerKey key = 1; key <= 4; ++key) w.gate.observe(w.now, key, 0.96, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
+    for (WorkerKey key = 1; key <= 4; ++key)
+        w.gate.observe(w.now, key, 0.96, MemorySight{25_MiB, std::nullopt, {cgroup, 0}});
     for (int i = 0; i < 10; ++i) w.ask(huge, Priority::sheddable);
     w.now += 6s;
     w.gate.expire(w.now, w.events);

@@ -22,7 +22,8 @@ struct SlowStart : testing::Test {
         gate.accept(key, true, now, events);
     }
     void fill() {
-        while (gate.arrive(now, {}, events).kind == Kind::admitted) {}
+        while (gate.arrive(now, {}, events).kind == Kind::admitted) {
+        }
     }
 };
 
