@@ -101,7 +101,8 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
                                 "Time in the queue of those who had to wait for a slot, whatever became of them.");
     for (const auto& queue : traffic.queues)
         for (std::size_t i = 0; i < priorities; ++i)
-            waits.add({{"pool", queue.pool}, {"priority", priority_names[i]}}, queue.seconds[i]);
+            waits.add({{"pool", queue.pool}, {"priority", std::string(to_string(static_cast<Priority>(i)))}},
+                      queue.seconds[i]);
     auto left = page.counter("pool_queue_left_total", "Requests whose client left while they waited in the queue.");
     for (const auto& queue : traffic.queues) left.add({{"pool", queue.pool}}, queue.left);
     auto refusals =
@@ -225,7 +226,8 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
     auto queued = page.gauge("pool_queued", "Requests waiting for a slot, by priority.");
     for (const auto& gate : gates)
         for (std::size_t i = 0; i < priorities; ++i)
-            queued.add({{"pool", gate.pool}, {"priority", priority_names[i]}}, gate.queued[i]);
+            queued.add({{"pool", gate.pool}, {"priority", std::string(to_string(static_cast<Priority>(i)))}},
+                       gate.queued[i]);
     auto refused = page.counter("pool_refused_total", "Requests that the pool's gate refused, by priority.");
     for (const auto& gate : gates)
         for (std::size_t i = 0; i < priorities; ++i)
