@@ -85,14 +85,14 @@ TEST_F(api, a_worker_has_every_promised_field_and_unknown_numbers_are_null) {
         R"("addressable":true,"advice":null,"started_at":"2025-11-24T22:15:47.042Z","requests":12345,"server_requests":12350,"in_flight":1,"streams":0,"slots":1,)"
         R"("memory":{"anon_bytes":209715200,"rss_bytes":262144000,"pss_bytes":220200960,"uss_bytes":199229440,)"
         R"("limit_bytes":536870912,"pressure":3.9E-1,"taken_at":"2025-11-24T22:16:40.000Z","source":"proc"},)"
-        R"("leak":null,"breaker":null,"learned_slots":null,"health":null,)"
+        R"("leak":null,"breaker":null,"takes":null,"learned_slots":null,"health":null,)"
         R"("agent":{"connected":true,"server":"gunicorn 23.0.0 sync","python":"3.11.7","version":"0.1.0","release":null}})");
     EXPECT_EQ(
         text_at(document, "/workers/1"),
         R"({"id":"app-2","pool":"app","address":null,"pid":null,"generation":1,"state":"starting","addressable":false,)"
         R"("advice":"pip install plimsoll-agent","started_at":null,"requests":0,"server_requests":null,"in_flight":0,"streams":0,"slots":0,)"
         R"("memory":{"anon_bytes":null,"rss_bytes":null,"pss_bytes":null,"uss_bytes":null,"limit_bytes":null,)"
-        R"("pressure":null,"taken_at":null,"source":"none"},"leak":null,"breaker":null,)"
+        R"("pressure":null,"taken_at":null,"source":"none"},"leak":null,"breaker":null,"takes":null,)"
         R"("learned_slots":null,"health":null,)"
         R"("agent":{"connected":false,"server":null,"python":null,"version":null,"release":null}})");
     EXPECT_EQ(text_at(get("/v1/pools/app/workers/app-1").json(), "/id"), R"("app-1")");
