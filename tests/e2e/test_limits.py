@@ -17,7 +17,7 @@ def test_a_client_beyond_its_rate_is_told_so_and_a_reload_keeps_the_count(plimso
     assert ask("b").status == 200
     refused = ask("a", Accept="application/json")
     assert refused.fields["content-type"] == "application/problem+json" and refused.json["reason"] == "rate"
-    assert 1100 <= int(refused.fields["retry-after"]) <= 1200
+    assert 1100 <= int(refused.fields["retry-after"]) <= 1800, "up to half longer, since many may share the field"
     assert refused.fields["ratelimit"].startswith('"header:X-Key";r=0;t=')
 
     status = proxy.admin.read("/v1/status")
