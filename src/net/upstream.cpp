@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "net/io/descriptors.hpp"
+#include "net/io/loop.hpp"
 
 namespace plimsoll::net {
 
@@ -35,13 +36,16 @@ Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely, const Name*
     const auto found = idle_.find(worker);
     if (found == idle_.end()) return nullptr;
     auto& resting = found->second;
+    const auto unwatched = [this](const Connection& each) { return each->rests_since_ == loop_.poller.rounds(); };
     Connection connection;
     while (!connection && !resting.empty()) {
-        connection = std::move(resting.back());
-        resting.pop_back();
+        // Of those that the epoll set was asked about since: it saves the look.
+        const auto last = std::find_if_not(resting.rbegin(), resting.rend(), unwatched);
+        const auto place = last == resting.rend() ? resting.end() - 1 : last.base() - 1;
+        connection = std::move(*place);
+        resting.erase(place);
         count(idle_count_ - 1);
-        const bool unwatched = connection->rests_since_ == loop_.poller.rounds();
-        if ((name && !still_right(*name, *connection)) || ((surely || unwatched) && connection->has_news()))
+        if ((name && !still_right(*name, *connection)) || ((surely || unwatched(connection)) && connection->has_news()))
             connection.reset();
     }
     if (!connection) return nullptr;

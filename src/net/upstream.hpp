@@ -2,7 +2,7 @@
 // their idle time. A resting connection stays in the epoll set: whatever happens to it there (the worker closed it, or sent
 // something that nobody asked for) makes it unfit, and it is dropped before anybody could use it. Only what happened since the
 // events of this turn were read is not known: so the kernel is asked (0.3 us) for a request that may not be sent again, and for
-// every other one if the connection has rested in this turn only. A worker that writes more than one answer, in two pieces, would
+// every other one if the connection has rested in this turn only, which is used where there is no other. A worker that writes more than one answer, in two pieces, would
 // have the second one taken for the answer to somebody else's request. What it writes after that look no proxy can tell from an
 // answer.
 //
