@@ -168,7 +168,9 @@ void Pool::disconnected(Agent& agent, bool said_bye) {
     }
     // Who only died takes no goodbye back: another one may have said it, and nobody has answered since.
     generation->said_bye = generation->said_bye || said_bye;
-    update_acceptance(*worker, *generation); // after a bye none: its server was reloaded, scaled down, or replaces it
+    // After a bye it gets nobody: its server was reloaded, scaled down, or replaces it. Else it may be dying, and rests already because it
+    // broke off a request: to say that it accepts would end that.
+    if (generation->said_bye) update_acceptance(*worker, *generation);
     if (generation->process && !said_bye) return; // held by pidfd: it tells its end by itself
     if (generation->ending && !generation->process)
         died(worker, generation); // it was told to end, and this is all that can be seen of it

@@ -83,6 +83,7 @@ void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
     watch.last = now;
     watch.left = peak->now;
     watch.highest = {};
+    pool_.net().about_to_read(generation.key);
     watch.sampled = !reader_.reset_peak(generation.pid);
     pool_.net().rose(generation.key, {highest, peak->now, quiet});
 }

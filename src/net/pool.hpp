@@ -165,6 +165,7 @@ public:
     // Other pools may live in that domain, too: they count each other's promises from now on, until it is forgotten.
     void share_domain(DomainKey key, const std::shared_ptr<SharedPromises>& table, const std::string& domain);
     void forget_domain(DomainKey key);
+    void about_to_read(WorkerKey worker);
     void rose(WorkerKey worker, const PeakReading& reading); // see Gate::rose
     void shows(WorkerKey worker, Bytes holds);
     bool strangers_run(WorkerKey worker) const; // labels of which too little is known

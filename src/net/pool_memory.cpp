@@ -49,6 +49,11 @@ void Pool::forget_domain(DomainKey key) {
     gate_.observe_domain(key, {}, {});
 }
 
+void Pool::about_to_read(WorkerKey worker) {
+    const std::lock_guard lock(mutex_);
+    gate_.about_to_read(worker);
+}
+
 void Pool::rose(WorkerKey worker, const PeakReading& reading) {
     const std::lock_guard lock(mutex_);
     for (const CostKey uneven : gate_.rose(Clock::now(), worker, reading)) cost_labels_.split(uneven);

@@ -95,6 +95,10 @@ void Gate::observe_domain(DomainKey domain, std::optional<Bytes> use, std::optio
     memory_.observe_domain(domain, use, limit);
 }
 
+void Gate::about_to_read(WorkerKey worker) {
+    if (Member* found = roster_.find(worker)) found->memory.running.about_to_read();
+}
+
 std::vector<CostKey> Gate::rose(Instant now, WorkerKey worker, const PeakReading& reading) {
     Member* found = roster_.find(worker);
     return found ? memory_.rose(now, found->memory, reading) : std::vector<CostKey>{};

@@ -19,6 +19,7 @@ RunningLabels::Entry& RunningLabels::begun(CostKey label, Bytes promised) {
     }
     ++entry->now;
     entry->at_once = std::max(entry->at_once, entry->now);
+    if (reading_) entry->since_read = std::max(entry->since_read, entry->now);
     entry->promised = entry->promised + promised;
     promised_ = promised_ + promised;
     return *entry;
@@ -71,16 +72,22 @@ std::vector<Ran> RunningLabels::ran() const {
     return ran;
 }
 
+void RunningLabels::about_to_read() {
+    reading_ = true;
+    for (Entry& each : entries_) each.since_read = each.now;
+}
+
 void RunningLabels::next_reading() {
-    std::erase_if(entries_, [](const Entry& each) { return each.now == 0; });
+    std::erase_if(entries_, [](const Entry& each) { return each.now == 0 && each.since_read == 0; });
     for (Entry& each : entries_) {
-        each.at_once = each.now;
+        each.held = each.now == 0;
+        each.at_once = std::max(each.now, std::exchange(each.since_read, 0));
         each.again = each.first && each.first_ones > 0;
         each.first = each.again;
         if (!each.first) each.kept = {};
         each.ended = false;
     }
-    ended_ = false;
+    ended_ = reading_ = false;
 }
 
 } // namespace plimsoll

@@ -358,5 +358,6 @@ def test_who_is_shed_anyway_is_not_asked_about(plimsoll):
     assert statuses(proxy, 5, path="/echo/x") == [503] * 5
     assert results(proxy)["ok"] == before == 1
     slow.join()
+    until(lambda: proxy.admin.workers()[0]["in_flight"] == 0, 10, "the slot is free")
     assert statuses(proxy, 1, path="/echo/x") == [200]
     assert results(proxy)["ok"] == 2

@@ -172,6 +172,8 @@ public:
     void observe(Instant now, WorkerKey worker, double pressure,
                  const MemorySight& sight = {}); // pressure < 0: unknown
     void observe_domain(DomainKey domain, std::optional<Bytes> use, std::optional<Bytes> limit);
+    // What a worker holds is read and begun anew; rose() tells of it.
+    void about_to_read(WorkerKey worker);
     // What a worker has held since it was told last. Returns the labels that ran there whose requests are not alike.
     std::vector<CostKey> rose(Instant now, WorkerKey worker, const PeakReading& reading);
     void shows(Instant now, WorkerKey worker, Bytes holds); // now, and requests are in flight

@@ -3,6 +3,9 @@
 //   begin ----> running ----> end            what was promised for a request is given back with it
 //                  '--- reading: everybody who ran since the reading before, how often at once, and whether any ended
 //
+// A reading has two moments: what is held is read and begun anew, and a little later it is told here. What ran at the first and
+// has ended by the second belongs to the next reading as well, which begins with what it held.
+//
 // Bounded: beyond `most` labels between two readings the rest is one label, 0, of which nothing can be learned.
 #pragma once
 
@@ -41,12 +44,13 @@ public:
     // Those of the label that run need so much each after all. Returns what was not promised yet.
     Bytes raise(CostKey label, Bytes need);
     std::vector<Ran> ran() const;
-    void next_reading(); // from here on
+    void about_to_read(); // what is held begins anew
+    void next_reading();  // from then on, or from here on where that was not told
 
     template <class Judge> // judge(label, runs) of any label; runs: now, else it has ended
     bool any(Judge judge) const {
         return std::ranges::any_of(entries_, [&](const Entry& each) {
-            return (each.now > 0 && judge(each.label, true)) || (each.ended && judge(each.label, false));
+            return (each.now > 0 && judge(each.label, true)) || ((each.ended || each.held) && judge(each.label, false));
         });
     }
     Bytes promised() const { return promised_; }
@@ -56,6 +60,8 @@ private:
     struct Entry {
         CostKey label = 0;
         unsigned now = 0, at_once = 0;
+        unsigned since_read = 0; // the most at once since what is held began anew
+        bool held = false;       // it had not ended then, and has since: its whole need was seen in the reading before
         unsigned first_ones = 0; // that run: the first, and those beside it that may have loaded what it loads
         bool ended = false, first = false, again = false, first_runs = false;
         Bytes promised, to_keep, kept;
@@ -65,7 +71,7 @@ private:
 
     std::vector<Entry> entries_;
     Bytes promised_;
-    bool ended_ = false;
+    bool ended_ = false, reading_ = false;
 };
 
 } // namespace plimsoll

@@ -71,6 +71,22 @@ protected:
     Gate::Events events;
 };
 
+// Between the moment in which what is held begins anew and the one in which that is told a request may end that held much of it.
+TEST_F(Room, what_ends_while_memory_is_read_is_not_the_doing_of_those_who_come_next) {
+    for (WorkerKey key = 2; key <= 4; ++key) gate.accept(key, false, now, events);
+    for (int i = 0; i < 20; ++i) {
+        begin(heavy);
+        gate.about_to_read(1);
+        end(1, heavy);
+        gate.rose(now, 1, {rest + 200_MiB, rest + 200_MiB, false});
+        begin(light);
+        end(1, light);
+        gate.rose(now, 1, {rest + 200_MiB, rest, true});
+    }
+    EXPECT_LE(gate.costs().expected(light), 2_MiB);
+    EXPECT_GE(gate.costs().expected(heavy), 190_MiB);
+}
+
 TEST_F(Room, nobody_is_refused_for_memory_while_it_is_workers_that_are_missing) {
     for (WorkerKey key = 1; key <= 4; ++key) gate.accept(key, false, now, events); // drained, all of them
     EXPECT_EQ(ask(heavy).kind, Gate::Arrival::Kind::queued);
