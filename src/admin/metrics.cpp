@@ -15,6 +15,7 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
+std::string name_of_priority(std::size_t index) { return std::string(to_string(static_cast<Priority>(index))); }
 constexpr const char* code_classes[] = {"aborted", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 // One family of metrics after the other; a value that is unknown leaves no line, because a 0 would be a lie.
@@ -101,8 +102,7 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
                                 "Time in the queue of those who had to wait for a slot, whatever became of them.");
     for (const auto& queue : traffic.queues)
         for (std::size_t i = 0; i < priorities; ++i)
-            waits.add({{"pool", queue.pool}, {"priority", std::string(to_string(static_cast<Priority>(i)))}},
-                      queue.seconds[i]);
+            waits.add({{"pool", queue.pool}, {"priority", name_of_priority(i)}}, queue.seconds[i]);
     auto left = page.counter("pool_queue_left_total", "Requests whose client left while they waited in the queue.");
     for (const auto& queue : traffic.queues) left.add({{"pool", queue.pool}}, queue.left);
     auto refusals =
@@ -226,13 +226,11 @@ void add_gates(Page& page, const std::vector<net::GateStats>& gates) {
     auto queued = page.gauge("pool_queued", "Requests waiting for a slot, by priority.");
     for (const auto& gate : gates)
         for (std::size_t i = 0; i < priorities; ++i)
-            queued.add({{"pool", gate.pool}, {"priority", std::string(to_string(static_cast<Priority>(i)))}},
-                       gate.queued[i]);
+            queued.add({{"pool", gate.pool}, {"priority", name_of_priority(i)}}, gate.queued[i]);
     auto refused = page.counter("pool_refused_total", "Requests that the pool's gate refused, by priority.");
     for (const auto& gate : gates)
         for (std::size_t i = 0; i < priorities; ++i)
-            refused.add({{"pool", gate.pool}, {"priority", std::string(to_string(static_cast<Priority>(i)))}},
-                        gate.refused[i]);
+            refused.add({{"pool", gate.pool}, {"priority", name_of_priority(i)}}, gate.refused[i]);
     auto states = page.gauge("route_breaker_state", "1 for the state that a route's breaker is in.");
     for (const auto& gate : gates)
         for (const auto& route : gate.breakers)

@@ -2,9 +2,9 @@
 // their idle time. A resting connection stays in the epoll set: whatever happens to it there (the worker closed it, or sent
 // something that nobody asked for) makes it unfit, and it is dropped before anybody could use it. Only what happened since the
 // events of this turn were read is not known: so the kernel is asked (0.3 us) for a request that may not be sent again, and for
-// every other one if the connection has rested in this turn only, which is used where there is no other. A worker that writes more than one answer, in two pieces, would
-// have the second one taken for the answer to somebody else's request. What it writes after that look no proxy can tell from an
-// answer.
+// every other one if the connection has rested in this turn only, which is used where there is no other. A worker that writes more
+// than one answer, in two pieces, would have the second one taken for the answer to somebody else's request. What it writes after
+// that look no proxy can tell from an answer.
 //
 // One that was left in the middle of a request (its client left, or it took too long) is told so, and watched until it says a
 // word or hangs up: a synchronous worker computes to the end whoever listens, and has no free slot before that.
@@ -67,8 +67,8 @@ public:
         const Address& address;
         std::uint32_t answer;
     };
-    // A resting one, or null. `surely`: its worker has not hung up by now, however long it has rested. Those that its name would not lead to as well by now
-    // are closed.
+    // A resting one, or null. `surely`: its worker has not hung up by now, however long it has rested. Those that its name would
+    // not lead to as well by now are closed.
     Connection take(WorkerKey worker, bool surely, const Name* name = nullptr);
     void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
 

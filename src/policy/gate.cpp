@@ -154,16 +154,18 @@ unsigned Gate::in_flight(WorkerKey worker) const {
     return found ? found->in_flight + found->streams : 0;
 }
 
-bool Gate::avoidable(WorkerKey worker) const {
-    const Member* found = roster_.find(worker);
-    return roster_.accepting() > (found && found->accepting ? 1U : 0U);
+bool Gate::avoidable(WorkerKey worker, Priority priority) const {
+    const unsigned least = roster_.least_takes(priority);
+    return std::ranges::any_of(roster_.all(), [&](const auto& each) {
+        return each->accepting && each->key != worker && each->takes >= least;
+    });
 }
 
 Member* Gate::choose(Instant now, const Facts& facts) {
     PickWish wish{
         std::nullopt,         facts.draw, settings_.memory_mode == Mode::off ? never_reached : settings_.load_line.line,
         settings_.slow_start, facts.side, roster_.least_takes(facts.priority)};
-    if (facts.avoid && avoidable(*facts.avoid)) wish.avoid = facts.avoid;
+    if (facts.avoid && avoidable(*facts.avoid, facts.priority)) wish.avoid = facts.avoid;
     if (facts.affinity)
         if (Member* home = home_of(roster_, *facts.affinity, wish)) return home;
     return pick(roster_.free(), wish, now);
@@ -260,9 +262,8 @@ bool Gate::turns_away(Instant now, const Facts& facts) const {
 
 void Gate::grant(Member& member, Instant now, Events& events) {
     if (queue_.size() + memory_line_.size() == 0) return;
-    const bool avoidable_now = avoidable(member.key);
     const auto may = [&](const Queue::Waiting& each) {
-        return each.deadline > now && !(avoidable_now && each.avoid == member.key);
+        return each.deadline > now && !(each.avoid == member.key && avoidable(member.key, each.priority));
     };
     for (const auto priority : {Priority::critical, Priority::normal, Priority::sheddable}) {
         if (member.takes < roster_.least_takes(priority)) return;

@@ -79,7 +79,7 @@ Member* Gate::choose_with_room(Instant now, const Facts& facts) {
     PickWish wish{std::nullopt,         facts.draw, settings_.load_line.line,
                   settings_.slow_start, Side::any,  roster_.least_takes(facts.priority)};
     const bool only_that = roomy.size() == 1 && roomy.front()->key == facts.avoid;
-    if (facts.avoid && avoidable(*facts.avoid)) {
+    if (facts.avoid && avoidable(*facts.avoid, facts.priority)) {
         if (only_that) return nullptr;
         wish.avoid = facts.avoid;
     }
@@ -188,7 +188,7 @@ void Gate::drop_stale_strangers(Instant now, Priority priority, Instant since, E
 // them might wait for ever.
 const Queue::Waiting* Gate::next_weighty(Instant now, Priority priority, const Member& member) {
     if (memory_line_.size() == 0) return nullptr;
-    const bool avoidable_now = avoidable(member.key);
+    const bool avoidable_now = avoidable(member.key, priority);
     const Queue::Waiting* found = nullptr;
     std::size_t left = looked_at;
     bool full = false;

@@ -245,7 +245,7 @@ private:
     // Slow start (gate_warming.cpp).
     void begin_warming(Instant now, Member& member, bool accepts);
     void warm_up(Instant now, Events& events);
-    bool avoidable(WorkerKey worker) const; // another worker accepts too
+    bool avoidable(WorkerKey worker, Priority priority) const; // another worker accepts such requests too
     void look_at_lines(Instant now);
     unsigned takes(const Member& member) const;
     bool memory_sheds(Instant now, Facts& facts);

@@ -152,6 +152,15 @@ TEST_F(FullWorkers, take_normal_requests_between_the_line_and_the_limit_and_no_s
     EXPECT_EQ(arrive(Priority::normal).kind, Gate::Arrival::Kind::admitted);
 }
 
+TEST_F(FullWorkers, a_retry_goes_where_it_failed_rather_than_wait_for_one_that_takes_it) {
+    const Gate::Facts retry{.avoid = WorkerKey{4}};
+    EXPECT_EQ(gate.arrive(now, retry, events).worker, 4U);
+    arrive(Priority::normal);
+    ASSERT_EQ(gate.arrive(now, retry, events).kind, Gate::Arrival::Kind::queued);
+    gate.depart(now, 4, Outcome::success, events);
+    EXPECT_EQ(events.size(), 1U);
+}
+
 TEST_F(FullWorkers, take_everybody_where_the_one_with_room_may_not_be_asked) {
     for (int i = 0; i < 2; ++i) arrive(Priority::normal);
     for (int i = 0; i < 2; ++i) gate.depart(now, 4, Outcome::refused_upstream, events);
