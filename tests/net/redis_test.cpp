@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "log/log.hpp"
+#include "net/redis/health.hpp"
 #include "net/redis/protocol.hpp"
 #include "proxy.hpp"
 
@@ -79,6 +80,26 @@ Origin::Script greeting_and(std::function<void(Peer&)> answer) {
         if (!peer.send("$40\r\n0123456789012345678901234567890123456789\r\n")) return;
         while (read_until(peer, "EVALSHA")) answer(peer);
     };
+}
+
+// As while reactors go over to another server one by one: there nobody is connected yet.
+TEST(RedisHealth, what_a_connection_to_the_server_before_still_hears_proves_nothing_about_the_next) {
+    const auto before = std::make_shared<redis::Settings>(), next = std::make_shared<redis::Settings>();
+    redis::Health health;
+    const Instant now = Clock::now();
+    health.use(before);
+    EXPECT_TRUE(health.admits(*before, now));
+    health.use(next);
+    for (int i = 0; i < 20; ++i) health.failed(*before, now, RedisResult::lost, "the server closed the connection");
+    health.unsent(*before, now, RedisResult::lost, "WRONGPASS");
+    health.unreachable(*before, now, "WRONGPASS");
+    EXPECT_TRUE(health.passing());
+    EXPECT_FALSE(health.admits(*before, now)) << "nobody would hear what came of it";
+    EXPECT_TRUE(health.admits(*next, now));
+    health.unreachable(*next, now, "connection refused");
+    EXPECT_FALSE(health.passing());
+    health.answered(*before, now, std::chrono::milliseconds{1});
+    EXPECT_FALSE(health.passing());
 }
 
 struct RedisTest : ::testing::Test {

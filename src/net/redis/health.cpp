@@ -29,38 +29,38 @@ bool Health::passing() const {
     return guard_.state() == Breaker::State::passing;
 }
 
-bool Health::admits(Instant now) {
+bool Health::admits(const Settings& of, Instant now) {
     const std::lock_guard lock(mutex_);
-    return guard_.admits(now);
+    return concerns(of) && guard_.admits(now);
 }
 
-void Health::answered(Instant now, Duration took) {
+void Health::answered(const Settings& of, Instant now, Duration took) {
     const std::lock_guard lock(mutex_);
     ++stats_.results[index(RedisResult::ok)];
     const double seconds = std::chrono::duration<double>(took).count();
     const auto bucket = std::ranges::lower_bound(redis_latency_bounds, seconds) - redis_latency_bounds.begin();
     ++stats_.latency[static_cast<std::size_t>(bucket)];
     stats_.latency_sum += seconds;
-    tell(guard_.record(now, Breaker::Result::good), {});
+    if (concerns(of)) tell(guard_.record(now, Breaker::Result::good), {});
 }
 
-void Health::failed(Instant now, RedisResult how, const std::string& problem) {
+void Health::failed(const Settings& of, Instant now, RedisResult how, const std::string& problem) {
     const std::lock_guard lock(mutex_);
     ++stats_.results[index(how)];
     ++without_;
-    tell(guard_.record(now, Breaker::Result::failed), problem);
+    if (concerns(of)) tell(guard_.record(now, Breaker::Result::failed), problem);
 }
 
-void Health::unsent(Instant now, RedisResult how, const std::string& problem) {
+void Health::unsent(const Settings& of, Instant now, RedisResult how, const std::string& problem) {
     const std::lock_guard lock(mutex_);
     ++stats_.results[index(how)];
     ++without_;
-    if (stats_.connections == 0) tell(guard_.record(now, Breaker::Result::failed), problem);
+    if (concerns(of) && stats_.connections == 0) tell(guard_.record(now, Breaker::Result::failed), problem);
 }
 
-void Health::withdrawn(Instant now) {
+void Health::withdrawn(const Settings& of, Instant now) {
     const std::lock_guard lock(mutex_);
-    tell(guard_.record(now, Breaker::Result::nothing), {});
+    if (concerns(of)) tell(guard_.record(now, Breaker::Result::nothing), {});
 }
 
 void Health::not_asked(RedisResult how) {
@@ -69,12 +69,12 @@ void Health::not_asked(RedisResult how) {
     ++without_;
 }
 
-void Health::unreachable(Instant now, const std::string& problem) {
+void Health::unreachable(const Settings& of, Instant now, const std::string& problem) {
     const std::lock_guard lock(mutex_);
     ++stats_.connects_failed;
     // Redis is well where others are connected: it has as many clients as it may, say, and one reactor too few would cost all of them
     // the counts that they share.
-    if (stats_.connections == 0) tell(guard_.unreachable(now), problem);
+    if (concerns(of) && stats_.connections == 0) tell(guard_.unreachable(now), problem);
 }
 
 void Health::connected(bool yes) {

@@ -19,20 +19,24 @@ public:
     // told. So the first answer of the new one is told as well.
     void use(const std::shared_ptr<const Settings>& settings);
 
+    // Reactors go over to another server one by one. `of`: whom the connection speaks to; what one to the server before still
+    // hears is counted, and proves nothing about this one.
     bool passing() const;
-    bool admits(Instant now); // true: ask, and tell what came of it
-    void answered(Instant now, Duration took);
-    void failed(Instant now, RedisResult how, const std::string& problem);
+    bool admits(const Settings& of, Instant now); // true: ask, and tell what came of it
+    void answered(const Settings& of, Instant now, Duration took);
+    void failed(const Settings& of, Instant now, RedisResult how, const std::string& problem);
     // No connection took the question. As long as another reactor has one, that proves nothing about Redis.
-    void unsent(Instant now, RedisResult how, const std::string& problem);
-    void withdrawn(Instant now);     // who asked has left: it proves nothing
-    void not_asked(RedisResult how); // skipped, busy
-    void unreachable(Instant now, const std::string& problem);
+    void unsent(const Settings& of, Instant now, RedisResult how, const std::string& problem);
+    void withdrawn(const Settings& of, Instant now); // who asked has left: it proves nothing
+    void not_asked(RedisResult how);                 // skipped, busy
+    void unreachable(const Settings& of, Instant now, const std::string& problem);
     void connected(bool yes);
     void add_to(ServerStats& stats) const;
 
 private:
-    void tell(StoreGuard::News news, const std::string& problem); // with the lock held
+    // With the lock held.
+    bool concerns(const Settings& of) const { return settings_.get() == &of; }
+    void tell(StoreGuard::News news, const std::string& problem);
 
     mutable std::mutex mutex_;
     std::shared_ptr<const Settings> settings_;

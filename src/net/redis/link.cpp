@@ -58,7 +58,7 @@ void Link::retire() {
     rest_.cancel();
     if (std::exchange(state_, State::resting) == State::ready) health_.connected(false);
     for (auto* question : askers()) {
-        health_.withdrawn(loop_.now);
+        health_.withdrawn(*settings_, loop_.now);
         end(*question, RedisResult::lost);
     }
 }
@@ -180,7 +180,7 @@ void Link::failed_to_open(const std::string& problem) {
     state_ = State::resting;
     why_lost_ = problem;
     pause_ = std::max(pause_, shortest_pause);
-    health_.unreachable(loop_.now, problem);
+    health_.unreachable(*settings_, loop_.now, problem);
     for (auto* question : askers()) fail(*question, RedisResult::lost, problem);
 }
 
@@ -193,10 +193,10 @@ void Link::ask(Question& question, std::vector<std::string> arguments) {
     if (state_ != State::ready && !health_.passing()) return without(RedisResult::skipped);
     if (sent_.size() + unsent_.size() >= settings_->config.max_in_flight) return without(RedisResult::busy);
     if (state_ == State::resting) {
-        health_.unsent(loop_.now, RedisResult::lost, why_lost_);
+        health_.unsent(*settings_, loop_.now, RedisResult::lost, why_lost_);
         return question.end(RedisResult::lost);
     }
-    if (!health_.admits(loop_.now)) return without(RedisResult::skipped);
+    if (!health_.admits(*settings_, loop_.now)) return without(RedisResult::skipped);
     question.link_ = shared_from_this();
     question.arguments_ = std::move(arguments);
     question.asked_ = loop_.now;
@@ -246,16 +246,16 @@ void Link::answered(Question& question, Reply reply) {
         wire_->close(reply.text); // the primary may be elsewhere by now: look its name up again
     if (reply.kind == Reply::Kind::error) return fail(question, RedisResult::error, reply.text);
     if (reply.kind != Reply::Kind::numbers) return fail(question, RedisResult::error, "it answered something else");
-    health_.answered(loop_.now, loop_.now - question.asked_);
+    health_.answered(*settings_, loop_.now, loop_.now - question.asked_);
     question.numbers_ = std::move(reply.numbers);
     end(question, RedisResult::ok);
 }
 
 void Link::fail(Question& question, RedisResult how, const std::string& problem) {
     if (question.number_ == 0)
-        health_.unsent(loop_.now, how, problem);
+        health_.unsent(*settings_, loop_.now, how, problem);
     else
-        health_.failed(loop_.now, how, problem);
+        health_.failed(*settings_, loop_.now, how, problem);
     end(question, how);
 }
 
@@ -282,7 +282,7 @@ void Link::timed_out(Question& question) {
 
 void Link::withdraw(Question& question) {
     forget(question);
-    health_.withdrawn(loop_.now);
+    health_.withdrawn(*settings_, loop_.now);
     --awaited_;
 }
 
