@@ -51,9 +51,10 @@ void Gate::accept(WorkerKey worker, bool accepting, Instant now, Events& events)
         usual_workers_.has_left();
     set_willing(*found, accepting);
     judge_health(now, events);
-    begin_warming(now, *found, may_accept(*found));
+    if (may_accept(*found)) begin_warming(now, *found);
     roster_.set_accepting(*found, may_accept(*found), now);
     usual_workers_.look(now, roster_.accepting());
+    warm_up(now, events);
     grant(*found, now, events);
     keep_floor(now, events);
 }

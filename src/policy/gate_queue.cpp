@@ -47,9 +47,10 @@ double Gate::mildness(Instant now, Priority priority) const {
 
 Duration Gate::rate_memory() const { return std::max<Duration>(500ms, service_.known() ? 20 * service_.mean() : 0ms); }
 
-// Those ahead and oneself, at the speed at which slots come free, less what higher priorities take of them meanwhile.
+// Those ahead and oneself, at the speed at which the slots of those come free who take such requests, less what higher
+// priorities take of them meanwhile.
 Duration Gate::expected_wait(Instant now, Priority priority) const {
-    const unsigned slots = roster_.slots();
+    const unsigned slots = roster_.slots_for(priority);
     if (!service_.known() || slots == 0) return Duration::zero();
     const double each = to_seconds(service_.mean()) / slots;
     double share = 1;

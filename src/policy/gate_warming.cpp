@@ -3,31 +3,32 @@
 //   at most max(1, slots * age / slow_start)        from when it accepts until it is `slow_start` old
 //
 // Its caches, its pools of connections and its imports are cold, and those who wait would all be given to it in one moment. Only
-// beside workers that are warm: where all are new, nobody would do it better.
+// beside workers that are warm: where all are new, nobody would do it better, and where the last warm one goes, as a successor's
+// predecessor does, it is over for all. And only once in its life: one that did not accept for a while has its caches still.
 #include <algorithm>
 
 #include "plimsoll/policy/gate.hpp"
 
 namespace plimsoll {
 
-void Gate::begin_warming(Instant now, Member& member, bool accepts) {
-    if (accepts == member.accepting) return;
-    std::erase(warming_, member.key);
-    member.ramp = Member::no_ramp;
+void Gate::begin_warming(Instant now, Member& member) {
+    const bool first = member.accepting_since == Instant{};
+    if (!first || settings_.slow_start <= Duration::zero()) return;
     const bool others_are_warm = std::ranges::any_of(roster_.all(), [&](const auto& each) {
-        return each->accepting && each.get() != &member && each->ramp == Member::no_ramp &&
-               now - each->accepting_since >= settings_.slow_start;
+        return each->warm() && now - each->accepting_since >= settings_.slow_start;
     });
-    if (!accepts || settings_.slow_start <= Duration::zero() || !others_are_warm) return;
+    if (!others_are_warm) return;
     member.ramp = 1;
     warming_.push_back(member.key);
 }
 
 void Gate::warm_up(Instant now, Events& events) {
+    if (warming_.empty()) return;
+    const bool alone = std::ranges::none_of(roster_.all(), [](const auto& each) { return each->warm(); });
     for (std::size_t i = warming_.size(); i-- > 0;) {
         Member* member = roster_.find(warming_[i]);
         const Duration age = member ? now - member->accepting_since : Duration{};
-        if (!member || !member->accepting || age >= settings_.slow_start) {
+        if (!member || !member->accepting || alone || age >= settings_.slow_start) {
             warming_.erase(warming_.begin() + static_cast<std::ptrdiff_t>(i));
             if (!member) continue;
             member->ramp = Member::no_ramp;

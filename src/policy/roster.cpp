@@ -1,6 +1,7 @@
 #include "plimsoll/policy/roster.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "plimsoll/policy/adaptive_limit.hpp"
 #include "plimsoll/policy/affinity.hpp"
@@ -62,11 +63,14 @@ void Roster::judge(Member& member, Instant now) {
 }
 
 void Roster::count_as_taking(Member& member) {
-    const unsigned takes = member.accepting && !member.sidelined() ? member.takes : 0;
-    if (takes == member.counted_as_taking) return;
-    for (unsigned each = 0; each < priorities; ++each)
-        takers_[each] += (each < takes) - (each < member.counted_as_taking);
-    member.counted_as_taking = takes;
+    const unsigned some = member.accepting && !member.sidelined() ? member.takes : 0;
+    const Member::Taking now{member.warm() ? some : 0, some, std::min(member.slots, member.ramp)};
+    const Member::Taking before = std::exchange(member.counted, now);
+    if (now == before) return;
+    for (unsigned each = 0; each < priorities; ++each) {
+        takers_[each] += (each < now.warm) - (each < before.warm);
+        slots_of_takers_[each] += (each < now.some ? now.slots : 0) - (each < before.some ? before.slots : 0);
+    }
 }
 
 void Roster::set_takes(Member& member, unsigned takes) {
@@ -78,6 +82,11 @@ unsigned Roster::least_takes(Priority priority) const {
     for (auto each = static_cast<unsigned>(index(priority)) + 1; each > 0; --each)
         if (takers_[each - 1] > 0) return each;
     return 0;
+}
+
+unsigned Roster::slots_for(Priority priority) const {
+    const unsigned least = least_takes(priority);
+    return least == 0 ? slots_ : slots_of_takers_[least - 1];
 }
 
 void Roster::set_accepting(Member& member, bool accepting, Instant now) {

@@ -243,7 +243,7 @@ private:
     void wake(Member& member, Instant now, Events& events); // it may pass again
     void rest(Member& member, Instant now, Duration how_long);
     // Slow start (gate_warming.cpp).
-    void begin_warming(Instant now, Member& member, bool accepts);
+    void begin_warming(Instant now, Member& member);
     void warm_up(Instant now, Events& events);
     bool avoidable(WorkerKey worker, Priority priority) const; // another worker accepts such requests too
     void look_at_lines(Instant now);

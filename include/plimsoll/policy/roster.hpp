@@ -37,9 +37,14 @@ struct Member {
     bool checked = false;                    // one of its slots is held by a health check
     double pressure = -1;                    // of its memory; negative: unknown
     PressureOf pressure_of = PressureOf::unknown;
-    LoadLine line;                  // of it alone
-    unsigned takes = priorities;    // so many priorities, the highest first (gate_lines.cpp)
-    unsigned counted_as_taking = 0; // the same, where it may be asked at all; else 0
+    LoadLine line;               // of it alone
+    unsigned takes = priorities; // so many priorities, the highest first (gate_lines.cpp)
+    struct Taking {              // as the roster has counted it
+        unsigned warm = 0;       // as `takes`, where it is warm; else 0
+        unsigned some = 0;       // as `takes`, where it may be asked at all; else 0
+        unsigned slots = 0;
+        bool operator==(const Taking&) const = default;
+    } counted;
     MemoryAdmission::Place memory;
     Side side = Side::away; // of an experiment
     bool resting = false;   // it refused a connection or broke one off: until `rested` nobody goes there
@@ -58,6 +63,7 @@ struct Member {
     static constexpr std::size_t npos = static_cast<std::size_t>(-1);
     bool empty() const { return in_flight + streams == 0; }
     bool sidelined() const { return resting || breaker.state() != Breaker::State::passing; }
+    bool warm() const { return accepting && ramp == no_ramp && !sidelined(); } // takes requests up to all its slots
 };
 
 class Roster {
@@ -91,8 +97,9 @@ public:
     void set_pressure(Member& member, double pressure);
     void set_takes(Member& member, unsigned takes);
     // A request of this priority goes to who takes at least so many: the priority itself, or as near to it as anybody comes who
-    // may be asked.
+    // is warm.
     unsigned least_takes(Priority priority) const;
+    unsigned slots_for(Priority priority) const; // of those it goes to; all, while nobody may be asked
 
 private:
     std::vector<std::unique_ptr<Member>> members_;
@@ -105,7 +112,8 @@ private:
     std::vector<Spot> ring_;
     unsigned slots_ = 0;
     void count_as_taking(Member& member);
-    std::array<std::size_t, priorities> takers_{}; // by priority, of those that may be asked
+    std::array<std::size_t, priorities> takers_{};       // by priority, of the warm ones
+    std::array<unsigned, priorities> slots_of_takers_{}; // and of all that may be asked
     std::array<unsigned, 152>
         at_pressure_{}; // how many of those that accept: unknown, then 0 %, 1 %, ... 150 % and more
 };

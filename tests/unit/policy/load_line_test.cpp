@@ -161,6 +161,17 @@ TEST_F(FullWorkers, a_retry_goes_where_it_failed_rather_than_wait_for_one_that_t
     EXPECT_EQ(events.size(), 1U);
 }
 
+// Two slots do what eight would: who cannot wait for that is told so at once.
+TEST_F(FullWorkers, are_not_counted_on_where_a_wait_is_estimated) {
+    gate.arrive(now, {}, events);
+    Gate::Departure served(Outcome::success);
+    served.took = 100ms;
+    gate.depart(now, 4, served, events);
+    for (int i = 0; i < 2; ++i) arrive(Priority::normal);
+    EXPECT_EQ(gate.arrive(now, {.deadline = now + 40ms}, events).reason, Reason::deadline);
+    EXPECT_EQ(gate.arrive(now, {.deadline = now + 60ms}, events).kind, Gate::Arrival::Kind::queued);
+}
+
 TEST_F(FullWorkers, take_everybody_where_the_one_with_room_may_not_be_asked) {
     for (int i = 0; i < 2; ++i) arrive(Priority::normal);
     for (int i = 0; i < 2; ++i) gate.depart(now, 4, Outcome::refused_upstream, events);

@@ -51,7 +51,7 @@ TEST_F(SlowStart, where_all_are_new_nobody_would_do_it_better) {
     EXPECT_EQ(gate.in_flight(2), 8U);
 }
 
-TEST_F(SlowStart, it_is_over_without_anybody_waiting_and_begins_anew_with_the_next_life) {
+TEST_F(SlowStart, it_is_over_without_anybody_waiting_and_does_not_begin_anew_with_the_same_process) {
     worker(1, 8);
     now += 1min;
     worker(2, 8);
@@ -61,9 +61,37 @@ TEST_F(SlowStart, it_is_over_without_anybody_waiting_and_begins_anew_with_the_ne
     for (int i = 0; i < 8; ++i) gate.depart(now, 2, Outcome::success, events);
     gate.accept(2, false, now, events);
     gate.accept(2, true, now, events);
-    events.clear();
     fill();
-    EXPECT_EQ(gate.in_flight(2), 1U);
+    EXPECT_EQ(gate.in_flight(2), 8U) << "its caches are as warm as before";
+}
+
+// As a recycle of a pool's only worker does, whose successor accepts before it goes.
+TEST_F(SlowStart, it_is_over_when_the_last_warm_worker_goes) {
+    worker(1, 2);
+    now += 1min;
+    worker(2, 2);
+    gate.accept(1, false, now, events);
+    fill();
+    EXPECT_EQ(gate.in_flight(2), 2U);
+}
+
+TEST_F(SlowStart, those_who_wait_get_the_slots_of_one_whose_warm_neighbour_goes_or_falls_ill) {
+    worker(1, 2);
+    now += 1min;
+    worker(2, 2);
+    fill();
+    gate.set_ailing(1, true, now, events);
+    EXPECT_EQ(gate.in_flight(2), 2U);
+}
+
+TEST_F(SlowStart, it_is_over_while_no_warm_worker_can_be_reached) {
+    worker(1, 2);
+    now += 1min;
+    worker(2, 2);
+    while (gate.in_flight(1) == 0) ASSERT_EQ(gate.arrive(now, {}, events).kind, Kind::admitted);
+    gate.depart(now, 1, Outcome::refused_upstream, events);
+    fill();
+    EXPECT_EQ(gate.in_flight(2), 2U);
 }
 
 TEST_F(SlowStart, zero_switches_it_off) {
