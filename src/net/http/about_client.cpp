@@ -121,6 +121,12 @@ bool write_nodes(ByteWriter& out, const RequestHead& head, const Forwarding& abo
     return any;
 }
 
+// A prefix without the slashes at its end; empty: it is none.
+std::string_view mount_of(std::string_view prefix) {
+    while (prefix.ends_with('/')) prefix.remove_suffix(1);
+    return is_mount_path(prefix) ? prefix : std::string_view{};
+}
+
 struct Reached { // how, and under which name
     std::string_view host, proto;
 };
@@ -184,9 +190,7 @@ std::string_view told_request_id(const RequestHead& head, const Forwarding& abou
 }
 
 std::string_view told_prefix(const RequestHead& head, const Forwarding& about) {
-    std::string_view prefix = believed(head, about, FieldName::x_forwarded_prefix);
-    while (prefix.ends_with('/')) prefix.remove_suffix(1);
-    return prefix.starts_with('/') ? prefix : std::string_view{};
+    return mount_of(believed(head, about, FieldName::x_forwarded_prefix));
 }
 
 std::string_view traceparent(const RequestHead& head, const Forwarding& about) {
@@ -196,6 +200,7 @@ std::string_view traceparent(const RequestHead& head, const Forwarding& about) {
 
 bool reaches_worker(const RequestHead& head, const Field& field, const Forwarding& about) {
     if (is_of_this_hop(field.id)) return false;
+    const auto named_as_trusted = [&] { return about.trusted_fields && about.trusted_fields->hold(field.name); };
     switch (field.id) {
     case FieldName::x_forwarded_for:
     case FieldName::x_forwarded_proto:
@@ -207,19 +212,19 @@ bool reaches_worker(const RequestHead& head, const Field& field, const Forwardin
     case FieldName::plimsoll_route:
     case FieldName::plimsoll: return false;
     case FieldName::x_forwarded_prefix:
-        if (about.mount != Mount::as_told || !about.believes(field)) return false;
+        if (about.mount != Mount::as_told || !about.believes(field) || mount_of(field.value).empty()) return false;
         break;
     case FieldName::tracestate: // of that traceparent, and of no other (W3C Trace Context, 3.3)
         if (!about.believes(field) || !is_traceparent(believed(head, about, FieldName::traceparent))) return false;
         break;
     case FieldName::claims_of_a_proxy:
-        if (!about.believes(field)) return false;
+        if (!about.believes(field) && !(about.trusted && named_as_trusted())) return false;
         break;
     case FieldName::max_forwards:
         if (head.method == Method::options || head.method == Method::trace) return false; // counted down instead
         break;
     default:
-        if (!about.trusted && about.trusted_fields && about.trusted_fields->hold(field.name)) return false;
+        if (!about.trusted && named_as_trusted()) return false;
     }
     if (!head.connection_names_fields) return true;
     return std::none_of(head.fields.begin(), head.fields.end(), [&field](const Field& each) {

@@ -173,6 +173,24 @@ void drop_empty_segments(std::string& path) {
     path.resize(end);
 }
 
+bool is_mount_path(std::string_view text) {
+    unsigned before = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        unsigned byte = static_cast<unsigned char>(text[i]);
+        if (byte == '%') {
+            if (!is_escape(text, i)) return false;
+            byte = escape_value(text, i);
+            if (byte == '/') return false;
+            i += 2;
+        } else if (!is(target_char, text[i]) || byte == '?') {
+            return false;
+        }
+        if (byte < ' ' || byte == 0x7f || byte == '\\' || (before == '/' && (byte == '/' || byte == '.'))) return false;
+        before = byte;
+    }
+    return text.starts_with('/') && before != '/';
+}
+
 std::string_view routing_path(std::string_view path, std::span<char> scratch) {
     if (is_resolved(path)) return path;
     if (scratch.size() < path.size()) return {};

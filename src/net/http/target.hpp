@@ -13,8 +13,6 @@
 
 namespace plimsoll::http {
 
-bool is_target_char(char c); // may stand in a request target
-
 // Splits and checks head.target into form, path, query, and authority where the target has one.
 Refusal split_target(RequestHead& head);
 
@@ -35,6 +33,14 @@ inline bool is_under(std::string_view path, std::string_view prefix) {
 // %XX decoded into `out`, which must hold decoded_size(text), at most the length of `text`; returns the number of bytes.
 std::size_t decode_escapes(std::string_view text, char* out);
 std::size_t decoded_size(std::string_view text);
+
+// Where an application may be told that it is mounted: it begins its links with that. "//host" or "/\\host" would lead elsewhere,
+// dots and escaped slashes to other places than it says, and line ends into the next field.
+bool is_mount_path(std::string_view text); // "/app", "/a%20b/c"
+
+// Where an application may be told that it is mounted, as "/app" or "/a%20b/c": it begins its links with that. "//host" and
+// "/\\host" would lead elsewhere, dots and escaped slashes to other places than they say, line ends into the next field.
+bool is_mount_path(std::string_view text);
 
 // Of a decoded path: what is left of it for who merges slashes and passes over ".", and yet leaves ".." as it is.
 void drop_empty_segments(std::string& path);

@@ -220,6 +220,34 @@ TEST(RequestWriter, of_a_trusted_proxy_that_is_believed_which_it_writes_itself) 
     EXPECT_FALSE(names(Sent(claims).to_worker({.trusted = true, .claims = &none}), "X-Forwarded-For"));
 }
 
+TEST(RequestWriter, of_a_trusted_proxy_that_is_believed_what_trusted_fields_names) {
+    const OwnClaims balancer({"X-Forwarded-For"});
+    const TrustedFields named({"X-Real-IP"});
+    const auto told = [&](bool trusted) {
+        return Sent(claims).to_worker({.trusted = trusted, .trusted_fields = &named, .claims = &balancer});
+    };
+    EXPECT_TRUE(names(told(true), "X-Real-IP"));
+    EXPECT_FALSE(names(told(true), "X-Forwarded-Ssl"));
+    EXPECT_FALSE(names(told(false), "X-Real-IP"));
+}
+
+// An application begins its links with it: "//evil.example/login" is another host's.
+TEST(RequestWriter, a_prefix_that_leads_elsewhere_is_not_told) {
+    for (const char* prefix :
+         {"//evil.example", "/\\evil.example", "/a//evil.example", "/a/../b", "/.b", "/%2fevil.example",
+          "/%5cevil.example", "/a%2f", "/%0d%0aX:1", "/%00", "/%2e%2e", "/%", "/a b", "a", "/", "/?a", "https://a"})
+        for (const Mount mount : {Mount::as_told, Mount::deeper}) {
+            const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Prefix: " + std::string(prefix) + "\r\n\r\n");
+            const std::string head = sent.to_worker({.trusted = true, .mount = mount, .stripped = "/app"});
+            EXPECT_FALSE(mount == Mount::as_told && names(head, "X-Forwarded-Prefix")) << prefix;
+            EXPECT_FALSE(mount == Mount::deeper && !holds(head, "X-Forwarded-Prefix: /app")) << head;
+        }
+    for (const char* prefix : {"/app", "/app/", "/a%20b/c.d", "/~user;v=1"}) {
+        const Sent sent("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Prefix: " + std::string(prefix) + "\r\n\r\n");
+        EXPECT_TRUE(holds(sent.to_worker({.trusted = true}), "X-Forwarded-Prefix: " + std::string(prefix)));
+    }
+}
+
 // What the worker is told in Forwarded where a trusted peer told `fields` to us.
 std::string forwarded_beside(const std::string& fields, std::string_view peer = "10.0.0.1") {
     const std::string head =
