@@ -120,8 +120,13 @@ void Download::begin(const http::ResponseHead& head) {
         exchange_.method == http::Method::head || (framing_.kind == Kind::none && head.content_length.value_or(0) > 0);
     keep_worker_ =
         head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel && !body_may_follow;
+    // Dates are for caches: a worker that sheds says seconds.
+    if (head.status == 503 || head.status == 429)
+        if (const auto pause = http::parse_decimal(head.fields.value("retry-after")))
+            exchange_.permit.asked_to_pause(std::chrono::seconds{std::min<std::uint64_t>(*pause, longest_pause)});
     if (head.unbuffered || head.event_stream || tunnel())
-        exchange_.permit.become_stream(head.status < 500 ? Outcome::success : Outcome::failure);
+        exchange_.permit.become_stream(head.status < 500 ? Outcome::success : Outcome::failure,
+                                       head.event_stream || tunnel());
     buffered_ = !(exchange_.route->rule.stream || head.unbuffered || head.event_stream || tunnel());
     exchange_.outbox.limit(
         {exchange_.snapshot.body_memory, buffered_ ? exchange_.snapshot.response_file : 0, !buffered_});
@@ -130,10 +135,6 @@ void Download::begin(const http::ResponseHead& head) {
     exchange_.worker_route = head.route;
     if (framing_.kind == Kind::chunked && head.connection_names_fields)
         connection_options_ = http::connection_options(head.fields);
-    // Dates are for caches: a worker that sheds says seconds.
-    if (head.status == 503 || head.status == 429)
-        if (const auto pause = http::parse_decimal(head.fields.value("retry-after")))
-            exchange_.permit.asked_to_pause(std::chrono::seconds{std::min<std::uint64_t>(*pause, longest_pause)});
     exchange_.answer_framing = http::client_framing(framing_, exchange_.minor);
     // A request that is still on its way cannot be told from the next one once the answer is complete.
     if (exchange_.answer_framing.kind == Kind::until_close || !exchange_.upload.complete())

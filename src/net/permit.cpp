@@ -36,17 +36,17 @@ Duration Permit::finish(Outcome outcome) {
     return now - since_;
 }
 
-void Permit::become_stream(Outcome so_far) {
+void Permit::become_stream(Outcome so_far, bool endless) {
     if (!pool_ || stream_) return;
     const Instant now = Clock::now();
     stream_ = pool_->become_stream(now, *place_, departure(so_far, now));
-    endless_ = true;
+    endless_ = endless;
     probe_ = {}; // it has been told
 }
 
 Gate::Departure Permit::departure(Outcome outcome, Instant now) const {
     Gate::Departure departure(outcome);
-    if (!endless_) departure.took = now - since_; // else it is the client who says how long
+    if (!endless_) departure.took = now - since_;
     departure.route = route_;
     departure.label = label_;
     departure.retry_after = pause_;

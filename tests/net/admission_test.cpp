@@ -129,7 +129,7 @@ TEST(QueueTime, is_counted_by_priority_of_those_who_had_to_wait) {
     served.send(get());
     ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
     granted.send(get("/", "X-Priority: critical\r\n"));
-    refused.send(get("/", "X-Request-Timeout: 0.1\r\n"));
+    refused.send(get("/", "X-Request-Timeout: 1\r\n"));
     ASSERT_TRUE(eventually([&] { return proxy.queued() == 2; }));
     const auto queued = proxy.server().stats().gates.at(0).queued;
     EXPECT_EQ(queued, (std::array<std::size_t, priorities>{1, 1, 0}));
@@ -144,9 +144,30 @@ TEST(QueueTime, is_counted_by_priority_of_those_who_had_to_wait) {
     EXPECT_EQ(sheddable.count, 0U);
     for (const auto* waits : {&critical, &normal}) {
         EXPECT_GT(waits->sum_seconds, 0.05);
-        EXPECT_LT(waits->sum_seconds, 10);
+        EXPECT_LT(waits->sum_seconds, 60);
     }
     EXPECT_EQ(queue.left, 0U);
+}
+
+// Django and others mark long answers so that no proxy holds them back: they end all the same.
+TEST(ServiceTime, is_learned_of_answers_that_are_not_buffered_and_of_no_streams) {
+    for (const auto& [field, learned] :
+         {std::pair{"X-Accel-Buffering: no", true}, {"Content-Type: text/event-stream", false}}) {
+        Origin origin([&](Peer& peer) {
+            peer.read_request();
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n" + std::string(field) +
+                      "\r\n\r\n");
+            peer.send("1");
+        });
+        Proxy proxy;
+        proxy.add_worker(origin.address(), 1, false);
+        proxy.start();
+        auto client = proxy.client();
+        client.send(get());
+        EXPECT_EQ(client.read_response().status(), 200);
+        ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 0; }));
+        EXPECT_EQ(proxy.pool->stats().service_time > Duration::zero(), learned) << field;
+    }
 }
 
 TEST(PriorityHeader, only_a_trusted_proxy_may_raise_a_request) {
