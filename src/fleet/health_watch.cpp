@@ -107,10 +107,28 @@ asio::awaitable<void> HealthWatch::look(std::shared_ptr<Pool> pool, WorkerPtr wo
     if (asked(*generation) && self.on())
         self.judge(*worker, *generation, result); // else it went: no matter what it said
     if (!life.unheard) co_return;
-    co_await heard(life.unheard, pool->settings().upstream.response_timeout);
-    life.unheard.reset();
+    co_await outlast(pool, worker, generation, result);
     slot.give_back();
     life.successes = pool->net().successes(key); // beside a check that hung: they are no word against it
+}
+
+// No other check begins: it would take another slot into the same silence. That goes on counting as if one had.
+asio::awaitable<void> HealthWatch::outlast(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
+                                           ProbeResult silence) {
+    HealthLife& life = *generation->health;
+    const HealthWatch& self = pool->health();
+    const Instant last = Clock::now() + pool->settings().upstream.response_timeout;
+    leave_off(*life.unheard);
+    for (Instant now = Clock::now(); now < last; now = Clock::now()) {
+        const config::Health& settings = pool->settings().health;
+        const Duration another = settings.interval.value_or(Duration{}) + settings.timeout;
+        const bool is_heard = co_await heard(life.unheard, std::min<Duration>(another, last - now));
+        if (is_heard || pool->context().stopping) break;
+        if (asked(*generation) && self.on() && Clock::now() < last) pool->health().judge(*worker, *generation, silence);
+    }
+    boost::system::error_code ignored; // closed is closed
+    life.unheard->close(ignored);
+    life.unheard.reset();
 }
 
 void HealthWatch::judge(const Worker& worker, Generation& generation, const ProbeResult& result) {

@@ -8,6 +8,7 @@
 // no request while it is asked. One that is unanswered at its timeout is judged then, but where slots are known the worker is
 // busy with it still: as with a request that nobody waits for any more (Session::leave_behind), slot and connection are kept
 // until the worker says a word or hangs up, at most another `response_timeout`. Else the next request would lie in its backlog.
+// Until then no other check begins, but its silence is judged again whenever another one would have been unanswered too.
 // Each worker is asked on its own, the first time after a part of the interval, so that they are not asked together. Control
 // thread only.
 #pragma once
@@ -56,6 +57,8 @@ private:
     static boost::asio::awaitable<void> ask_again_and_again(std::shared_ptr<Pool> pool, WorkerPtr worker,
                                                             GenerationPtr generation);
     static boost::asio::awaitable<void> look(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation);
+    static boost::asio::awaitable<void> outlast(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
+                                                ProbeResult silence);
     bool on() const;
     void judge(const Worker& worker, Generation& generation, const ProbeResult& result);
     void learn(const Worker& worker, Generation& generation, Health::Seen seen);

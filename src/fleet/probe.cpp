@@ -141,14 +141,15 @@ asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol,
     co_return result;
 }
 
-asio::awaitable<void> heard(std::shared_ptr<ProbeConnection> unheard, Duration bound) {
-    boost::system::error_code ignored;                          // closed is closed
-    unheard->shutdown(ProbeConnection::shutdown_send, ignored); // a worker that can leave off shall hear of it
-    {
-        const Deadline deadline(*unheard, bound);
-        co_await unheard->async_wait(ProbeConnection::wait_read, as_result); // what it is, nobody asks any more
-    }
-    unheard->close(ignored);
+void leave_off(ProbeConnection& unheard) {
+    boost::system::error_code ignored; // it is gone: heard() sees it
+    unheard.shutdown(ProbeConnection::shutdown_send, ignored);
+}
+
+asio::awaitable<bool> heard(std::shared_ptr<ProbeConnection> unheard, Duration bound) {
+    const Deadline deadline(*unheard, bound, AtDeadline::cancel);
+    co_await unheard->async_wait(ProbeConnection::wait_read, as_result); // what it says, nobody asks any more
+    co_return !deadline.expired() || !unheard->is_open();
 }
 
 } // namespace plimsoll::fleet

@@ -27,7 +27,9 @@ struct ProbeResult {
 // One request (HTTP or the uwsgi protocol) on a connection of its own, closed at once afterwards. Never throws.
 boost::asio::awaitable<ProbeResult> probe(net::Address address, net::Protocol protocol, Question question,
                                           Duration bound);
-// Until the worker says a word on it or hangs up, or somebody closes it. It is closed then, and by the bound.
-boost::asio::awaitable<void> heard(std::shared_ptr<ProbeConnection> unheard, Duration bound);
+// The worker is told that nobody waits any more: one that can leave off shall.
+void leave_off(ProbeConnection& unheard);
+// True: the worker has said a word on it or hung up, or somebody closed it. False: nothing within the bound.
+boost::asio::awaitable<bool> heard(std::shared_ptr<ProbeConnection> unheard, Duration bound);
 
 } // namespace plimsoll::fleet
