@@ -227,7 +227,7 @@ void check_listeners(const Config& config, Findings& findings) {
                              "nobody may send the PROXY header: name the load balancers in proxy.trusted_proxies");
         if (!place || (!place->unix_socket && place->port == 0)) continue; // port 0: each gets one of its own
         // Listeners may share a port: each client is the nearest one's. With the admin's socket they may not.
-        if (admin && place->includes(*admin)) {
+        if (admin && (place->includes(*admin) || admin->includes(*place))) {
             findings.problem(path, "'" + address + "' is already taken by [admin] listen");
             continue;
         }

@@ -312,7 +312,8 @@ void Session::disambiguate(Exchange& x, const http::RequestHead& head, std::stri
     if (http::decoded_size(head.path) != resolved.size()) { // else to decode it is to resolve it
         std::string read(head.path.size(), '\0');
         read.resize(http::decode_escapes(head.path, read.data()));
-        bool disputed = is_anothers(read);
+        // Who merges the slashes of "/a//../b" before he goes up arrives elsewhere than who goes up first.
+        bool disputed = is_anothers(read) || (read.find("//") != read.npos && read.find("/..") != read.npos);
         if (!disputed) {
             http::drop_empty_segments(read);
             disputed = is_anothers(read);

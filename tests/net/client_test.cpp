@@ -648,7 +648,7 @@ TEST_F(FullTest, nobody_makes_way_for_a_client_that_has_as_many_connections_as_i
 TEST_F(FullTest, who_has_begun_a_request_stays) {
     fill(2);
     clients[0].send("GET / HTTP/1.1\r\nHost: te");
-    std::this_thread::sleep_for(milliseconds{20});
+    ASSERT_TRUE(clients[0].was_read());
     auto third = proxy.client();
     EXPECT_TRUE(served(third));
     EXPECT_TRUE(clients[1].ended());

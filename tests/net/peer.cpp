@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -213,6 +215,26 @@ bool Peer::ended(std::chrono::milliseconds within) {
 }
 
 bool Peer::silent_for(std::chrono::milliseconds span) { return buffer_.empty() && !wait_for(fd_, POLLIN, span); }
+
+bool Peer::was_read() const {
+    const auto port_by = [this](auto name) {
+        sockaddr_in at{};
+        socklen_t size = sizeof at;
+        name(fd_, reinterpret_cast<sockaddr*>(&at), &size);
+        return unsigned{ntohs(at.sin_port)};
+    };
+    const unsigned theirs = port_by(::getpeername), ours = port_by(::getsockname);
+    return eventually([&] {
+        std::ifstream sockets("/proc/net/tcp");
+        for (std::string line; std::getline(sockets, line);) {
+            unsigned local = 0, remote = 0, unread = 0;
+            if (std::sscanf(line.c_str(), "%*d: %*x:%x %*x:%x %*x %*x:%x", &local, &remote, &unread) == 3 &&
+                local == theirs && remote == ours)
+                return unread == 0;
+        }
+        return false;
+    });
+}
 
 void Peer::finish_writing() { ::shutdown(fd_, SHUT_WR); }
 

@@ -43,6 +43,7 @@ public:
     Message read_response(bool to_head = false);             // skips nothing: a 100 is a message too
     bool ended(std::chrono::milliseconds within = patience); // is the end what comes next?
     bool silent_for(std::chrono::milliseconds span);         // nothing comes, not even the end
+    bool was_read() const; // within `patience` the other side, of this host and over IPv4, has read all that was sent
     bool was_reset() const { return reset_; }
     void finish_writing();
     void close();

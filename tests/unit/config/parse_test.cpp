@@ -317,6 +317,9 @@ TEST(Parse, an_address_is_listened_on_once) {
          "f:7:11: listener.address: '127.0.0.1:9180' is already taken by [admin] listen"},
         {"[[listener]]\naddress = \"[::]:9180\"\n",
          "f:7:11: listener.address: '[::]:9180' is already taken by [admin] listen"},
+        {"[admin]\nlisten = \"[::]:9180\"\ntoken = \"0123456789abcdef0123\"\n[[listener]]\naddress = "
+         "\"127.0.0.1:9180\"\n",
+         "f:10:11: listener.address: '127.0.0.1:9180' is already taken by [admin] listen"},
         {"[[listener]]\naddress = \":8080\"\n[[listener]]\naddress = \"0.0.0.0:8080\"\n",
          "f:9:11: listener.address: '0.0.0.0:8080' is already taken by the listener on line 7"},
         {"[[listener]]\naddress = \"[::1]:8080\"\n[[listener]]\naddress = \"[0:0::1]:8080\"\n",
