@@ -63,6 +63,7 @@ void HealthWatch::configure() {
         for (const GenerationPtr& generation : {worker->current, worker->next}) {
             if (!generation || generation->key == 0 || !generation->health) continue;
             generation->health->next.cancel();
+            ++generation->health->settings_number;
             if (!on()) generation->health->health = Health{}; // nobody asks any more: innocent
             pool_.net().set_ailing(generation->key, !generation->health->health.healthy());
             watch(worker, generation);
@@ -112,19 +113,25 @@ asio::awaitable<void> HealthWatch::look(std::shared_ptr<Pool> pool, WorkerPtr wo
     life.successes = pool->net().successes(key); // beside a check that hung: they are no word against it
 }
 
-// No other check begins: it would take another slot into the same silence. That goes on counting as if one had.
+// No other check begins: it would take another slot into the same silence. That goes on counting as if one had, as long as nobody
+// else is answered well beside it, and until other settings ask for something else.
 asio::awaitable<void> HealthWatch::outlast(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr generation,
                                            ProbeResult silence) {
     HealthLife& life = *generation->health;
     const HealthWatch& self = pool->health();
+    const unsigned settings_number = life.settings_number;
     const Instant last = Clock::now() + pool->settings().upstream.response_timeout;
     leave_off(*life.unheard);
     for (Instant now = Clock::now(); now < last; now = Clock::now()) {
+        const std::uint64_t before = pool->net().successes(generation->key);
         const config::Health& settings = pool->settings().health;
         const Duration another = settings.interval.value_or(Duration{}) + settings.timeout;
         const bool is_heard = co_await heard(life.unheard, std::min<Duration>(another, last - now));
         if (is_heard || pool->context().stopping) break;
-        if (asked(*generation) && self.on() && Clock::now() < last) pool->health().judge(*worker, *generation, silence);
+        const bool serves = pool->net().successes(generation->key) > before;
+        if (asked(*generation) && self.on() && !serves && life.settings_number == settings_number &&
+            Clock::now() < last)
+            pool->health().judge(*worker, *generation, silence);
     }
     boost::system::error_code ignored; // closed is closed
     life.unheard->close(ignored);

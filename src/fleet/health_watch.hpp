@@ -8,7 +8,8 @@
 // no request while it is asked. One that is unanswered at its timeout is judged then, but where slots are known the worker is
 // busy with it still: as with a request that nobody waits for any more (Session::leave_behind), slot and connection are kept
 // until the worker says a word or hangs up, at most another `response_timeout`. Else the next request would lie in its backlog.
-// Until then no other check begins, but its silence is judged again whenever another one would have been unanswered too.
+// Until then no other check begins, but its silence is judged again whenever another one would have been unanswered too, where
+// no request was answered well meanwhile.
 // Each worker is asked on its own, the first time after a part of the interval, so that they are not asked together. Control
 // thread only.
 #pragma once
@@ -34,6 +35,7 @@ struct HealthLife {
     bool watched = false, asking = false;     // a loop asks it; it is being asked
     std::shared_ptr<ProbeConnection> unheard; // of a check that was judged unanswered and keeps its slot; else null
     std::uint64_t successes = 0;              // requests that it had answered well when it was looked at last
+    unsigned settings_number = 0;             // counts their changes
     std::string last;                         // the last answer in words; empty: none yet
     WallTime last_at{};
     boost::asio::steady_timer next; // cancelled when the settings change

@@ -9,7 +9,7 @@ namespace plimsoll::net {
 Permit::Permit(Permit&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
       label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), stream_(other.stream_),
-      endless_(other.endless_) {}
+      endless_(other.endless_), paced_(other.paced_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
@@ -23,6 +23,7 @@ Permit& Permit::operator=(Permit&& other) noexcept {
         pause_ = other.pause_;
         stream_ = other.stream_;
         endless_ = other.endless_;
+        paced_ = other.paced_;
     }
     return *this;
 }
@@ -41,12 +42,14 @@ void Permit::become_stream(Outcome so_far, bool endless) {
     const Instant now = Clock::now();
     stream_ = pool_->become_stream(now, *place_, departure(so_far, now));
     endless_ = endless;
+    paced_ = true;
     probe_ = {}; // it has been told
 }
 
 Gate::Departure Permit::departure(Outcome outcome, Instant now) const {
     Gate::Departure departure(outcome);
     if (!endless_) departure.took = now - since_;
+    departure.paced = paced_;
     departure.route = route_;
     departure.label = label_;
     departure.retry_after = pause_;

@@ -68,8 +68,8 @@ public:
     explicit operator bool() const { return pool_ != nullptr; }
     const Endpoint& endpoint() const { return place_->endpoint; }
     Duration finish(Outcome outcome); // gives the slot back; afterwards empty. How long it was held
-    // The answer goes to the client as it comes: where slots are learned it holds none from here on. `endless`: the client says
-    // how long it takes, and so it tells nothing of the worker.
+    // The answer goes to the client as it comes, who says how long it takes: where slots are learned it holds none from here
+    // on, elsewhere it tells how long slots are held. `endless`: not even that.
     void become_stream(Outcome so_far, bool endless);
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
@@ -86,7 +86,8 @@ private:
     Gate::Probe probe_;
     Instant since_{};
     Duration pause_{};
-    bool stream_ = false, endless_ = false; // it holds no slot any more; its answer lasts as long as its client likes
+    bool stream_ = false;                  // it holds no slot any more
+    bool endless_ = false, paced_ = false; // its answer has no end in sight; its client says how fast it is read
 
     bool worker_is_ending() const;
     Gate::Departure departure(Outcome outcome, Instant now) const;

@@ -51,6 +51,7 @@ void Gate::accept(WorkerKey worker, bool accepting, Instant now, Events& events)
         usual_workers_.has_left();
     set_willing(*found, accepting);
     judge_health(now, events);
+    wake_sidelined(now, events);
     if (may_accept(*found)) begin_warming(now, *found);
     roster_.set_accepting(*found, may_accept(*found), now);
     usual_workers_.look(now, roster_.accepting());
@@ -337,6 +338,7 @@ void Gate::expire(Instant now, Events& events) {
     // What nobody asks about any more ends all the same.
     look_at_lines(now);
     if (overload_.on()) look_at_queue(now);
+    wake_sidelined(now, events);
     warm_up(now, events);
     if (queue_.size() + memory_line_.size() == 0) return;
     const auto drop_old = [&](Queue& queue, Reason too_old) {

@@ -15,7 +15,8 @@ AdaptiveLimit::Settings bounds(const Gate::Settings& settings) {
 
 AdaptiveLimit::Seen seen_of(const Gate::Departure& departure) {
     if (departure.outcome == Outcome::timeout) return AdaptiveLimit::Seen::timeout;
-    const bool answered = departure.outcome == Outcome::success && departure.took > Duration::zero();
+    const bool answered =
+        departure.outcome == Outcome::success && departure.took > Duration::zero() && !departure.paced;
     return answered ? AdaptiveLimit::Seen::success : AdaptiveLimit::Seen::nothing; // a failure may be quick
 }
 

@@ -19,7 +19,8 @@ Breaker::Result Gate::result_of(const Departure& departure) const {
     const Duration slow = settings_.breaker.slow;
     switch (departure.outcome) {
     case Outcome::success:
-        return slow > Duration::zero() && departure.took > slow ? Breaker::Result::slow : Breaker::Result::good;
+        return slow > Duration::zero() && departure.took > slow && !departure.paced ? Breaker::Result::slow
+                                                                                    : Breaker::Result::good;
     case Outcome::failure:
     case Outcome::timeout: return Breaker::Result::failed;
     case Outcome::refused_upstream: // the worker rests already, and the route never got to see it

@@ -42,6 +42,7 @@ void Gate::set_ailing(WorkerKey worker, bool ailing, Instant now, Events& events
     }
     judge_health(now, events);
     roster_.set_accepting(*member, may_accept(*member), now);
+    wake_sidelined(now, events);
     warm_up(now, events);
     grant(*member, now, events);
     keep_floor(now, events);

@@ -54,8 +54,10 @@ Duration Gate::expected_wait(Instant now, Priority priority) const {
     if (!service_.known() || slots == 0) return Duration::zero();
     const double each = to_seconds(service_.mean()) / slots;
     double share = 1;
-    for (std::size_t higher = 0; higher < index(priority); ++higher)
-        share -= admissions_[higher].per_second(now, rate_memory()) * each;
+    for (std::size_t higher = 0; higher < index(priority); ++higher) {
+        const unsigned theirs = std::max(1U, roster_.slots_for(static_cast<Priority>(higher)));
+        share -= admissions_[higher].per_second(now, rate_memory()) * to_seconds(service_.mean()) / theirs;
+    }
     share = std::min(share * (1 + gap_filling * mildness(now, priority)), 1.0);
     return wait_of(static_cast<double>(queue_.ahead_of(priority) + 1) * each / std::max(share, least_share));
 }
@@ -67,7 +69,10 @@ void Gate::look_at_queue(Instant now) {
     sight.waiting = oldest != never && roster_.slots() > 0 && service_.known();
     if (sight.waiting) {
         sight.oldest = now - oldest;
-        sight.expected = wait_of(static_cast<double>(queue_.size()) * to_seconds(service_.mean()) / roster_.slots());
+        double waiting = 0; // by the slots that they wait for
+        for (const auto priority : {Priority::critical, Priority::normal, Priority::sheddable})
+            waiting += static_cast<double>(queue_.size(priority)) / std::max(1U, roster_.slots_for(priority));
+        sight.expected = wait_of(waiting * to_seconds(service_.mean()));
     }
     sight.target = target();
     sight.workers_missing = usual_workers_.missing(roster_.accepting());

@@ -63,13 +63,13 @@ void Roster::judge(Member& member, Instant now) {
 }
 
 void Roster::count_as_taking(Member& member) {
-    const unsigned some = member.accepting && !member.sidelined() ? member.takes : 0;
-    const Member::Taking now{member.warm() ? some : 0, some, std::min(member.slots, member.ramp)};
+    Member::Taking now;
+    if (member.accepting && !member.sidelined()) now = {member.takes, std::min(member.slots, member.ramp)};
     const Member::Taking before = std::exchange(member.counted, now);
     if (now == before) return;
     for (unsigned each = 0; each < priorities; ++each) {
-        takers_[each] += (each < now.warm) - (each < before.warm);
-        slots_of_takers_[each] += (each < now.some ? now.slots : 0) - (each < before.some ? before.slots : 0);
+        takers_[each] += (each < now.takes) - (each < before.takes);
+        slots_of_takers_[each] += (each < now.takes ? now.slots : 0) - (each < before.takes ? before.slots : 0);
     }
 }
 
@@ -97,7 +97,7 @@ void Roster::set_accepting(Member& member, bool accepting, Instant now) {
         slots_ = accepting ? slots_ + member.slots : slots_ - member.slots;
         in_flight_ = accepting ? in_flight_ + member.in_flight : in_flight_ - member.in_flight;
         member.accepting = accepting;
-        if (accepting) member.accepting_since = now;
+        if (accepting && member.accepting_since == Instant{}) member.accepting_since = now;
     }
     judge(member, now);
 }

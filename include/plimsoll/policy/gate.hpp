@@ -107,7 +107,8 @@ public:
     struct Departure {
         Departure(Outcome how) : outcome(how) {} // NOLINT: an outcome alone is a departure
         Outcome outcome;
-        Duration took{}; // its slot was held so long; 0: not known
+        Duration took{};    // its slot was held so long; 0: not known
+        bool paced = false; // by its client, who got the answer as it came: the worker was perhaps not slow
         RouteKey route = 0;
         CostKey label = 0;
         Duration retry_after{}; // the worker asked for a pause

@@ -31,7 +31,8 @@ struct Member {
     std::uint64_t place = 0; // the hash of its place's name
     unsigned slots = 0, in_flight = 0;
     unsigned streams = 0;                    // beside those in flight
-    unsigned ramp = no_ramp;                 // so many at once while it is new (gate_warming.cpp)
+    bool warming = false;                    // it is new (gate_warming.cpp):
+    unsigned ramp = no_ramp;                 // so many at once
     bool accepting = false, removed = false; // removed: only its last permits keep it here
     bool willing = false, ailing = false;    // it is to accept; but its health checks fail
     bool checked = false;                    // one of its slots is held by a health check
@@ -39,16 +40,14 @@ struct Member {
     PressureOf pressure_of = PressureOf::unknown;
     LoadLine line;               // of it alone
     unsigned takes = priorities; // so many priorities, the highest first (gate_lines.cpp)
-    struct Taking {              // as the roster has counted it
-        unsigned warm = 0;       // as `takes`, where it is warm; else 0
-        unsigned some = 0;       // as `takes`, where it may be asked at all; else 0
-        unsigned slots = 0;
+    struct Taking {              // as the roster has counted it: where it may not be asked, nobody and none
+        unsigned takes = 0, slots = 0;
         bool operator==(const Taking&) const = default;
     } counted;
     MemoryAdmission::Place memory;
-    Side side = Side::away; // of an experiment
-    bool resting = false;   // it refused a connection or broke one off: until `rested` nobody goes there
-    Instant rested{}, accepting_since{};
+    Side side = Side::away;              // of an experiment
+    bool resting = false;                // it refused a connection or broke one off: until `rested` nobody goes there
+    Instant rested{}, accepting_since{}; // since: the first time
     Breaker breaker;
     Breaker
         shadow; // what the other would do, where breakers are in shadow: it trips, rests and probes, and stops nobody
@@ -63,7 +62,7 @@ struct Member {
     static constexpr std::size_t npos = static_cast<std::size_t>(-1);
     bool empty() const { return in_flight + streams == 0; }
     bool sidelined() const { return resting || breaker.state() != Breaker::State::passing; }
-    bool warm() const { return accepting && ramp == no_ramp && !sidelined(); } // takes requests up to all its slots
+    bool warm() const { return accepting && !warming && !sidelined(); }
 };
 
 class Roster {
@@ -97,7 +96,7 @@ public:
     void set_pressure(Member& member, double pressure);
     void set_takes(Member& member, unsigned takes);
     // A request of this priority goes to who takes at least so many: the priority itself, or as near to it as anybody comes who
-    // is warm.
+    // may be asked.
     unsigned least_takes(Priority priority) const;
     unsigned slots_for(Priority priority) const; // of those it goes to; all, while nobody may be asked
 
@@ -112,8 +111,8 @@ private:
     std::vector<Spot> ring_;
     unsigned slots_ = 0;
     void count_as_taking(Member& member);
-    std::array<std::size_t, priorities> takers_{};       // by priority, of the warm ones
-    std::array<unsigned, priorities> slots_of_takers_{}; // and of all that may be asked
+    std::array<std::size_t, priorities> takers_{}; // by priority, of those that may be asked
+    std::array<unsigned, priorities> slots_of_takers_{};
     std::array<unsigned, 152>
         at_pressure_{}; // how many of those that accept: unknown, then 0 %, 1 %, ... 150 % and more
 };

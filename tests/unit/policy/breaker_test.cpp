@@ -247,6 +247,24 @@ TEST_F(GateBreakerTest, a_worker_whose_probe_hangs_is_probed_again) {
     EXPECT_EQ(asked_of_2(start + 31s), 1);
 }
 
+// The answer went to him as it came: he may have read it slowly.
+TEST_F(GateBreakerTest, what_took_long_at_its_clients_pace_is_not_slow) {
+    gate.configure({.breaker = {.slow = 1s}, .route_mode = Mode::enforce});
+    workers(4, 8);
+    for (const bool paced : {true, false}) {
+        for (int i = 0; i < 40; ++i) {
+            const auto arrival = gate.arrive(start, {.route = 7}, events);
+            if (arrival.kind != Kind::admitted) break;
+            Gate::Departure departure(Outcome::success);
+            departure.route = 7;
+            departure.took = 30s;
+            departure.paced = paced;
+            gate.depart(start, arrival.worker, departure, events);
+        }
+        EXPECT_EQ(gate.stats().routes[7].state == State::passing, paced);
+    }
+}
+
 TEST_F(GateBreakerTest, a_probe_that_turns_out_to_be_a_stream_has_told_all_that_it_can) {
     gate.configure({.route_mode = Mode::enforce});
     workers(4, 8); // slots that are told: a stream holds one

@@ -172,6 +172,31 @@ TEST_F(FullWorkers, are_not_counted_on_where_a_wait_is_estimated) {
     EXPECT_EQ(gate.arrive(now, {.deadline = now + 60ms}, events).kind, Gate::Arrival::Kind::queued);
 }
 
+// What is critical has more slots, and takes little of those that others wait for.
+TEST_F(FullWorkers, leave_what_they_do_themselves_out_of_the_estimate) {
+    Gate::Departure served(Outcome::success);
+    served.took = 100ms;
+    for (; now < start + 5s; now += 25ms) { // four at once
+        const auto critical = arrive(Priority::critical);
+        ASSERT_EQ(critical.kind, Gate::Arrival::Kind::admitted);
+        gate.depart(now, critical.worker, served, events);
+    }
+    while (gate.in_flight(4) < 2) arrive(Priority::normal);
+    EXPECT_EQ(gate.arrive(now, {.deadline = now + 300ms}, events).kind, Gate::Arrival::Kind::queued);
+}
+
+// A successor of one of them: with one slot at first it has the only room all the same.
+TEST_F(FullWorkers, take_nobody_but_critical_requests_while_one_that_is_new_has_room) {
+    gate.configure({.slow_start = 5s});
+    gate.accept(4, false, now, events);
+    now += 20s;
+    pressures(0.97);
+    gate.add(5, 2, now);
+    gate.accept(5, true, now, events);
+    EXPECT_EQ(arrive(Priority::normal).worker, 5U);
+    EXPECT_EQ(arrive(Priority::normal).kind, Gate::Arrival::Kind::queued);
+}
+
 TEST_F(FullWorkers, take_everybody_where_the_one_with_room_may_not_be_asked) {
     for (int i = 0; i < 2; ++i) arrive(Priority::normal);
     for (int i = 0; i < 2; ++i) gate.depart(now, 4, Outcome::refused_upstream, events);

@@ -66,7 +66,19 @@ TEST_F(SlowStart, it_is_over_without_anybody_waiting_and_does_not_begin_anew_wit
 }
 
 // As a recycle of a pool's only worker does, whose successor accepts before it goes.
-TEST_F(SlowStart, it_is_over_when_the_last_warm_worker_goes) {
+TEST_F(SlowStart, goes_on_after_a_pause_for_who_is_new_still) {
+    worker(1, 8);
+    now += 1min;
+    worker(2, 8);
+    gate.accept(2, false, now, events);
+    now += 5s;
+    gate.accept(2, true, now, events);
+    fill();
+    EXPECT_EQ(gate.in_flight(2), 4U);
+}
+
+// As a recycle of a pool's only worker does, whose successor accepts before it goes.
+TEST_F(SlowStart, is_no_bound_once_the_last_warm_worker_has_gone) {
     worker(1, 2);
     now += 1min;
     worker(2, 2);
@@ -75,7 +87,7 @@ TEST_F(SlowStart, it_is_over_when_the_last_warm_worker_goes) {
     EXPECT_EQ(gate.in_flight(2), 2U);
 }
 
-TEST_F(SlowStart, those_who_wait_get_the_slots_of_one_whose_warm_neighbour_goes_or_falls_ill) {
+TEST_F(SlowStart, those_who_wait_get_the_slots_of_one_whose_warm_neighbour_falls_ill) {
     worker(1, 2);
     now += 1min;
     worker(2, 2);
@@ -84,14 +96,33 @@ TEST_F(SlowStart, those_who_wait_get_the_slots_of_one_whose_warm_neighbour_goes_
     EXPECT_EQ(gate.in_flight(2), 2U);
 }
 
-TEST_F(SlowStart, it_is_over_while_no_warm_worker_can_be_reached) {
+TEST_F(SlowStart, is_no_bound_while_no_warm_worker_can_be_asked_and_is_one_again_when_it_can) {
+    gate.configure({.rest = 100ms, .slow_start = 10s});
     worker(1, 2);
     now += 1min;
-    worker(2, 2);
+    worker(2, 8);
     while (gate.in_flight(1) == 0) ASSERT_EQ(gate.arrive(now, {}, events).kind, Kind::admitted);
     gate.depart(now, 1, Outcome::refused_upstream, events);
+    for (int i = 0; i < 3; ++i) gate.arrive(now, {}, events);
+    EXPECT_GE(gate.in_flight(2), 3U) << "it rests";
+    now += 200ms;
+    while (gate.in_flight(2) > 0) gate.depart(now, 2, Outcome::success, events);
     fill();
-    EXPECT_EQ(gate.in_flight(2), 2U);
+    EXPECT_EQ(gate.in_flight(1), 2U);
+    EXPECT_EQ(gate.in_flight(2), 1U);
+}
+
+// Its rest was over before it was asked about again.
+TEST_F(SlowStart, a_rest_that_is_over_counts_no_more) {
+    gate.configure({.rest = 100ms, .slow_start = 10s});
+    worker(1, 2);
+    now += 1min;
+    gate.arrive(now, {}, events);
+    gate.depart(now, 1, Outcome::refused_upstream, events);
+    now += 1s;
+    worker(2, 8);
+    fill();
+    EXPECT_EQ(gate.in_flight(2), 1U);
 }
 
 TEST_F(SlowStart, zero_switches_it_off) {
