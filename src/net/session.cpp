@@ -312,13 +312,10 @@ void Session::disambiguate(Exchange& x, const http::RequestHead& head, std::stri
     if (http::decoded_size(head.path) != resolved.size()) { // else to decode it is to resolve it
         std::string read(head.path.size(), '\0');
         read.resize(http::decode_escapes(head.path, read.data()));
-        // Who merges the slashes of "/a//../b" before he goes up arrives elsewhere than who goes up first.
-        bool disputed = is_anothers(read) || (read.find("//") != read.npos && read.find("/..") != read.npos);
-        if (!disputed) {
-            http::drop_empty_segments(read);
-            disputed = is_anothers(read);
-        }
-        if (disputed) {
+        std::string merged = read, by_the_letter = read;
+        http::drop_empty_segments(merged);
+        http::remove_dot_segments(by_the_letter);
+        if (is_anothers(read) || is_anothers(merged) || is_anothers(by_the_letter)) {
             x.path = http::escaped_path(resolved);
             return;
         }

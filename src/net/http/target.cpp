@@ -173,22 +173,46 @@ void drop_empty_segments(std::string& path) {
     path.resize(end);
 }
 
+void remove_dot_segments(std::string& path) {
+    std::size_t end = 0; // of what is resolved
+    for (std::size_t at = 0; at < path.size();) {
+        const std::size_t next = std::min(path.find('/', at + 1), path.size());
+        const std::string_view segment(path.data() + at, next - at); // with the slash before it
+        const bool last = next == path.size();
+        if (segment == "/..") end = end == 0 ? 0 : path.rfind('/', end - 1);
+        if (segment == "/.." || segment == "/.") {
+            if (last) path[end++] = '/';
+        } else {
+            std::memmove(path.data() + end, segment.data(), segment.size());
+            end += segment.size();
+        }
+        at = next;
+    }
+    path.resize(end);
+}
+
 bool is_mount_path(std::string_view text) {
-    unsigned before = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        unsigned byte = static_cast<unsigned char>(text[i]);
+    std::string segment; // decoded
+    const auto is_segment = [&] { return !segment.empty() && segment != "." && segment != ".."; };
+    for (std::size_t i = 1; i < text.size(); ++i) {
+        auto byte = static_cast<unsigned char>(text[i]);
+        if (byte == '/') {
+            if (!is_segment()) return false;
+            segment.clear();
+            continue;
+        }
         if (byte == '%') {
             if (!is_escape(text, i)) return false;
-            byte = escape_value(text, i);
+            byte = static_cast<unsigned char>(escape_value(text, i));
             if (byte == '/') return false;
             i += 2;
-        } else if (!is(target_char, text[i]) || byte == '?') {
+        } else if (byte < 0x80 && (!is(target_char, text[i]) || byte == '?' || byte == ',')) {
             return false;
         }
-        if (byte < ' ' || byte == 0x7f || byte == '\\' || (before == '/' && (byte == '/' || byte == '.'))) return false;
-        before = byte;
+        if (byte < ' ' || byte == 0x7f || byte == '\\') return false;
+        segment += static_cast<char>(byte);
     }
-    return text.starts_with('/') && before != '/';
+    return text.starts_with('/') && is_segment();
 }
 
 std::string_view routing_path(std::string_view path, std::span<char> scratch) {

@@ -34,15 +34,13 @@ inline bool is_under(std::string_view path, std::string_view prefix) {
 std::size_t decode_escapes(std::string_view text, char* out);
 std::size_t decoded_size(std::string_view text);
 
-// Where an application may be told that it is mounted: it begins its links with that. "//host" or "/\\host" would lead elsewhere,
-// dots and escaped slashes to other places than it says, and line ends into the next field.
-bool is_mount_path(std::string_view text); // "/app", "/a%20b/c"
-
 // Where an application may be told that it is mounted, as "/app" or "/a%20b/c": it begins its links with that. "//host" and
 // "/\\host" would lead elsewhere, dots and escaped slashes to other places than they say, line ends into the next field.
 bool is_mount_path(std::string_view text);
 
-// Of a decoded path: what is left of it for who merges slashes and passes over ".", and yet leaves ".." as it is.
+// Other readings of a decoded path than routing_path()'s. What is left of it for who merges slashes and passes over ".", and yet
+// leaves ".." as it is; and for who resolves dots by the letter (RFC 3986, 5.2.4): the ".." of "/a//../b" takes an empty segment.
 void drop_empty_segments(std::string& path);
+void remove_dot_segments(std::string& path);
 
 } // namespace plimsoll::http

@@ -46,6 +46,29 @@ TEST(RoutingPath, a_plain_path_is_not_copied) {
     EXPECT_EQ(routing_path(path, {}).data(), path.data());
 }
 
+TEST(RoutingPath, has_other_readings) {
+    struct Row {
+        const char *path, *merged, *by_the_letter;
+    };
+    for (const auto& row : {
+             Row{"/a//../b", "/a/../b", "/a/b"},
+             Row{"/a/../b", "/a/../b", "/b"},
+             Row{"/x/../a//../b", "/x/../a/../b", "/a/b"},
+             Row{"/a/./b/.", "/a/b/.", "/a/b/"},
+             Row{"/a/b/..", "/a/b/..", "/a/"},
+             Row{"/../a", "/../a", "/a"},
+             Row{"/..", "/..", "/"},
+             Row{"/a//..b/...", "/a/..b/...", "/a//..b/..."},
+             Row{"*", "*", "*"},
+         }) {
+        std::string merged = row.path, by_the_letter = row.path;
+        drop_empty_segments(merged);
+        remove_dot_segments(by_the_letter);
+        EXPECT_EQ(merged, row.merged) << row.path;
+        EXPECT_EQ(by_the_letter, row.by_the_letter) << row.path;
+    }
+}
+
 TEST(HostOf, takes_what_can_be_routed_and_nothing_else) {
     for (const char* good :
          {"a", "a.b", "A-1_2~", "127.0.0.1", "[::1]", "[2001:db8::1]", "a!$&'()*+;=b", "[v1.a:b]", "[VF.x]"}) {
