@@ -30,6 +30,7 @@ leak::AgeCurve curve_of(const json::object& object) {
     curve.life = static_cast<std::uint64_t>(amount(object, "life"));
     curve.ended = true;
     curve.release = word(object, "release");
+    curve.pace = amount(object, "pace");
     for (const json::value& mark : list(object, "marks")) {
         if (!mark.is_array() || mark.get_array().size() != 2 || curve.marks.size() >= most_marks) return {};
         boost::system::error_code bad;
@@ -125,7 +126,7 @@ std::string to_text(const LeakMemory& memory) {
             json::array marks;
             for (const leak::AgeCurve::Mark& mark : curve.marks) marks.push_back(json::array{mark.growth, mark.trend});
             curves.push_back(json::object{
-                {"life", static_cast<double>(curve.life)}, {"release", curve.release}, {"marks", std::move(marks)}});
+                {"life", static_cast<double>(curve.life)}, {"release", curve.release}, {"pace", curve.pace}, {"marks", std::move(marks)}});
         }
         watched[to_string(what)] = json::object{
             {"curves", std::move(curves)},         {"incident", entry.incident}, {"is_new", entry.is_new},

@@ -19,6 +19,7 @@ constexpr double slows_unproven = 0.8; // the same where no earlier process show
 constexpr double the_same = 0.5;       // their growth at the same age by the present one
 constexpr double beyond_peak = 1.25;   // more than they ever grew: it is not what they had
 constexpr double little_beyond = 1.05; // the same where much is gone: a leak beside a cache that is full shows soon
+constexpr double much_faster = 2;      // than others grew at that age
 constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
 constexpr double busier = 1.2;         // load that rises by so much may explain what grows
 constexpr double urgent = 0.42;        // of the headroom is gone: the benefit of the doubt ends
@@ -81,8 +82,9 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (known && past->later >= enough * needed)
         return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7};
     const double beyond = gone >= urgent ? little_beyond : beyond_peak;
-    if (past && past->peak < bounded * headroom && e.level - e.floor <= beyond * past->peak)
-        return {past->then >= the_same * e.trend.slope ? Class::cache : Class::steady, 0.9};
+    const bool excused = past && past->peak < bounded * headroom && e.level - e.floor <= beyond * past->peak;
+    const bool is_another = past && past->others && e.age >= t.young && e.trend.low > much_faster * past->then;
+    if (excused && !is_another) return {past->then >= the_same * e.trend.slope ? Class::cache : Class::steady, 0.9};
 
     if (gone >= urgent && !fades) return {Class::leaking, 0.85}; // that it settles suffices for a suspicion alone
     if (e.load_rise >= busier) return {Class::unknown, 0.5};
@@ -90,7 +92,9 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     const double goes_on = std::max(e.exponent, e.late_exponent);
     if (!e.settles && goes_on < slows_unproven)
         return e.steered ? Finding{Class::unknown, 0.5} : Finding{Class::cache, 0.6};
-    return {Class::leaking, (known ? 0.7 : 0.5) + 0.2 * share_between(goes_on, slows_unproven, 1)};
+    // More than they ever had: of what scales with the traffic that is no wonder where more comes than they ever got.
+    const bool wonder = known && (past->pace == 0 || e.pace < busier * past->pace);
+    return {Class::leaking, (wonder ? 0.7 : 0.5) + 0.2 * share_between(goes_on, slows_unproven, 1)};
 }
 
 } // namespace plimsoll::leak

@@ -21,6 +21,7 @@ constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since 
 constexpr double hurry = 0.40;                          // of the headroom is gone: one answer is enough
 constexpr double doubt = 0.98;                          // of the confidence, with each answer that does not support it
 constexpr double dealt_evenly = 6; // of the age from which it was called leaking while lots were drawn
+constexpr double late_from = 4;    // times the age gate: from then on a leak may be late
 constexpr double wide = 2.5;       // Sen's interval for neighbours that resemble each other
 
 // Requests a second in the last third of the window by those in the first.
@@ -36,10 +37,11 @@ double load_rise(std::span<const Point> clock) {
 
 } // namespace
 
-Detector::Detector(std::uint64_t life, Thresholds thresholds)
+Detector::Detector(std::uint64_t life, Thresholds thresholds, Looks looks)
     : thresholds_(thresholds), used_(first_width), live_(first_width, most_blocks, 1), private_(first_width),
       clock_(first_width) {
     curve_.life = life;
+    if (looks == Looks::at_a_life) late_.emplace(thresholds);
 }
 
 void Detector::observe(const Reading& reading) {
@@ -54,6 +56,28 @@ void Detector::observe(const Reading& reading) {
     clock_.add(age_, reading.seconds);
     if (reading.live) live_.add(age_, *reading.live);
     if (reading.private_pages) private_.add(age_, *reading.private_pages);
+    if (late_ && age_ >= late_from * thresholds_.young) late_->observe(reading, so_far());
+}
+
+std::vector<double> Detector::paces() const {
+    const auto marks = clock_.since(0);
+    std::vector<double> found;
+    const std::size_t step = std::max<std::size_t>(marks.size() / 4, 1);
+    for (std::size_t i = step; i < marks.size(); i += step) {
+        const double seconds = marks[i].y - marks[i - step].y;
+        if (seconds > 0) found.push_back((marks[i].x - marks[i - step].x) / seconds);
+    }
+    return found;
+}
+
+double Detector::pace() const {
+    const auto all = paces();
+    return all.empty() ? 0 : all.back();
+}
+
+LateOnset::Life Detector::so_far() const {
+    const auto all = paces();
+    return {highest_, all.empty() ? 0 : std::ranges::max(all), floor()};
 }
 
 double Detector::floor() const {
@@ -79,6 +103,7 @@ std::optional<Evidence> Detector::evidence() const {
     found.level = std::max(found.floor, std::min(trend->at(age_), std::max(highest_, used_.open_mark())));
     found.steered = verdict_.kind == Class::leaking && steered_from_ && steered_at_ >= age_ / 3 &&
                     age_ < dealt_evenly * *steered_from_;
+    found.pace = so_far().pace;
     found.load_rise = load_rise(clock_.since(age_ / 3));
     if (const auto live = live_.since(age_ / 3); live.size() >= least_live) found.live = theil_sen(live, wide);
     if (const auto own = private_.since(age_ / 3); own.size() >= least_blocks)
@@ -104,6 +129,13 @@ void Detector::forecast_anew(double limit, double requests_a_second) {
 }
 
 const Verdict& Detector::judge(double limit, double requests_a_second, const History& history) {
+    told_ = judge_life(limit, requests_a_second, history);
+    if (!late_ || told_.kind == Class::leaking) return told_;
+    if (const Verdict* began_late = late_->judge(limit, requests_a_second, so_far())) told_ = *began_late;
+    return told_;
+}
+
+const Verdict& Detector::judge_life(double limit, double requests_a_second, const History& history) {
     forecast_anew(limit, requests_a_second);
     if (!worth_a_look()) return verdict_;
     const auto found = evidence();
@@ -119,6 +151,7 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     const Finding finding = classify(*found, situation, thresholds_);
     const double grown = found->level - found->floor;
     lasting_ = lasting_trend(*found, requests_ahead(*found, situation, thresholds_)).value_or(lasting_);
+    if (age_ >= thresholds_.young / 4) curve_.pace = std::max(curve_.pace, found->pace); // before that it is chance
     curve_.tell(age_, {static_cast<float>(highest_ - found->floor), static_cast<float>(lasting_)});
     // Who cannot say abstains: what was said before stands.
     if (finding.kind != Class::unknown) answers_.push_back({age_, finding.kind == Class::leaking});

@@ -56,6 +56,7 @@ std::optional<History::Precedent> History::precedent_of(const std::vector<const 
         later.push_back(curve->marks.back().trend);
         const auto most_grown = std::ranges::max_element(curve->marks, {}, &AgeCurve::Mark::growth);
         found.peak = std::max(found.peak, static_cast<double>(most_grown->growth));
+        found.pace = std::max(found.pace, curve->pace);
         found.older = found.older || curve->end() >= older_by * age;
     }
     found.curves = static_cast<unsigned>(then.size());

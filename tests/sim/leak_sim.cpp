@@ -14,6 +14,7 @@ namespace {
 
 constexpr double day = 24 * 3600, pi = 3.14159265358979;
 constexpr double z = 1.96;
+constexpr double longest_step = 20;  // seconds
 constexpr double recycle_lead = 100; // seconds: the defaults of ready_timeout, drain_timeout and capture_timeout
 
 using Random = std::mt19937_64;
@@ -155,11 +156,12 @@ App draw_app(Family family, std::uint64_t seed) {
     return app;
 }
 
-Life live(const App& app, std::uint64_t seed, leak::History& history) {
+Life live(const App& app, std::uint64_t seed, leak::History& history, const std::string& release) {
     Random random(seed);
     Habit habit(app, app.background, random);
     std::normal_distribution<double> normal;
     leak::Detector detector(seed);
+    detector.set_release(release);
     const double limit = app.base + app.headroom;
     const double small_warm_up = 0.02 * app.headroom, small_pace = 200;
 
@@ -167,13 +169,15 @@ Life live(const App& app, std::uint64_t seed, leak::History& history) {
     double n = 0, leaked = 0, high_water = 0, last_rate = app.rate;
     double dt = 0.5;
     for (double t = 0; t < app.length; t += dt) {
-        dt = std::max(0.5, t / 400); // the sampler is finer than this: that only helps
+        // The sampler is finer than this: that only helps.
+        dt = std::clamp((t < app.onset ? t : t - app.onset) / 400, 0.5, longest_step);
         if (app.lead > 0) dt = std::min(dt, app.lead / 20);
         const double load = habit.load(t), mean = app.rate * load * dt;
         const double dn = mean > 50 ? std::max(0.0, std::round(mean + std::sqrt(mean) * normal(random)))
                                     : static_cast<double>(std::poisson_distribution<int>(mean)(random));
         n += dn;
-        if (app.leak > 0) {
+        if (t < app.onset) life.healthy = n;
+        if (app.leak > 0 && t >= app.onset) {
             const double hits = std::max(0.0, dn * app.hit_share + std::sqrt(dn * app.hit_share) * normal(random));
             leaked += hits * app.leak / app.hit_share;
         }
@@ -194,6 +198,7 @@ Life live(const App& app, std::uint64_t seed, leak::History& history) {
         last_rate += (app.rate * load - last_rate) * (1 - std::exp(-dt / 3600));
         detector.observe(reading);
         const leak::Verdict& verdict = detector.judge(limit, last_rate, history);
+        if (t < app.onset) continue; // what is said before that is no answer
         if (verdict.kind == leak::Class::leaking && !life.suspected) {
             life.suspected = true;
             life.suspected_at = n;
@@ -246,6 +251,44 @@ Rate Tally::alarms() const {
     return all;
 }
 
+namespace {
+
+struct Band {
+    const char* name;
+    double low, high;
+};
+static constexpr std::array bands{Band{"64 B - 512 B", 64, 512}, Band{"512 B - 4 KB", 512, 4096},
+                                  Band{"4 KB", 4096, 4096.1}, Band{"4 KB - 64 KB", 4096, 65536}};
+
+Tally::Leaks leaks_of(const Band& band, std::uint64_t seed, unsigned lives, bool warm, bool late) {
+    Tally::Leaks row{band.name, {}, {}, {}, {}};
+    for (unsigned i = 0; row.sure.n < lives && i < 50 * lives; ++i) {
+        const std::uint64_t own = seed * 1'000'003 + i;
+        App app = draw_app(Family::leak, own);
+        Random random(own ^ 0xABCDEF);
+        app.leak = log_uniform(random, band.low, band.high);
+        app.hit_share = std::array{1.0, 0.5, 0.1, 0.02}.at(random() % 4);
+        if (late) app.onset = 3600 * uniform(random, 1, 12);
+        app.length = app.onset + day;
+        if (app.leak * app.rate * day < app.headroom) continue; // does not exhaust it within the horizon
+        leak::History history;
+        if (warm) live(app, own * 2, history);
+        const Life life = live(app, own * 2 + 1, history);
+        row.sure.n += 1;
+        row.before_half.n += 1;
+        row.sure.k += life.accused ? 1 : 0;
+        row.before_half.k += life.suspected && life.gone <= 0.5 ? 1 : 0;
+        if (app.leak >= 4096) {
+            row.in_5000.n += 1;
+            row.in_5000.k += life.suspected && life.suspected_at - life.healthy <= 5000 ? 1 : 0;
+        }
+        if (life.suspected) row.delays.push_back(life.suspected_at - life.healthy);
+    }
+    return row;
+}
+
+} // namespace
+
 Tally tally(std::uint64_t seed, unsigned lives, bool warm) {
     Tally found;
     std::vector<Family> families(innocents.begin(), innocents.end());
@@ -266,36 +309,9 @@ Tally tally(std::uint64_t seed, unsigned lives, bool warm) {
             row.class_right.k += fits(family, life.last) ? 1 : 0;
         }
     }
-    struct Band {
-        const char* name;
-        double low, high;
-    };
-    static constexpr std::array bands{Band{"64 B - 512 B", 64, 512}, Band{"512 B - 4 KB", 512, 4096},
-                                      Band{"4 KB", 4096, 4096.1}, Band{"4 KB - 64 KB", 4096, 65536}};
     Tally::Leaks all{"all leaks", {}, {}, {}, {}};
     for (const Band& band : bands) {
-        Tally::Leaks row{band.name, {}, {}, {}, {}};
-        for (unsigned i = 0; row.sure.n < lives && i < 50 * lives; ++i) {
-            const std::uint64_t own = seed * 1'000'003 + i;
-            App app = draw_app(Family::leak, own);
-            Random random(own ^ 0xABCDEF);
-            app.leak = log_uniform(random, band.low, band.high);
-            app.hit_share = std::array{1.0, 0.5, 0.1, 0.02}.at(random() % 4);
-            app.length = day;
-            if (app.leak * app.rate * day < app.headroom) continue; // does not exhaust it within the horizon
-            leak::History history;
-            if (warm) live(app, own * 2, history);
-            const Life life = live(app, own * 2 + 1, history);
-            row.sure.n += 1;
-            row.before_half.n += 1;
-            row.sure.k += life.accused ? 1 : 0;
-            row.before_half.k += life.suspected && life.gone <= 0.5 ? 1 : 0;
-            if (app.leak >= 4096) {
-                row.in_5000.n += 1;
-                row.in_5000.k += life.suspected && life.suspected_at <= 5000 ? 1 : 0;
-            }
-            if (life.suspected) row.delays.push_back(life.suspected_at);
-        }
+        Tally::Leaks row = leaks_of(band, seed, lives, warm, false);
         for (auto [sum, each] : {std::pair(&all.before_half, row.before_half), std::pair(&all.in_5000, row.in_5000),
                                  std::pair(&all.sure, row.sure)}) {
             sum->k += each.k;
@@ -306,6 +322,52 @@ Tally tally(std::uint64_t seed, unsigned lives, bool warm) {
     }
     found.leaks.push_back(std::move(all));
     return found;
+}
+
+std::vector<Tally::Leaks> late_leaks(std::uint64_t seed, unsigned lives, bool warm) {
+    std::vector<Tally::Leaks> found;
+    for (const Band& band : bands) found.push_back(leaks_of(band, seed, lives, warm, true));
+    return found;
+}
+
+Tally::Leaks new_leaks(std::uint64_t seed, unsigned lives) {
+    Tally::Leaks row{"new release", {}, {}, {}, {}};
+    for (unsigned i = 0; row.sure.n < lives; ++i) {
+        const std::uint64_t own = seed * 1'000'003 + i;
+        App app = draw_app(Family::leak, own);
+        Random random(own ^ 0xABCDEF);
+        const double bytes = log_uniform(random, 4096, 65536);
+        app.length = day;
+        if (bytes * app.rate * day < app.headroom) continue;
+        leak::History history;
+        live(app, own * 2, history, "1");
+        app.leak = bytes;
+        const Life life = live(app, own * 2 + 1, history, "2");
+        for (Rate* each : {&row.sure, &row.before_half, &row.in_5000}) each->n += 1;
+        row.sure.k += life.accused ? 1 : 0;
+        row.before_half.k += life.suspected && life.gone <= 0.5 ? 1 : 0;
+        row.in_5000.k += life.suspected && life.suspected_at <= 5000 ? 1 : 0;
+        if (life.suspected) row.delays.push_back(life.suspected_at);
+    }
+    return row;
+}
+
+Tally::Innocent busier(std::uint64_t seed, unsigned lives, double times) {
+    Tally::Innocent row{Family::sessions, {}, {}, {}};
+    for (unsigned i = 0; i < lives; ++i) {
+        const std::uint64_t own = seed * 1'000'003 + i;
+        App app = draw_app(Family::sessions, own);
+        app.shape = 0.15 * app.headroom / (app.pace * app.rate);
+        leak::History history;
+        live(app, own * 2, history);
+        app.rate *= times;
+        const Life life = live(app, own * 2 + 1, history);
+        for (Rate* each : {&row.alarms, &row.suspicions, &row.class_right}) each->n += 1;
+        row.alarms.k += life.accused ? 1 : 0;
+        row.suspicions.k += life.suspected ? 1 : 0;
+        row.class_right.k += fits(app.family, life.last) ? 1 : 0;
+    }
+    return row;
 }
 
 RecycleTally::Row RecycleTally::all() const {
@@ -365,6 +427,21 @@ std::string table(const RecycleTally& tally) {
     return text;
 }
 
+std::string table(const std::vector<Tally::Leaks>& leaks) {
+    std::string text;
+    char line[200];
+    std::snprintf(line, sizeof line, "%-15s %6s %-22s %-22s %-22s %12s\n", "leak a request", "lives",
+                  "before half is gone", "within 5,000 requests", "sure before the end", "median delay");
+    text += line;
+    for (const auto& row : leaks) {
+        std::snprintf(line, sizeof line, "%-15s %6u %-22s %-22s %-22s %12.0f\n", row.name.c_str(), row.sure.n,
+                      cell(row.before_half).c_str(), cell(row.in_5000).c_str(), cell(row.sure).c_str(),
+                      quantile(row.delays, 0.5));
+        text += line;
+    }
+    return text;
+}
+
 std::string table(const Tally& tally) {
     std::string text;
     char line[200];
@@ -381,15 +458,7 @@ std::string table(const Tally& tally) {
     std::snprintf(line, sizeof line, "%-15s %6u %-22s %-22s\n\n", "all innocents", tally.alarms().n, "",
                   cell(tally.alarms()).c_str());
     text += line;
-    std::snprintf(line, sizeof line, "%-15s %6s %-22s %-22s %-22s %12s\n", "leak a request", "lives",
-                  "before half is gone", "within 5,000 requests", "sure before the end", "median delay");
-    text += line;
-    for (const auto& row : tally.leaks) {
-        std::snprintf(line, sizeof line, "%-15s %6u %-22s %-22s %-22s %12.0f\n", row.name.c_str(), row.sure.n,
-                      cell(row.before_half).c_str(), cell(row.in_5000).c_str(), cell(row.sure).c_str(),
-                      quantile(row.delays, 0.5));
-        text += line;
-    }
+    text += table(tally.leaks);
     return text;
 }
 

@@ -47,6 +47,7 @@ struct App {
     double per_flight = 0, transient = 0, busy = 1, arena = 1 << 20;
     bool agent = true; // live bytes and private pages are known
     double length = 0; // seconds
+    double onset = 0;  // seconds: before that nothing leaks
     double lead = 0;   // seconds that a recycle is begun before the early bound of the forecast; 0: nobody recycles
 };
 App draw_app(Family family, std::uint64_t seed);
@@ -55,6 +56,7 @@ struct Life {
     bool suspected = false, accused = false; // said to leak at all; with enough confidence for an incident
     double suspected_at = 0, accused_at = 0; // requests
     double gone = 0;                         // share of the headroom when it was first said
+    double healthy = 0;                      // requests before the onset
     double slope_error = 0;
     double requests = 0; // at its end
     leak::Class last = leak::Class::unknown;
@@ -64,7 +66,7 @@ struct Life {
     double used_up = 0;     // share of the headroom that was kept for good then
 };
 // `history` learns this life when it has ended.
-Life live(const App& app, std::uint64_t seed, leak::History& history);
+Life live(const App& app, std::uint64_t seed, leak::History& history, const std::string& release = {});
 
 struct Rate { // k of n, with Wilson's 95 % interval
     unsigned k = 0, n = 0;
@@ -87,8 +89,14 @@ struct Tally {
     std::vector<Leaks> leaks; // by rate; the last: all
     Rate alarms() const;
 };
-// `lives` of each innocent family, and as many leaks of each rate.
+// `lives` of each innocent family, and as many leaks of each rate. late_leaks: that begin after one to twelve hours.
 Tally tally(std::uint64_t seed, unsigned lives, bool warm);
+std::vector<Tally::Leaks> late_leaks(std::uint64_t seed, unsigned lives, bool warm);
+// Of 4 KB and more a request, that a release brought: a life of the one before it is known.
+Tally::Leaks new_leaks(std::uint64_t seed, unsigned lives);
+// Sessions, in a life that has so many times the traffic of the one before.
+Tally::Innocent busier(std::uint64_t seed, unsigned lives, double times);
+std::string table(const std::vector<Tally::Leaks>& leaks);
 std::string table(const Tally& tally);
 
 // First processes that would be at their limit after 1, 10 and 20 hours, recycled on their forecast: was that in time?

@@ -45,6 +45,38 @@ TEST(LeakSim, the_first_process_ever_is_suspected_early_but_accused_only_when_su
     EXPECT_GE(all.sure.high(), 0.98);
 }
 
+// Those of less than 512 B a request need tens of thousands of requests to be told from what else grows.
+TEST(LeakSim, a_leak_that_begins_late_in_a_life_is_found_before_half_is_gone) {
+    for (const bool warm : {false, true}) {
+        const auto found = late_leaks(seed, lives, warm);
+        SCOPED_TRACE(table(found));
+        Rate before_half, sure;
+        for (std::size_t i = 1; i < found.size(); ++i) {
+            before_half.k += found[i].before_half.k;
+            before_half.n += found[i].before_half.n;
+            sure.k += found[i].sure.k;
+            sure.n += found[i].sure.n;
+        }
+        EXPECT_GE(before_half.high(), 0.95);
+        EXPECT_GE(sure.high(), 0.98);
+    }
+}
+
+TEST(LeakSim, a_release_that_brings_a_leak_is_suspected_early_whatever_the_one_before_kept) {
+    const auto found = new_leaks(seed, 3 * lives);
+    SCOPED_TRACE(table({found}));
+    EXPECT_GE(found.in_5000.high(), 0.9);
+    EXPECT_GE(found.before_half.high(), 0.98);
+    EXPECT_GE(found.sure.high(), 0.98);
+}
+
+TEST(LeakSim, more_traffic_than_ever_is_no_leak) {
+    for (const double times : {1.4, 1.7, 2.0}) {
+        const auto found = busier(seed, lives, times);
+        EXPECT_LE(found.alarms.low(), 0.02) << times << ": " << found.alarms.k << " of " << found.alarms.n;
+    }
+}
+
 TEST(LeakSim, the_slope_of_a_plain_leak_is_exact) {
     App app = draw_app(Family::leak, 7);
     app.background = Family::steady;

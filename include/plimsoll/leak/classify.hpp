@@ -6,7 +6,8 @@
 //   does it slow down so that it will not get there, for good?        yes  -> warming (young) or cache (not of whom an
 //                                                                             experiment sends requests by lot: see `steered`)
 //   did earlier processes go on growing to their end?                 yes  -> leaking
-//   did they stop, and were they never smaller than this?             yes  -> cache, or steady
+//   did they stop, and were they never smaller than this?             yes  -> cache, or steady (where they are of another release:
+//                                                                             unless it grows much faster than they did)
 //   does more traffic come at the end of the window than before?      yes  -> unknown: memory may follow the load
 //   is it old enough to tell?                                         no   -> warming
 //                                                                          -> leaking, at first with little confidence
@@ -35,6 +36,7 @@ struct Evidence {
     bool settles = false;        // something faded and is over, what is left goes on (plimsoll/leak/deceleration.hpp)
     double level = 0, floor = 0; // the trend's end; the lowest low-water mark
     double load_rise = 1;        // requests a second late in the window by those early in it
+    double pace = 0;             // the most requests a second so far
     // It was called leaking, and an experiment drew by lot what it was asked: it may have got fewer of the leaking requests since, so
     // that it fades is no answer. That it stands still, or did as earlier ones did, is.
     bool steered = false;

@@ -8,6 +8,8 @@
 // not acquitted by growth that fades, until he is six times as old as when that began (once in a life): by then chance has dealt
 // evenly.
 //
+// What begins late in a long life is seen by LateOnset (late_onset.hpp), while the life as a whole is not called leaking.
+//
 // The same object watches descriptors, threads and children: only the limit and the least growth differ.
 #pragma once
 
@@ -18,6 +20,7 @@
 #include "plimsoll/leak/classify.hpp"
 #include "plimsoll/leak/forecast.hpp"
 #include "plimsoll/leak/history.hpp"
+#include "plimsoll/leak/late_onset.hpp"
 
 namespace plimsoll::leak {
 
@@ -40,25 +43,31 @@ struct Verdict {
 
 class Detector {
 public:
-    explicit Detector(std::uint64_t life = 0, Thresholds thresholds = {});
+    enum class Looks : std::uint8_t { at_a_life, at_a_stretch }; // a stretch of a life has none of its own
+    explicit Detector(std::uint64_t life = 0, Thresholds thresholds = {}, Looks looks = Looks::at_a_life);
 
     void observe(const Reading& reading);
     // Cheap where nothing has changed: the lines are drawn anew only when the age grew by a thirty-second, or a quarter of the
     // requests that were left has been served. The forecast goes with each request and with the rate, whatever was drawn.
     const Verdict& judge(double limit, double requests_a_second, const History& history);
-    const Verdict& verdict() const { return verdict_; }
+    const Verdict& verdict() const { return told_; }
     void set_release(const std::string& release) { curve_.release = release; } // of the application
     const AgeCurve& curve() const { return curve_; }                           // for the history of those that follow
     void end() { curve_.ended = true; }
     double age() const { return age_; }
     const std::vector<Point>& marks() const { return used_.points(); } // low-water marks by requests served
     double floor() const;                                              // the lowest low-water mark
+    double level() const { return level_; }                            // the trend's end, as the last look had it
+    double pace() const; // requests a second, lately: in the last quarter of the marks
 
 private:
     struct Answer {
         double age;
         bool accuses;
     };
+    const Verdict& judge_life(double limit, double requests_a_second, const History& history);
+    std::vector<double> paces() const; // requests a second, of each quarter of the marks
+    LateOnset::Life so_far() const;
     std::optional<Evidence> evidence() const;
     double accusing_share() const;
     bool worth_a_look() const;
@@ -67,7 +76,8 @@ private:
     Thresholds thresholds_;
     BlockMinima used_, live_, private_, clock_; // clock_: when which request was served
     AgeCurve curve_;
-    Verdict verdict_;
+    Verdict verdict_, told_; // of the life as a whole; and what is said
+    std::optional<LateOnset> late_;
     std::deque<Answer> answers_; // since age / 1.2
     double age_ = 0, judged_at_ = 0, lasting_ = 0;
     std::optional<double> steered_from_; // age at which lots were drawn first while it was called leaking

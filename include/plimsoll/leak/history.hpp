@@ -34,6 +34,7 @@ struct AgeCurve {
     std::uint64_t life = 0;  // which process: a curve that is told again replaces the earlier one
     bool ended = false;      // the life is over; otherwise its owner still lives
     std::string release;     // of the application; empty: not known
+    double pace = 0;         // the most requests a second that it had; 0: not known
     std::vector<Mark> marks; // at age_of(k)
     friend bool operator==(const AgeCurve&, const AgeCurve&) = default;
 
@@ -50,6 +51,7 @@ public:
 
     struct Precedent {
         double then = 0, later = 0, peak = 0;
+        double pace = 0; // the most requests a second that any of them had; 0: not known
         unsigned curves = 0;
         bool older = false;  // at least one lived half as long again as this age
         bool others = false; // they are of other releases

@@ -49,6 +49,59 @@ TEST(Detector, a_leak_of_4_kib_is_said_within_5000_requests_with_its_bytes_and_i
     EXPECT_NEAR(*verdict.forecast->seconds, left / 10, left * 0.002);
 }
 
+// A feature is switched on after hours in which nothing grew.
+TEST(Detector, a_leak_that_begins_late_is_said_long_before_half_is_gone) {
+    for (const double healthy : {20'000, 100'000})
+        for (const double bytes : {2048, 65536}) {
+            SCOPED_TRACE(healthy);
+            SCOPED_TRACE(bytes);
+            Detector detector;
+            const auto kept = [&](double n) { return bytes * std::max(0.0, n - healthy); };
+            live(detector, {}, healthy, kept);
+            ASSERT_NE(detector.verdict().kind, Class::leaking);
+            double n = healthy;
+            while (detector.verdict().kind != Class::leaking && kept(n) < 0.5 * limit)
+                live(detector, {}, n += 10, kept);
+            const double gone = kept(n) / (limit - base);
+            EXPECT_LT(gone, bytes > 16384 ? 0.45 : 0.3);
+            EXPECT_NEAR(detector.verdict().slope, bytes, 0.6 * bytes) << "part of what it looks at is healthy";
+            EXPECT_GE(detector.verdict().since, healthy);
+            ASSERT_TRUE(detector.verdict().forecast);
+            // Until it is sure, and on to the limit.
+            while (kept(n) < 0.95 * (limit - base)) {
+                live(detector, {}, n += 100, kept);
+                ASSERT_EQ(detector.verdict().kind, Class::leaking) << kept(n) / (limit - base);
+            }
+            EXPECT_GE(detector.verdict().confidence, Thresholds{}.sure);
+            EXPECT_NEAR(detector.verdict().slope, bytes, 0.1 * bytes);
+        }
+}
+
+// The first morning of a process that began at night: memory follows a load that it has never seen.
+TEST(Detector, what_rises_with_the_first_morning_is_no_late_leak) {
+    Detector detector;
+    double n = 0;
+    for (double t = 0; t < 86'400; t += 20) {
+        const double load = 10 * (1 - 0.8 * std::cos(2 * 3.14159265 * t / 86'400));
+        n += 20 * load;
+        detector.observe({.requests = n, .seconds = t, .used = base + 0.015 * (limit - base) * load});
+        EXPECT_NE(detector.judge(limit, load, {}).kind, Class::leaking) << t / 3600;
+    }
+}
+
+// A model that is loaded at the first request for it, and what it keeps besides.
+TEST(Detector, what_comes_at_once_late_in_a_life_is_suspected_for_a_moment_at_most) {
+    Detector detector;
+    const auto kept = [](double n) {
+        return n < 100'000 ? 0.0 : 0.3 * (limit - base) + 20 * mib * (1 - std::exp((100'000 - n) / 500));
+    };
+    for (double n = 10; n < 150'000; n += 500) {
+        const Verdict& verdict = live(detector, {}, n, kept);
+        EXPECT_TRUE(verdict.kind != Class::leaking || verdict.confidence < Thresholds{}.sure) << n;
+        EXPECT_TRUE(verdict.kind != Class::leaking || n < 105'000) << n;
+    }
+}
+
 // A leak that takes ten hours is looked at every twenty minutes near its end; a recycle needs less than two.
 TEST(Detector, between_two_looks_the_forecast_goes_on_with_each_request) {
     Detector detector;
