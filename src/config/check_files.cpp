@@ -1,7 +1,9 @@
-// The files that a configuration names, and that serve reads: looked at on the machine where it is to serve, so that what it
+// The files and directories that a configuration names, and that serve reads, writes or starts: looked at on the machine where it is to serve, so that what it
 // would stumble over is told before.
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +13,8 @@
 #include <unistd.h>
 
 #include "config/checks.hpp"
+#include "config/find_program.hpp"
+#include "config/place.hpp"
 
 namespace plimsoll::config {
 namespace {
@@ -89,6 +93,72 @@ void check_pem(const std::string& key, const std::string& file, bool private_key
                                   file + " writes it without one");
 }
 
+namespace fs = std::filesystem;
+
+bool is_a_directory(const fs::path& path) {
+    std::error_code error;
+    return fs::is_directory(path.empty() ? "." : path, error);
+}
+
+void check_written(const std::string& key, const std::string& file, Findings& findings) {
+    if (file.empty() || !findings.sound(key)) return;
+    const auto directory = fs::path(file).parent_path();
+    if (!is_a_directory(directory))
+        findings.problem(key, "the directory " + directory.string() + " is not there: make it, or correct the path");
+    else if (is_a_directory(file))
+        findings.problem(key, "'" + file + "' is a directory: name a file in it");
+}
+
+// Serve makes the directory of its control socket, and those around it, before it listens.
+bool is_made_by_serve(const fs::path& directory, const Proxy& proxy) {
+    for (const auto& address : proxy.control) {
+        std::string why_not;
+        const auto place = parse_place(address, why_not);
+        if (!place || !place->unix_socket) continue;
+        for (auto made = fs::path(place->path).parent_path(); made != made.root_path(); made = made.parent_path())
+            if (made == directory) return true;
+        return false; // that of the first one; the others are opened later
+    }
+    return false;
+}
+
+void check_socket(const std::string& key, const std::string& address, const Proxy& proxy, Findings& findings) {
+    if (!findings.sound(key)) return;
+    std::string why_not;
+    const auto place = parse_place(address, why_not);
+    if (!place || !place->unix_socket) return;
+    const auto directory = fs::path(place->path).parent_path();
+    if (!is_a_directory(directory) && !is_made_by_serve(directory, proxy))
+        findings.problem(key, "the directory of the socket, " + directory.string() +
+                                  ", is not there: make it, or correct the path");
+}
+
+std::string path_for(const Source& source) {
+    for (const auto& [name, value] : source.environment)
+        if (name == "PATH") return value;
+    const char* ours = std::getenv("PATH");
+    return ours == nullptr ? std::string(usual_path) : ours;
+}
+
+void check_start(const std::string& path, const Source& source, Findings& findings) {
+    if (source.kind == SourceKind::static_addresses || source.command.empty() || !findings.sound(path)) return;
+    if (!is_a_directory(source.directory))
+        return findings.problem(
+            path + ".directory",
+            "'" + source.directory + "' is no directory: make it, or correct the path" +
+                (source.directory.starts_with('/') ? "" : ", which begins where Plimsoll is started"));
+    const auto& program = source.command.front();
+    std::string why_not;
+    const auto file = find_program(program, path_for(source), why_not);
+    std::error_code error;
+    if (!why_not.empty())
+        findings.problem(path + ".command", why_not);
+    else if (!fs::exists(fs::path(source.directory) / file, error) && program.find('{') == std::string::npos)
+        findings.problem(path + ".command",
+                         program + ": is not there: install it, or correct the path" +
+                             (program.starts_with('/') ? "" : ", which begins at pool.source.directory"));
+}
+
 } // namespace
 
 void check_files(const Config& config, Findings& findings) {
@@ -99,6 +169,14 @@ void check_files(const Config& config, Findings& findings) {
     check_pem("redis.ca_file", redis.ca_file, false, findings);
     check_pem("redis.cert_file", redis.cert_file, false, findings);
     check_pem("redis.key_file", redis.key_file, true, findings);
+    check_written("log.file", config.log.file, findings);
+    check_written("log.trace", config.log.trace, findings);
+    check_socket("admin.listen", config.admin.listen, config.proxy, findings);
+    for (std::size_t i = 0; i < config.listeners.size(); ++i)
+        check_socket("listener[" + std::to_string(i) + "].address", config.listeners[i].address, config.proxy,
+                     findings);
+    for (std::size_t i = 0; i < config.pools.size(); ++i)
+        check_start("pool[" + std::to_string(i) + "].source", config.pools[i].source, findings);
 }
 
 } // namespace plimsoll::config

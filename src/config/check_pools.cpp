@@ -24,7 +24,35 @@ bool has_placeholder(const std::vector<std::string>& command, std::string_view p
                        [&](const std::string& word) { return word.find(placeholder) != std::string::npos; });
 }
 
-void check_addresses(const std::string& path, const Source& source, Findings& findings) {
+// Each {word} of a command, wherever it stands in it.
+std::vector<std::string> placeholders_in(const std::string& word) {
+    std::vector<std::string> found;
+    for (auto begin = word.find('{'); begin != word.npos; begin = word.find('{', begin + 1)) {
+        const auto end = word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-", begin + 1);
+        if (end != word.npos && end > begin + 1 && word[end] == '}' && (begin == 0 || word[begin - 1] != '$'))
+            found.push_back(word.substr(begin, end - begin + 1));
+    }
+    return found;
+}
+
+// A word that is nearly a placeholder is a slip; other braces are the command's own.
+void check_placeholders(const std::string& path, const std::vector<std::string>& command,
+                        const std::vector<std::string>& known, Findings& findings) {
+    std::string all;
+    for (const auto& each : known) all += (all.empty() ? "" : ", ") + each;
+    for (std::size_t i = 0; i < command.size(); ++i)
+        for (const auto& word : placeholders_in(command[i])) {
+            if (std::find(known.begin(), known.end(), word) != known.end()) continue;
+            if (word == "{socket}" || word == "{port}" || word == "{index}")
+                findings.warning(path + ".command[" + std::to_string(i) + "]",
+                                 "'" + word + "' is filled in with kind = \"command\" alone, and stays as it is here");
+            else if (auto meant = nearest(word, known); !meant.empty())
+                findings.problem(path + ".command[" + std::to_string(i) + "]", "'" + word + "' is none of " + all,
+                                 meant);
+        }
+}
+
+void check_source_addresses(const std::string& path, const Source& source, Findings& findings) {
     if (!findings.sound(path + ".addresses")) return;
     if (source.kind != SourceKind::static_addresses) {
         if (!source.addresses.empty())
@@ -52,6 +80,12 @@ void check_addresses(const std::string& path, const Source& source, Findings& fi
 }
 
 void check_command(const std::string& path, const Source& source, Findings& findings) {
+    if (!findings.sound(path + ".command")) return;
+    const bool copies = source.kind == SourceKind::command;
+    check_placeholders(path, source.command,
+                       copies ? std::vector<std::string>{"{socket}", "{port}", "{index}", "{pool}", "{run_dir}"}
+                              : std::vector<std::string>{"{pool}", "{run_dir}"},
+                       findings);
     if (!findings.sound(path + ".command")) return;
     auto key = findings.stands(path + ".command") ? path + ".command" : path;
     if (source.kind == SourceKind::static_addresses) {
@@ -81,7 +115,7 @@ void check_command(const std::string& path, const Source& source, Findings& find
 
 void check_source(const std::string& path, const Source& source, Findings& findings) {
     if (findings.sound(path + ".kind")) {
-        check_addresses(path, source, findings);
+        check_source_addresses(path, source, findings);
         check_command(path, source, findings);
         if (source.kind != SourceKind::static_addresses && findings.stands(path + ".protocol"))
             findings.problem(path + ".protocol", "belongs to kind = \"static\": what \"" +
@@ -155,16 +189,7 @@ void check_min_serving(const std::string& path, const Pool& pool, Findings& find
 void check_capture(const std::string& path, const Capture& capture, Findings& findings) {
     if (!capture.command.empty() && capture.command.front().empty())
         findings.problem(path + ".command", "the first word is the program, and it is empty");
-    // A word that is nearly a placeholder is a slip; other braces are the command's own.
-    const std::vector<std::string> known = {"{pid}", "{worker}", "{pool}", "{directory}"};
-    for (std::size_t i = 0; i < capture.command.size(); ++i) {
-        const auto& word = capture.command[i];
-        bool braces = word.size() > 2 && word.front() == '{' && word.back() == '}';
-        if (!braces || std::find(known.begin(), known.end(), word) != known.end()) continue;
-        if (auto meant = nearest(word, known); !meant.empty())
-            findings.problem(path + ".command[" + std::to_string(i) + "]",
-                             "'" + word + "' is none of {pid}, {worker}, {pool}, {directory}", meant);
-    }
+    check_placeholders(path, capture.command, {"{pid}", "{worker}", "{pool}", "{directory}"}, findings);
 }
 
 void check_adaptive(const std::string& path, const Adaptive& adaptive, Findings& findings) {

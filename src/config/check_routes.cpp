@@ -73,7 +73,7 @@ std::string why_no_header(std::string_view text) {
     return pattern.problem().empty() ? std::string() : "the regular expression does not compile: " + pattern.problem();
 }
 
-std::string quoted(const std::string& word) { return word.empty() ? word : '"' + word + '"'; }
+std::string in_quotes(const std::string& word) { return word.empty() ? word : '"' + word + '"'; }
 
 std::string upper(std::string text) {
     for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -126,7 +126,7 @@ void check_limit(const std::string& path, const Limit& limit, Findings& findings
     for (std::size_t i = 0; i < limit.key.size(); ++i)
         if (const auto why = why_no_limit_key(limit.key[i]); !why.empty())
             findings.problem(path + ".key[" + std::to_string(i) + "]", "'" + limit.key[i] + "'" + why,
-                             is_limit_key(limit.key[i]) ? "" : quoted(meant_limit_key(limit.key[i])));
+                             is_limit_key(limit.key[i]) ? "" : in_quotes(meant_limit_key(limit.key[i])));
     if (limit.key.empty())
         findings.problem(path + ".key", "must name at least one thing to count by, such as \"client\"");
     for (std::size_t i = 0; i < limit.allow.size(); ++i)
@@ -182,7 +182,7 @@ void check_pool_of(const std::string& path, const Route& route, const Config& co
         findings.problem(path + ".pool", "is missing: name one of the pools: " + known);
     else {
         auto meant = nearest(route.pool, pools);
-        findings.problem(path + ".pool", "there is no pool '" + route.pool + "', only " + known, quoted(meant));
+        findings.problem(path + ".pool", "there is no pool '" + route.pool + "', only " + known, in_quotes(meant));
     }
 }
 

@@ -31,6 +31,7 @@ void read(std::string_view text, std::string_view file, bool here, Config& confi
     describe(reader, config);
     reader.finish();
     complete(config, findings);
+    check_addresses(config, findings);
     check_program(config, findings);
     check_redis(config, findings);
     check_routes(config, findings);

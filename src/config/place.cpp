@@ -82,7 +82,7 @@ std::string Place::canonical() const {
     in6_addr bytes{};
     char text[INET6_ADDRSTRLEN] = "";
     if (inet_pton(AF_INET6, host.c_str(), &bytes) != 1 || !inet_ntop(AF_INET6, &bytes, text, sizeof text))
-        return (host.empty() ? "0.0.0.0" : host) + ':' + std::to_string(port);
+        return (host.empty() ? "0.0.0.0" : host == "localhost" ? "127.0.0.1" : host) + ':' + std::to_string(port);
     return '[' + std::string(text) + "]:" + std::to_string(port);
 }
 
@@ -91,6 +91,10 @@ bool Place::includes(const Place& other) const {
     if (mine == its) return true;
     if (unix_socket || other.unix_socket || port != other.port) return false;
     return mine.starts_with("[::]:") || (mine.starts_with("0.0.0.0:") && !its.starts_with('['));
+}
+
+bool Place::named() const {
+    return !unix_socket && !host.empty() && !is_numeric(AF_INET, host) && !is_numeric(AF_INET6, host);
 }
 
 bool Place::loopback() const {

@@ -16,6 +16,7 @@ struct Place {
     std::string path;                        // of a unix socket
     std::string canonical() const;           // of two that mean the same address, the same
     bool includes(const Place& other) const; // it is all interfaces, or the same
+    bool named() const;                      // only a resolver knows where it is
     bool loopback() const;                   // reachable from this machine alone; unix sockets count
     friend bool operator==(const Place&, const Place&) = default;
 };

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config/find_program.hpp"
 #include "fleet/fd.hpp"
 #include "net/io/descriptors.hpp"
 
@@ -56,27 +57,7 @@ std::vector<std::string> merged_environment(const Command& command) {
 std::string_view path_of(const std::vector<std::string>& environment) {
     for (const std::string_view entry : environment)
         if (entry.starts_with("PATH=")) return entry.substr(5);
-    return "/usr/local/bin:/usr/bin:/bin";
-}
-
-// The file that a name means, as execvp would find it. Empty: none, and why.
-std::string find_file(const std::string& name, std::string_view path, std::string& why_not) {
-    if (name.find('/') != std::string::npos) return name; // exec says what is wrong with it
-    std::string not_executable;
-    while (!path.empty()) {
-        const auto end = std::min(path.find(':'), path.size());
-        std::string file(path.substr(0, end));
-        path.remove_prefix(std::min(end + 1, path.size()));
-        if (!file.starts_with('/')) continue; // "here" is another directory for the child than for us
-        file += "/" + name;
-        struct stat found {};
-        if (::stat(file.c_str(), &found) != 0 || !S_ISREG(found.st_mode)) continue;
-        if (::access(file.c_str(), X_OK) == 0) return file;
-        not_executable = file;
-    }
-    why_not = not_executable.empty() ? name + ": not found in PATH; install it or give its full path in the command"
-                                     : not_executable + ": is not executable (chmod +x?)";
-    return {};
+    return config::usual_path;
 }
 
 // Out of the way of 0, 1 and 2, where a parent without standard descriptors might have got it.
@@ -150,7 +131,7 @@ int launch(const Command& command, int output, std::string& why_not) {
     }
     Prepared prepared;
     prepared.environment = merged_environment(command);
-    prepared.file = find_file(command.argv[0], path_of(prepared.environment), why_not);
+    prepared.file = config::find_program(command.argv[0], path_of(prepared.environment), why_not);
     if (prepared.file.empty()) return 0;
     prepared.directory = command.directory.empty() ? "." : command.directory;
     for (const auto& argument : command.argv) prepared.argv.push_back(const_cast<char*>(argument.c_str()));

@@ -1,4 +1,4 @@
-// Secrets and certificates that a configuration names, as they lie on this machine.
+// Secrets, certificates, directories and programs that a configuration names, as they lie on this machine.
 #include <filesystem>
 #include <fstream>
 
@@ -116,6 +116,55 @@ TEST_F(CheckFiles, a_pipe_is_left_for_who_needs_it) {
 
 TEST_F(CheckFiles, what_is_to_serve_elsewhere_names_files_that_are_there) {
     EXPECT_TRUE(parse(least + "[admin]\ntoken_file = \"/nowhere\"\n", "f").problems.empty());
+}
+
+TEST_F(CheckFiles, what_is_written_needs_its_directory) {
+    EXPECT_EQ(problems("[log]\nfile = \"/nonexistent/d/p.log\"\ntrace = \"nowhere/t\"\n"),
+              "f:7:8: log.file: the directory /nonexistent/d is not there: make it, or correct the path\n"
+              "f:8:9: log.trace: the directory nowhere is not there: make it, or correct the path\n");
+    EXPECT_EQ(problems("[log]\nfile = \"" + directory + "\"\n"),
+              "f:7:8: log.file: '" + directory + "' is a directory: name a file in it\n");
+    EXPECT_EQ(problems("[log]\nfile = \"" + directory + "/new\"\ntrace = \"t\"\n"), "");
+}
+
+TEST_F(CheckFiles, a_socket_needs_its_directory_unless_serve_makes_it) {
+    const std::string listener = "[[listener]]\naddress = \"unix:/nonexistent/d/x.sock\"\n";
+    const std::string why = "the directory of the socket, /nonexistent/d, is not there: make it, or correct the path\n";
+    EXPECT_EQ(problems(listener), "f:7:11: listener.address: " + why);
+    EXPECT_EQ(problems("[admin]\nlisten = \"unix:/nonexistent/d/x.sock\"\n"), "f:7:10: admin.listen: " + why);
+    for (const auto* made : {"/nonexistent/d/c.sock", "/nonexistent/d/e/c.sock"})
+        EXPECT_EQ(problems(listener + "[proxy]\ncontrol = \"" + made + "\"\n"), "") << made;
+    EXPECT_EQ(problems("[[listener]]\naddress = \"unix:" + directory + "/x.sock\"\n"), "");
+}
+
+TEST_F(CheckFiles, what_is_started_is_there) {
+    const auto with = [](const std::string& program, const std::string& more = "") {
+        std::string text;
+        for (const auto& problem : parse("[[pool]]\nname = \"a\"\n[pool.source]\nkind = \"gunicorn\"\ncommand = [\"" +
+                                             program + "\"]\n" + more,
+                                         "f", true)
+                                       .problems)
+            text += to_string(problem) + "\n";
+        return text;
+    };
+    const std::string here = "directory = \"" + directory + "\"\n";
+    const auto run = file("run", "#!/bin/sh\n", 0700), not_run = file("not_run", "#!/bin/sh\n");
+    for (const auto& program : {std::string("sh"), run}) EXPECT_EQ(with(program), "") << program;
+    EXPECT_EQ(with("./run", here), "");
+    EXPECT_EQ(with("run", "environment = { PATH = \"/bin:" + directory + "\" }\n"), "");
+    EXPECT_EQ(with("no-such-program"), "f:5:11: pool.source.command: no-such-program: not found in PATH; install it or "
+                                       "give its full path in the command\n");
+    EXPECT_EQ(with("not_run", "environment = { PATH = \"" + directory + "\" }\n"),
+              "f:5:11: pool.source.command: " + not_run + ": is not executable (chmod +x?)\n");
+    EXPECT_EQ(with("/nowhere/run"), "f:5:11: pool.source.command: /nowhere/run: is not there: install it, or correct "
+                                    "the path\n");
+    EXPECT_EQ(with("./absent", here), "f:5:11: pool.source.command: ./absent: is not there: install it, or correct the "
+                                      "path, which begins at pool.source.directory\n");
+    EXPECT_EQ(with("sh", "directory = \"/nowhere\"\n"),
+              "f:6:13: pool.source.directory: '/nowhere' is no directory: make it, or correct the path\n");
+    EXPECT_EQ(with("sh", "directory = \"nowhere\"\n"), "f:6:13: pool.source.directory: 'nowhere' is no directory: make "
+                                                       "it, or correct the path, which begins where Plimsoll is "
+                                                       "started\n");
 }
 
 } // namespace
