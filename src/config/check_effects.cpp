@@ -43,6 +43,13 @@ void effect_of_socket_mode(const std::string& path, const Listener& listener, co
                          "what they tell of the client: write socket_mode = \"0660\" and share a group");
 }
 
+void effect_of_max_body(const std::string& path, const Listener& listener, Findings& findings) {
+    if (listener.max_body == Bytes{0} && findings.stands(path + ".max_body"))
+        findings.warning(path + ".max_body",
+                         "refuses every request with a body (413): 0 is no \"any size\" here. Write the "
+                         "size that you allow, such as \"100GiB\"");
+}
+
 void effects_of_limit(const std::string& path, const Limit& section, Findings& findings) {
     if (section.rate.empty())
         no_effect(path, section, "it belongs to a rate, and there is none", findings, Key{"burst", &Limit::burst},
@@ -256,8 +263,11 @@ void check_effects(const Config& config, Findings& findings) {
     effect_of_trace_share(config.proxy, findings);
     effects_of_redis(config, findings);
     effect_of_stop_timeout(config, findings);
-    for (std::size_t i = 0; i < config.listeners.size(); ++i)
-        effect_of_socket_mode("listener[" + std::to_string(i) + "]", config.listeners[i], config.proxy, findings);
+    for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+        const auto path = "listener[" + std::to_string(i) + "]";
+        effect_of_socket_mode(path, config.listeners[i], config.proxy, findings);
+        effect_of_max_body(path, config.listeners[i], findings);
+    }
     for (std::size_t i = 0; i < config.routes.size(); ++i)
         effects_of_route("route[" + std::to_string(i) + "]", config.routes[i], config, findings);
     for (std::size_t i = 0; i < config.pools.size(); ++i)

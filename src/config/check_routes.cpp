@@ -20,6 +20,21 @@ bool has_escape(std::string_view path) {
     return false;
 }
 
+// How others write a part of a path that may be anything; here it would be matched as it stands.
+std::string warning_of_wildcards(const std::string& path) {
+    const bool exact = path.starts_with('=');
+    const auto plain = exact ? path.substr(1) : path;
+    const auto star = plain.find('*');
+    const auto brace = plain.find('{');
+    const bool named = brace != std::string::npos && plain.find('}', brace) != std::string::npos;
+    if (star == std::string::npos && !named) return {};
+    const auto told = "'" + path + "': " + (named ? "{}" : "*") + " stands for itself in a path: ";
+    const bool at_end = !named && plain.find_first_not_of('*', star) == std::string::npos;
+    if (at_end && !exact)
+        return told + "each path is a prefix, so write \"" + plain.substr(0, star) + "\" for all that begin so";
+    return told + "write ~ and a regular expression, such as '~^/users/[^/]+/orders'";
+}
+
 // What is matched is the path of a request after its escapes, its dots and its empty segments have been resolved. `whole`: it is
 // all of the path, while a prefix may end within a segment ("/.", "/a/..").
 std::string why_never_asked_for(std::string_view path, bool whole) {
@@ -195,6 +210,9 @@ void check_route(const std::string& path, const Route& route, const Config& conf
                              "'" + route.path +
                                  "': paths are matched decoded, so this is for clients that encode twice: "
                                  "write the characters themselves, or ~ and a regular expression");
+        else if (const auto meant = route.path.starts_with('~') ? std::string() : warning_of_wildcards(route.path);
+                 !meant.empty())
+            findings.warning(path + ".path", meant);
     }
     if (!route.host.empty() && !is_host(route.host))
         findings.problem(path + ".host", "'" + route.host + "' must be a host name without port, or \"*.example.org\"");

@@ -6,17 +6,6 @@
 namespace plimsoll::config {
 namespace {
 
-std::string without_indices(const std::string& path) {
-    std::string shown;
-    bool inside = false;
-    for (char c : path) {
-        if (c == '[') inside = true;
-        if (!inside) shown += c;
-        if (c == ']') inside = false;
-    }
-    return shown;
-}
-
 // The outer path is the inner one, or a section or list around it.
 bool contains(std::string_view outer, std::string_view inner) {
     if (!inner.starts_with(outer)) return false;
@@ -31,6 +20,17 @@ std::vector<Problem> by_line(std::vector<Problem> list) {
 }
 
 } // namespace
+
+std::string without_indices(std::string_view path) {
+    std::string shown;
+    bool inside = false;
+    for (char c : path) {
+        if (c == '[') inside = true;
+        if (!inside) shown += c;
+        if (c == ']') inside = false;
+    }
+    return shown;
+}
 
 Position Findings::position(std::string path) const {
     while (!path.empty()) {

@@ -17,6 +17,9 @@ struct Position {
     unsigned line = 0, column = 0;
 };
 
+// "pool.recycle.soft_limit", as it is shown and written.
+std::string without_indices(std::string_view path);
+
 class Findings {
 public:
     explicit Findings(std::string_view file) : file_(file) {}

@@ -17,8 +17,10 @@ constexpr std::size_t shortest_beginning = 4; // of a word, that says which one 
 
 // What other programs call it.
 constexpr std::pair<std::string_view, std::string_view> other_names[] = {
-    {"high", "critical"}, {"low", "sheddable"},  {"medium", "normal"}, {"default", "normal"},
-    {"on", "enforce"},    {"dry_run", "shadow"}, {"disabled", "off"},
+    {"high", "critical"},  {"low", "sheddable"},  {"medium", "normal"},   {"default", "normal"}, {"on", "enforce"},
+    {"dry_run", "shadow"}, {"disabled", "off"},   {"env", "environment"}, {"uri", "path"},       {"url", "path"},
+    {"code", "status"},    {"listen", "address"}, {"bind", "address"},    {"port", "address"},   {"location", "path"},
+    {"args", "command"},   {"cmd", "command"},
 };
 
 bool same(std::string_view a, std::string_view b) { return a.size() == b.size() && edit_distance(a, b) == 0; }
@@ -50,6 +52,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest(std::string_view word, std::span<const std::string> known) {
     if (word.empty() || word.size() > longest_word) return {};
+    for (const auto& [other, ours] : other_names)
+        if (same(word, other) && std::ranges::find(known, ours) != known.end()) return std::string(ours);
     std::string best;
     std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
     for (const auto& candidate : known) {
@@ -60,8 +64,6 @@ std::string nearest(std::string_view word, std::span<const std::string> known) {
         }
     }
     if (!best.empty()) return best;
-    for (const auto& [other, ours] : other_names)
-        if (same(word, other) && std::ranges::find(known, ours) != known.end()) return std::string(ours);
     const auto found = std::ranges::find_if(known, [word](const auto& each) { return begins_alike(word, each); });
     return found == known.end() ? std::string() : *found;
 }

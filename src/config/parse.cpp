@@ -8,6 +8,7 @@
 
 #include "config/checks.hpp"
 #include "config/reader.hpp"
+#include "config/syntax.hpp"
 
 namespace plimsoll::config {
 namespace {
@@ -54,8 +55,9 @@ Parsed parse(std::string_view text, std::string_view file_name, bool here) {
     try {
         read(text, file_name, here, parsed.config, findings);
     } catch (const toml::parse_error& error) {
-        findings.problem_at({error.source().begin.line, error.source().begin.column}, "",
-                            std::string(error.description()));
+        const auto begin = error.source().begin;
+        auto told = explained(text, {{begin.line, begin.column}, std::string(error.description())});
+        findings.problem_at(told.position, "", std::move(told.message));
     } catch (const std::exception& error) {
         findings.problem("", std::string("cannot be read: ") + error.what());
     }

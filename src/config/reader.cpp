@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/foreign.hpp"
 #include "config/listing.hpp"
 #include "config/nearest.hpp"
 
@@ -33,14 +34,41 @@ std::string show_bytes(std::int64_t n) { return to_text(Bytes{n}); }
 std::string show_duration(std::int64_t n) { return to_text(Duration{n}); }
 std::string show_percent(std::int64_t n) { return std::to_string(n) + "%"; }
 
-// "[pool.recycle]" where a key of that name is at home; empty: nowhere.
-std::string home_of(std::string_view key) {
+// Settings of one thing: a key is looked for among its relatives alone. The program's own are relatives of each other.
+std::string_view family_of(std::string_view section) {
+    const auto first = section.substr(0, section.find('.'));
+    return first == "pool" || first == "route" || first == "redis" ? first : "proxy";
+}
+
+// As it is written: "[[listener]]", "[pool.recycle]".
+std::string in_brackets(const std::string& section) {
+    const bool several = section == "listener" || section == "route" || section == "pool" || section == "route.limit";
+    return (several ? "[[" : "[") + section + (several ? "]]" : "]");
+}
+
+// "[pool.recycle]" where a key of that name is at home, if it is at home in one section alone and that is a relative of the one
+// that has it; empty: nowhere.
+std::string home_of(std::string_view key, const std::string& section) {
+    std::string home;
     for (const auto& path : all_keys()) {
-        auto dot = path.rfind('.');
-        if (dot != std::string::npos && std::string_view(path).substr(dot + 1) == key)
-            return "[" + path.substr(0, dot) + "]";
+        const auto dot = path.rfind('.');
+        if (dot == std::string::npos || std::string_view(path).substr(dot + 1) != key) continue;
+        if (!home.empty()) return {};
+        home = path.substr(0, dot);
     }
-    return {};
+    return home.empty() || (!section.empty() && family_of(home) != family_of(section)) ? std::string()
+                                                                                       : in_brackets(home);
+}
+
+// "[pool.recycle]" for a section at the top of the file that is a part of a pool or a route.
+std::string whole_name_of(const std::string& section) {
+    std::string names;
+    for (const std::string outer : {"pool", "route"}) {
+        const auto name = outer + "." + section;
+        if (std::ranges::any_of(all_keys(), [&](const auto& key) { return key.starts_with(name + "."); }))
+            names += (names.empty() ? "" : " or ") + in_brackets(name);
+    }
+    return names;
 }
 
 // What others call the address that clients come to.
@@ -210,7 +238,7 @@ const toml::node* Reader::take(std::string_view key) {
 const toml::table* Reader::the_table(const toml::node& node, const std::string& path) {
     if (const auto* table = node.as_table()) return table;
     if (node.is_array_of_tables())
-        findings_.problem(path, "there is only one: write it with single brackets, [...]");
+        findings_.problem(path, "there is only one: write it with single brackets, [" + without_indices(path) + "]");
     else
         findings_.problem(path, "must be a table, not " + std::string(type_of(node)));
     return nullptr;
@@ -226,21 +254,49 @@ std::vector<const toml::table*> Reader::the_tables(const toml::node& node, const
             }
         if (tables.size() == array->size()) return tables;
     }
-    findings_.problem(path, "there may be several: write it with double brackets, [[...]]");
+    tell_no_list(node, path);
     return {};
+}
+
+void Reader::tell_no_list(const toml::node& node, const std::string& path) {
+    const auto name = without_indices(path);
+    const auto* const table = node.as_table();
+    const toml::table none;
+    for (const auto& [key, value] : table == nullptr ? none : *table) {
+        const bool several = value.is_array_of_tables();
+        // A table that no header names begins where the first one inside it does.
+        if (!(several || value.is_table()) || value.source().begin != node.source().begin) continue;
+        const auto part = name + "." + std::string(key.str());
+        return findings_.problem_at(position_of(value.source()), path,
+                                    "a [[" + name + "]]" + (name == "pool" ? " (with a name)" : "") +
+                                        " must stand before its " + (several ? "[[" + part + "]]" : "[" + part + "]"));
+    }
+    findings_.problem(path, "there may be several: write it with double brackets, [[" + name + "]]");
+}
+
+void Reader::tell_unknown(const std::string& name, const toml::node& value, Position position) {
+    const auto section = without_indices(path_);
+    const auto whole = section.empty() && value.is_table() ? whole_name_of(name) : std::string();
+    if (!whole.empty())
+        return findings_.problem_at(position, inner(name), "unknown key here: it is a part of another: write " + whole);
+    if (const auto* other = foreign(section, name)) {
+        findings_.problem_at(position, inner(name), "unknown key: " + std::string(other->instead));
+        if (!other->key.empty()) findings_.doubt(inner(other->key));
+        return;
+    }
+    const bool to_listen = is_to_listen(name) && (section.empty() || section == "proxy");
+    const auto meant = to_listen ? std::string() : nearest(name, known_);
+    const auto home = to_listen ? "[[listener]], as address" : meant.empty() ? home_of(name, section) : std::string();
+    findings_.problem_at(position, inner(name),
+                         home.empty() ? "unknown key" : "unknown key here: it belongs in " + home, meant);
+    if (!meant.empty()) findings_.doubt(inner(meant));
 }
 
 void Reader::finish() {
     for (const auto& [key, value] : table_) {
         std::string name(key.str());
-        if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-        const bool to_listen = is_to_listen(name) && (path_.empty() || path_ == "proxy");
-        auto meant = to_listen ? std::string() : nearest(name, known_);
-        if (is_to_listen(name) && std::ranges::find(known_, "address") != known_.end()) meant = "address";
-        auto home = to_listen ? "[[listener]], as address" : meant.empty() ? home_of(name) : std::string();
-        findings_.problem_at(position_of(key.source()), inner(name),
-                             home.empty() ? "unknown key" : "unknown key here: it belongs in " + home, meant);
-        if (!meant.empty()) findings_.doubt(inner(meant));
+        if (std::find(known_.begin(), known_.end(), name) == known_.end())
+            tell_unknown(name, value, position_of(key.source()));
     }
 }
 

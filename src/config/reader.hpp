@@ -85,6 +85,8 @@ public:
     void finish();
 
 private:
+    void tell_no_list(const toml::node& node, const std::string& path);
+    void tell_unknown(const std::string& name, const toml::node& value, Position position);
     const toml::node* take(std::string_view key);
     std::string inner(std::string_view key) const {
         return path_.empty() ? std::string(key) : path_ + "." + std::string(key);

@@ -240,8 +240,8 @@ TEST(Parse, wrong_types_say_what_would_be_right) {
 
 TEST(Parse, single_and_double_brackets_are_told_apart) {
     expect_after_least(
-        {{"[route]\npath = \"/\"\n", "f:6:1: route: there may be several: write it with double brackets, [[...]]"},
-         {"[[proxy]]\nthreads = 1\n", "f:6:1: proxy: there is only one: write it with single brackets, [...]"}});
+        {{"[route]\npath = \"/\"\n", "f:6:1: route: there may be several: write it with double brackets, [[route]]"},
+         {"[[proxy]]\nthreads = 1\n", "f:6:1: proxy: there is only one: write it with single brackets, [proxy]"}});
     expect_each({{"proxy = 1\n"
                   "[[pool]]\nname = \"a\"\n[pool.source]\naddresses = [\"a:1\"]\n",
                   "f:1:9: proxy: must be a table, not a number"}});
