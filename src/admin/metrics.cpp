@@ -416,7 +416,7 @@ void add_self(Page& page, const Snapshot& snapshot) {
     page.gauge("process_open_fds", "Descriptors that the proxy has open.").add({}, snapshot.self.open_files);
     page.gauge("process_max_fds", "Descriptors that it may have open.").add({}, snapshot.self.max_files);
     page.gauge("process_threads", "The proxy's own threads.").add({}, snapshot.self.threads);
-    page.counter("log_dropped_total", "Lines of the log lost to a full queue.").add({}, snapshot.log_dropped);
+    page.counter("log_dropped_total", "Lines of the log lost to a full queue or disk.").add({}, snapshot.log_dropped);
     page.counter("trace_dropped_total", "Lines of the trace of requests lost to a full queue or disk.")
         .add({}, snapshot.trace_dropped);
     page.gauge("admin_connections", "Connections to the admin API.").add({}, snapshot.admin_connections);
