@@ -8,11 +8,11 @@
 namespace plimsoll::config {
 
 void check_addresses(const Config& config, Findings& findings); // before the rest: where we listen, all together
-void check_program(const Config& config, Findings& findings); // proxy, admin, log, listeners
-void check_redis(const Config& config, Findings& findings);   // and the limits that need it
+void check_program(const Config& config, Findings& findings);   // proxy, admin, log, listeners
+void check_redis(const Config& config, Findings& findings);     // and the limits that need it
 void check_routes(const Config& config, Findings& findings);
 void check_pools(const Config& config, Findings& findings);
-void check_files(const Config& config, Findings& findings); // of what it names, as it lies on this machine
+void check_files(const Config& config, Findings& findings);   // of what it names, as it lies on this machine
 void check_effects(const Config& config, Findings& findings); // of what is sound: warnings
 
 // Parts of the above.
