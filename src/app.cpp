@@ -1,5 +1,6 @@
 #include "app.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <map>
@@ -160,12 +161,7 @@ struct App::Impl {
         config::Parsed parsed = load_with_tokens(options.config_file);
         result.warnings = parsed.warnings;
         result.problems = parsed.problems;
-        if (result.problems.empty())
-            for (const config::Route& route : parsed.config.routes)
-                if (!route.pool.empty() && !pools.contains(route.pool))
-                    result.problems.push_back({options.config_file, 0, 0, "route.pool",
-                                               "\"" + route.pool + "\" is a new pool: restart Plimsoll to start it",
-                                               ""});
+        if (result.problems.empty()) refuse_new_pools(parsed, result);
         const config::Config next = config::in_effect(config, parsed.config);
         if (result.problems.empty())
             if (const std::string why_not = log::why_not(next.log); !why_not.empty())
@@ -179,8 +175,7 @@ struct App::Impl {
             tell_reload(result);
             return result;
         }
-        for (const config::Problem& warning : result.warnings)
-            log::warn("config_warning", {{"warning", config::to_string(warning)}});
+        tell_warnings(result.warnings);
         result.changes = config::diff(config, parsed.config);
         take_over(next);
         for (const config::Change& change : result.changes)
@@ -188,6 +183,22 @@ struct App::Impl {
         log::info("reloaded", {{"changes", result.changes.size()}});
         tell_reload(result);
         return result;
+    }
+
+    void refuse_new_pools(const config::Parsed& parsed, admin::Reload& result) const {
+        for (std::size_t i = 0; i < parsed.config.routes.size(); ++i) {
+            const std::string& pool = parsed.config.routes[i].pool;
+            if (pool.empty() || pools.contains(pool)) continue;
+            config::Problem problem = parsed.pools_of_routes[i];
+            problem.message = "\"" + pool + "\" is a new pool: restart Plimsoll to start it";
+            if (std::ranges::find(result.problems, problem) == result.problems.end())
+                result.problems.push_back(std::move(problem));
+        }
+    }
+
+    static void tell_warnings(const std::vector<config::Problem>& warnings) {
+        for (const config::Problem& warning : warnings)
+            log::warn("config_warning", {{"warning", config::to_string(warning)}});
     }
 
     void tell_reload(const admin::Reload& result) {
@@ -330,7 +341,10 @@ struct App::Impl {
 
     int run() {
         failure = log::start(options.embedded ? quiet(config.log) : config.log);
-        if (failure.empty()) start();
+        if (failure.empty()) {
+            tell_warnings(options.warnings);
+            start();
+        }
         if (started) {
             log::info(
                 "started",

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "config/config.hpp"
+#include "config/parse.hpp"
 
 namespace plimsoll {
 
@@ -20,7 +21,8 @@ class App {
 public:
     struct Options {
         config::Config config;
-        std::string config_file; // read again by a reload; empty: there is none
+        std::string config_file;                    // read again by a reload; empty: there is none
+        std::vector<config::Problem> warnings = {}; // of the configuration: told as soon as there is a log
         // `plimsoll run`: print where it listens before anything else, and give up when the application does not start.
         bool embedded = false;
         std::string run_dir; // for sockets and the unpacked agent; empty: beside the control socket

@@ -24,14 +24,19 @@ int serve(const cli::ServeOptions& options) {
     net::Heirlooms::of_this_process().inherit();
     std::signal(SIGPIPE, SIG_IGN); // a peer that hangs up is an error of one write, not of the program
     const config::Parsed parsed = load_with_tokens(options.config_file);
-    for (const auto& list : {parsed.problems, parsed.warnings})
-        for (const config::Problem& problem : list) std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
-    if (!parsed.problems.empty()) return 2;
+    if (!parsed.problems.empty()) {
+        for (const auto& problem : parsed.problems) std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
+        for (const auto& warning : parsed.warnings)
+            std::fprintf(stderr, "%s (warning)\n", config::to_string(warning).c_str());
+        return 2;
+    }
 
     RunDirectory run_directory;
     std::string problem;
     if (!run_directory.make_beside(parsed.config.proxy.control, problem)) return fail(problem, 1);
-    return App({.config = parsed.config, .config_file = options.config_file}, run_directory).run();
+    return App({.config = parsed.config, .config_file = options.config_file, .warnings = parsed.warnings},
+               run_directory)
+        .run();
 }
 
 int run(const cli::RunOptions& options) {
