@@ -37,6 +37,14 @@ Response text_answer(int status, std::string text) {
     return response;
 }
 
+// With what keeps the first of them that tells.
+std::string nobody_serves(const fleet::PoolView& pool) {
+    const auto tells = [](const fleet::WorkerView& worker) { return worker.addressable && !worker.advice.empty(); };
+    const auto told = std::ranges::find_if(pool.workers, tells);
+    return "pool " + pool.name + ": no worker serves" +
+           (told == pool.workers.end() ? "" : " (" + told->id + ": " + told->advice + ")");
+}
+
 json::object problems_answer(const std::vector<config::Problem>& problems, const std::vector<config::Problem>& warnings,
                              std::string_view consequence) {
     const auto count = std::to_string(problems.size()) + (problems.size() == 1 ? " problem" : " problems");
@@ -90,8 +98,7 @@ Answer Api::answer(const Request& request, bool trusted) const {
     for (const auto& route : routes()) {
         if (!matches(route.pattern, path, names)) continue;
         if (route.method == method) {
-            if (!trusted && route.handler == &Api::readiness && !not_ready(views()).empty())
-                return text_answer(503, "not ready\n");
+            if (route.handler == &Api::readiness) return readiness_of(query_value(request.target, "pool"), trusted);
             return (this->*route.handler)(request, names);
         }
         allowed += (allowed.empty() ? "" : ", ") + std::string(route.method == "GET" ? "GET, HEAD" : route.method);
@@ -111,7 +118,7 @@ std::vector<std::string> Api::not_ready(const std::vector<fleet::PoolView>& pool
     if (auto own = backend_.not_ready ? backend_.not_ready() : std::string(); !own.empty())
         reasons.push_back(std::move(own));
     for (const auto& pool : pools)
-        if (pool.serving == 0) reasons.push_back("pool " + pool.name + ": no worker serves");
+        if (pool.routed && pool.serving == 0) reasons.push_back(nobody_serves(pool));
     return reasons;
 }
 
@@ -122,10 +129,22 @@ Answer Api::index(const Request&, const Names&) const {
 
 Answer Api::health(const Request&, const Names&) const { return text_answer(200, "ok\n"); }
 
-Answer Api::readiness(const Request&, const Names&) const {
-    const auto reasons = not_ready(views());
+Answer Api::readiness(const Request& request, const Names&) const {
+    return readiness_of(query_value(request.target, "pool"), true);
+}
+
+// Of one pool, whether a route leads to it or not; or, without a name, of all that routes lead to.
+Response Api::readiness_of(const std::string& pool, bool tells_reasons) const {
+    auto pools = views();
+    if (!pool.empty()) {
+        std::erase_if(pools, [&](const fleet::PoolView& view) { return view.name != pool; });
+        if (pools.empty()) return text_answer(404, "no pool \"" + pool + "\"\n");
+        pools.front().routed = true;
+    }
+    const auto reasons = not_ready(pools);
     if (reasons.empty()) return text_answer(200, "ready\n");
     std::string text = "not ready\n";
+    if (!tells_reasons) return text_answer(503, std::move(text));
     for (const auto& reason : reasons) text += reason + "\n";
     return text_answer(503, std::move(text));
 }

@@ -51,6 +51,7 @@ private:
     Answer events(const Request&, const Names&) const;
     Answer openapi(const Request&, const Names&) const;
 
+    Response readiness_of(const std::string& pool, bool tells_reasons) const;
     std::vector<fleet::PoolView> views() const;
     std::vector<std::string> not_ready(const std::vector<fleet::PoolView>& pools) const;
 

@@ -195,6 +195,7 @@ json::object to_json(const fleet::PoolView& pool, bool with_workers) {
     json::object object{
         {"name", pool.name},
         {"source", pool.source},
+        {"routed", pool.routed},
         {"serving", pool.serving},
         {"min_serving", pool.min_serving},
         {"ailing", pool.ailing},

@@ -18,10 +18,12 @@ constexpr std::string_view document = R"json({
     "/healthz": {"get": {"summary": "Alive?", "security": [{}], "responses": {"200": {"description": "Alive", "content": {"text/plain": {}}}}}},
     "/readyz": {
       "get": {
-        "summary": "Does every pool serve?",
+        "summary": "Does every pool serve that a route leads to?",
         "security": [{}],
+        "parameters": [{"name": "pool", "in": "query", "schema": {"type": "string"}, "description": "This pool alone, whether a route leads to it or not"}],
         "responses": {
           "200": {"description": "Ready", "content": {"text/plain": {}}},
+          "404": {"description": "There is no such pool", "content": {"text/plain": {}}},
           "503": {"description": "Not ready: one reason a line", "content": {"text/plain": {}}}
         }
       }
@@ -249,6 +251,7 @@ constexpr std::string_view document = R"json({
       "Pool": {"type": "object", "properties": {
         "name": {"type": "string"},
         "source": {"type": "string"},
+        "routed": {"type": "boolean", "description": "A route leads to it: whether the proxy is ready hangs on it"},
         "serving": {"type": "integer"},
         "min_serving": {"type": "integer"},
         "queued": {"type": "integer"},

@@ -1,6 +1,7 @@
 #include "fleet/fleet.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "fleet/agent_server.hpp"
 #include "fleet/context.hpp"
@@ -63,6 +64,13 @@ struct Fleet::Impl {
         return action(**found);
     }
 
+    void note_routes(const config::Config& config) {
+        routed_pools.clear();
+        for (const config::Route& route : config.routes) routed_pools.insert(route.pool);
+    }
+    bool routed(const Pool& pool) const { return routed_pools.contains(pool.settings().name); }
+
+    std::set<std::string> routed_pools; // a pool that a reload took all routes from runs on until a restart
     std::shared_ptr<asio::thread_pool> threads;
     std::shared_ptr<Context> context;
     std::vector<std::shared_ptr<Pool>> pools;
@@ -166,6 +174,7 @@ Fleet::Fleet(asio::io_context& control, const config::Config& config, std::vecto
     : impl_(std::make_unique<Impl>(control, config, store, std::move(surroundings))) {
     for (std::size_t i = 0; i < config.pools.size(); ++i)
         impl_->pools.push_back(std::make_shared<Pool>(impl_->context, config.pools[i], pools.at(i)));
+    impl_->note_routes(config);
 }
 
 Fleet::~Fleet() {
@@ -199,6 +208,7 @@ void Fleet::apply(const config::Config& config) {
         const auto found = std::ranges::find(config.pools, pool->settings().name, &config::Pool::name);
         if (found != config.pools.end()) pool->apply(*found);
     }
+    impl_->note_routes(config);
 }
 
 void Fleet::stop(std::function<void()> done) {
@@ -207,12 +217,16 @@ void Fleet::stop(std::function<void()> done) {
 }
 
 bool Fleet::ready() const {
-    return std::ranges::all_of(impl_->pools, [](const auto& pool) { return pool->serving() > 0; });
+    return std::ranges::all_of(impl_->pools,
+                               [this](const auto& pool) { return pool->serving() > 0 || !impl_->routed(*pool); });
 }
 
 std::vector<PoolView> Fleet::view() const {
     std::vector<PoolView> views;
-    for (const auto& pool : impl_->pools) views.push_back(pool->view());
+    for (const auto& pool : impl_->pools) {
+        views.push_back(pool->view());
+        views.back().routed = impl_->routed(*pool);
+    }
     return views;
 }
 

@@ -106,6 +106,7 @@ struct WorkerView {
 struct PoolView {
     std::string name, source;
     std::size_t queued = 0;
+    bool routed = true; // a route leads to it: whether the proxy is ready hangs on it
     unsigned serving = 0, min_serving = 0;
     unsigned ailing = 0; // of those that serve: their health checks fail
     std::vector<WorkerView> workers;

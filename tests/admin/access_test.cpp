@@ -87,6 +87,7 @@ TEST_F(access_over_sockets, the_token_guards_everything_but_health) {
     EXPECT_EQ(get("/healthz").status, 200);
     EXPECT_EQ(get("/readyz").status, 503);
     EXPECT_EQ(get("/readyz").body, "not ready\n") << "the reasons are for those who have the token";
+    EXPECT_EQ(get("/readyz?pool=app").body, "not ready\n");
     EXPECT_NE(get("/readyz", "X-Plimsoll-Token: s3cret\r\n").body.find("secret-project"), std::string::npos);
     for (const auto target :
          {"/", "/metrics", "/v1/status", "/v1/config", "/v1/events", "/nix", "/healthz/..", "/v1/openapi.json"})

@@ -32,6 +32,33 @@ TEST_F(api, health_is_ok_and_readiness_names_its_reasons) {
     EXPECT_EQ(get("/healthz").status, 200) << "alive is not ready";
 }
 
+TEST_F(api, readiness_waits_for_no_pool_that_no_route_leads_to_and_is_told_of_each_by_its_name) {
+    {
+        const std::lock_guard guard(script_.mutex);
+        fleet::PoolView old;
+        old.name = "old";
+        old.routed = false;
+        fleet::WorkerView worker;
+        worker.id = "old-1";
+        worker.advice = "connection refused";
+        old.workers.push_back(worker);
+        script_.pools.push_back(old);
+    }
+    start();
+    EXPECT_EQ(get("/readyz").status, 200) << get("/readyz").body;
+    EXPECT_EQ(get("/readyz?pool=app").status, 200);
+    EXPECT_EQ(get("/readyz?pool=old").status, 503);
+    EXPECT_EQ(get("/readyz?pool=old").body, "not ready\npool old: no worker serves (old-1: connection refused)\n")
+        << "with what its worker is waited for";
+    EXPECT_EQ(get("/readyz?pool=olf").status, 404);
+    EXPECT_EQ(get("/readyz?pool=olf").body, "no pool \"olf\"\n");
+    {
+        const std::lock_guard guard(script_.mutex);
+        script_.not_ready = "stopping";
+    }
+    EXPECT_EQ(get("/readyz?pool=app").body, "not ready\nstopping\n");
+}
+
 fleet::LeakView grows(double seconds_to_limit) {
     fleet::LeakView leak{.kind = "leaking", .bytes_per_request = 4000, .low = 3900, .high = 4100, .confidence = 0.97};
     leak.requests_to_limit = 50'000;

@@ -102,6 +102,9 @@ Stage::Stage() {
     pool.recycle.ready_timeout = 10s;
     pool.capture.trace = false;
     config.pools.push_back(pool);
+    config::Route route;
+    route.pool = pool.name;
+    config.routes.push_back(route);
     config::Log log;
     log.level = std::getenv("FLEET_LOG") ? config::LogLevel::debug : config::LogLevel::off;
     log::start(log);
