@@ -164,6 +164,10 @@ std::string show_workers(Facts workers, const Style& style) {
                 painted("! " + worker["id"].text() + " has no address of its own: " + or_dash(worker["advice"].text()),
                         Colour::yellow, style.colours) +
                 "\n";
+        else if (worker["advice"].known())
+            advice += painted("! " + worker["id"].text() + " is not ready: " + worker["advice"].text(), Colour::red,
+                              style.colours) +
+                      "\n";
     }
     if (table.empty()) return "no workers\n";
     return table.text(style.colours) + (advice.empty() ? "" : "\n" + advice);

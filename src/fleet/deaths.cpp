@@ -112,8 +112,8 @@ asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr wor
     // One that never served is told once, not at each of its server's attempts.
     if (generation->serving_since == Instant{}) {
         const std::string how = generation->exit ? generation->exit->text() : "cause unknown";
-        self->set_alert(worker->id + " ended before it served: " + how +
-                        (generation->boot_failed ? " (it failed while it loaded the application)" : ""));
+        self->set_trouble(worker, worker->id + " ended before it served: " + how +
+                                      (generation->boot_failed ? " (it failed while it loaded the application)" : ""));
         if (++worker->boot_failures > 1 || !self->served_once()) co_return;
     }
     const bool on_purpose = generation->said_bye || (generation->exit && generation->exit->code == 0);

@@ -19,7 +19,8 @@ namespace {
 // worker cannot swallow the whole queue; high enough that an event loop is never starved.
 constexpr unsigned slots_when_unbounded = 64;
 constexpr Duration first_probe_pause = 20ms, longest_probe_pause = 500ms;
-constexpr Duration idle_when_unknown = 1500ms; // below the shortest keep-alive there is: gunicorn's 2 s
+constexpr Duration first_silence = 1s, longest_silence = 5min; // about one that is not ready
+constexpr Duration idle_when_unknown = 1500ms;                 // below the shortest keep-alive there is: gunicorn's 2 s
 constexpr Duration longest_idle = 60s;
 
 std::string seconds_text(Duration length) {
@@ -115,18 +116,44 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
         if (left <= Duration::zero())
             co_return Readiness{false, "it did not answer a request in " + seconds_text(bound) + " (" + problem + ")"};
         const Question question = question_of(settings_.health);
+        const Instant asked = Clock::now();
         const ProbeResult result =
             co_await probe(*address, generation->protocol, question, std::min(left, settings_.health.timeout));
-        if (as_expected(settings_.health, result) && !generation->gone())
+        if (as_expected(settings_.health, result) && !generation->gone()) {
+            generation->not_ready = {};
             co_return Readiness{true, "answered " + std::to_string(result.status) + " after " +
                                           seconds_text(Clock::now() - generation->born)};
+        }
         problem = why_not_well(settings_.health, result);
+        if (!generation->gone()) tell_not_ready(*worker, *generation, problem, asked);
         co_await pause(std::min(left, rest));
         rest = std::min(rest * 2, longest_probe_pause);
     }
     if (context_->stopping) co_return Readiness{false, "Plimsoll is stopping"};
     co_return Readiness{false, "it ended before it answered" +
                                    (generation->exit ? ": " + generation->exit->text() : std::string{})};
+}
+
+// Whoever looks at the worker sees why at once. The log hears of it when it lasts, and then ever more seldom: many a server opens its
+// listener a moment after it was started, and one that stays away is no news.
+void Pool::tell_not_ready(const Worker& worker, Generation& generation, std::string why, Instant asked) {
+    NotReady& known = generation.not_ready;
+    const Instant now = Clock::now();
+    if (known.why.empty()) {
+        known.since = asked;
+        known.pause = first_silence;
+        known.tell_at = asked + first_silence;
+    }
+    known.why = std::move(why);
+    if (now < known.tell_at) return;
+    log::warn("worker_not_ready", {{"pool", settings_.name},
+                                   {"worker", worker.id},
+                                   {"generation", generation.number},
+                                   {"process", generation.name_of_process()},
+                                   {"why", known.why},
+                                   {"seconds", std::chrono::duration<double>(now - known.since).count()}});
+    known.pause = std::min(known.pause * 2, longest_silence);
+    known.tell_at = now + known.pause;
 }
 
 asio::awaitable<void> Pool::attend(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
@@ -143,9 +170,10 @@ asio::awaitable<void> Pool::attend(std::shared_ptr<Pool> self, WorkerPtr worker,
             self->put_in_service(worker, generation);
             self->recycler_->healed();
             self->set_alert({});
+            self->set_trouble(worker, {});
             co_return;
         }
-        self->set_alert(worker->id + " is not ready: " + readiness.text);
+        self->set_trouble(worker, worker->id + " is not ready: " + readiness.text);
     }
 }
 

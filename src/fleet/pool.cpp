@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration recycle_bound = 1s;
+constexpr std::size_t most_told = 3; // workers in one alert: the list of workers tells of all
 
 } // namespace
 
@@ -110,7 +111,7 @@ unsigned Pool::serving() const {
 
 std::optional<std::string> Pool::alert() const {
     if (!recycler_->alert().empty()) return recycler_->alert();
-    if (!alert_.empty()) return alert_;
+    if (const std::string own = troubles(); !own.empty()) return own;
     if (!recycler_->no_relief().empty()) return recycler_->no_relief();
     return std::nullopt;
 }
@@ -118,8 +119,35 @@ std::optional<std::string> Pool::alert() const {
 void Pool::set_alert(std::string why) {
     if (why == alert_) return;
     alert_ = std::move(why);
-    if (!alert_.empty()) log::error("pool_alert", {{"pool", settings_.name}, {"alert", alert_}});
-    context_->journal.publish("alert", {{"pool", settings_.name}, {"alert", alert_}});
+    alert_changed(alert_);
+}
+
+void Pool::set_trouble(const WorkerPtr& worker, std::string why) {
+    if (why == worker->trouble) return;
+    worker->trouble = std::move(why);
+    worker->served_before_it = times_served_;
+    alert_changed(worker->trouble);
+}
+
+void Pool::alert_changed(const std::string& news) {
+    if (!news.empty()) log::error("pool_alert", {{"pool", settings_.name}, {"alert", news}});
+    context_->journal.publish("alert", {{"pool", settings_.name}, {"alert", troubles()}});
+}
+
+// The pool's own comes first: it tells of its server, and of a server that does not run no worker is ready.
+std::string Pool::troubles() const {
+    std::string text = alert_;
+    std::size_t told = 0, left = 0;
+    for (const WorkerPtr& worker : workers_) {
+        if (worker->trouble.empty()) continue;
+        if (told == most_told)
+            ++left;
+        else {
+            text += (text.empty() ? "" : "; ") + worker->trouble;
+            ++told;
+        }
+    }
+    return left == 0 ? text : text + "; and " + std::to_string(left) + " more like that";
 }
 
 PoolView Pool::view() const {
@@ -165,6 +193,8 @@ WorkerPtr Pool::add_worker() {
 void Pool::drop_worker(const WorkerPtr& worker) {
     log::info("worker_dropped", {{"pool", settings_.name}, {"worker", worker->id}});
     std::erase(workers_, worker);
+    // Its number may be free because the server has fewer workers now, or because it fails again and again to start one.
+    if (!worker->trouble.empty() && worker->served_before_it == times_served_) set_alert(worker->trouble);
 }
 
 GenerationPtr Pool::new_generation(Worker& worker) {

@@ -56,6 +56,8 @@ public:
     unsigned slots_of(const Generation& generation) const; // 0: nobody says; they are learned
     std::optional<std::string> alert() const;
     void set_alert(std::string why); // of the pool itself; the recycler has its own
+    // Of one place: that another one serves does not mend it, nor hide it.
+    void set_trouble(const WorkerPtr& worker, std::string why);
 
     // Actions of an operator (actions.cpp).
     ActionResult drain(const std::string& id);
@@ -100,6 +102,9 @@ private:
         std::weak_ptr<Worker> worker;
         std::weak_ptr<Generation> generation;
     };
+    void tell_not_ready(const Worker& worker, Generation& generation, std::string why, Instant asked);
+    std::string troubles() const;
+    void alert_changed(const std::string& news);
     static boost::asio::awaitable<void> attend(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation);
     static boost::asio::awaitable<void> watch_gate(std::shared_ptr<Pool> self);
     static boost::asio::awaitable<void> watch_process(std::shared_ptr<Pool> self, WorkerPtr worker,

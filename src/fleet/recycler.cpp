@@ -290,6 +290,7 @@ void Recycler::finished(const WorkerPtr& worker, RecycleCause cause, End end, co
     relief_ended_ = now; // whatever it was for: the line has to see what comes of it
     if (end != End::done) return;
     pool_.set_alert({}); // a successor serves: what was wrong with the one before is mended
+    pool_.set_trouble(worker, {});
     if (cause == RecycleCause::futile_shedding) {
         worker->relief = worker->relief.again(now);
         return; // of the worker's own limits, and of whether a recycle helps there, it says nothing

@@ -89,7 +89,8 @@ struct WorkerView {
     unsigned generation = 1;
     std::string state; // starting warming serving suspect draining capturing ending stuck failed
     bool addressable = true;
-    std::string advice; // where not addressable: the one line that would fix it
+    // Where not addressable: the one line that would fix it. Else, where it has not served yet: what came of the last question.
+    std::string advice;
     WallTime started_at{};
     std::uint64_t requests = 0;                     // that we gave it
     std::optional<std::uint64_t> server_requests;   // that its server counts, from everywhere; unset: it does not say
@@ -105,8 +106,8 @@ struct WorkerView {
 };
 struct PoolView {
     std::string name, source;
-    std::size_t queued = 0;
     bool routed = true; // a route leads to it: whether the proxy is ready hangs on it
+    std::size_t queued = 0;
     unsigned serving = 0, min_serving = 0;
     unsigned ailing = 0; // of those that serve: their health checks fail
     std::vector<WorkerView> workers;

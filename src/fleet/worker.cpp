@@ -85,6 +85,8 @@ WorkerView view_of(const Worker& worker, const std::string& pool, const net::Poo
     view.generation = generation.number;
     view.addressable = generation.address.has_value();
     view.advice = generation.advice;
+    if (view.addressable && !generation.gone() && generation.serving_since == Instant{})
+        view.advice = generation.not_ready.why;
     if (generation.address) view.address = net::to_string(*generation.address);
     if (generation.pid > 0)
         view.pid = generation.pid;

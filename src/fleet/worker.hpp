@@ -53,6 +53,14 @@ struct OpenReading {
     Instant taken{};
 };
 
+// What keeps a generation from serving, as the last question that was put to it has it.
+struct NotReady {
+    std::string why; // empty: nothing does, or nobody has asked yet
+    Instant since{}; // the first question in a row that was not answered as it must be
+    Instant tell_at{};
+    Duration pause{};
+};
+
 // An agent that was put into a process that had none: remote_agent.hpp.
 struct RemoteAttempt {
     int pid = 0; // of the process that was chosen; 0: none yet
@@ -95,6 +103,7 @@ struct Generation {
     std::shared_ptr<LeakLife> leak;     // null until it serves
     std::shared_ptr<HealthLife> health; // null until it serves, and where it has no address
     RemoteAttempt remote;
+    NotReady not_ready;
 
     bool gone() const { return state == WorkerState::gone || state == WorkerState::failed; }
     bool agent_connected() const { return agent && agent->connected(); }
@@ -119,6 +128,8 @@ struct Worker {
     std::optional<RecycleCause> not_improved; // its cause is still there: no second recycle for it
     Relief::Past relief;                      // recycles for futile shedding
     std::string alert;                        // what an operator must know of it
+    std::string trouble;                      // why nobody serves here: a part of the pool's alert
+    std::uint64_t served_before_it = 0;       // by the pool, when the trouble came
     bool in_capture = false;                  // on an operator's request
     bool in_recycle = false;                  // the recycler decides what follows its generation
 

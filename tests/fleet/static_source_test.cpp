@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <csignal>
+#include <fstream>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -6,6 +8,7 @@
 
 #include "fleet/environment.hpp"
 #include "fleet/fd.hpp"
+#include "log/log.hpp"
 #include "sense/memory.hpp"
 #include "tests/fleet/stage.hpp"
 #include "tests/fleet/stranger.hpp"
@@ -32,6 +35,74 @@ TEST(StaticSource, a_server_that_is_not_there_yet_serves_once_it_answers) {
     EXPECT_EQ(stage.worker("app-2").state, "warming");
     Stranger b(stage, "app.py", {"--socket", at(stage, "b.sock")});
     ASSERT_TRUE(stage.serving(2));
+}
+
+// What is not there, and what answers but not as it must: the last probe has the word, long before ready_timeout.
+TEST(StaticSource, why_a_worker_is_not_ready_is_told_at_once_and_in_the_log_once_it_lasts) {
+    Stage stage;
+    two_addresses(stage);
+    stage.pool().health.expect = {"204"};
+    config::Log log;
+    log.file = at(stage, "log");
+    ASSERT_EQ(log::start(log), "");
+    Stranger a(stage, "app.py", {"--socket", at(stage, "a.sock")});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] {
+        return stage.worker("app-1").advice == "answered 200, and 204 is expected" &&
+               stage.worker("app-2").advice.find("No such file") != std::string::npos;
+    })) << stage.worker("app-1").advice
+        << stage.worker("app-2").advice;
+    EXPECT_EQ(stage.worker("app-1").state, "warming");
+    EXPECT_FALSE(stage.view().alert) << "a server that is late is no alarm yet";
+    const auto lines = [&](const std::string& words) {
+        std::ifstream file(log.file);
+        std::string line;
+        unsigned count = 0;
+        while (std::getline(file, line)) count += line.find(words) != std::string::npos ? 1 : 0;
+        return count;
+    };
+    ASSERT_TRUE(stage.until([&] { return lines("worker_not_ready") >= 4; }));
+    EXPECT_GE(lines("answered 200"), 2U);
+    EXPECT_LE(lines("worker_not_ready"), 5U) << "of each a second after its first probe, and then two later";
+    log::stop();
+}
+
+TEST(StaticSource, a_worker_that_gets_ready_takes_its_own_reason_back_and_hides_no_alert_of_another) {
+    Stage stage;
+    two_addresses(stage);
+    stage.pool().recycle.ready_timeout = 500ms;
+    ASSERT_EQ(stage.start(), "");
+    const auto alert_names = [&](const char* worker) {
+        const auto alert = stage.view().alert;
+        return alert && alert->find(worker) != std::string::npos;
+    };
+    ASSERT_TRUE(stage.until([&] { return alert_names("app-1 is not ready") && alert_names("app-2 is not ready"); }));
+    Stranger a(stage, "app.py", {"--socket", at(stage, "a.sock")});
+    ASSERT_TRUE(stage.serving(1));
+    EXPECT_EQ(stage.worker("app-1").advice, "");
+    EXPECT_NE(stage.worker("app-2").advice, "");
+    EXPECT_TRUE(alert_names("app-2 is not ready")) << "the other's readiness mends nothing here";
+    EXPECT_FALSE(alert_names("app-1"));
+    const auto told = std::find_if(stage.published.rbegin(), stage.published.rend(),
+                                   [](const auto& event) { return event.first == "alert"; });
+    ASSERT_NE(told, stage.published.rend());
+    EXPECT_NE(std::string(told->second.at("alert").as_string()).find("app-2"), std::string::npos);
+    Stranger b(stage, "app.py", {"--socket", at(stage, "b.sock")});
+    ASSERT_TRUE(stage.serving(2));
+    EXPECT_FALSE(stage.view().alert) << *stage.view().alert;
+}
+
+TEST(StaticSource, a_pool_that_no_route_leads_to_any_more_is_not_waited_for) {
+    Stage stage;
+    two_addresses(stage);
+    ASSERT_EQ(stage.start(), "");
+    EXPECT_TRUE(stage.view().routed);
+    EXPECT_FALSE(stage.fleet->ready());
+    config::Config next = stage.config;
+    next.routes.front().pool.clear(); // an answer of its own, say
+    stage.fleet->apply(next);
+    EXPECT_FALSE(stage.view().routed);
+    EXPECT_TRUE(stage.fleet->ready());
 }
 
 TEST(StaticSource, without_an_agent_the_sockets_peer_tells_the_pid_and_its_memory_is_watched) {

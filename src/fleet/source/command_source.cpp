@@ -95,7 +95,7 @@ asio::awaitable<void> CommandSource::start_again(std::shared_ptr<Pool> pool, Com
     const bool had_served = last->serving_since != Instant{};
     if (!had_served && last->child) {
         const std::string why = worker->id + ": " + why_it_ended(program, *last->child);
-        pool->set_alert(why);
+        pool->set_trouble(worker, why);
         if (!pool->served_once() && pool->context().surroundings.start_failed)
             pool->context().surroundings.start_failed(pool->settings().name, why);
     }
@@ -106,7 +106,7 @@ asio::awaitable<void> CommandSource::start_again(std::shared_ptr<Pool> pool, Com
         std::string why_not;
         if (const GenerationPtr generation = self->start_generation(worker, why_not))
             co_return pool->install(worker, generation);
-        pool->set_alert(worker->id + ": " + why_not);
+        pool->set_trouble(worker, worker->id + ": " + why_not);
         rest = backoff.next(false);
     }
 }

@@ -70,15 +70,19 @@ TEST(Workers, are_rows_and_unknown_is_a_dash) {
        "requests":1234,"in_flight":1,"slots":1,"breaker":{"state":"tripped","trips":2},"takes":"critical",
        "memory":{"anon_bytes":104857600,"limit_bytes":536870912,"pressure":0.195}},
       {"id":"app-2","pool":"app","pid":null,"generation":1,"state":"starting","addressable":false,"advice":"install plimsoll-agent",
+       "started_at":null,"requests":0,"in_flight":0,"slots":0,"memory":{"anon_bytes":null,"rss_bytes":null,"limit_bytes":null,"pressure":null}},
+      {"id":"app-3","pool":"app","pid":null,"generation":1,"state":"warming","addressable":true,"advice":"connection refused",
        "started_at":null,"requests":0,"in_flight":0,"slots":0,"memory":{"anon_bytes":null,"rss_bytes":null,"limit_bytes":null,"pressure":null}}]})");
     EXPECT_EQ(show_workers(Facts(&value), plain),
               "WORKER  STATE     GEN   PID     MEMORY      LIMIT  USED  REQUESTS  BUSY      UP\n"
               "app-1   serving     3  4711  100.0 MiB  512.0 MiB   20%      1234   1/1  3m 12s\n"
               "app-2   starting    1     -          -          -     -         0   0/-       -\n"
+              "app-3   warming     1     -          -          -     -         0   0/-       -\n"
               "\n"
               "! app-1 fails and is passed over: its breaker is tripped\n"
               "! app-1 is near its limit: while others have room it is given critical requests alone\n"
-              "! app-2 has no address of its own: install plimsoll-agent\n");
+              "! app-2 has no address of its own: install plimsoll-agent\n"
+              "! app-3 is not ready: connection refused\n");
     auto none = json(R"({"workers":[]})");
     EXPECT_EQ(show_workers(Facts(&none), plain), "no workers\n");
 }
