@@ -139,7 +139,10 @@ class Cgroup:
         return {"cgroup_usage": usage, "cgroup_working_set": working_set, "cgroup_limit": self.limit()}
 
     def limit(self):
+        """At memory.high the kernel kills nobody, but holds everybody up: as little is served. 0 is written there for a moment only."""
         limits = [number(read(os.path.join(folder, self.names[1]))) for folder in self.folders]
+        if self.names is self.V2:
+            limits += [number(read(os.path.join(folder, "memory.high"))) or None for folder in self.folders]
         limits = [limit for limit in limits if limit is not None and limit < NO_LIMIT_V1]
         return min(limits) if limits else None
 

@@ -82,6 +82,13 @@ def test_cgroup_v2_takes_the_tightest_limit_above(tmp_path):
     assert found.read() == {"cgroup_usage": 3000, "cgroup_working_set": 2000, "cgroup_limit": 100000}
 
 
+def test_cgroup_v2_is_limited_where_it_is_held_up(tmp_path):
+    files = {"proc/cgroup": "0::/app\n", "sys/app/memory.current": "5000\n", "sys/app/memory.max": "100000\n"}
+    assert tree(tmp_path, {**files, "sys/app/memory.high": "80000\n"}).limit() == 80000
+    assert tree(tmp_path, {**files, "sys/app/memory.high": "max\n"}).limit() == 100000
+    assert tree(tmp_path, {**files, "sys/app/memory.high": "0\n"}).limit() == 100000
+
+
 def test_cgroup_v2_in_a_container_has_its_files_at_the_root(tmp_path):
     found = tree(tmp_path, {"proc/cgroup": "0::/\n", "sys/memory.current": "7000\n", "sys/memory.max": "8000\n"})
     assert found.read() == {"cgroup_usage": 7000, "cgroup_working_set": None, "cgroup_limit": 8000}

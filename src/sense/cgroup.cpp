@@ -102,6 +102,9 @@ std::optional<Cgroup> read_v2(const std::string& mount, const std::string& path)
     cgroup.version = Cgroup::Version::v2;
     upwards(mount, path, [&](const std::string& at) {
         tighten(cgroup, number(at + "/memory.max"), at);
+        // Beyond it the kernel kills nobody, but holds everybody up until they have given memory back: it serves as little. One of
+        // nothing is no limit to live under: that is written for a moment, to have memory taken back.
+        if (const auto high = number(at + "/memory.high"); high && high->count > 0) tighten(cgroup, high, at);
         if (cgroup.usage) return;
         cgroup.usage = number(at + "/memory.current");
         if (cgroup.usage) cgroup.path = at;

@@ -65,6 +65,25 @@ TEST_F(cgroup, v2_takes_the_tightest_limit_of_the_ancestors) {
     EXPECT_FALSE(read->oom_kills);
 }
 
+// The kernel holds a cgroup up at memory.high (systemd's MemoryHigh=), and kills in it at memory.max.
+TEST_F(cgroup, v2_takes_the_line_at_which_it_is_held_up_for_its_limit_where_that_comes_first) {
+    write("proc/9/cgroup", "0::/a/b\n");
+    write("cgroup/cgroup.controllers", "memory\n");
+    write("cgroup/a/memory.max", "900\n");
+    write("cgroup/a/memory.high", "400\n");
+    write("cgroup/a/memory.current", "200\n");
+    write("cgroup/a/b/memory.max", "max\n");
+    write("cgroup/a/b/memory.high", "700\n");
+    write("cgroup/a/b/memory.current", "100\n");
+    const auto limit = [this] { return reader().cgroup(9)->limit; };
+    EXPECT_EQ(limit(), Bytes{400}) << "of each level the lower one, and of all levels the lowest";
+    EXPECT_EQ(reader().use_of_limit(*reader().cgroup(9)), Bytes{200}) << "that of the level whose line it is";
+    write("cgroup/a/memory.high", "max\n");
+    EXPECT_EQ(limit(), Bytes{700});
+    write("cgroup/a/b/memory.high", "0\n");
+    EXPECT_EQ(limit(), Bytes{900}) << "written for a moment, to have memory taken back: nobody lives under it";
+}
+
 TEST_F(cgroup, v2_without_the_controller_is_charged_to_the_ancestor_that_has_it) {
     write("proc/9/cgroup", "0::/a/leaf\n");
     write("cgroup/cgroup.controllers", "memory\n");
