@@ -97,6 +97,7 @@ struct App::Impl {
         for (const std::string& warning : store.warnings()) log::warn("store_warning", {{"warning", warning}});
         for (const std::string& id : store.abandoned()) log::warn("incident_abandoned", {{"incident", id}});
         await_signal();
+        tell_readiness();
         started = true;
     }
 
@@ -113,6 +114,7 @@ struct App::Impl {
             net_::post(control, [this] { stop(); });
         };
         around.publish = [this](std::string_view event, boost::json::object facts) {
+            if (event == "worker") tell_readiness_soon();
             if (admin) admin->publish(event, std::move(facts));
         };
         return around;
@@ -144,7 +146,7 @@ struct App::Impl {
         };
         backend.reload = [this] { return reload(); };
         backend.config = [this] { return config; };
-        backend.not_ready = [this] { return stopping ? std::string("stopping") : std::string(); };
+        backend.not_ready = [this] { return parting || stopping ? std::string("stopping") : std::string(); };
         backend.incidents = &store;
         return backend;
     }
@@ -214,6 +216,24 @@ struct App::Impl {
             log::error("log_not_changed", {{"problem", problem}});
         for (const config::Pool& pool : config.pools) pools.at(pool.name)->configure(pool);
         fleet->apply(config);
+        tell_readiness();
+    }
+
+    // Whoever moves a worker is in the middle of it; and of a thousand that move one look is enough.
+    void tell_readiness_soon() {
+        if (std::exchange(will_tell_readiness, true)) return;
+        net_::post(control, [this] {
+            will_tell_readiness = false;
+            tell_readiness();
+        });
+    }
+
+    // While somebody serves in our place, or still does before we do, the service neither stops nor lacks workers.
+    void tell_readiness() {
+        if (relieved || has_predecessor() || (!parting && !stopping && fleet->ready()))
+            server.tell(net::Readiness::ready);
+        else
+            server.tell(parting || stopping ? net::Readiness::stopping : net::Readiness::not_ready);
     }
 
     void await_signal() {
@@ -226,16 +246,18 @@ struct App::Impl {
             else if (number == SIGUSR2)
                 hand_over();
             else if (stopping)
-                return control.stop(); // a second TERM or INT: now
-            else
+                return control.stop(); // another TERM or INT: now
+            else if (parting || config.proxy.stop_delay == Duration::zero() || has_predecessor())
                 stop();
+            else
+                part();
             await_signal();
         });
     }
 
     // What would be lost with this process, though its sockets live on. Empty: nothing.
     std::string why_not_hand_over() const {
-        if (stopping) return "it is stopping";
+        if (parting || stopping) return "it is stopping";
         if (handing_over) return "a successor is starting already";
         if (options.config_file.empty()) return "it was started by `plimsoll run`";
         if (::getpid() == 1) return "it is process 1 of a container, which ends with it: start a new container instead";
@@ -266,6 +288,7 @@ struct App::Impl {
         net::Heirlooms::of_this_process().pass_on();
         notify_supervisor("MAINPID=" + std::to_string(pid));
         admin->stop(); // questions are the successor's from now on
+        relieved = true;
         stop();
     }
 
@@ -291,9 +314,25 @@ struct App::Impl {
         if (has_predecessor()) net::Heirlooms::of_this_process().pass_on();
     }
 
+    // Load balancers in front have so long to notice, and to send their clients elsewhere.
+    void part() {
+        parting = true;
+        log::info("stop_delayed", {{"seconds", std::chrono::duration<double>(config.proxy.stop_delay).count()}});
+        notify_supervisor("STOPPING=1");
+        tell_readiness();
+        server.part();
+        parting_timer.expires_after(config.proxy.stop_delay);
+        parting_timer.async_wait([this](boost::system::error_code error) {
+            if (!error) stop();
+        });
+    }
+
     void stop() {
         if (stopping) return;
         stopping = true;
+        parting_timer.cancel();
+        if (!parting && !relieved && !has_predecessor()) notify_supervisor("STOPPING=1"); // else another one goes on
+        tell_readiness();
         stop_began = Clock::now();
         leave_to_predecessor();
         log::info("stopping", {{"bound_seconds", std::chrono::duration<double>(config.proxy.stop_timeout).count()}});
@@ -402,9 +441,12 @@ struct App::Impl {
     std::optional<fleet::Fleet> fleet;
     std::optional<admin::Admin> admin;
     net_::signal_set signals;
-    net_::steady_timer patience_timer{control}, settling_timer{control};
+    net_::steady_timer patience_timer{control}, settling_timer{control}, parting_timer{control};
     std::uint64_t settled_connections = 0; // so far, when it was looked last
     bool started = false, stopping = false, announced = false, handing_over = false;
+    bool parting = false;  // told to stop, it serves on for stop_delay
+    bool relieved = false; // by a successor
+    bool will_tell_readiness = false;
     Instant stop_began;  // when it was told to
     std::string failure; // why it could not start, one line
 };

@@ -203,6 +203,12 @@ void check_log(const Log& log, Findings& findings) {
     }
 }
 
+std::string why_no_health_path(const std::string& path) {
+    if (!path.starts_with('/')) return "must begin with /: it is one path, as \"/-/ready\"";
+    if (path.find('%') != std::string::npos) return "would never match: escapes are decoded before";
+    return why_no_path("=" + path);
+}
+
 void check_listeners(const Config& config, Findings& findings) {
     std::map<std::string, std::string> taken; // address -> who has it
     std::string why_not;
@@ -225,6 +231,9 @@ void check_listeners(const Config& config, Findings& findings) {
             findings.sound("proxy.trusted_proxies"))
             findings.problem("listener[" + std::to_string(i) + "].proxy_protocol",
                              "nobody may send the PROXY header: name the load balancers in proxy.trusted_proxies");
+        if (const std::string& health = config.listeners[i].health_path; !health.empty())
+            if (const std::string why_not = why_no_health_path(health); !why_not.empty())
+                findings.problem("listener[" + std::to_string(i) + "].health_path", why_not);
         if (!place || (!place->unix_socket && place->port == 0)) continue; // port 0: each gets one of its own
         // Listeners may share a port: each client is the nearest one's. With the admin's socket they may not.
         if (admin && (place->includes(*admin) || admin->includes(*place))) {

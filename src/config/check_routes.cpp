@@ -45,6 +45,8 @@ std::string why_never_asked_for(std::string_view path, bool whole) {
     return {};
 }
 
+} // namespace
+
 std::string why_no_path(const std::string& path) {
     if (path.starts_with('~')) {
         const Pattern pattern(std::string_view(path).substr(1));
@@ -59,6 +61,8 @@ std::string why_no_path(const std::string& path) {
             return "a path holds no spaces, control characters, ? or #: the query is no part of what is matched";
     return why_never_asked_for(plain, path.starts_with('='));
 }
+
+namespace {
 
 bool is_host(std::string_view host) {
     if (host.starts_with("*.")) host.remove_prefix(2);

@@ -19,6 +19,7 @@ void check_effects(const Config& config, Findings& findings); // of what is soun
 void check_actions(const std::string& path, const Route& route,
                    Findings& findings); // what it does beyond choosing a pool
 void check_maintenance(const std::string& path, const Maintenance& maintenance, Findings& findings);
+std::string why_no_path(const std::string& path);    // of a route; empty: it is one
 bool is_token(std::string_view text);                // a field's name, a cookie's, a method (RFC 9110, 5.6.2)
 std::string why_never_taken(std::string_view field); // from a client; empty: it is
 

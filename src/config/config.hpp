@@ -34,6 +34,7 @@ struct Proxy {
     std::vector<std::string> control = {"/run/plimsoll/control.sock"}; // "tcp:HOST:PORT" needs a token
     std::string token;                                                 // what agents on TCP must show; or token_file
     std::string token_file;
+    Duration stop_delay{}; // told to stop, it says so to who asks for its health, and serves on for so long
     Duration stop_timeout = seconds{30};
     std::vector<std::string> trusted_proxies; // CIDR; whose X-Forwarded-* are believed
     std::vector<std::string> trusted_proxies_set = {
@@ -141,6 +142,7 @@ struct Listener {
     Bytes max_target = {8 << 10}; // of what it asks for: path and query
     unsigned max_fields = 100;
     Bytes max_body = {1LL << 30};
+    std::string health_path;     // asked by load balancers in front: Plimsoll itself answers; empty: none
     bool proxy_protocol = false; // every connection begins with its header, from a trusted proxy
     friend bool operator==(const Listener&, const Listener&) = default;
 };

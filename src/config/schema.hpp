@@ -35,6 +35,7 @@ void describe(Visitor& v, Proxy& proxy) {
     v("control", proxy.control, {.single = true, .live = false});
     v("token", proxy.token, {.live = false, .secret = true});
     v("token_file", proxy.token_file, {.live = false});
+    v("stop_delay", proxy.stop_delay, {.max = in_ns(std::chrono::minutes{10})});
     v("stop_timeout", proxy.stop_timeout, timeout(Duration::zero()));
     v("trusted_proxies", proxy.trusted_proxies, {.single = true});
     v("trusted_proxies_set", proxy.trusted_proxies_set, {.single = true});
@@ -104,6 +105,7 @@ void describe(Visitor& v, Listener& listener) {
     v("max_target", listener.max_target, {.min = 64, .max = Listener::largest_head});
     v("max_fields", listener.max_fields, {.min = 1, .max = Listener::most_fields});
     v("max_body", listener.max_body);
+    v("health_path", listener.health_path);
     v("proxy_protocol", listener.proxy_protocol);
 }
 template <class Visitor>

@@ -39,6 +39,7 @@ bool refused_by_rate(const Exchange& x) {
 void Session::account(Exchange& x) {
     if (x.retrying) x.route->target->pool->end_retry();
     if (x.gone && x.head.empty()) return; // nobody asked for anything
+    if (x.of_health) return;
     const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};
     if (x.refusal) reactor_.counters.refused(pool, x.refusal.reason);
     if (x.gone) reactor_.counters.client_aborts.add();

@@ -142,7 +142,7 @@ std::optional<Ending> Session::move_bytes(Exchange& x, Download& download) {
             if (const auto ending = stream_body(x)) return ending;
         move_request(x);
         // Who has been told already that the connection stays may ask once more.
-        if (reactor_.stopping() && x.status == 0) x.keep_alive = false;
+        if (reactor_.parting() && x.status == 0) x.keep_alive = false;
         for (unsigned i = 0; i < reads_a_move && x.worker->is(Stream::readable) && download.wants_more(); ++i) {
             download.receive();
             x.worker_moved |= !download.awaits_head(); // interim answers, or a head in drops, put nothing off

@@ -127,7 +127,8 @@ struct Exchange {
     bool dawdled = false; // it did not take its answer in time
     bool abort = false;   // the answer is broken off: the client must see that
     bool complete = false;
-    bool last_hop = false; // the client asked that nobody behind us is: we answer
+    bool last_hop = false;  // the client asked that nobody behind us is: we answer
+    bool of_health = false; // a load balancer's question: no traffic
     bool open() const { return !gone && !abort && !complete && !refusal && !page && !last_hop; }
 };
 

@@ -16,6 +16,10 @@ using io::until;
 
 namespace {
 
+const Page well = {200, "text/plain; charset=utf-8", "ready\n", {}};
+const Page unwell = {503, "text/plain; charset=utf-8", "not ready\n", {}};
+const Page leaving = {503, "text/plain; charset=utf-8", "stopping\n", {}};
+
 constexpr http::Refusal in_maintenance = {503, "maintenance", "this service is closed for maintenance"};
 
 // Of a whole answer, as it lies there.
@@ -62,6 +66,31 @@ void Session::take_actions(Exchange& x, const http::RequestHead& head, std::stri
     if (!key.empty()) x.affinity = affinity_hash(key);
 }
 
+// No route and no limit has a say in it, and who asks again and again is not counted among the clients.
+void Session::tell_health(Exchange& x) {
+    x.route = nullptr;
+    if (x.method != http::Method::get && x.method != http::Method::head) {
+        x.own_fields += "Allow: GET, HEAD\r\n";
+        x.refusal = {405, "method_not_allowed", "this path tells whether the proxy is ready: GET and HEAD ask it"};
+        return;
+    }
+    x.of_health = true;
+    switch (reactor_.readiness()) {
+    case Readiness::ready:
+        x.own_fields += "Cache-Control: no-store\r\n";
+        x.page = &well;
+        return;
+    case Readiness::not_ready:
+        x.refusal = {503, "not_ready", "a pool has no worker that serves"};
+        x.page = &unwell;
+        return;
+    case Readiness::stopping:
+        x.refusal = {503, "stopping", "the proxy stops soon"};
+        x.page = &leaving;
+        return;
+    }
+}
+
 void Session::close_for(Exchange& x, const Closed& closed) {
     x.refusal = in_maintenance;
     x.retry_after = closed.retry_after;
@@ -71,7 +100,7 @@ void Session::close_for(Exchange& x, const Closed& closed) {
 // What all answers have that no worker gave.
 http::Answer Session::own_answer(Exchange& x) {
     http::Answer answer;
-    answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete() && !reactor_.stopping();
+    answer.keep_alive = x.keep_alive = x.keep_alive && x.upload.complete() && !reactor_.parting();
     answer.minor = x.minor;
     answer.date = reactor_.workspace.date_text();
     answer.request_id = x.request_id;
@@ -121,7 +150,7 @@ io::Task<> Session::answer_with_page(Exchange& x) {
     if (!page.location.empty()) head.location = x.path;
     head.reason = x.refusal.reason;
     head.retry_after_seconds = in_seconds(x.retry_after);
-    if (x.route->actions) head.edits = &x.route->actions->response;
+    if (x.route && x.route->actions) head.edits = &x.route->actions->response;
     x.status = page.status;
     const auto size = http::write_page_head(own_answer(x), head, reactor_.workspace.out);
     const bool head_only = x.method == http::Method::head;

@@ -49,6 +49,8 @@ public:
     std::vector<std::unique_ptr<ReactorCounters>> counters;
     Clients clients;
     io::Budgets budgets;
+    std::atomic<Readiness> readiness = Readiness::not_ready; // for health_path
+    std::atomic<bool> parting = false; // a stop is near: connections end with the request that they are at
 
 private:
     mutable std::mutex mutex_;
@@ -77,6 +79,8 @@ public:
     // answered still, with "Connection: close".
     static constexpr Duration last_chance = std::chrono::seconds{1};
     bool stopping() const { return stopping_; }
+    bool parting() const { return stopping_ || shared_.parting.load(std::memory_order_relaxed); }
+    Readiness readiness() const { return shared_.readiness.load(std::memory_order_relaxed); }
 
     // For sessions.
     unsigned index() const { return index_; }

@@ -207,6 +207,10 @@ void Server::close_idle(WorkerKey worker, std::function<void()> done) {
         std::move(done));
 }
 
+void Server::tell(Readiness readiness) { impl_->shared.readiness.store(readiness, std::memory_order_relaxed); }
+
+void Server::part() { impl_->shared.parting.store(true, std::memory_order_relaxed); }
+
 void Server::stop(Duration bound, std::function<void()> done) {
     impl_->listeners.leave_all();
     impl_->on_all(

@@ -121,6 +121,9 @@ struct ServerStats {
     double loop_lag_seconds = 0;                               // the worst of the reactors, over the last second or so
 };
 
+// What load balancers in front are told at a listener's health_path.
+enum class Readiness : std::uint8_t { not_ready, ready, stopping };
+
 class Server {
 public:
     Server(const config::Config& config, Pools pools);
@@ -134,6 +137,8 @@ public:
     // Routes, limits: new requests see them at once. Listeners come and go. Empty: done; else a listener could not be opened,
     // the line says why, and nothing has changed.
     std::string apply(const config::Config& config, Pools pools);
+    void tell(Readiness readiness); // cheap: whenever it may have changed
+    void part(); // a stop is to come: from now on answers say "Connection: close", and all else goes on
     void close_idle(WorkerKey worker, std::function<void()> done); // done: once, on any thread, when all reactors have
     void stop(Duration bound, std::function<void()> done); // stops accepting, finishes, then cuts; done on any thread
     void end();                                            // what has not ended is cut, and the threads are gone

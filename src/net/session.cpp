@@ -241,7 +241,7 @@ bool Session::parse_head(Exchange& x, std::string_view bytes, std::size_t seen) 
     x.minor = head.minor;
     x.upgrade_to = head.upgrade_to;
     sends_bodies_ = head.framing.has_body();
-    x.keep_alive = head.keep_alive && !reactor_.stopping();
+    x.keep_alive = head.keep_alive && !reactor_.parting();
     x.expects_continue = head.expect_continue;
     x.loose = bytes.substr(parsed.size);
     return true;
@@ -279,6 +279,7 @@ void Session::find_route(Exchange& x) {
     if (!path.empty()) x.route = snapshot_->find({head.host, path, head.method_text, &head.fields});
     x.series = x.route ? x.route->series : &snapshot_->unrouted();
     begin_body(x);
+    if (!path.empty() && path == listener().health_path && head.path != "*") return tell_health(x);
     if (path.empty())
         x.refusal = {400, "bad_target", "the path of the request climbs above the root"};
     else if (!x.route)

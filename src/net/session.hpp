@@ -58,6 +58,7 @@ private:
     bool parse_held(Exchange& x, std::size_t& seen);
     bool parse_head(Exchange& x, std::string_view bytes, std::size_t seen);
     void find_route(Exchange& x);
+    void tell_health(Exchange& x);
     void read_wishes(Exchange& x, const http::RequestHead& head);
     void check_limits(Exchange& x, const http::RequestHead& head, std::string_view path);
     void heed(Exchange& x, const LimitVerdict& verdict, std::size_t told);

@@ -473,6 +473,17 @@ TEST(Parse, what_a_route_does_is_checked) {
         {"[[listener]]\nproxy_protocol = true\n",
          "f:7:18: listener.proxy_protocol: nobody may send the PROXY header: name the load balancers in "
          "proxy.trusted_proxies"},
+        {"[[listener]]\nhealth_path = \"/-/ready\"\n", ""},
+        {"[[listener]]\nhealth_path = \"ready\"\n",
+         "f:7:15: listener.health_path: must begin with /: it is one path, as \"/-/ready\""},
+        {"[[listener]]\nhealth_path = \"/a/../ready\"\n",
+         "f:7:15: listener.health_path: would never match: . and .. are resolved before"},
+        {"[[listener]]\nhealth_path = \"/%72eady\"\n",
+         "f:7:15: listener.health_path: would never match: escapes are decoded before"},
+        {"[[listener]]\nhealth_path = \"/ready?now\"\n",
+         "f:7:15: listener.health_path: a path holds no spaces, control characters, ? or #: the query is no part of "
+         "what is matched"},
+        {"[proxy]\nstop_delay = \"11m\"\n", "f:7:14: proxy.stop_delay: must be at most 10m, is 11m"},
         {"[proxy]\nvia = \"a b\"\n",
          "f:7:7: proxy.via: 'a b' must be a name without spaces, or empty for no Via at all"},
     });
