@@ -24,8 +24,19 @@ def with_health_path(proxy):
     return [{"address": "127.0.0.1:%d" % proxy.port, "health_path": HEALTH}]
 
 
+def alive(proxy):
+    proxy.start(ready=0)
+    def answers():
+        try:
+            return proxy.admin.get("/healthz").status == 200
+        except OSError:
+            return False
+    until(answers, 20, "it is alive")
+    return proxy
+
+
 def test_a_worker_that_is_waited_for_has_its_reason_in_every_place_that_is_looked_at(plimsoll):
-    proxy = plimsoll({"pool": [static("app", "127.0.0.1:1")]}).start(ready=0)
+    proxy = alive(plimsoll({"pool": [static("app", "127.0.0.1:1")]}))
     until(lambda: "connection refused" in proxy.cli("workers", "--admin", proxy.admin.address).stdout.lower(), 10, "the list tells why")
     status = proxy.cli("status", "--admin", proxy.admin.address)
     assert "pool app: no worker serves (app-1: " in status.stdout, status.stdout
@@ -36,8 +47,8 @@ def test_a_worker_that_is_waited_for_has_its_reason_in_every_place_that_is_looke
 def test_a_pool_that_a_reload_took_all_routes_from_does_not_keep_the_proxy_from_being_ready(plimsoll):
     proxy = plimsoll()
     routes = [{"path": "/old", "pool": "old"}, {"path": "/", "pool": "app"}]
-    proxy.configure({"pool": [pool("sync", workers=1), static("old", "127.0.0.1:1")], "route": routes,
-                     "listener": with_health_path(proxy)}).start(ready=0)
+    alive(proxy.configure({"pool": [pool("sync", workers=1), static("old", "127.0.0.1:1")], "route": routes,
+                           "listener": with_health_path(proxy)}))
     until(lambda: proxy.admin.serving("app"), 30, "one pool serves")
     assert proxy.admin.get("/readyz").status == 503
     assert proxy.get(HEALTH).status == 503
@@ -56,12 +67,9 @@ def test_the_health_path_follows_the_workers(plimsoll):
     proxy = plimsoll()
     socket_path = proxy.directory / "app.sock"
     server = [sys.executable, Path(__file__).parents[1] / "fleet" / "app.py", "--socket", socket_path]
-    proxy.configure({"pool": [static("app", "unix:%s" % socket_path)], "listener": with_health_path(proxy)}).start(ready=0)
+    alive(proxy.configure({"pool": [static("app", "unix:%s" % socket_path)], "listener": with_health_path(proxy)}))
     def health():
-        try:
-            return proxy.get(HEALTH).status
-        except OSError:
-            return None
+        return proxy.get(HEALTH).status
     until(lambda: health() == 503, 10, "it is asked before anybody serves")
     for _ in range(2):
         app = proxy.beside(server)
@@ -145,12 +153,14 @@ def test_a_second_sigterm_ends_the_delay_and_not_the_requests(plimsoll):
 def test_systemd_is_told_that_it_stops(plimsoll, tmp_path):
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(str(tmp_path / "notify"))
-    told.settimeout(20 * PATIENCE)
     proxy = plimsoll({**fleet("sync", workers=1), "proxy": {"stop_delay": "100ms"}}, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")})
     proxy.start()
-    assert told.recv(100) == b"READY=1"
     proxy.stop()
-    assert told.recv(100) == b"STOPPING=1"
     told.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        told.recv(100)
+    words = []
+    try:
+        while True:
+            words.append(told.recv(1000))                      # gunicorn's own among them, which are longer
+    except BlockingIOError:
+        pass
+    assert [word for word in words if word in (b"READY=1", b"STOPPING=1")] == [b"READY=1", b"STOPPING=1"], words
