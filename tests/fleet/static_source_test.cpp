@@ -49,7 +49,7 @@ TEST(StaticSource, why_a_worker_is_not_ready_is_told_at_once_and_in_the_log_once
     ASSERT_EQ(stage.start(), "");
     ASSERT_TRUE(stage.until([&] {
         return stage.worker("app-1").advice == "answered 200, and 204 is expected" &&
-               stage.worker("app-2").advice.find("No such file") != std::string::npos;
+               stage.worker("app-2").advice.find("does not exist") != std::string::npos;
     })) << stage.worker("app-1").advice
         << stage.worker("app-2").advice;
     EXPECT_EQ(stage.worker("app-1").state, "warming");

@@ -483,7 +483,7 @@ TEST(Parse, what_a_route_does_is_checked) {
         {"[[listener]]\nhealth_path = \"/ready?now\"\n",
          "f:7:15: listener.health_path: a path holds no spaces, control characters, ? or #: the query is no part of "
          "what is matched"},
-        {"[proxy]\nstop_delay = \"11m\"\n", "f:7:14: proxy.stop_delay: must be at most 10m, is 11m"},
+        {"[proxy]\nstop_delay = \"11m\"\n", "f:7:14: proxy.stop_delay: must be from 0s to 10m, is 11m"},
         {"[proxy]\nvia = \"a b\"\n",
          "f:7:7: proxy.via: 'a b' must be a name without spaces, or empty for no Via at all"},
     });
