@@ -50,6 +50,36 @@ def test_no_line_is_claimed_of_a_worker_that_does_not_grow():
     assert not any(claimed for _, claimed in told(100, 0, 0, 900000) + told(100, None, None, 900000) + told(0, 4000, 4000, 900000))
 
 
+LIBRARIES = tuple(("/v/lib/python3.11/site-packages/orm/row.py", line) for line in range(1, 9))
+
+
+def test_what_was_cut_off_within_libraries_is_nobodys_line_and_not_c_codes():
+    """Eight library frames of eight that are kept: the application's may be the ninth."""
+    for requests, size, is_cut in ((100, 400000, True), (100, 20000, False)):
+        rows = lines.reconcile(lines.fold([stack(size, *LIBRARIES), stack(size / 4, *LIBRARIES[::-1])], 5, limit=8), requests, 3800, 4200)
+        assert [(row["file"], row["line"], row["bytes"], row["cut"], row["claimed"]) for row in rows] == [(*LIBRARIES[0], size * 5 / 4, True, False)]
+        assert lines.are_cut(rows, 3800) == is_cut
+    row, = lines.reconcile(lines.fold([stack(400000, *LIBRARIES)], 5, limit=9), 100, 3800, 4200)
+    assert row["claimed"] and not row["cut"]            # whole, and a library's
+    frames = LIBRARIES[:7] + (APP,)
+    row, = lines.fold([stack(400000, *frames)], 5, limit=8)
+    assert (row["file"], row["line"], row["cut"]) == (*APP, False)
+    churn, = lines.reconcile(lines.fold([stack(400000, *LIBRARIES)], 5, {LIBRARIES: False}, 8), 100, 3800, 4200)
+    assert not lines.are_cut([churn], 3800)
+
+
+def test_a_line_is_told_beside_what_was_cut():
+    rows = lines.reconcile(lines.fold([stack(300000, *LIBRARIES), stack(100000, APP)], 5, limit=8), 100, 3800, 4200)
+    assert [(row["file"], row["claimed"]) for row in rows] == [(APP[0], True), (LIBRARIES[0][0], False)]
+    rows = lines.reconcile(lines.fold([stack(300000, *LIBRARIES), stack(100000, APP)], 1, limit=8), 100, 3800, 4200)
+    assert [row["file"] for row in rows] == [LIBRARIES[0][0]] and lines.are_cut(rows, 3800)
+
+
+def test_the_agents_frames_are_those_that_the_proxy_asks_for():
+    with open(os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "conf", "plimsoll.toml")) as file:
+        assert "\ntrace_frames = %d " % trace.FRAMES in file.read()
+
+
 def test_two_leaks_share_the_growth():
     assert told(100, 5500, 6500, 400000, 200000) == [("/srv/app/0.py", True), ("/srv/app/1.py", True)]
 

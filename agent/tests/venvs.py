@@ -3,7 +3,7 @@
     python agent/tests/venvs.py [NAME...]        runner frameworks py38 py39 ... py313 debian; default: all that this machine can make
     build/venvs/runner/bin/python -m pytest -n 4 agent/tests
 
-`runner` holds pytest and pytest-xdist, with which the tests themselves run. `frameworks` holds the newest Flask, Django and FastAPI on
+`runner` holds pytest and pytest-xdist, with which the tests themselves run. `frameworks` holds the newest Flask, Django, FastAPI and SQLAlchemy on
 the runner's Python, beside the servers. Each other environment holds the newest gunicorn,
 gevent, uvicorn and uvicorn-worker that its Python can get from PyPI; `debian` is the system's Python with the distribution's own
 gunicorn (20.1 in Debian 12). A stamp in each tells what it was made from, so that a second run costs nothing. A Python that is
@@ -23,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 VENVS = os.environ.get("PLIMSOLL_VENVS") or os.path.join(ROOT, "build", "venvs")
 VERSIONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 SERVERS = ["gunicorn", "gevent", "uvicorn", "uvicorn-worker", "packaging"]
-FRAMEWORKS = SERVERS + ["flask", "django", "fastapi"]
+FRAMEWORKS = SERVERS + ["flask", "django", "fastapi", "sqlalchemy"]
 BESIDE_DEBIAN = ["gevent", "greenlet", "zope.event", "zope.interface", "uvicorn", "h11", "click", "uvicorn-worker", "packaging"]
 NAMES = ["py" + version.replace(".", "") for version in VERSIONS] + ["debian"]
 

@@ -240,7 +240,7 @@ struct Capture { // [pool.capture]
     bool trace = true; // a tracemalloc window before a recycle on soft_limit
     unsigned trace_requests = 200;
     Duration trace_time = seconds{3};
-    unsigned trace_frames = 8;
+    unsigned trace_frames = 25;
     bool remote = true;               // an agent is put into workers that have none, where Python can do that (3.14)
     std::vector<std::string> command; // an operator's own; {pid} {worker} {pool} {directory}
     Duration command_timeout = seconds{5};

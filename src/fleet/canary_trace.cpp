@@ -73,7 +73,10 @@ asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr wor
     window.found = capture->succeeded() && !claimed_lines(incident->details).empty();
     if (capture->succeeded() && !window.found && capture->traced_what_leaks()) {
         const std::string why =
-            traced_in_vain(incident->details)
+            stacks_were_cut(incident->details)
+                ? "the stacks of what survived were cut within libraries, before a line of the application's own "
+                  "(trace_frames)"
+            : traced_in_vain(incident->details)
                 ? "if it is real, C code has it, or it is asked seldom"
                 : "its heap is too large to be collected while it serves, so few lines can be claimed";
         // Told once: the windows that follow it would say the same.

@@ -22,13 +22,14 @@ bool is_claimed(const json::value& line) {
     return claimed != nullptr && claimed->is_bool() && claimed->get_bool();
 }
 
-// Agents that tell nothing of it always collected.
-bool was_collected(const json::object& answer) {
+bool of_window(const json::object& answer, const char* key, bool otherwise) {
     const auto* window = answer.if_contains("window");
-    const auto* collected =
-        window != nullptr && window->is_object() ? window->get_object().if_contains("collected") : nullptr;
-    return collected == nullptr || !collected->is_bool() || collected->get_bool();
+    const auto* told = window != nullptr && window->is_object() ? window->get_object().if_contains(key) : nullptr;
+    return told != nullptr && told->is_bool() ? told->get_bool() : otherwise;
 }
+
+// Agents that tell nothing of it always collected.
+bool was_collected(const json::object& answer) { return of_window(answer, "collected", true); }
 
 bool explains(double bytes, const Growth& growth) {
     if (growth.requests <= 0 || growth.low <= 0) return false;
@@ -211,8 +212,10 @@ leak::Fingerprint fingerprint_of(const json::object& details) {
 
 bool traced_in_vain(const json::object& details) {
     const bool proven = number(details, "collected_windows") > 0 || was_collected(details);
-    return details.contains("traces") && proven && claimed_lines(details).empty();
+    return details.contains("traces") && proven && !stacks_were_cut(details) && claimed_lines(details).empty();
 }
+
+bool stacks_were_cut(const json::object& details) { return of_window(details, "cut", false); }
 
 leak::AdviceFacts advice_facts(const json::object& details, leak::Class kind, std::string_view what) {
     leak::AdviceFacts facts;
@@ -221,6 +224,7 @@ leak::AdviceFacts advice_facts(const json::object& details, leak::Class kind, st
     facts.mostly = mostly_in(details, what);
     facts.has_line = !claimed_lines(details).empty();
     facts.traced_in_vain = traced_in_vain(details);
+    facts.stacks_cut = stacks_were_cut(details);
     // "shop.orders._seen (dict, 40213 items)"
     const std::string keeper = word(details, "kept_by");
     const auto open = keeper.rfind(" ("), comma = keeper.rfind(", ");

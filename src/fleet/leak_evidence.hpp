@@ -32,6 +32,8 @@ void add_answer(boost::json::object& details, boost::json::object&& answer);
 // A window that was collected has ended, and no line explains the growth. One that was not proves nothing: the agent claims
 // few lines of it, as cycles that the collector will free are among its traces.
 bool traced_in_vain(const boost::json::object& details);
+// What survived the last window came from stacks that were cut before a line of the application's own.
+bool stacks_were_cut(const boost::json::object& details);
 
 // The details of a leak's incident that follow from a capture's: lines, kept_by, types, retainers, cycles and the like.
 // Only the keys that it has something to say of.

@@ -65,6 +65,9 @@ std::string of_memory(const AdviceFacts& facts) {
     if (!facts.keeper.empty()) return of_container(facts);
     if (facts.has_line) return "look at what that line's objects are put into, and who lets go of them";
     if (cycles) return "objects hang in cycles: break them with weakref.ref, or collect more often (gc.set_threshold)";
+    if (facts.stacks_cut)
+        return "the stacks of what survived end within libraries, before a line of the application: raise "
+               "[pool.capture] trace_frames";
     if (facts.traced_in_vain) return of_c_code(facts);
     if (!facts.has_agent)
         return "install Plimsoll's agent beside the application (`pip install ./agent` of the source): without it "

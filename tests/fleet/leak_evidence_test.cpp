@@ -169,6 +169,17 @@ TEST(LeakEvidence, only_a_window_that_was_collected_proves_that_no_line_explains
     EXPECT_FALSE(in_vain(details));
 }
 
+TEST(LeakEvidence, what_was_cut_off_within_libraries_is_not_c_codes) {
+    boost::json::object details;
+    add_answer(details, parsed(R"json({"traces": 9, "window": {"collected": true, "cut": true}, "lines": []})json"));
+    const leak::AdviceFacts facts = advice_facts(details, leak::Class::leaking, "memory");
+    EXPECT_TRUE(facts.stacks_cut);
+    EXPECT_FALSE(facts.traced_in_vain);
+    add_answer(details, parsed(R"json({"traces": 9, "window": {"collected": true}, "lines": []})json"));
+    EXPECT_FALSE(stacks_were_cut(details)); // an earlier window's
+    EXPECT_TRUE(advice_facts(details, leak::Class::leaking, "memory").traced_in_vain);
+}
+
 TEST(LeakEvidence, an_agent_that_tells_of_no_collection_has_collected) {
     boost::json::object details;
     add_answer(details, parsed(R"json({"traces": 100, "window": {"collected": false}})json"));

@@ -10,11 +10,15 @@ That bytes survive a window is no proof: a cache that churns has survivors too. 
 others (holders.py) it is never claimed. And the proxy knows by how much the worker grows a
 request. A line is `claimed` where it explains its part of that growth, from a tenth to one and a half times; and only where the claimed
 lines together explain half of it, or three tenths if containers were seen to grow by them. So a leak of C code, of which tracemalloc sees nothing, gets no line, and neither does an innocent.
+
+A stack as long as the limit without a frame of the application's may have one further out (an ORM goes twenty frames deep). Whose its bytes
+are is not known: all such stacks are one line, `cut`. It counts for what Python explains of the growth, and is never claimed itself.
 """
 from . import keeper, ownership
 
 LEAST, MOST = 0.1, 1.5                      # of the growth a request
 TOGETHER, TOGETHER_SEEN = 0.5, 0.3          # the second where containers were seen to grow by what the lines allocate
+CUT = None
 MOST_STACKS = 5000                          # the largest: to find whose line it is takes longer than to add up
 
 
@@ -40,6 +44,9 @@ class Places:
             self._known[file] = self._own.has(file)
         return self._known[file]
 
+    def is_cut(self, frames, limit):
+        return limit is not None and len(frames) >= limit and not any(self.is_own(file) for file, _ in frames)
+
     def of(self, frames):
         passed = None
         for frame in frames:
@@ -61,11 +68,12 @@ def outside_python(frames):
     return next((frame for frame in frames if not ownership.is_standard(frame[0]) and not frame[0].startswith(ownership.PACKAGE)), frames[0])
 
 
-def fold(stacks, top, held=None):
-    """stacks: [frames innermost first, bytes, count]; held: frames -> added or replaced. The lines by bytes."""
+def fold(stacks, top, held=None, limit=None):
+    """stacks: [frames innermost first, bytes, count]; held: frames -> added or replaced; limit: of frames that a stack has. The lines by
+    bytes; of those that are cut the place is the largest stack's."""
     folded, places, held = {}, Places(), held or {}
     for frames, size, count in sorted(stacks, key=lambda stack: -stack[1])[:MOST_STACKS]:
-        place = places.of(frames)
+        place = CUT if places.is_cut(frames, limit) else places.of(frames)
         entry = folded.setdefault(place, [0, 0, 0, frames, 0, 0])
         entry[0] += size
         entry[1] += count
@@ -73,9 +81,17 @@ def fold(stacks, top, held=None):
             entry[2:4] = [size, frames]
         if frames in held:
             entry[4 if held[frames] else 5] += size
-    ranked = sorted(folded.items(), key=lambda item: -item[1][0])[:top]
-    return [{"file": place[0], "line": place[1], "bytes": size, "count": count, "added": added, "replaced": replaced,
-             "traceback": ["%s:%d" % (file, line) for file, line in frames]} for place, (size, count, _, frames, added, replaced) in ranked]
+    told = []
+    for place, (size, count, _, frames, added, replaced) in sorted(folded.items(), key=lambda item: -item[1][0])[:top]:
+        file, line = outside_python(frames) if place is CUT else place
+        told.append({"file": file, "line": line, "bytes": size, "count": count, "added": added, "replaced": replaced, "cut": place is CUT,
+                     "traceback": ["%s:%d" % frame for frame in frames]})
+    return told
+
+
+def are_cut(lines, low):
+    """Of reconciled lines: what was cut may be what leaks, so that no line claimed says nothing of C code."""
+    return bool(low) and any(line["cut"] and line["replaced"] <= line["added"] and line["bytes_per_request"] >= TOGETHER_SEEN * low for line in lines)
 
 
 def reconcile(lines, requests, low, high, collected=True):
@@ -94,6 +110,6 @@ def reconcile(lines, requests, low, high, collected=True):
         claimed = seen                      # the rest of the growth may be C code's
     if sum(line["bytes_per_request"] for line in claimed) >= (TOGETHER_SEEN if claimed is seen else TOGETHER) * low:
         for line in claimed:
-            line["claimed"] = True
+            line["claimed"] = not line["cut"]
     lines.sort(key=lambda line: (not line["claimed"], -line["bytes"]))
     return lines

@@ -1,6 +1,6 @@
 """A window of tracemalloc: which lines allocated what was still there at its end.
 
-Tracing makes Python code 8 to 40 times slower, so a window has an end whatever happens: a time, an amount of tracemalloc's own memory,
+Tracing makes Python code 8 to 90 times slower, so a window has an end whatever happens: a time, an amount of tracemalloc's own memory,
 and a proxy that went away all close it. Analysing while tracing is on costs 20 to 190 times as much as afterwards: the raw traces are
 taken, tracing is stopped, and only then they are added up.
 
@@ -23,7 +23,8 @@ import _tracemalloc
 from .. import native, quiet
 from . import cycles, functions, holders, lines
 
-FRAMES, SECONDS, OWN_MEMORY = 10, 300.0, 12 << 20      # defaults of trace_start; a trace takes tracemalloc 49 to 64 bytes
+FRAMES, SECONDS, OWN_MEMORY = 25, 300.0, 12 << 20      # defaults of trace_start; a trace takes tracemalloc 49 to 64 bytes
+MOST_FRAMES = 100                                       # of a stack, as the proxy may want them
 LONE = 30.0                                             # seconds without a proxy
 MOST_TRACES = 500000                                    # in the snapshot: the largest are kept
 MOST_BLOCKS = 1000000                                   # of a heap that is collected while its worker serves: at most some 500,000 objects
@@ -70,7 +71,7 @@ def start(frames=FRAMES, seconds=SECONDS, own_memory=OWN_MEMORY, wanted=lambda: 
         lengths = quiet.guarded(holders.Lengths)()
         if not wanted():
             return None
-        tracemalloc.start(max(1, min(frames, 50)))
+        tracemalloc.start(max(1, min(frames, MOST_FRAMES)))
         _window = Window(seconds, own_memory, lengths)
         return _window
 
@@ -145,7 +146,7 @@ def _take(window, serves, collect=gc.collect):
     return Taken(traces, limit, seconds, held, time.process_time() - window.cpu, collected, 1.0)
 
 
-def analyse(traces, top, held=None):
+def analyse(traces, top, held=None, limit=None):
     """The application's lines by surviving bytes, and whole stacks. A trace is (domain, size, frames, ...), frames innermost first; equal
     tracebacks are one tuple, so they are added up by identity before anything else is looked at."""
     stacks, held = {}, held or {}
@@ -160,7 +161,7 @@ def analyse(traces, top, held=None):
             entry[3] = entry[3] and trace[1] == TABLE
     # Tables alone, and none of a container that was seen to grow: their dicts, and whoever keeps them, are another line's.
     stacks = [entry[:3] for entry in stacks.values() if not lines.is_agents(entry[0]) and not (entry[3] and entry[0] not in held)]
-    return lines.fold(stacks, top, held), stacks
+    return lines.fold(stacks, top, held, limit), stacks
 
 
 def folded(stacks, names=None):

@@ -6,6 +6,7 @@
 //            a cache                       bound it, or raise the limit
 //            cycles nobody collects        break them, enable the collector
 //            a container that only grows   bound or expire it; where it holds callbacks or objects of others: weak references
+//            stacks that were cut          keep longer ones
 //            a trace that found no line    C code: which, and how to be sure
 //            nothing yet                   look at the capture; without an agent, install it
 //   descriptors, threads, children         `with`, a pool, wait()
@@ -28,6 +29,7 @@ struct AdviceFacts {
     bool has_agent = true;           // else nobody is there to look into the process
     bool has_line = false;
     bool traced_in_vain = false;        // a trace has ended, and no line of Python explains the growth
+    bool stacks_cut = false;            // what it saw has stacks that end within libraries
     std::vector<std::string> libraries; // C code that is loaded beside Python's own
     double in_cycles = 0;               // objects that only the collector could free
     bool finalizers = false;            // some of them have __del__

@@ -93,7 +93,7 @@ def window(ask, requests, pauses, growth):
         began = time.monotonic()
         taken = trace.stop()
         pauses.append(time.monotonic() - began)
-        ranked, _ = trace.analyse(taken[0], 50, taken[3])
+        ranked, _ = trace.analyse(taken.traces, 50, taken.held, taken.limit)
         told.extend(lines.reconcile(ranked, requests, *growth))
     thread = threading.Thread(target=tell)
     thread.start()

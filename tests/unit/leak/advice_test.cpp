@@ -26,6 +26,7 @@ TEST(Advice, fits_the_evidence) {
         {{.kind = leaking, .has_line = true}, "that line's objects"},
         {{.kind = leaking, .traced_in_vain = true, .libraries = {"lxml", "libfoo.so.1"}}, "lxml, libfoo.so.1"},
         {{.kind = leaking, .traced_in_vain = true}, "memray run --native"},
+        {{.kind = leaking, .stacks_cut = true}, "raise [pool.capture] trace_frames"},
         {{.kind = leaking, .beside = "threads", .traced_in_vain = true}, "leaks threads"},
         {{.kind = leaking, .beside = "children"}, "leaks children"},
         {{.kind = leaking, .what = "threads", .beside = "threads"}, "ThreadPoolExecutor"},
