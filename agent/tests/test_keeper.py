@@ -60,6 +60,38 @@ def stream(key):
     yield key * 100                          # 50
 def view_of(key):
     direct(key)                              # 52
+def cached(key):
+    cache.set(key, direct(key))              # 54
+def pushed(key):
+    push(direct(key))                        # 56
+def page_of(key):
+    page = direct(key)                       # 58
+    cache.set(key, value=page)
+    return page
+def checked(key):
+    page = direct(key)                       # 62
+    check(page)
+    ready.set()
+    return page
+def logged(key):
+    logger.info("%s", direct(key))           # 67
+    print(len(direct(key)))                  # 68
+    publish(key, len(direct(key)))           # 69
+    publish(key, {"page": direct(key)})      # 70
+def started(key):
+    return loop.create_task(direct(key))     # 72
+def kept_task(key):
+    jobs.submit(work, direct(key))           # 74
+def saved(key):
+    direct(key).save()                       # 76
+def unique(key):
+    set(direct(key))                         # 78
+def hooked(key):
+    logger.addHandler(Handler(direct(key)))  # 80
+def handed(key):
+    return cache.set(key, direct(key))       # 82
+def summed(key):
+    return add(direct(key), 1)               # 84
 '''
 
 
@@ -70,11 +102,12 @@ def file(tmp_path):
     return str(path)
 
 
-HANDED_ON = {5, 6, 8, 26, 33, 48, 50}
-DROPPED = {41, 52}
+HANDED_ON = {5, 6, 8, 26, 33, 48, 50, 62, 72, 84}
+DROPPED = {41, 52, 67, 68, 69, 76, 78}
 
 
-@pytest.mark.parametrize("line", [5, 6, 8, 10, 14, 16, 21, 23, 26, 27, 29, 33, 36, 41, 44, 48, 50, 52])
+@pytest.mark.parametrize("line", [5, 6, 8, 10, 14, 16, 21, 23, 26, 27, 29, 33, 36, 41, 44, 48, 50, 52, 54, 56, 58, 62, 67, 68, 69, 70, 72, 74, 76,
+                                  78, 80, 82, 84])
 def test_a_line_hands_on_what_its_function_returns_and_stores_nowhere(file, line):
     expected = keeper.HANDS_ON if line in HANDED_ON else keeper.DROPS if line in DROPPED else keeper.KEEPS
     assert keeper.Sources().verdict(file, line) == expected
@@ -90,6 +123,12 @@ def test_what_a_helper_gave_is_told_where_it_is_stored_and_what_was_made_here_wh
     assert row["line"] == 17
     row, = lines.fold([[((file, 36), ("/srv/app/views.py", 3)), 1000, 10]], 5)
     assert row["line"] == 36
+
+
+def test_what_a_helper_built_is_told_where_it_is_handed_to_a_keeper(file):
+    for line, told in ((54, 54), (56, 56), (58, 59), (62, 14)):
+        row, = lines.fold([[((file, 8), (file, line), (file, 14)), 1000, 10]], 5)
+        assert row["line"] == told
 
 
 def test_what_is_dropped_further_out_was_kept_on_the_way(file):

@@ -4,7 +4,9 @@
 
 A helper is called from everywhere, and most of what it makes is let go of. So a frame is left for its caller where its statement
 returns the value, yields it, or gives it a local name that is returned later and stored nowhere. A constructor hands on what it
-stores in its own instance; a function under a decorator that caches keeps what it returns. Judged by the source alone: where it
+stores in its own instance; a function under a decorator that caches keeps what it returns. A call that gets what was built as an argument
+(`cache.set(key, build(key))`) keeps it, where it is not known to let go of it; of a name that is given to a call (`check(page)`) only
+calls that are known to keep do. Judged by the source alone: where it
 cannot be read or parsed, the frame stays. `compile` to a tree needs no module that the worker has not imported.
 """
 import _ast
@@ -16,7 +18,14 @@ SCALAR = ("len", "bool", "int", "float", "hash", "id", "sum", "any", "all", "ord
 KEEPS, HANDS_ON, DROPS = "keeps", "hands on", "drops"
 FUNCTIONS = (_ast.FunctionDef, _ast.AsyncFunctionDef)
 CONSTRUCTORS = ("__init__", "__new__", "__post_init__", "__attrs_post_init__")
-STORING = ("setdefault", "append", "appendleft", "add", "put", "put_nowait", "insert", "update", "extend", "register", "subscribe", "connect")
+DROPPING = frozenset(SCALAR + ("print", "format", "issubclass", "callable", "type", "min", "max", "sorted", "dumps", "dump", "write", "writelines",
+                               "sendall", "join", "log", "debug", "info", "warning", "warn", "error", "exception", "critical", "set", "list", "tuple",
+                               "dict", "next", "close"))
+STARTING = ("submit", "create_task", "ensure_future", "run_in_executor", "call_soon", "call_later", "start_soon", "apply_async", "spawn")
+PLAIN = frozenset(STARTING + ("register", "subscribe", "save", "store", "push", "cache", "memoize", "remember", "enqueue", "heappush", "insort", "setattr"))
+STORING = PLAIN | {
+    "setdefault", "append", "appendleft", "add", "put", "put_nowait", "insert", "update", "extend", "connect", "set", "set_many", "addHandler",
+    "addFilter", "add_done_callback", "add_callback", "add_listener", "addListener", "on", "attach", "__setitem__"}
 
 
 class Sources:
@@ -54,7 +63,7 @@ class Sources:
             return KEEPS
         if is_handed_on(function, statement):
             return HANDS_ON
-        return DROPS if isinstance(statement, _ast.Expr) and isinstance(statement.value, _ast.Call) and not is_storing(statement.value) else KEEPS
+        return DROPS if isinstance(statement, _ast.Expr) and isinstance(statement.value, _ast.Call) and not is_kept_by(statement.value) else KEEPS
 
 
 def parse(file):
@@ -117,8 +126,8 @@ def is_handed_on(function, statement):
         return True
     if isinstance(statement, (_ast.Assign, _ast.AnnAssign, _ast.AugAssign)):
         targets = statement.targets if isinstance(statement, _ast.Assign) else [statement.target]
-    elif isinstance(statement, _ast.Expr) and is_storing(statement.value) and isinstance(statement.value.func.value, _ast.Name):
-        targets = [statement.value.func.value]             # rows.append(...) of a local list
+    elif isinstance(statement, _ast.Expr) and is_storing(statement.value) and isinstance(receiver(statement.value), _ast.Name):
+        targets = [receiver(statement.value)]              # rows.append(...) of a local list
     else:
         return False
     if function.name in CONSTRUCTORS and all(is_own_attribute(function, target) for target in targets):
@@ -137,14 +146,41 @@ def names_in(node):
             yield each.attr.lower()
 
 
+def called(call):
+    return getattr(call.func, "attr", None) or getattr(call.func, "id", None)
+
+
+def receiver(call):
+    return getattr(call.func, "value", None)
+
+
+def handed_over(call):
+    """Its arguments."""
+    return [argument.value if isinstance(argument, (_ast.Starred, _ast.keyword)) else argument for argument in call.args + call.keywords]
+
+
 def is_storing(node):
-    return isinstance(node, _ast.Call) and isinstance(node.func, _ast.Attribute) and node.func.attr in STORING
+    """By its name: `jobs.put(page)`, `push(page)`; but `set(page)` makes a set, `add(1, 2)` a sum, and `ready.set()` gets nothing."""
+    return isinstance(node, _ast.Call) and called(node) in (STORING if isinstance(node.func, _ast.Attribute) else PLAIN) and bool(handed_over(node))
+
+
+def is_kept_by(call):
+    """A statement's call: it stores, or is given what another call has built and may keep it."""
+    return is_storing(call) or called(call) not in DROPPING and any(is_built(argument) for argument in handed_over(call))
+
+
+def is_built(value):
+    """A call within it gives something of which more than a number or a text of it is left."""
+    if isinstance(value, _ast.Call) and called(value) in DROPPING:
+        return False
+    return isinstance(value, _ast.Call) or not isinstance(value, FUNCTIONS + (_ast.Lambda, _ast.Compare)) and any(map(is_built, children(value)))
 
 
 def stores(value):
-    """`return seen.setdefault(key, make())` keeps, and of `return len(make())` only a number gets out."""
-    return value is not None and (is_storing(value) or isinstance(value, _ast.Call) and isinstance(value.func, _ast.Name)
-                                  and value.func.id in SCALAR)
+    """`return seen.setdefault(key, make())` keeps, and of `return len(make())` only a number gets out. A task that is returned is its
+    caller's."""
+    return value is not None and (is_storing(value) and called(value) not in STARTING or isinstance(value, _ast.Call)
+                                  and isinstance(value.func, _ast.Name) and value.func.id in SCALAR)
 
 
 def is_own_attribute(function, target):
@@ -197,7 +233,7 @@ def storing_nodes(function, names, besides):
             elsewhere = any(isinstance(target, (_ast.Attribute, _ast.Subscript)) and not names & set(roots(target)) for target in node.targets)
             if elsewhere and names & result_names(node.value):
                 yield node
-        if is_storing(node) and not names & set(roots(node.func.value)) and any(names & result_names(each) for each in node.args):
+        if is_storing(node) and not names & set(roots(receiver(node))) and any(names & result_names(each) for each in handed_over(node)):
             yield node
 
 
