@@ -128,6 +128,65 @@ def test_an_environment_within_the_applications_folder_stays_installed(site, mon
     assert ownership.is_own("/srv/shop/views.py") and not ownership.is_own("/srv/shop/venv/lib/python3.11/site-packages/orm/row.py")
 
 
+def placed(folder, path, text=""):
+    file = folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return str(file)
+
+
+def test_what_pip_put_into_a_folder_of_the_applications_is_installed_and_what_lies_beside_it_is_not(site):
+    orm, alone = placed(site, "srv/deps/orm/deep/row.py"), placed(site, "srv/deps/six_alone.py")
+    unlisted, mine, top = (placed(site, "srv/deps/" + name) for name in ("bare_dist/a.py", "shop/views.py", "main.py"))
+    placed(site, "srv/deps/orm-2.0.dist-info/RECORD", "orm/deep/row.py,sha256=x,1\n../../bin/orm,,\nsix_alone.py,,\norm-2.0.dist-info/RECORD,,\n")
+    placed(site, "srv/deps/bare_dist-1.0.dist-info/METADATA")
+    own = ownership.Own()
+    assert [own.has(file) for file in (orm, alone, unlisted, mine, top)] == [False, False, False, True, True]
+    wheel = placed(site, ".pex/installed_wheels/0a/orm-2.0-py3-none-any.whl/orm/row.py")
+    placed(site, ".pex/installed_wheels/0a/orm-2.0-py3-none-any.whl/orm-2.0.dist-info/RECORD", "orm/row.py,,\n")
+    assert not own.has(wheel)
+
+
+def test_each_folder_is_looked_at_once_and_not_without_end(site, monkeypatch):
+    looked = []
+    monkeypatch.setattr(ownership, "_listed", {})
+    monkeypatch.setattr(ownership, "_installed_into", lambda folder: looked.append(folder) or frozenset())
+    own = ownership.Own()
+    assert all(own.has("/srv/shop/%d.py" % number) for number in range(9)) and looked == ["/srv/shop", "/srv", "/"]
+    monkeypatch.setattr(ownership, "MOST_FOLDERS", 3)
+    assert own.has("/opt/shop/a.py") and len(looked) == 3
+
+
+def test_an_application_that_is_installed_beside_its_libraries_stays_its_own(site):
+    views, orm = placed(site, "deps/shop/views.py"), placed(site, "deps/shop/vendor/orm/row.py")
+    placed(site, "deps/shop/__init__.py")
+    placed(site, "deps/shop-1.0.dist-info/RECORD", "shop/views.py,,\n")
+    placed(site, "deps/shop/vendor/orm-1.0.dist-info/RECORD", "orm/row.py,,\n")
+    sys.path.insert(0, str(site / "deps"))
+    assert not ownership.is_own(views)
+    __import__("shop")
+    ownership.tell("shop.wsgi")
+    assert ownership.is_own(views) and not ownership.is_own(orm)
+
+
+def test_a_known_library_is_nobodys_wherever_it_was_imported_from(site, monkeypatch):
+    module = types.ModuleType("sqlalchemy")
+    module.__path__, module.__file__ = ["/function/python_packages/sqlalchemy"], "/function/python_packages/sqlalchemy/__init__.py"
+    monkeypatch.setitem(sys.modules, "sqlalchemy", module)
+    state = "/function/python_packages/sqlalchemy/orm/state.py"
+    assert not ownership.is_own(state) and ownership.is_own("/function/shop.py")
+    monkeypatch.setenv("PLIMSOLL_APP", "sqlalchemy")
+    assert ownership.is_own(state) and not ownership.is_own("/function/shop.py")
+
+
+def test_only_what_is_named_is_the_applications_where_it_is_named(site, monkeypatch):
+    views, lib = placed(site, "srv/shop/views.py"), placed(site, "srv/lib/tools.py")
+    for named, expected in ((str(site / "srv" / "shop"), [True, False]), (lib, [False, True]), ("nowhere_to_be_found", [True, True])):
+        monkeypatch.setenv("PLIMSOLL_APP", named)
+        assert [ownership.is_own(file) for file in (views, lib)] == expected
+    assert "/" not in "".join(ownership.packages())
+
+
 def test_a_module_alone_may_be_the_application(site):
     home = installed(site, "other")
     path = os.path.join(os.path.dirname(home), "shop_alone.py")

@@ -1,7 +1,9 @@
 """Whose code a file is: the application's own, which can be mended, or somebody else's.
 
-What is neither Python's, nor installed, nor the agent's is the application's wherever it lies. An application may be installed too
-(`pip install .` in an image): then its package is known by what the server was told to serve.
+What is neither Python's, nor installed, nor the agent's is the application's wherever it lies. Installed is what lies in site-packages; what
+a *.dist-info beside it lists (`pip install --target`, a pex, which may lie among the application's own files); and a known library from
+wherever it was imported. An application may be installed too (`pip install .` in an image): then its package is known by what the
+server was told to serve. PLIMSOLL_APP, of packages and paths, has all that is the application's.
 
     PLIMSOLL_APP=shop,lib  -->  else gunicorn shop.wsgi:app, uvicorn shop.asgi:app, DJANGO_SETTINGS_MODULE  -->  else python -m shop
 
@@ -9,6 +11,7 @@ Names decide, as somebody wrote them down. The callable's class, or the module o
 middleware the application. Where the name itself is a framework's (`uvicorn django.core.asgi:...`), or the program is a server or a
 tool that runs one, nothing is concluded from it; who means it nevertheless says so in PLIMSOLL_APP.
 """
+import itertools
 import os
 import sys
 import sysconfig
@@ -29,6 +32,14 @@ NOBODYS = frozenset("""
     newrelic ddtrace opentelemetry sentry_sdk elasticapm debugpy pydevd coverage pytest viztracer scalene memray pyinstrument
     watchfiles dotenv click typer IPython plimsoll_agent __main__ __mp_main__
 """.split())
+
+# Known wherever they lie; without names that an application may well give to a package of its own.
+LIBRARIES = NOBODYS - {"__main__", "__mp_main__", "channels", "paste"} | frozenset("""
+    sqlalchemy sqlmodel alembic peewee mongoengine pymongo psycopg psycopg2 asyncpg MySQLdb pymysql redis celery kombu
+    jinja2 markupsafe pydantic pydantic_core marshmallow attr attrs graphql graphene requests httpx httpcore urllib3 boto3 botocore
+    numpy pandas pyarrow grpc lxml PIL yaml orjson
+""".split())
+MOST_FOLDERS, MOST_ENTRIES, LARGEST_RECORD = 2000, 5000, 1 << 20
 
 _told = {}                                  # modules that the server serves; in the order in which it said so
 
@@ -55,8 +66,11 @@ def tell_of_file(path):
 
 def packages():
     """The names whose code is the application's though it be installed."""
-    named = [name.strip() for name in os.environ.get("PLIMSOLL_APP", "").split(",") if name.strip()]
-    return named or _served() or _program()
+    return [name for name in _named() if os.sep not in name] or _served() or _program()
+
+
+def _named():
+    return [name.strip() for name in os.environ.get("PLIMSOLL_APP", "").split(",") if name.strip()]
 
 
 def _served():
@@ -98,26 +112,78 @@ def _file_of(name):
     return file if type(file) is str else ""
 
 
+def _folders_of(name):
+    try:
+        return [os.path.join(folder, "") for folder in (bare.attributes(sys.modules.get(name)) or {}).get("__path__") or ()]
+    except Exception:                       # a namespace, whose folders are looked up as they are asked for
+        return []
+
+
 class Own:
     """As it is known now: for many files at once."""
 
     def __init__(self):
-        self._files, folders = set(), []
-        for name in packages():
-            try:
-                folders.extend(os.path.join(folder, "") for folder in (bare.attributes(sys.modules.get(name)) or {}).get("__path__") or ())
-            except Exception:               # a namespace, whose folders are looked up as they are asked for
-                pass
-            self._files.add(_file_of(name))
-        self._folders = tuple(folders)
+        names, named = packages(), _named()
+        paths = [os.path.abspath(path) for path in named if os.sep in path]
+        self._files = {_file_of(name) for name in names} | set(paths)
+        self._folders = tuple(folder for name in names for folder in _folders_of(name)) + tuple(os.path.join(path, "") for path in paths)
+        self._only = bool(named) and (bool(self._folders) or self._files != {""})       # where it names what is there at all
+        others = [name for name in LIBRARIES if name in sys.modules]
+        self._foreign = tuple(folder for name in others for folder in _folders_of(name))
+        self._foreign_files = {_file_of(name) for name in others} - {""}
 
     def has(self, file):
         if is_standard(file) or file.startswith((PACKAGE,) + ENVIRONMENT):
             return False
         if file in self._files:
             return True
-        inner = next((file[len(folder) - 1:] for folder in self._folders if file.startswith(folder)), file)
-        return not any(part in inner for part in INSTALLED)             # an environment may lie within the application's folder
+        home = max((folder for folder in self._folders if file.startswith(folder)), key=len, default="")
+        if self._only and not home:
+            return False
+        if any(part in file[max(len(home) - 1, 0):] for part in INSTALLED):    # an environment may lie within the application's folder
+            return False
+        if file in self._foreign_files or any(len(folder) > len(home) and file.startswith(folder) for folder in self._foreign):
+            return False
+        return not is_listed(file, home)
+
+
+_listed = {}                                # folder -> what was installed into it
+
+
+def is_listed(file, home):
+    """A *.dist-info beside it, or beside a folder around it, has it; beneath the application's home."""
+    path = file
+    while len(path) > len(home):
+        folder, name = os.path.split(path)
+        if not name or len(folder) < len(home) - 1:
+            return False
+        if folder not in _listed and len(_listed) < MOST_FOLDERS:
+            _listed[folder] = _installed_into(folder)
+        if name in _listed.get(folder, ()):
+            return True
+        path = folder
+    return False
+
+
+def _installed_into(folder):
+    found = set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in itertools.islice(entries, MOST_ENTRIES):
+                if entry.name.endswith(".dist-info"):
+                    found.update(_top_level(entry.path))
+    except (OSError, ValueError):           # in an archive, or no path at all
+        pass
+    return frozenset(found)
+
+
+def _top_level(path):
+    """The files and folders that a distribution brought; by its name where it lists none."""
+    try:
+        with open(os.path.join(path, "RECORD"), encoding="utf-8", errors="replace") as record:
+            return {line.partition(",")[0].partition("/")[0] for line in record.read(LARGEST_RECORD).splitlines()}
+    except OSError:
+        return {os.path.basename(path).partition("-")[0]}
 
 
 def is_own(file):
