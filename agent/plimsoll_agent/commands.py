@@ -60,7 +60,8 @@ def send_signal(task):
 
 
 def stacks(task):
-    """A sibling's stacks when it cannot answer for itself: SIGABRT makes its faulthandler write them, even while it holds the GIL."""
+    """A sibling's stacks when it cannot answer for itself: SIGABRT makes its faulthandler write them, even while it holds the GIL. Where
+    that is for the application's own, as it is with us, another signal does, and SIGABRT comes after it."""
     pid = int(task.args["pid"])
     if pid == os.getpid() or parent_of(pid) != os.getppid():
         raise CommandError("%d is no sibling of this worker" % pid)
@@ -68,13 +69,15 @@ def stacks(task):
     if path is None or not os.path.exists(path):
         raise CommandError("%d left no place for its stacks" % pid)
     if os.path.getsize(path) == 0:
-        os.kill(pid, signal.SIGABRT)
+        os.kill(pid, abort.own_signal() or signal.SIGABRT)
     size = 0
     while task.left() > 0.2:                # until it has been written whole: twice the same size
         native.sleep(0.05)
         before, size = size, os.path.getsize(path)
         if size and size == before:
             break
+    if abort.own_signal():
+        os.kill(pid, signal.SIGABRT)
     if not size:
         raise CommandError("%d wrote no stacks in time" % pid)
     with open(path, "rb") as file:

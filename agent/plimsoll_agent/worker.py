@@ -32,7 +32,7 @@ class Worker:
         self._address = address
         memory = Memory()
         self._hello = identity.common(settings, memory)
-        self._hello.update(facts)
+        self._hello.update(facts, stacks_signal=abort.own_signal())
         self.agent = Agent(settings, self._identity, memory, server)
         if listener is not None:
             os.register_at_fork(after_in_child=self._close_listener)

@@ -207,6 +207,25 @@ def test_a_worker_that_holds_the_gil_leaves_its_stacks(kind, venv, serve, proxy)
     assert os.path.getsize(stuck.hello["stacks"]) > 0               # kept for whoever fetches it
 
 
+def test_a_faulthandler_of_the_applications_own_keeps_its_choice_and_ours_has_a_signal_of_its_own(serve, proxy):
+    serve(PY, gunicorn("-w", "2", "-t", "60"), {"PYTHONFAULTHANDLER": "1"}, proxy)
+    stuck, other = proxy.ready(2)
+    assert signal.SIGRTMIN <= stuck.hello["stacks_signal"] <= signal.SIGRTMAX
+    in_background(try_to_ask, stuck.address, "/gil")
+    last = [0.0]
+
+    def silent():
+        seen = len(stuck.samples)
+        time.sleep(0.05)
+        last.append(seen)
+        return len(last) > 20 and len(set(last[-20:])) == 1
+    wait_for(silent, "the silence of the stuck worker")
+    result = other.command("stacks", pid=stuck.pid, deadline=5)
+    assert result["ok"], result
+    text = result["files"]["stacks.txt"].decode()
+    assert "wsgi.py" in text and "in app" in text and "Aborted" not in text
+
+
 @pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "asgi", "uvicorn_worker.UvicornWorker"])
 def test_gunicorns_own_abort_still_ends_the_worker(kind, serve, proxy, folder):
     path = os.path.join(folder, "conf.py")

@@ -117,6 +117,7 @@ std::string read_hello(const json::object& object, Hello& hello, std::string& to
     keys.take("cgroup_namespace", hello.cgroup_namespace);
     keys.take("host", hello.host);
     keys.take("stacks", hello.stacks);
+    keys.take("stacks_signal", hello.stacks_signal);
     keys.take("server", hello.server);
     keys.take("server_version", hello.server_version);
     keys.take("worker_class", hello.worker_class);

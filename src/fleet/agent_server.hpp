@@ -27,8 +27,9 @@ namespace plimsoll::fleet {
 
 struct Hello { // as in the protocol's table; unset: null or absent
     std::string pool, host, server, server_version, worker_class, address, python, agent;
-    std::string release; // of the application; empty: not known, or not before it is loaded
-    std::string stacks;  // the file that its faulthandler writes to, by the worker's own file system; empty: none
+    std::string release;   // of the application; empty: not known, or not before it is loaded
+    std::string stacks;    // the file that its faulthandler writes to, by the worker's own file system; empty: none
+    int stacks_signal = 0; // that has it written, where SIGABRT is for the application's own faulthandler; 0: SIGABRT
     std::optional<unsigned> index;
     int pid = 0, ppid = 0;
     std::uint64_t pid_namespace = 0, cgroup_namespace = 0; // 0: unknown

@@ -3,15 +3,20 @@
 The file is PLIMSOLL_RUN_DIR/stacks.PID.txt. It is opened before gunicorn changes the user, and stays empty in a healthy life. Crashes
 (SIGSEGV, SIGBUS, SIGFPE, SIGILL) leave their stacks there too. faulthandler puts the former handler back and raises the signal again, so
 whatever the server does on SIGABRT, it still does.
+
+Where faulthandler is the application's own already (PYTHONFAULTHANDLER=1 is enough) its choice stands for all these, and another signal,
+which the hello names, has our file written.
 """
 import faulthandler
 import os
+import signal
 import time
 
 KEPT = 24 * 3600                            # seconds that a dead worker's stacks wait for somebody to fetch them
 
 _file = None
 _folder = None
+_signal = None
 
 
 def path(folder, pid):
@@ -19,16 +24,25 @@ def path(folder, pid):
 
 
 def open_file(folder, uid):
-    """For this process; the path, or None where faulthandler is the application's own already: its choice stands."""
-    global _file, _folder
-    if faulthandler.is_enabled():
+    """For this process; the path, or None where faulthandler is the application's own already, and so is the signal that we would take."""
+    global _file, _folder, _signal
+    taken, number = faulthandler.is_enabled(), signal.SIGRTMAX - 3
+    if taken and signal.getsignal(number) != signal.SIG_DFL:
         return None
     name = path(folder, os.getpid())
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if os.geteuid() == 0:
         os.fchown(descriptor, uid, -1)
-    _file, _folder = os.fdopen(descriptor, "w"), folder
+    _file, _folder, _signal = os.fdopen(descriptor, "w"), folder, None
+    if taken:
+        faulthandler.register(number, file=_file, all_threads=True)
+        _signal = number
     return name
+
+
+def own_signal():
+    """That has the file written; None: SIGABRT does."""
+    return _signal if _file is not None else None
 
 
 def listen():

@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration signal_deadline = 2s; // for an agent to pass a signal on
+constexpr Duration stacks_time = 300ms;  // for a faulthandler to write
 
 constexpr Rung foreign_ladder[] = {{SIGTERM, "SIGTERM"}, {SIGABRT, "SIGABRT"}, {SIGKILL, "SIGKILL"}};
 
@@ -56,6 +57,21 @@ bool is_stopped(const Generation& generation) {
     return stat && stat->state == 'T';
 }
 
+// SIGABRT's stacks may be the application's own faulthandler's. Then the agent has another signal for ours; whatever it
+// says, only a real-time one is sent.
+asio::awaitable<void> have_stacks_written(std::shared_ptr<Pool> pool, GenerationPtr generation, const Said& said) {
+    if (!generation->agent) co_return;
+    const Hello& hello = generation->agent->hello();
+    const int signal = hello.stacks_signal;
+    if (hello.stacks.empty())
+        said("its agent has no file for its stacks: they are where the application's own faulthandler writes them, if "
+             "anywhere");
+    if (hello.stacks.empty() || signal < SIGRTMIN || signal > SIGRTMAX) co_return;
+    if (!(co_await send_signal(pool, generation, signal)).empty()) co_return;
+    const auto gone = [generation] { return generation->gone(); };
+    co_await until(gone, stacks_time);
+}
+
 } // namespace
 
 asio::awaitable<bool> end_by_signals(std::shared_ptr<Pool> pool, GenerationPtr generation, bool told, Said said) {
@@ -68,6 +84,7 @@ asio::awaitable<bool> end_by_signals(std::shared_ptr<Pool> pool, GenerationPtr g
     for (const Rung& rung : foreign_ladder) {
         if (generation->gone()) co_return true;
         if (rung.signal != SIGTERM) said("it did not end in time: " + std::string(rung.name));
+        if (rung.signal == SIGABRT) co_await have_stacks_written(pool, generation, said);
         if (rung.signal != SIGTERM || !told) {
             const std::string why_not = co_await send_signal(pool, generation, rung.signal);
             if (!why_not.empty() && !generation->gone())
