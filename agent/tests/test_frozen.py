@@ -56,6 +56,26 @@ def test_what_was_frozen_is_frozen_anew_only_in_a_worker_that_serves_again(how, 
     assert (captured(how)["frozen_afterwards"] > 30000) == still
 
 
+ABANDONED = APPLICATION.replace("file = staticmethod(lambda name, content: None)", "file = staticmethod(abandon)").replace("class Task", """
+def abandon(name, content):
+    raise {}
+
+class Task""").rpartition("print(")[0] + """
+try:
+    phases.capture_b(Task)
+except Exception as error:
+    print(json.dumps([type(error).__name__, gc.get_freeze_count()]))
+"""
+
+
+@pytest.mark.parametrize("how, still", [("freeze first", False), ("serves on", True)])
+@pytest.mark.parametrize("error", ["phases.Abandoned()", "BrokenPipeError()"])
+def test_it_is_frozen_anew_though_the_proxy_is_gone(error, how, still):
+    name, frozen = json.loads(subprocess.check_output([sys.executable, "-c", ABANDONED.replace("raise {}", "raise " + error), AGENT, how],
+                                                      universal_newlines=True))
+    assert name in error and (frozen > 30000) == still
+
+
 FULL_CACHE = """
 import gc, json, sys
 sys.path.insert(0, sys.argv[1])

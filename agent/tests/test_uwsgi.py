@@ -61,6 +61,35 @@ def test_workers_say_hello_and_are_measured(decorated, options, proxy, folder):
         print(server.output()[-3000:])
 
 
+HEAP = """
+rows = [[number, [number]] for number in range(400000)]
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+
+
+@pytest.mark.parametrize("options, censused", [([], False), (["--lazy-apps"], True)], ids=["plain", "lazy"])
+def test_a_heap_that_workers_share_with_their_master_stays_shared(options, censused, proxy, folder):
+    with open(os.path.join(folder, "heavy.py"), "w") as file:
+        file.write(HEAP)
+    server = start(folder, proxy, "--need-app", "--module", "heavy:app", *options)
+    try:
+        agent = two_workers(proxy, 30)[0]
+        taken = agent.command("capture_a")["data"]["boot_census"] or censused and wait_for(
+            lambda: agent.command("capture_a")["data"]["boot_census"], "the census")
+        assert bool(taken) == censused
+        if not censused:
+            with open("/proc/%d/smaps_rollup" % agent.pid) as file:
+                private = sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+            assert private < 25000, private             # kB, of some 70 MB
+            why = agent.command("capture_b", deadline=30)["data"]["missed"]["census at boot"]
+            assert why.startswith("no census at boot")
+    finally:
+        server.stop()
+        print(server.output()[-3000:])
+
+
 LOADS_SLOWLY = """
 import time
 import %s_first
@@ -84,8 +113,9 @@ def releases_and_growth(folder, proxy, *options):
     try:
         workers = two_workers(proxy)
         releases = {agent.release for agent in workers}
-        for agent in workers:
-            agent.settle()
+        if "--lazy-apps" in options:        # else no worker counts its objects
+            for agent in workers:
+                agent.settle()
         return releases, {row["type"]: row["delta"] for row in workers[0].command("capture_b")["data"]["types"]}
     finally:
         server.stop()

@@ -114,12 +114,22 @@ class Steps:
 
 def capture_b(task):
     """The order is by worth for its time: what the trace knows first, then what a walk of the heap finds. Mostly the worker ends soon, and
-    what gc.freeze() was to keep shared need be so no longer; of one that may serve again it is frozen anew."""
+    what gc.freeze() was to keep shared need be so no longer; of one that may serve again it is frozen anew, however the capture ends."""
+    frozen = gc.get_freeze_count()
+    try:
+        return _capture_b(task, frozen)
+    finally:
+        if frozen and task.args.get("serves_on"):
+            gc.freeze()
+
+
+def _capture_b(task, frozen):
     began, steps = native.monotonic(), Steps(task)
-    data = steps.data
-    frozen, at_boot = gc.get_freeze_count(), boot.census()
+    data, at_boot = steps.data, boot.census()
     if at_boot is None or not at_boot.frozen:           # else what it didn't count would be taken for growth
         gc.unfreeze()
+    if at_boot is None and boot.why_none:
+        data["missed"]["census at boot"] = boot.why_none
     data["memory"] = {"before": memory.numbers()}
     data["lines"], data["types"], data["containers"], data["retainers"] = [], [], [], []
 
@@ -155,8 +165,6 @@ def capture_b(task):
     for name, step in (("trace", traced), ("stacks", drained_stacks), ("open", look_at_what_is_open), ("collect", collect), ("census", count),
                        ("allocator", allocator)):
         steps.run(name, step)
-    if frozen and task.args.get("serves_on"):
-        gc.freeze()
     data["gc"] = dict(gc_numbers(), frozen=frozen)
     data["libraries"] = native_code.loaded()
     data["phase_b_seconds"] = native.monotonic() - began

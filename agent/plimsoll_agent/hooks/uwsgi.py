@@ -27,14 +27,16 @@ def patch(module):
     plain = getattr(uwsgi, "post_fork_hook", None)
 
     def post_fork():
-        begin(uwsgi)
+        begin(uwsgi, forked=True)
         if plain is not None:
             plain()
     uwsgi.post_fork_hook = post_fork
 
 
 @quiet.guarded
-def begin(uwsgi):
+def begin(uwsgi, forked=False):
+    """forked: from a master that had the hook; mostly it had the application too. Nobody tells the master that it is about to fork, and a
+    census in each worker would unshare the heap that all of them have in common."""
     if workers.taken() or uwsgi.worker_id() == 0:
         return
     boot.shared = gc.get_freeze_count() > 0
@@ -55,6 +57,8 @@ def begin(uwsgi):
     })
     if not uwsgi.masterpid():
         os.environ["PLIMSOLL_CONTROL"] = control        # a reload executes this very process anew
+    if forked and is_loaded(uwsgi):
+        boot.leave_out("no census at boot: the application was loaded before the fork, and a census would unshare its heap")
     if is_loaded(uwsgi):                    # mapped sockets answer once the application is there
         ours.agent.ready()
     else:
