@@ -81,11 +81,12 @@ protected:
 TEST_F(AgentServerTest, a_hello_is_welcomed_and_all_it_says_arrives) {
     ASSERT_EQ(start(), "");
     auto agent = dial();
-    agent.say("{\"type\":\"hello\",\"v\":1,\"pool\":\"app\",\"index\":3,\"pid\":4711,\"ppid\":4700,"
-              "\"pid_namespace\":4026531836,\"host\":\"box\",\"server\":\"gunicorn\",\"server_version\":\"23.0.0\","
-              "\"worker_class\":\"gthread\",\"threads\":8,\"keep_alive\":2,\"address\":\"unix:/run/w.sock\",\"age\":5,"
-              "\"max_requests\":0,\"python\":\"3.11.7\",\"agent\":\"0.1.0\",\"started_at\":1700000000.5,"
-              "\"memory_limit\":536870912,\"ready\":true,\"token\":null}");
+    agent.say(
+        "{\"type\":\"hello\",\"v\":1,\"pool\":\"app\",\"index\":3,\"pid\":4711,\"ppid\":4700,"
+        "\"pid_namespace\":4026531836,\"host\":\"box\",\"server\":\"gunicorn\",\"server_version\":\"23.0.0\","
+        "\"worker_class\":\"gthread\",\"threads\":8,\"keep_alive\":2,\"address\":\"unix:/run/w.sock\",\"age\":5,"
+        "\"max_requests\":0,\"stacks_signal\":61,\"python\":\"3.11.7\",\"agent\":\"0.1.0\",\"started_at\":1700000000.5,"
+        "\"memory_limit\":536870912,\"ready\":true,\"token\":null}");
     const auto welcome = agent.hear();
     ASSERT_TRUE(welcome);
     EXPECT_EQ(welcome->at("type"), "welcome");
@@ -105,6 +106,7 @@ TEST_F(AgentServerTest, a_hello_is_welcomed_and_all_it_says_arrives) {
     EXPECT_EQ(hello.address, "unix:/run/w.sock");
     EXPECT_EQ(hello.age, 5U);
     EXPECT_EQ(hello.max_requests, 0U);
+    EXPECT_EQ(hello.stacks_signal, 61);
     EXPECT_EQ(hello.started_at, 1700000000.5);
     EXPECT_EQ(hello.memory_limit, 512_MiB);
     EXPECT_TRUE(hello.ready);

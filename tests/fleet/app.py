@@ -1,7 +1,7 @@
 """A worker for the fleet's tests: one process, one request at a time, HTTP/1.1 with Connection: close.
 
     app.py [--socket PATH | --port N] [--agent] [--ignore-term] [--exit CODE] [--slow SECONDS] [--hang-capture] [--supervised]
-           [--elsewhere] [--deaf] [--holes] [--refuse-traces N] [--commands FILE]
+           [--elsewhere] [--deaf] [--holes] [--refuse-traces N] [--commands FILE] [--stacks FOLDER]
 
 GET /           "PID"
 POST /grow/N    keeps N MiB more
@@ -130,6 +130,11 @@ class Agent:
         self.send({"type": "result", "id": command["id"], "ok": error is None, "error": error, "data": data})
 
 
+def write_stacks(path):
+    with open(path, "w") as file:
+        file.write("Thread 1: in its own words\n")
+
+
 def hello(**more):
     return dict({"v": 1, "pool": os.environ.get("PLIMSOLL_POOL"), "token": os.environ.get("PLIMSOLL_TOKEN"), "pid": os.getpid(), "ppid": os.getppid(),
                  "pid_namespace": os.stat("/proc/self/ns/pid").st_ino, "host": socket.gethostname(), "server": "other",
@@ -221,6 +226,7 @@ def main():
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--refuse-traces", type=int, default=0)
     parser.add_argument("--commands")
+    parser.add_argument("--stacks", help="a folder: stacks are written there at a real-time signal")
     options = parser.parse_args()
     if options.supervised:
         return supervise()
@@ -233,6 +239,10 @@ def main():
     if options.agent:
         index = os.environ.get("PLIMSOLL_INDEX")
         elsewhere = {"pid_namespace": 1} if options.elsewhere else {}
+        if options.stacks:
+            path = os.path.join(options.stacks, "stacks.%d.txt" % os.getpid())
+            elsewhere.update(stacks=path, stacks_signal=signal.SIGRTMAX - 3)
+            signal.signal(signal.SIGRTMAX - 3, lambda *_: write_stacks(path))
         agent = Agent(hello(index=int(index) if index else None, **elsewhere), hang_capture=options.hang_capture,
                       deaf=options.deaf, commands=options.commands, holes=options.holes, refuse_traces=options.refuse_traces)
         threading.Thread(target=agent.run, daemon=True).start()

@@ -153,6 +153,25 @@ TEST(StaticSource, an_agent_ends_its_own_server_and_its_supervisor_starts_the_ne
     EXPECT_EQ(clients.failed(), 0U);
 }
 
+TEST(StaticSource, a_stuck_worker_writes_its_stacks_at_the_signal_that_its_agent_names_before_it_is_aborted) {
+    Stage stage;
+    two_addresses(stage);
+    stage.pool().recycle.ready_timeout = 1s;
+    stage.pool().recycle.end_timeout = 300ms;
+    Stranger a(stage, "app.py",
+               {"--socket", at(stage, "a.sock"), "--agent", "--ignore-term", "--stacks", at(stage, "")});
+    Stranger b(stage, "app.py", {"--socket", at(stage, "b.sock"), "--agent", "--ignore-term"});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.until([&] {
+        const PoolView view = stage.view();
+        return view.serving == 2 && view.workers[0].agent.connected && view.workers[1].agent.connected;
+    }));
+    ASSERT_EQ(stage.fleet->recycle("app", "app-1", "").status, 202);
+    const auto incident = stage.incident("operator");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(Stage::story(*incident).find("stacks-end.txt"), std::string::npos) << Stage::story(*incident);
+}
+
 TEST(StaticSource, a_recycle_that_nobody_follows_halts_the_pool) {
     Stage stage;
     two_addresses(stage);
