@@ -9,10 +9,13 @@ import time
 
 SETTLED = 60                                # seconds after which a socket that nobody listens on is a dead worker's
 SUN_PATH = 107                              # the longest address of a unix socket that Linux takes
+BACKLOG = 128
 
 
 class Private(socket.socket):
     sock = property(lambda self: self)      # asgi and gevent take the socket out of gunicorn's wrapper
+    bound = None                            # which file its path was, of a unix socket
+    _detached = None                        # gevent's worker takes the descriptor into a socket of its own: (number, name)
 
     @property
     def FAMILY(self):                       # gevent
@@ -21,6 +24,30 @@ class Private(socket.socket):
     @property
     def cfg_addr(self):
         return self.getsockname()
+
+    def detach(self):
+        try:
+            self._detached = self.fileno(), self.getsockname()
+        except OSError:
+            pass                            # closed: uvloop detaches at the end, too
+        return super().detach()
+
+    def number(self):
+        """The descriptor that the server accepts from."""
+        return self._detached[0] if self._detached else self.fileno()
+
+    def getsockname(self):
+        return self._detached[1] if self._detached else super().getsockname()
+
+    def moved(self, path):
+        """Another socket is bound there, and has our descriptor."""
+        self.bound = identity(path)
+        if self._detached:
+            self._detached = self._detached[0], path
+
+    def is_there(self):
+        """Whether its path still leads to it."""
+        return self.bound is not None and identity(self.getsockname()) == self.bound
 
     def __str__(self):
         name = self.getsockname()
@@ -31,8 +58,17 @@ def fresh_name():
     return "worker-%s.sock" % os.urandom(6).hex()
 
 
-def run_dir(settings):
-    """Where unix sockets and stacks go: PLIMSOLL_RUN_DIR, else `workers` beside the control socket, else a folder of our own."""
+def identity(path):
+    """Which file it is; None where there is none."""
+    try:
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    except OSError:
+        return None
+
+
+def wanted_dir(settings):
+    """PLIMSOLL_RUN_DIR, else `workers` beside the control socket; None where it is not to be had."""
     wanted = settings.run_dir
     if wanted is None and settings.control[0] == "unix":
         wanted = os.path.join(os.path.dirname(settings.control[1]), "workers")
@@ -43,24 +79,39 @@ def run_dir(settings):
                 return wanted
         except OSError:
             pass
+    return None
+
+
+def run_dir(settings, former=None):
+    """Where unix sockets and stacks go: where it is wanted, else the folder that we had, else one of our own."""
+    wanted = wanted_dir(settings)
+    if wanted is not None:
+        return wanted
+    if former is not None and os.access(former, os.W_OK | os.X_OK):
+        return former
     fresh = os.path.join(os.environ.get("TMPDIR") or "/tmp", "plimsoll-" + os.urandom(6).hex())
     os.mkdir(fresh, 0o755)
     return fresh
 
 
 def unix(path, owner=None):
-    """Only its owner may connect, and root; in a folder with the setgid bit also the folder's group, which is how a proxy and workers
-    with different users meet."""
     listener = Private(socket.AF_UNIX, socket.SOCK_STREAM)
+    bind(listener, path, owner)
+    listener.bound = identity(path)
+    return _listening(listener)
+
+
+def bind(sock, path, owner=None):
+    """Only its owner may connect, and root; in a folder with the setgid bit also the folder's group, which is how a proxy and workers
+    with different users meet. Linux makes the file with the socket's own mode, less the umask: that one is the process's, and not ours
+    to change while the application's threads run."""
     shared = os.stat(os.path.dirname(path)).st_mode & 0o2000
-    old = os.umask(0o117 if shared else 0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(old)
+    mode = 0o660 if shared else 0o600
+    os.fchmod(sock.fileno(), mode)
+    sock.bind(path)
+    os.chmod(path, mode)
     if owner is not None and os.geteuid() == 0:
         os.chown(path, owner[0], -1 if shared else owner[1])
-    return _listening(listener)
 
 
 def tcp(host):
@@ -70,7 +121,7 @@ def tcp(host):
 
 
 def _listening(listener):
-    listener.listen(128)
+    listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
 

@@ -1,7 +1,7 @@
 """The agent of this process, if it is a worker: there is one at most, whichever hook comes first."""
 import os
 
-from . import anew, identity, quiet, settings as environment
+from . import anew, identity, listener, quiet, renewal, settings as environment
 from .agent import Agent
 from .capture import abort
 from .memory import Memory
@@ -25,6 +25,7 @@ class Worker:
         """facts: the hello's keys about the server. address: a function of the connection. server: takes orders for the arbiter. path:
         the listener's, where no arbiter removes it."""
         self.pid = os.getpid()
+        self._settings = settings
         self._path = path
         self.listener = listener
         self.server = server
@@ -38,7 +39,17 @@ class Worker:
             os.register_at_fork(after_in_child=self._close_listener)
 
     def _identity(self, connection):
+        self._renew()
         return dict(self._hello, address=self._address(connection) if self._address else None)
+
+    @quiet.guarded
+    def _renew(self):
+        """The proxy may have been away, and what we announced to it deleted."""
+        moved = renewal.renew(self.listener, self._settings)
+        if moved is not None:
+            self._path = moved              # the arbiter knows the former one
+        if self._hello.get("stacks") is not None:
+            self._hello["stacks"] = abort.renew(listener.wanted_dir(self._settings))
 
     @quiet.guarded
     def leave(self):

@@ -1,5 +1,7 @@
 """gunicorn in every form that people run it in: the hooks stay, the user's own run, and nothing of ours halts or slows it."""
+import glob
 import os
+import shutil
 import signal
 import sys
 
@@ -249,6 +251,58 @@ def test_a_proxy_that_is_away_is_dialled_again_quietly(serve, folder):
     proxy.close()
 
 
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_private_listener_whose_folder_was_deleted_is_bound_anew(kind, serve, folder):
+    """systemd deletes /run/plimsoll with all that is in it when the proxy stops. The timeout is what a sync worker waits at most."""
+    os.mkdir(os.path.join(folder, "run"))
+    proxy = FakeProxy(os.path.join(folder, "run"))
+    server = serve(PY, gunicorn("-w", "2", "-k", kind, "--timeout", "600", module=module(kind)), proxy=proxy)
+    before = proxy.ready(2)
+    for _ in range(2):                      # and again
+        assert all(answers(agent) for agent in before)
+        proxy.close()
+        wait_for(lambda: all(agent.gone for agent in before), "the hang-up")
+        shutil.rmtree(os.path.join(folder, "run"))
+        os.mkdir(os.path.join(folder, "run"))
+        proxy.open()
+        after = proxy.ready(2)
+        assert [agent.pid for agent in after] == [agent.pid for agent in before]
+        for agent in after:
+            for _ in range(3):
+                assert '"pid": %d' % agent.pid in ask(agent.address, timeout=3)
+            path = agent.address[len("unix:"):]
+            assert os.stat(path).st_mode & 0o777 == 0o600 and os.path.exists(agent.hello["stacks"])
+        before = after
+    recycles(proxy, 2)
+    assert server.serves() == 200 and "plimsoll: [" not in server.output()
+    server.signal(signal.SIGTERM)
+    server.exit_code()
+    left = os.listdir(os.path.join(folder, "run", "workers"))
+    assert left == [], "the arbiter removes them as ever"
+    proxy.close()
+
+
+def test_a_worker_forked_while_the_folder_is_deleted_is_found_in_it_again(serve, folder):
+    os.mkdir(os.path.join(folder, "run"))
+    proxy = FakeProxy(os.path.join(folder, "run"))
+    serve(PY, gunicorn("-w", "1"), proxy=proxy, environ={"TMPDIR": folder})
+    before, = proxy.ready(1)
+    proxy.close()
+    shutil.rmtree(os.path.join(folder, "run"))
+    write(folder, "run", "")                # as a user that may not make it anew finds it
+    os.kill(before.pid, signal.SIGTERM)
+    wait_for(lambda: not alive(before.pid), "its end")
+    wait_for(lambda: [name for found in glob.glob(os.path.join(folder, "plimsoll-*")) for name in os.listdir(found)], "another place")
+    os.unlink(os.path.join(folder, "run"))
+    os.mkdir(os.path.join(folder, "run"))
+    proxy.open()
+    after, = proxy.ready(1)
+    assert after.pid != before.pid and answers(after)
+    assert os.path.dirname(after.address) == "unix:" + os.path.join(folder, "run", "workers")
+    assert not [name for found in glob.glob(os.path.join(folder, "plimsoll-*")) for name in os.listdir(found) if "sock" in name]
+    proxy.close()
+
+
 def test_a_refusal_is_told_once(serve, folder):
     proxy = FakeProxy(folder, refusal="no pool awaits agents")
     server = serve(PY, gunicorn("-w", "1"), proxy=proxy)
@@ -374,6 +428,8 @@ def test_a_forked_child_of_the_application_does_not_keep_a_dead_worker_alive(tcp
             request(agent.address, timeout=2)
         except (ConnectionRefusedError, FileNotFoundError):
             return True
+        except ConnectionResetError:        # it was in the backlog of the one that died
+            return False
     wait_for(refused, "a refusal at the dead worker's address")
     proxy.close()
 

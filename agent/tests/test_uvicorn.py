@@ -1,5 +1,6 @@
 """uvicorn as a supervisor of several processes, and as one."""
 import os
+import shutil
 import signal
 import threading
 
@@ -28,6 +29,25 @@ def test_children_have_private_listeners_and_are_replaced(venv, serve, proxy):
     wait_for(lambda: workers[0].gone, "the end")
     assert workers[0].said_bye and not os.path.exists(workers[0].address[5:])
     assert all(answers(agent) for agent in proxy.ready(2))
+
+
+@pytest.mark.parametrize("loop", ["auto", "asyncio"])
+def test_private_listeners_whose_folder_was_deleted_are_bound_anew(loop, serve, folder):
+    os.mkdir(os.path.join(folder, "run"))
+    proxy = FakeProxy(os.path.join(folder, "run"))
+    serve("py311", uvicorn("--workers", "2", "--loop", loop), proxy=proxy)
+    before = proxy.ready(2)
+    proxy.close()
+    wait_for(lambda: all(agent.gone for agent in before), "the hang-up")
+    shutil.rmtree(os.path.join(folder, "run"))
+    os.mkdir(os.path.join(folder, "run"))
+    proxy.open()
+    after = proxy.ready(2)
+    assert {agent.pid for agent in after} == {agent.pid for agent in before} and all(answers(agent) for agent in after)
+    os.kill(after[0].pid, signal.SIGTERM)
+    wait_for(lambda: after[0].gone, "the end")
+    assert not os.path.exists(after[0].address[5:])
+    proxy.close()
 
 
 def test_children_may_listen_on_tcp(serve, folder):

@@ -1,5 +1,6 @@
 """Servers that Plimsoll did not start: the environment is all that they need."""
 import os
+import shutil
 import signal
 import sys
 
@@ -30,6 +31,25 @@ def test_a_gunicorn_started_outside_joins_by_its_environment_alone(plimsoll):
     workers = proxy.wait_serving(3)
     assert {processes.parent_of(worker["pid"]) for worker in workers} == {outside.pid}
     loads_and_recycles(proxy, 3)
+    assert outside.poll() is None
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread"])
+def test_workers_of_another_server_are_found_again_after_the_run_directory_was_deleted(plimsoll, kind):
+    """As systemd does at each stop, where it is not told to preserve it: their private sockets were in it."""
+    proxy = plimsoll(WAITS)
+    outside = proxy.beside(gunicorn(kind, 2), environment={"PLIMSOLL_CONTROL": "unix:%s" % proxy.control})
+    proxy.start()
+    before = {worker["pid"] for worker in proxy.wait_serving(2)}
+    assert proxy.get("/echo/before?size=1").status == 200
+    proxy.tell_to_stop()
+    assert proxy.process.wait(45 * PATIENCE) == 0
+    shutil.rmtree(proxy.control.parent)
+    proxy.control.parent.mkdir()
+    proxy.start()
+    assert {worker["pid"] for worker in proxy.wait_serving(2)} == before, "they have not been started anew"
+    assert proxy.get("/echo/after?size=1").status == 200
+    loads_and_recycles(proxy, 2)
     assert outside.poll() is None
 
 

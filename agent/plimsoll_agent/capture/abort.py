@@ -30,7 +30,7 @@ def open_file(folder, uid):
     if taken and signal.getsignal(number) != signal.SIG_DFL:
         return None
     name = path(folder, os.getpid())
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = _made(name)
     if os.geteuid() == 0:
         os.fchown(descriptor, uid, -1)
     _file, _folder, _signal = os.fdopen(descriptor, "w"), folder, None
@@ -43,6 +43,24 @@ def open_file(folder, uid):
 def own_signal():
     """That has the file written; None: SIGABRT does."""
     return _signal if _file is not None else None
+
+
+def _made(name):
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def renew(folder):
+    """Makes the file anew where somebody has deleted it, under the descriptor that faulthandler knows. folder: None where there is no
+    better one than before. The path."""
+    global _folder
+    name = path(_folder, os.getpid())
+    if not os.path.exists(name) and folder is not None:
+        name = path(folder, os.getpid())
+        descriptor = _made(name)
+        os.dup2(descriptor, _file.fileno(), inheritable=False)
+        os.close(descriptor)
+        _folder = folder
+    return name
 
 
 def listen():

@@ -39,6 +39,11 @@ class Server:
         abort.sweep(self.run_dir)
         listener.sweep(self.run_dir)
 
+    def folder(self):
+        """For a worker that is forked now: the proxy's may have been deleted with it, and may be back."""
+        self.run_dir = listener.run_dir(self.settings, self.run_dir)
+        return self.run_dir
+
 
 def patch(module):
     arbiter = module.Arbiter
@@ -121,12 +126,12 @@ def may_boot(arbiter):
 
 def before_fork(server, worker):
     server.plimsoll.succession.forking(worker)
-    worker.plimsoll_path = os.path.join(server.plimsoll.run_dir, listener.fresh_name())
+    worker.plimsoll_path = os.path.join(server.plimsoll.folder(), listener.fresh_name())
 
 
 def after_fork(server, worker):
     state = server.plimsoll
-    attach(worker, state.settings, state.run_dir, worker.plimsoll_path, state.succession)
+    attach(worker, state.settings, os.path.dirname(worker.plimsoll_path), worker.plimsoll_path, state.succession)
 
 
 def attach(worker, config, run_dir, path, succession=None):
@@ -182,7 +187,7 @@ def tell_application(worker):
     app = worker.app                        # a BaseApplication of the user's has no name of a module, but is in one
     named = app.app_uri or getattr(worker.cfg, "wsgi_app", None) if hasattr(app, "app_uri") else type(app).__module__
     ownership.tell(named)
-    ownership.tell_of(worker.wsgi)
+    ownership.tell_of(getattr(worker, "wsgi", None) or getattr(worker, "asgi", None))
 
 
 @quiet.guarded
@@ -202,8 +207,9 @@ def reaped(server, worker):
     state = server.plimsoll
     status = Reaper.statuses.pop(worker.pid, None)
     boot_failed = state.succession.reaped(worker, status)
-    remove(getattr(worker, "plimsoll_path", None))
-    abort.remove_if_empty(state.run_dir, worker.pid)
+    named = getattr(worker, "plimsoll_path", None)
+    remove(named)
+    abort.remove_if_empty(os.path.dirname(named) if named else state.run_dir, worker.pid)
     farewell.say(state.settings, state.succession.peer, worker.pid, status, boot_failed)
 
 
