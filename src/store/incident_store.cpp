@@ -11,6 +11,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include "store/age_clock.hpp"
 #include "store/database.hpp"
 #include "store/directory_lock.hpp"
 #include "store/files.hpp"
@@ -56,6 +57,7 @@ struct IncidentStore::Impl {
     explicit Impl(Settings s) : settings(std::move(s)), files(settings.path + "/incidents") {}
 
     Settings settings;
+    AgeClock age_clock{settings.clock_settles};
     Files files;
     DirectoryLock lock;
     mutable std::mutex mutex;           // of everything below
@@ -223,9 +225,11 @@ struct IncidentStore::Impl {
 
     void sweep(Bytes room) {
         if (!database) return;
-        sweep_at = std::chrono::steady_clock::now() + settings.sweep_pause;
-        kept_size =
-            store::sweep(*database, files, settings, room, [&](const std::string& id) { return live.contains(id); });
+        const auto now = std::chrono::steady_clock::now();
+        sweep_at = now + settings.sweep_pause;
+        const bool by_age = age_clock.believed(now, std::chrono::system_clock::now());
+        kept_size = store::sweep(*database, files, settings, room, by_age,
+                                 [&](const std::string& id) { return live.contains(id); });
     }
 };
 

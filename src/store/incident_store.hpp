@@ -51,6 +51,7 @@ public:
         std::string path;
         Bytes max_size = {1LL << 30}; // all captures; the oldest closed ones go first
         std::chrono::seconds max_age = std::chrono::hours{24 * 30};
+        std::chrono::seconds clock_settles = std::chrono::hours{1}; // before it, none goes by age (age_clock.hpp)
         std::size_t max_incidents = 10'000; // a worker that dies every second must not fill the disk
         Bytes min_free = {64 << 20};        // less space on the disk: captures are refused
         std::size_t max_unwritten = 1'000;  // closed incidents kept in memory while they cannot be written

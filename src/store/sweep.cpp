@@ -5,17 +5,18 @@
 
 namespace plimsoll::store {
 
-Bytes sweep(Database& database, const Files& files, const IncidentStore::Settings& settings, Bytes room,
+Bytes sweep(Database& database, const Files& files, const IncidentStore::Settings& settings, Bytes room, bool by_age,
             const std::function<bool(const std::string& id)>& busy) {
     const auto now = std::chrono::system_clock::now();
     const auto rows = database.oldest_first();
+    const auto too_old = [&](auto since) { return by_age && now - since > settings.max_age; };
     const auto may_go = [&](const Database::Row& row) { return row.closed_at && !busy(row.id); };
 
     // The row goes first: a crash in between leaves a directory without a row, which goes by its own age below.
     std::set<std::string> known;
     auto count = rows.size();
     for (const auto& row : rows) {
-        const bool due = may_go(row) && (now - *row.closed_at > settings.max_age || count > settings.max_incidents);
+        const bool due = may_go(row) && (too_old(*row.closed_at) || count > settings.max_incidents);
         if (due && database.remove(row.id).empty()) {
             files.remove(row.id);
             --count;
@@ -27,7 +28,7 @@ Bytes sweep(Database& database, const Files& files, const IncidentStore::Setting
     Bytes total;
     std::map<std::string, Bytes> sizes;
     for (const auto& kept : files.kept()) {
-        if (!known.contains(kept.id) && !busy(kept.id) && now - kept.changed > settings.max_age)
+        if (!known.contains(kept.id) && !busy(kept.id) && too_old(kept.changed))
             files.remove(kept.id);
         else
             total = total + (sizes[kept.id] = kept.size);

@@ -263,6 +263,7 @@ TEST(sweeping, by_age_spares_what_is_open) {
     Directory directory;
     auto settings = in(directory.path());
     settings.max_age = std::chrono::seconds{-1}; // everything is too old
+    settings.clock_settles = {};
     IncidentStore store(settings);
     const auto open = store.open("app", "w", 1, "death", ""), closed = store.open("app", "w", 1, "death", "");
     for (const auto& id : {open, closed}) ASSERT_EQ(store.add_file(id, "a.txt", "x"), "");
@@ -272,6 +273,17 @@ TEST(sweeping, by_age_spares_what_is_open) {
     EXPECT_EQ(store.read_file(open, "a.txt"), "x");
     EXPECT_FALSE(store.get(closed));
     EXPECT_FALSE(fs::exists(directory.path() + "/incidents/" + closed));
+}
+
+TEST(sweeping, by_age_awaits_that_the_clock_is_believed) {
+    Directory directory;
+    auto settings = in(directory.path());
+    settings.max_age = std::chrono::seconds{-1};
+    IncidentStore store(settings);
+    const auto closed = store.open("app", "w", 1, "death", "");
+    store.close(closed);
+    store.sweep();
+    EXPECT_TRUE(store.get(closed));
 }
 
 TEST(sweeping, happens_by_itself_when_one_closes_and_when_the_store_is_opened) {
