@@ -1,6 +1,10 @@
 // What a generation goes through between its announcement and its end: the pool's verbs for it.
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "fleet/health_watch.hpp"
 #include "fleet/monitor.hpp"
@@ -22,6 +26,25 @@ constexpr Duration first_probe_pause = 20ms, longest_probe_pause = 500ms;
 constexpr Duration first_silence = 1s, longest_silence = 5min; // about one that is not ready
 constexpr Duration idle_when_unknown = 1500ms;                 // below the shortest keep-alive there is: gunicorn's 2 s
 constexpr Duration longest_idle = 60s;
+
+// Where a worker that was not started by us listens, and what keeps us from it. Empty: nothing does, or it is no unix socket.
+std::string why_out_of_reach(const net::Address& address, const Generation& generation) {
+    if (!generation.agent || generation.child || address.family != net::Address::Family::unix_socket) return {};
+    if (::faccessat(AT_FDCWD, address.path.c_str(), W_OK, AT_EACCESS) == 0) return {};
+    const int error = errno;
+    const std::string reason =
+        "it announced unix:" + address.path + ", which Plimsoll (uid " + std::to_string(::geteuid()) + ") ";
+    if (error == ENOENT)
+        return reason +
+               "does not see: it is another container's, or PrivateTmp= hides it. Where that server is started, "
+               "set PLIMSOLL_LISTEN=tcp:127.0.0.1, or PLIMSOLL_RUN_DIR to a directory that both see";
+    if (error == EACCES)
+        return reason +
+               "may not connect to: that server is another user's. Where it is started, set "
+               "PLIMSOLL_LISTEN=tcp:127.0.0.1, or PLIMSOLL_RUN_DIR to a directory with the setgid bit and a group "
+               "of both";
+    return {};
+}
 
 std::string seconds_text(Duration length) {
     char text[32];
@@ -125,6 +148,11 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
                                           seconds_text(Clock::now() - generation->born)};
         }
         problem = why_not_well(settings_.health, result);
+        if (!result.answered && generation->address)
+            if (const std::string why = why_out_of_reach(*address, *generation); !why.empty()) {
+                problem = why;
+                set_trouble(worker, worker->id + " is not ready: " + why); // at once: it will not change by itself
+            }
         if (!generation->gone()) tell_not_ready(*worker, *generation, problem, asked);
         co_await pause(std::min(left, rest));
         rest = std::min(rest * 2, longest_probe_pause);

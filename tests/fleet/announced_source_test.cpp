@@ -361,6 +361,24 @@ TEST(UvicornSource, a_process_that_executes_itself_anew_keeps_its_place) {
     EXPECT_FALSE(stage.incident("death", 0s)) << "nobody died";
 }
 
+TEST(UvicornSource, a_socket_that_we_do_not_see_is_told_at_once_with_the_way_out) {
+    Stage stage;
+    stage.pool().source.kind = config::SourceKind::uvicorn;
+    stage.pool().recycle.ready_timeout = 60s;
+    ASSERT_EQ(stage.start(), "");
+    auto hello = FakeAgent::hello();
+    hello["pid_namespace"] = own_pid_namespace();
+    hello["address"] = "unix:" + (stage.directory / "private-tmp.sock").string();
+    hello["ready"] = true;
+    FakeAgent agent(stage.io, stage.config.proxy.control.front());
+    agent.say(hello);
+    ASSERT_EQ(agent.hear_type(), "welcome");
+    ASSERT_TRUE(stage.until([&] { return stage.view().alert.has_value(); }));
+    const std::string alert = *stage.view().alert;
+    for (const char* part : {"private-tmp.sock", "does not see", "PLIMSOLL_LISTEN=tcp:127.0.0.1"})
+        EXPECT_NE(alert.find(part), std::string::npos) << alert;
+}
+
 TEST(UvicornSource, a_successor_that_takes_its_time_still_gets_the_place_of_the_one_that_said_goodbye) {
     Stage stage;
     const std::string late = (stage.directory / "late").string();
