@@ -1,6 +1,7 @@
 #include "fleet/launch.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -41,6 +42,10 @@ struct Prepared {
     std::optional<std::pair<unsigned, unsigned>> user;
 };
 
+// What systemd said to us: a server that is told of it, too, would speak for this unit (gunicorn says READY and STOPPING).
+constexpr auto ours_alone = std::to_array<std::string_view>(
+    {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"});
+
 std::vector<std::string> merged_environment(const Command& command) {
     std::vector<std::string> merged;
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
@@ -48,7 +53,7 @@ std::vector<std::string> merged_environment(const Command& command) {
         const auto key = text.substr(0, text.find('='));
         const bool replaced =
             std::ranges::any_of(command.environment, [&](const auto& pair) { return pair.first == key; });
-        if (!replaced) merged.emplace_back(text);
+        if (!replaced && std::ranges::find(ours_alone, key) == ours_alone.end()) merged.emplace_back(text);
     }
     for (const auto& [key, value] : command.environment) merged.push_back(key + "=" + value);
     return merged;
