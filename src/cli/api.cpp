@@ -57,7 +57,7 @@ Failure refusal(const Context& context, const Answer& answer) {
     if (answer.status == 401 || answer.status == 403) {
         failure.text =
             context.client.address() +
-            " wants a token, the one of its [admin] section: --token-file FILE, --token TOKEN or PLIMSOLL_TOKEN";
+            " wants a token, the one of its [admin] section: --token-file FILE, --token TOKEN or PLIMSOLL_ADMIN_TOKEN";
         return failure;
     }
     auto reason = error ? printable(std::string_view(answer.body).substr(0, 200)) : reason_of(Facts(&value));

@@ -40,7 +40,10 @@ bool on_terminal() {
 }
 
 std::string token_of(const Options& options) {
-    if (options.token_file.empty()) return options.token;
+    if (options.token_file.empty()) {
+        const char* former = std::getenv("PLIMSOLL_TOKEN"); // what agents show, and once what was shown here
+        return options.token.empty() && former != nullptr ? former : options.token;
+    }
     std::ifstream file(options.token_file);
     std::string token;
     if (!std::getline(file, token))
@@ -68,7 +71,7 @@ void speaks_to_proxy(CLI::App& command, Options& options) {
     command.add_option("--admin", options.admin, "admin address of the proxy: HOST:PORT or unix:/path")
         ->envname("PLIMSOLL_ADMIN")
         ->capture_default_str();
-    command.add_option("--token", options.token, "its token, where it wants one")->envname("PLIMSOLL_TOKEN");
+    command.add_option("--token", options.token, "its token, where it wants one")->envname("PLIMSOLL_ADMIN_TOKEN");
     command.add_option("--token-file", options.token_file, "the same, read from a file");
     command.add_flag("--json", options.json, "print what the admin API answers");
 }

@@ -27,13 +27,14 @@ protected:
               auto request = Peer::read_request(fd);
               auto line = request.substr(0, request.find(" HTTP/"));
               std::lock_guard lock(mutex_);
+              last_request_ = request;
               asked_.push_back(line);
               auto& answers = answers_[line];
               auto answer = answers.empty() ? Peer::answer(404, R"({"error":"no such path"})") : answers.front();
               if (answers.size() > 1) answers.pop_front();
               Peer::send(fd, answer);
           }) {
-        for (auto name : {"PLIMSOLL_ADMIN", "PLIMSOLL_TOKEN"}) ::unsetenv(name);
+        for (auto name : {"PLIMSOLL_ADMIN", "PLIMSOLL_ADMIN_TOKEN", "PLIMSOLL_TOKEN"}) ::unsetenv(name);
     }
     void on(const std::string& request, const std::string& answer) {
         std::lock_guard lock(mutex_);
@@ -78,6 +79,7 @@ protected:
     std::mutex mutex_;
     std::map<std::string, std::deque<std::string>> answers_;
     std::vector<std::string> asked_;
+    std::string last_request_;
     ServeOptions served_;
     RunOptions ran_;
     Peer peer_;
@@ -196,7 +198,25 @@ TEST_F(CommandTest, a_missing_token_says_how_to_give_one) {
     on("GET /v1/status", 401, R"({"error":"a token is needed"})");
     auto done = call({"status"});
     EXPECT_EQ(done.code, 1);
-    EXPECT_NE(done.err.find("PLIMSOLL_TOKEN"), std::string::npos) << done.err;
+    EXPECT_NE(done.err.find("PLIMSOLL_ADMIN_TOKEN"), std::string::npos) << done.err;
+}
+
+TEST_F(CommandTest, the_admins_token_has_a_name_of_its_own_before_the_agents) {
+    on("GET /v1/status", 200, "{}");
+    const auto shown = [&](std::vector<std::string> words) {
+        call(std::move(words));
+        const auto begin = last_request_.find("Bearer ");
+        return begin == std::string::npos
+                   ? std::string{}
+                   : last_request_.substr(begin + 7, last_request_.find('\r', begin) - begin - 7);
+    };
+    EXPECT_EQ(shown({"status"}), "");
+    ::setenv("PLIMSOLL_TOKEN", "the-agents", 1);
+    EXPECT_EQ(shown({"status"}), "the-agents") << "its former name";
+    ::setenv("PLIMSOLL_ADMIN_TOKEN", "the-admins", 1);
+    EXPECT_EQ(shown({"status"}), "the-admins");
+    EXPECT_EQ(shown({"status", "--token", "told"}), "told");
+    for (auto name : {"PLIMSOLL_ADMIN_TOKEN", "PLIMSOLL_TOKEN"}) ::unsetenv(name);
 }
 
 TEST_F(CommandTest, a_token_that_could_break_the_request_is_refused) {
