@@ -21,12 +21,19 @@
 namespace plimsoll::cli {
 namespace {
 
+// Not CLI11's envname(): all commands fill in the same options, and those that were not called would put the variable over
+// what was told.
+std::string variable(const char* name, std::string otherwise = {}) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
 // What the options fill in; one of them is called.
 struct Options {
     ServeOptions serve;
     RunOptions run;
     ReplayOptions replay;
-    std::string admin = "127.0.0.1:9180", token, token_file;
+    std::string admin = variable("PLIMSOLL_ADMIN", "127.0.0.1:9180"), token, token_file;
     bool json = false, wait = false;
     std::string file, worker, pool, incident, name, output, html;
     std::size_t most = 20;
@@ -41,8 +48,8 @@ bool on_terminal() {
 
 std::string token_of(const Options& options) {
     if (options.token_file.empty()) {
-        const char* former = std::getenv("PLIMSOLL_TOKEN"); // what agents show, and once what was shown here
-        return options.token.empty() && former != nullptr ? former : options.token;
+        if (!options.token.empty()) return options.token;
+        return variable("PLIMSOLL_ADMIN_TOKEN", variable("PLIMSOLL_TOKEN")); // the agents' was once the name of both
     }
     std::ifstream file(options.token_file);
     std::string token;
@@ -68,10 +75,10 @@ Context context_of(const Options& options) {
 }
 
 void speaks_to_proxy(CLI::App& command, Options& options) {
-    command.add_option("--admin", options.admin, "admin address of the proxy: HOST:PORT or unix:/path")
-        ->envname("PLIMSOLL_ADMIN")
+    command
+        .add_option("--admin", options.admin, "admin address of the proxy: HOST:PORT or unix:/path (PLIMSOLL_ADMIN)")
         ->capture_default_str();
-    command.add_option("--token", options.token, "its token, where it wants one")->envname("PLIMSOLL_ADMIN_TOKEN");
+    command.add_option("--token", options.token, "its token, where it wants one (PLIMSOLL_ADMIN_TOKEN)");
     command.add_option("--token-file", options.token_file, "the same, read from a file");
     command.add_flag("--json", options.json, "print what the admin API answers");
 }

@@ -216,6 +216,9 @@ TEST_F(CommandTest, the_admins_token_has_a_name_of_its_own_before_the_agents) {
     ::setenv("PLIMSOLL_ADMIN_TOKEN", "the-admins", 1);
     EXPECT_EQ(shown({"status"}), "the-admins");
     EXPECT_EQ(shown({"status", "--token", "told"}), "told");
+    ::setenv("PLIMSOLL_ADMIN", "unix:/tmp/plimsoll-nobody.sock", 1);
+    EXPECT_EQ(shown({"status", "--token", "another"}), "another") << "to the address that was told";
+    ::unsetenv("PLIMSOLL_ADMIN");
     for (auto name : {"PLIMSOLL_ADMIN_TOKEN", "PLIMSOLL_TOKEN"}) ::unsetenv(name);
 }
 
