@@ -70,8 +70,9 @@ asio::awaitable<void> CanaryTrace::run(std::shared_ptr<Pool> pool, WorkerPtr wor
     window.cost = capture->trace_cpu();
     capture->finish();
     // What stands there still, where this window was cut short, is an earlier one's.
-    window.found = capture->succeeded() && !claimed_lines(incident->details).empty();
-    if (capture->succeeded() && !window.found && capture->traced_what_leaks()) {
+    const bool lines = !claimed_lines(incident->details).empty();
+    window.found = capture->succeeded() && lines && pool->leaks().has_lines();
+    if (capture->succeeded() && !lines && capture->traced_what_leaks()) {
         const std::string why =
             stacks_were_cut(incident->details)
                 ? "the stacks of what survived were cut within libraries, before a line of the application's own "

@@ -187,6 +187,10 @@ void Capture::tell_growth(boost::json::object& args) {
     args["growth"] = boost::json::object{{"low", growth.low}, {"high", growth.high}};
 }
 
+boost::json::object Capture::asked_in_window() const {
+    return pool_->leaks().asked_since(*generation_, asked_before_, static_cast<double>(traced_));
+}
+
 Duration Capture::trace_cpu() const {
     const auto* told = incident_->details.if_contains("cpu_seconds");
     if (told == nullptr || !told->is_number()) return {};
@@ -216,7 +220,11 @@ asio::awaitable<void> Capture::trace_stop() {
     if (!generation_->agent_connected()) co_return; // it stops by itself, or has ended
     boost::json::object args{{"top", top_lines}};
     tell_growth(args);
-    if (co_await ask("trace_stop", std::move(args), pool_->settings().recycle.capture_timeout, "the trace")) ++taken_;
+    boost::json::object asked = asked_in_window();
+    if (co_await ask("trace_stop", std::move(args), pool_->settings().recycle.capture_timeout, "the trace")) {
+        ++taken_;
+        incident_->details["asked"] = std::move(asked); // the lines are of this window now
+    }
 }
 
 asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
@@ -230,6 +238,7 @@ asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
     boost::json::object args{{"trace", tracing_}, {"top", top_lines}, {"reprs", false}};
     if (afterwards == Afterwards::may_serve) args["serves_on"] = true; // it leaves frozen what was
     tell_growth(args);
+    boost::json::object asked = asked_in_window();
     bool examined = co_await answers();
     if (examined) {
         boost::json::object sibling = co_await census_of_sibling();
@@ -238,6 +247,7 @@ asio::awaitable<void> Capture::phase_b(Duration bound, Afterwards afterwards) {
         examined = co_await ask("capture_b", std::move(args), left, "the heap");
     }
     if (examined) ++taken_;
+    if (examined && tracing_) incident_->details["asked"] = std::move(asked);
     tracing_ = false;
     const auto command_done = [self] { return self->command_done_; };
     co_await until(command_done, std::max<Duration>(bound - (Clock::now() - begun), 0s));

@@ -56,6 +56,7 @@ private:
     void missed(const std::string& what, const std::string& why);
     void note_growth();
     void tell_growth(boost::json::object& args); // what the trace's lines must agree with
+    boost::json::object asked_in_window() const; // by which its lines find their routes
 
     std::shared_ptr<Pool> pool_;
     WorkerPtr worker_;

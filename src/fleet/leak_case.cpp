@@ -5,6 +5,7 @@
 
 #include "fleet/json_fields.hpp"
 #include "fleet/leak_evidence.hpp"
+#include "fleet/leak_pairs.hpp"
 #include "fleet/leak_text.hpp"
 
 namespace plimsoll::fleet {
@@ -15,6 +16,10 @@ namespace {
 
 // Memory that the leak's route would have left behind, had it gone on: with less, its absence proves nothing.
 constexpr double shows = 12 << 20;
+constexpr double surely_asked =
+    10; // times that a route should have been asked, of which none came: chance makes it none in e^10
+constexpr double old_enough = 0.5; // of the age at which the leak shows
+constexpr std::size_t most_clean = 256;
 
 std::string process_text(const LeakLife& life) {
     return "generation " + std::to_string(life.generation) + " of " + life.worker;
@@ -64,7 +69,8 @@ std::optional<LeakView> LeakCase::seen() const {
 double LeakCase::proof() const { return accused_age_ * leak::Releases::enough; }
 
 bool LeakCase::has_lines() const {
-    return incident_ && !incident_->details.contains("lines_of") && !claimed_lines(incident_->details).empty();
+    return incident_ && !incident_->details.contains("lines_of") &&
+           lines_explain(routes_in(incident_->details), incident_->details);
 }
 
 leak::Fingerprint LeakCase::mark() const {
@@ -79,14 +85,18 @@ void LeakCase::accuse(Journal& journal, const LeakLife& life, const std::vector<
     accused_at_ = life.last_read;
     last_accused_ = life.name();
     last_accused_requests_ = life.requests;
+    last_accusation_ = {pool_, life.worker, "leak", text, life.generation};
     json::object known;
     if (what_ == Watched::memory) known["routes"] = fleet::json_of(routes);
+    if (one_route_) known["one_route"] = true;
     go_on(journal);
-    if (!incident_) open(journal, life, text, fingerprint_of(known));
+    if (!incident_) open(journal, fingerprint_of(known));
     incident_->note("generation " + std::to_string(life.generation) + " of " + text + ", after " +
                     requests_text(static_cast<double>(life.requests)) + release_text(life.release));
     // Whether this is the line of what leaks now is to be seen: the release may have mended one leak and brought another.
-    if (life.release != release_ && has_lines()) incident_->details["lines_of"] = release_;
+    if (life.release != release_ && !incident_->details.contains("lines_of") &&
+        !claimed_lines(incident_->details).empty())
+        incident_->details["lines_of"] = release_;
     if (life.release != release_ && incident_->details.contains("routes")) incident_->details["routes_of"] = release_;
     release_ = life.release;
     if (const auto origin = releases_.origin(life.release)) {
@@ -97,19 +107,27 @@ void LeakCase::accuse(Journal& journal, const LeakLife& life, const std::vector<
             {"since", origin->since.name}, {"before", origin->before.name}, {"before_requests", origin->before.clean}};
     }
     incident_->details["leak"] = json_of(what_, view);
+    clean_.clear();
+    // The first one may have been slow to show it, or was watched while nobody knew what to look for.
+    const auto age = static_cast<double>(life.requests);
+    if (!life.came_late && age > 0) accused_age_ = accused_age_ > 0 ? std::min(accused_age_, age) : age;
     record_growth(life);
     if (what_ == Watched::memory) found_routes(journal, routes);
     incident_->save_details();
 }
 
-void LeakCase::open(Journal& journal, const LeakLife& life, const std::string& text, const leak::Fingerprint& seen) {
+void LeakCase::open(Journal& journal, const leak::Fingerprint& seen) {
     leak::PastLeak past;
     if (docket_.reopen(seen, past) && take_up(journal, past)) return;
-    incident_ = journal.open({pool_, life.worker, "leak", text, life.generation});
+    open_new(journal);
+}
+
+void LeakCase::open_new(Journal& journal) {
+    incident_ = journal.open(last_accusation_);
     told_.clear();
     is_new_ = true;
     recycles_ = 0;
-    accused_age_ = static_cast<double>(life.requests);
+    accused_age_ = static_cast<double>(last_accused_requests_);
 }
 
 // False: the incident was swept, and nothing is left to go on with.
@@ -121,6 +139,11 @@ bool LeakCase::take_up(Journal& journal, const leak::PastLeak& past) {
     is_new_ = false;
     recycles_ = past.recycles;
     accused_age_ = past.accused_age;
+    // It was mended, or gone, when that was closed: what leaks now may be another one of the same route.
+    if (!claimed_lines(incident_->details).empty()) {
+        incident_->details["lines_of"] = past.release;
+        incident_->details["lines_withheld"] = true;
+    }
     incident_->note("it is back" + (past.release.empty() ? "" : ", last seen in release " + past.release));
     return true;
 }
@@ -137,7 +160,7 @@ void LeakCase::join_the_past(Journal& journal) {
     incident_->note("incident " + fresh->id() + " turned out to be this leak");
     const auto known_routes = routes_in(incident_->details), found = routes_in(fresh->details);
     // What it found is of the release that leaks now.
-    if (fresh->details.contains("lines")) incident_->details.erase("lines_of");
+    if (fresh->details.contains("lines")) trust_lines();
     if (fresh->details.contains("routes")) incident_->details.erase("routes_of");
     for (const auto& [key, value] : fresh->details) incident_->details[key] = value;
     if (!found.empty() && is_news(known_routes, found)) incident_->note(routes_text(found));
@@ -148,10 +171,40 @@ void LeakCase::join_the_past(Journal& journal) {
     fresh->close();
 }
 
-bool LeakCase::would_have_shown(const Asked& asked) const {
+// By what it was asked when it leaked it would have been asked by now: whoever mended the leak took the route away, or renamed it.
+bool LeakCase::is_gone(const LeakLife& life, const RouteShare& route, const Asks& asked) const {
+    if (asked.anywhere > 0 || route.bytes_per_request <= 0) return false;
+    if (!life.release.empty() && life.release == release_) return false;
+    const auto grew = seen();
+    return grew && asked.requests * grew->bytes_per_request * route.share / route.bytes_per_request >= surely_asked;
+}
+
+// Takes note of one that does not grow, in the place of what was noted of it before.
+LeakCase::Clean LeakCase::note_clean(const LeakLife& life, double requests, const Asked& asked) {
     const auto routes = routes_in(incident_->details);
-    if (what_ != Watched::memory || routes.empty()) return true;
-    return asked(routes.front().route) * routes.front().low >= shows;
+    Clean clean{life.name(), requests, shows}; // of an unknown route any time will do
+    if (what_ == Watched::memory && !routes.empty()) {
+        const Asks asks = asked(routes.front().route);
+        clean.would_have_left = is_gone(life, routes.front(), asks) ? shows : asks.here * low_of(routes.front());
+    }
+    std::erase_if(clean_, [&](const Clean& each) { return each.life == clean.life; });
+    if (clean_.size() == most_clean) clean_.erase(clean_.begin());
+    clean_.push_back(clean);
+    return clean;
+}
+
+// What one process has shown, or, where none lives for long enough, all of them since the last accusation together: each of at least half
+// the age at which the leak shows. Empty: it is not enough.
+std::string LeakCase::proof_by(const LeakLife& life, const Clean& clean) const {
+    if (clean.requests > proof() && clean.would_have_left >= shows)
+        return process_text(life) + " served " + requests_text(clean.requests) + " without that growth";
+    double requests = 0, would_have_left = 0;
+    for (const Clean& each : clean_) {
+        requests += each.requests;
+        would_have_left += each.would_have_left;
+    }
+    if (clean_.size() < 2 || requests <= proof() || would_have_left < shows) return {};
+    return std::to_string(clean_.size()) + " processes served " + requests_text(requests) + " without that growth";
 }
 
 bool LeakCase::acquit(const LeakLife& life, const Asked& asked, const std::function<bool()>& others_grow) {
@@ -164,12 +217,13 @@ bool LeakCase::acquit(const LeakLife& life, const Asked& asked, const std::funct
     if (!incident_) return false;
     if (was_named) incident_->note(process_text(life) + " grows no more: " + kind);
     const bool itself = life.name() == last_accused_ && life.began < accused_at_; // names are given again
-    const double clean = requests - (itself ? static_cast<double>(last_accused_requests_) : 0);
-    const bool older = (itself || life.began >= accused_at_) && clean > proof();
-    if (!accused_.empty() || !older || verdict.kind == leak::Class::warming) return false;
-    if (others_grow() || !would_have_shown(asked)) return false;
+    if (!(itself || life.began >= accused_at_) || verdict.kind == leak::Class::warming) return false;
+    const double since = requests - (itself ? static_cast<double>(last_accused_requests_) : 0);
+    if (since < old_enough * accused_age_) return false; // so young it would not have shown
+    const Clean clean = note_clean(life, since, asked);
+    const std::string proof = accused_.empty() ? proof_by(life, clean) : "";
+    if (proof.empty() || others_grow()) return false;
     record_growth(life);
-    const std::string proof = process_text(life) + " served " + requests_text(clean) + " without that growth";
     if (!release_.empty() && life.release != release_ && releases_.mended(life.release, accused_age_))
         close("mended in release " + life.release + ": " + proof + "; release " + release_ + " leaked");
     else
@@ -184,6 +238,7 @@ void LeakCase::close(const std::string& sentence) {
     incident_->verdict(sentence);
     incident_->close();
     incident_.reset();
+    clean_.clear();
 }
 
 void LeakCase::ended(const LeakLife& life) {
@@ -210,18 +265,88 @@ void LeakCase::learn(Journal& journal, const LeakLife& life, const std::string& 
         if (const auto* value = found.if_contains("open")) open["open"] = *value;
         found = std::move(open);
     }
+    keep_better_lines(found);
     if (found.empty()) return;
-    if (found.contains("lines")) incident_->details.erase("lines_of");
+    const std::string known = incident_->id();
+    if (is_another(found)) part(journal, found, first_line_text(claimed_lines(found), {}));
+    if (found.contains("lines")) trust_lines();
     for (auto& [key, value] : found) incident_->details[key] = std::move(value);
-    const std::string where = from == incident_->id() ? "" : "incident " + from + " found: ";
+    const std::string where = from == incident_->id() || from == known ? "" : "incident " + from + " found: ";
     for (const std::string& news : news_of(told_, incident_->details, to_string(what_))) incident_->note(where + news);
     told_ = incident_->details;
     incident_->save_details();
     join_the_past(journal);
 }
 
+// Its lines are of what leaks now.
+void LeakCase::trust_lines() {
+    incident_->details.erase("lines_of");
+    incident_->details.erase("lines_withheld");
+}
+
+// What was known is of another release, and what is found now has nothing in common with it. Within a release a route may have been
+// wrong; and where the routes are the same, a window shows one line today and another one tomorrow.
+bool LeakCase::is_another(const json::object& found) const {
+    const json::object& known = incident_->details;
+    const bool routes_are_old = known.contains("routes_of");
+    if (found.contains("routes") && routes_are_old) {
+        leak::Fingerprint all; // however little of the growth they are
+        for (const RouteShare& each : routes_in(found))
+            for (std::string& label : labels_of(each.route))
+                if (label != every_route && label != other_routes) all.routes.push_back(std::move(label));
+        return leak::match({.routes = mark().routes}, all) == leak::Match::different;
+    }
+    if (!found.contains("lines") || !known.contains("lines_of") || (!routes_are_old && !mark().routes.empty()))
+        return false;
+    const leak::Fingerprint before{.lines = fingerprint_of(told_).lines};
+    return leak::match(before, {.lines = fingerprint_of(found).lines}) == leak::Match::different;
+}
+
+// The story of what an earlier release leaked ends here, and that of another leak begins or goes on.
+void LeakCase::part(Journal& journal, const json::object& found, const std::string& what_leaks) {
+    const std::shared_ptr<Incident> before = incident_;
+    const json::value seen = before->details["leak"];
+    const std::string routes_of = word(before->details, "routes_of");
+    // A trace of this very incident has put what it found in the place of what was known.
+    for (const char* key : {"lines", "asked", "kept_by", "types", "retainers"}) {
+        before->details.erase(key);
+        if (const auto* known = told_.if_contains(key)) before->details[key] = *known;
+    }
+    const std::string release = routes_of.empty() ? word(before->details, "lines_of") : routes_of;
+    leak::PastLeak ended{before->id(), mark(), release, recycles_, accused_age_}, back;
+    if (!docket_.reopen(fingerprint_of(found), back) || !take_up(journal, back)) open_new(journal);
+    docket_.close(std::move(ended));
+    clean_.clear(); // they prove nothing of this one
+    incident_->details["leak"] = seen;
+    const std::string sentence =
+        "not seen in release " + release_ + ": what leaks there is " + what_leaks + ", incident " + incident_->id();
+    before->note(sentence);
+    before->verdict(sentence);
+    before->save_details();
+    before->close();
+}
+
+// A window in which the heaviest route was not asked, or not enough, takes nothing away from what an earlier one found.
+void LeakCase::keep_better_lines(json::object& found) const {
+    json::object& details = incident_->details;
+    if (details.contains("lines_of") || claimed_lines(told_).empty()) return;
+    const auto routes = routes_in(details);
+    if (found.contains("lines") && (lines_explain(routes, found) || !lines_explain(routes, told_))) return;
+    for (const char* key : {"lines", "asked"}) {
+        found.erase(key);
+        details.erase(key);
+        if (const auto* known = told_.if_contains(key)) details[key] = *known;
+    }
+}
+
 void LeakCase::found_routes(Journal& journal, const std::vector<RouteShare>& routes) {
     if (!incident_ || routes.empty()) return;
+    const json::object found{{"routes", fleet::json_of(routes)}};
+    if (!one_route_ && is_another(found)) part(journal, found, routes.front().route);
+    if (one_route_)
+        incident_->details["one_route"] = true;
+    else
+        incident_->details.erase("one_route");
     if (is_news(routes_in(incident_->details), routes)) incident_->note(routes_text(routes));
     const leak::Fingerprint known{.routes = mark().routes};
     incident_->details["routes"] = fleet::json_of(routes);
@@ -235,8 +360,8 @@ void LeakCase::found_routes(Journal& journal, const std::vector<RouteShare>& rou
 void LeakCase::drop_what_another_release_had() {
     const std::string release = word(incident_->details, "lines_of");
     if (release.empty()) return;
-    for (const char* key :
-         {"lines_of", "lines", "kept_by", "types", "retainers", "traces", "window", "collected_windows"})
+    for (const char* key : {"lines_of", "lines_withheld", "lines", "asked", "kept_by", "types", "retainers", "traces",
+                            "window", "collected_windows"})
         incident_->details.erase(key);
     told_ = incident_->details;
     incident_->note("that is another leak: the lines that were found in release " + release + " are no longer told");
@@ -259,7 +384,10 @@ void LeakCase::verdict(const LeakReport& report) {
 
 void LeakCase::describe(LeakReport& report, leak::Class kind, const Around& around) const {
     if (kind == leak::Class::leaking) report.recycles = recycles_;
-    leak::AdviceFacts facts = advice_facts(incident_ ? incident_->details : json::object{}, kind, to_string(what_));
+    json::object known = incident_ ? incident_->details : json::object{};
+    if (known.contains("lines_withheld"))
+        for (const char* key : {"lines", "kept_by"}) known.erase(key);
+    leak::AdviceFacts facts = advice_facts(known, kind, to_string(what_));
     facts.beside = around.beside;
     facts.has_agent = around.has_agent;
     facts.trimmed_in_vain = around.trimmed_in_vain;
@@ -268,9 +396,10 @@ void LeakCase::describe(LeakReport& report, leak::Class kind, const Around& arou
     report.incidents.push_back(incident_->id());
     if (report.routes.empty() && !incident_->details.contains("routes_of"))
         report.routes = routes_in(incident_->details);
-    report.lines = claimed_lines(incident_->details);
-    report.mostly = mostly_in(incident_->details, to_string(what_));
-    report.kept_by = word(incident_->details, "kept_by");
+    report.lines = claimed_lines(known);
+    pair(report.lines, report.routes, known);
+    report.mostly = mostly_in(known, to_string(what_));
+    report.kept_by = word(known, "kept_by");
     if (const auto* release = incident_->details.if_contains("release"); release != nullptr && release->is_object()) {
         report.since_release = word(release->get_object(), "since");
         report.release_before = word(release->get_object(), "before");

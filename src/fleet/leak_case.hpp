@@ -33,11 +33,15 @@ public:
 
     // A worker that was not accused before joins; opens the incident where none is open, or the one that it had before.
     void accuse(Journal& journal, const LeakLife& life, const std::vector<RouteShare>& routes);
-    // How often a route was asked of the life in question.
-    using Asked = std::function<double(const std::string& route)>;
+    // How often a route was asked of the life in question, and of all that have its release: so often, of so many requests.
+    struct Asks {
+        double here = 0, anywhere = 0, requests = 0;
+    };
+    using Asked = std::function<Asks(const std::string& route)>;
     // Of a life that does not grow. Closes the case when nobody is accused any more, nor so much as suspected, and this one went on
     // for longer than the accusation took, with as many requests to the leak's routes as would have shown it: a life that began
-    // after the last accusation, or the very one that was accused, since. True: it is closed.
+    // after the last accusation, or the very one that was accused, since. Or several such lives, together. A route that nobody
+    // asks any more, in another release, is gone. True: it is closed.
     // `others_grow` is asked only where a case could be closed: it looks at every life of the pool.
     bool acquit(const LeakLife& life, const Asked& asked, const std::function<bool()>& others_grow);
     void ended(const LeakLife& life);
@@ -45,6 +49,8 @@ public:
     // Of a capture of an accused worker: its lines, who keeps what has grown, what is open.
     void learn(Journal& journal, const LeakLife& life, const std::string& from, const boost::json::object& details);
     void found_routes(Journal& journal, const std::vector<RouteShare>& routes);
+    // Nearly all requests have one label (GraphQL, JSON-RPC): that a leak is of it tells no leak from another.
+    void has_one_route(bool one) { one_route_ = one; }
     void verdict(const LeakReport& report); // and the advice, as they stand by now
     struct Around {                         // what the advice has to know of the processes that leak
         std::string beside;                 // "threads", "children": they leak these too
@@ -64,7 +70,7 @@ public:
     bool is_accused(const LeakLife& life) const;
     const std::shared_ptr<Incident>& incident() const { return incident_; } // null: none is open
     const std::string& open_incident() const; // its id, also where it is not gone on with yet; empty: none
-    bool has_lines() const;                   // of the release that leaks now
+    bool has_lines() const; // of the release that leaks now, and they explain the heaviest route that is known
 
     // Over restarts of the program.
     struct Kept {
@@ -83,12 +89,23 @@ public:
     void go_on(Journal& journal);
 
 private:
-    void open(Journal& journal, const LeakLife& life, const std::string& text, const leak::Fingerprint& mark);
+    void open(Journal& journal, const leak::Fingerprint& mark);
+    void open_new(Journal& journal);
+    void part(Journal& journal, const boost::json::object& found, const std::string& what_leaks);
+    bool is_another(const boost::json::object& found) const;
     void join_the_past(Journal& journal);
     bool take_up(Journal& journal, const leak::PastLeak& past);
-    bool would_have_shown(const Asked& asked) const;
+    struct Clean { // a life that does not grow, since the last accusation
+        std::string life;
+        double requests = 0, would_have_left = 0;
+    };
+    Clean note_clean(const LeakLife& life, double requests, const Asked& asked);
+    std::string proof_by(const LeakLife& life, const Clean& clean) const;
+    bool is_gone(const LeakLife& life, const RouteShare& route, const Asks& asked) const;
     void close(const std::string& verdict);
     void drop_what_another_release_had();
+    void trust_lines();
+    void keep_better_lines(boost::json::object& found) const;
     void record_growth(const LeakLife& life);
     leak::Fingerprint mark() const;
 
@@ -97,10 +114,13 @@ private:
     std::shared_ptr<Incident> incident_;
     std::string left_open_;    // by an earlier life of the program, and not gone on with yet
     bool is_new_ = false;      // it was opened for want of knowledge, and may turn out to be one of the past
-    double accused_age_ = 0;   // requests at which it was accused first
+    double accused_age_ = 0;   // the fewest requests at which it was accused
     Instant accused_at_{};     // last: who was there already, and was not accused, may just have been spared
     std::string last_accused_; // name of the life
     std::uint64_t last_accused_requests_ = 0; // that it had served
+    Incident::Facts last_accusation_;         // with which its incident would be opened
+    bool one_route_ = false;
+    std::vector<Clean> clean_;
     unsigned recycles_ = 0;
     std::string release_;
     std::vector<std::string> accused_; // names of lives

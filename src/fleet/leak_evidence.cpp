@@ -87,7 +87,10 @@ json::object evidence_of(const json::object& capture, const Growth& growth) {
     json::array lines;
     for (const json::value& line : list(capture, "lines"))
         if (is_claimed(line) && lines.size() < most_kept) lines.push_back(line);
-    if (!lines.empty()) found["lines"] = std::move(lines);
+    if (!lines.empty()) {
+        found["lines"] = std::move(lines);
+        if (const auto* asked = capture.if_contains("asked")) found["asked"] = *asked; // they are of that window
+    }
     if (std::string keeper = keeper_in(capture, growth); !keeper.empty()) found["kept_by"] = std::move(keeper);
     for (const char* key : {"types", "retainers", "libraries"})
         if (!list(capture, key).empty()) found[key] = list(capture, key);
@@ -194,8 +197,9 @@ leak::Fingerprint fingerprint_of(const json::object& details) {
         if (!text.empty() && to.size() < leak::Fingerprint::most) to.push_back(std::move(text));
     };
     for (const RouteShare& route : routes_in(details)) {
-        if (route.share < good_part) continue;
-        for (std::string& label : labels_of(route.route)) add(mark.routes, std::move(label));
+        if (route.share < good_part || details.contains("one_route")) continue; // two leaks may both be of it
+        for (std::string& label : labels_of(route.route))
+            if (label != every_route && label != other_routes) add(mark.routes, std::move(label));
     }
     for (const LeakLine& line : claimed_lines(details))
         add(mark.lines, short_path(line.file, {}) +

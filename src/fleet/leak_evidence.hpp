@@ -46,11 +46,15 @@ std::optional<Growth> growth_of_routes(const std::vector<RouteShare>& routes, co
 // Those that agree with the growth; the one that explains most in front.
 std::vector<LeakLine> claimed_lines(const boost::json::object& details);
 
+inline constexpr std::string_view every_route = "every route", other_routes = "other"; // in the place of labels
+// The least that a request to it leaves behind. An interval of few requests may reach below nothing.
+inline double low_of(const RouteShare& route) { return route.low > 0 ? route.low : route.bytes_per_request; }
 std::vector<std::string> labels_of(const std::string& route); // of a group, "GET /a + GET /b": both
 std::vector<RouteShare> routes_in(const boost::json::object& details);
 // What most of the open descriptors, threads or children are: "socket, tcp close-wait (412 of 460)". Empty: not known.
 std::string mostly_in(const boost::json::object& details, std::string_view what);
-// By what the leak is known again: routes with a good part of it, lines, types of the application, kinds of what is open.
+// By what the leak is known again: routes with a good part of it, lines, types of the application, kinds of what is open. Not by
+// "every route", nor by the one label of a pool that has but one ("POST /graphql": details say "one_route").
 leak::Fingerprint fingerprint_of(const boost::json::object& details);
 // What the advice goes by (plimsoll/leak/advice.hpp).
 leak::AdviceFacts advice_facts(const boost::json::object& details, leak::Class kind, std::string_view what);

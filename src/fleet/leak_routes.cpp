@@ -48,7 +48,7 @@ std::vector<RouteShare> named(const leak::Attribution& found, const std::vector<
         RouteShare route{{}, share.bytes, share.low, share.high, share.share};
         for (const std::size_t label : share.labels)
             route.route += (route.route.empty() ? "" : " + ") + names[label < names.size() ? label : 0];
-        if (share.labels.empty()) route.route = "every route";
+        if (share.labels.empty()) route.route = every_route;
         routes.push_back(std::move(route));
     }
     return routes;

@@ -1,5 +1,6 @@
 #include "fleet/leak_text.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
@@ -45,6 +46,29 @@ std::string joined(const std::vector<std::string>& names) {
         text += (i == 0 ? "" : last ? " and " : ", ") + names[i];
     }
     return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more" : text;
+}
+
+std::string line_text(const LeakLine& line, const std::string& directory) {
+    return short_path(line.file, directory) + ":" + std::to_string(line.line) +
+           (line.function.empty() ? "" : " in `" + line.function + "`");
+}
+
+// That goes with what the sentence begins with. Null: none is known to.
+const LeakLine* line_of(const LeakReport& leak) {
+    if (leak.routes.empty()) return leak.lines.empty() ? nullptr : &leak.lines.front();
+    const auto own = std::ranges::find(leak.lines, leak.routes.front().route, &LeakLine::route);
+    return own == leak.lines.end() ? nullptr : &*own;
+}
+
+// A line of another leak, or nobody knows of which.
+std::string other_line_text(const LeakReport& leak, const std::string& directory) {
+    const LeakLine& line = leak.lines.front();
+    const auto route = std::ranges::find(leak.routes, line.route, &RouteShare::route);
+    if (route == leak.routes.end())
+        return line_text(line, directory) + " keeps " + amount_text(line.bytes_per_request, leak.what) +
+               " a request, and whose it is is not known";
+    return route->route + " leaks " + amount_text(route->bytes_per_request, leak.what) + " a request, " +
+           line_text(line, directory);
 }
 
 } // namespace
@@ -155,10 +179,7 @@ std::string short_path(const std::string& file, const std::string& directory) {
 }
 
 std::string first_line_text(const std::vector<LeakLine>& lines, const std::string& directory) {
-    if (lines.empty()) return {};
-    const LeakLine& first = lines.front();
-    return short_path(first.file, directory) + ":" + std::to_string(first.line) +
-           (first.function.empty() ? "" : " in `" + first.function + "`");
+    return lines.empty() ? std::string{} : line_text(lines.front(), directory);
 }
 
 std::string kept_text(const std::string& kept_by) {
@@ -177,15 +198,18 @@ std::string verdict_text(const LeakReport& leak, const std::string& directory) {
         text = first_route_text(leak.routes) + " " + amount_text(route.bytes_per_request, leak.what) + " a request (" +
                range_text(route.low, route.high, leak.what) + ", " + sure_text(leak.view) + ")";
     }
-    if (const std::string line = first_line_text(leak.lines, directory); !line.empty()) text += ", " + line;
+    const LeakLine* line = line_of(leak);
+    if (line) text += ", " + line_text(*line, directory);
     if (!leak.mostly.empty()) text += ", mostly " + leak.mostly;
-    if (!leak.kept_by.empty()) text += ", kept by " + kept_text(leak.kept_by);
+    const std::string kept = leak.kept_by.empty() ? "" : ", kept by " + kept_text(leak.kept_by);
+    if (line || leak.lines.empty()) text += kept;
     const bool several = leak.workers.size() > 1;
     if (known && seen_now)
         text += "; " + joined(leak.workers) + (several ? " grow by " : " grows by ") +
                 amount_text(leak.view.bytes_per_request, leak.what) + " a request";
     if (const std::string end = forecast_text(leak.view); !end.empty())
         text += (known ? " and " : "; ") + std::string(several ? "the first of them " : known ? "" : "it ") + end;
+    if (!line && !leak.lines.empty()) text += "; " + other_line_text(leak, directory) + kept;
     if (!leak.since_release.empty())
         text += "; since release " + leak.since_release + ", " + leak.release_before + " did not have it";
     if (leak.recycles > 0)

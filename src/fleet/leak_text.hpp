@@ -33,7 +33,7 @@ std::string first_line_text(const std::vector<LeakLine>& lines, const std::strin
 std::string short_path(const std::string& file, const std::string& directory);
 // "`shop.orders._seen` (dict)" of "shop.orders._seen (dict, 40213 items)"
 std::string kept_text(const std::string& kept_by);
-// All that is known of a leak in one sentence.
+// All that is known of a leak in one sentence. A line stands with the route only where it is its own (leak_pairs.hpp).
 std::string verdict_text(const LeakReport& leak, const std::string& directory);
 
 } // namespace plimsoll::fleet

@@ -4,6 +4,7 @@
 
 #include "fleet/leak_evidence.hpp"
 #include "fleet/leak_file.hpp"
+#include "fleet/leak_pairs.hpp"
 #include "fleet/leak_text.hpp"
 #include "fleet/recycler.hpp"
 #include "fleet/wait.hpp"
@@ -19,7 +20,9 @@ constexpr Duration save_interval = 1min, save_soon = 2s; // soon: what must not 
 constexpr double most_threads = 1000;                    // no kernel limit helps an interpreter that has so many
 constexpr double most_children = 500;
 constexpr double still_asked = 1.0 / 60; // requests a second: of whom nobody asks anything nothing new is known
-constexpr double quiet = 0.6;            // of the hour's traffic: below it is a chance
+constexpr Duration pause_of_all = 10s;
+constexpr double of_one_label = 0.9; // of the requests: what the others are says nothing
+constexpr double quiet = 0.6;        // of the hour's traffic: below it is a chance
 
 // Since midnight, in UTC.
 double second_of_day() {
@@ -194,13 +197,14 @@ void LeakWatch::judge(Watched what, LeakLife& life, const Generation& generation
     }
     if (pool_.settings().leak.policy == "observe") return;
     if (accuses(verdict) && !found.is_accused(life)) {
+        found.has_one_route(what == Watched::memory && has_one_route());
         found.accuse(pool_.context().journal, life,
                      what == Watched::memory ? routes_.found() : std::vector<RouteShare>{});
         changed_ = true;
         if (what != Watched::memory) ask_what_is_open(life);
         tell(what);
     } else if (verdict.kind != leak::Class::leaking && verdict.kind != leak::Class::unknown) {
-        const auto how_often = [&](const std::string& route) { return asked(life, route); };
+        const auto how_often = [&](const std::string& route) { return asks(life, route); };
         const auto others_grow = [&] {
             return std::ranges::any_of(lives_, [&](const auto& each) {
                 return each->verdict(what).kind == leak::Class::leaking && each->rate_now >= still_asked;
@@ -210,6 +214,18 @@ void LeakWatch::judge(Watched what, LeakLife& life, const Generation& generation
         changed_ = true;
         if (what == Watched::memory) routes_.forget(); // the next leak has routes of its own
     }
+}
+
+bool LeakWatch::has_one_route() const {
+    std::vector<double> asked;
+    double all = 0;
+    for (const auto& life : lives_) {
+        const auto counts = pool_.net().route_counts().of(life->key).requests;
+        asked.resize(std::max(asked.size(), counts.size()));
+        for (std::size_t label = 0; label < counts.size(); ++label) asked[label] += static_cast<double>(counts[label]);
+    }
+    for (const double each : asked) all += each;
+    return all > 0 && std::ranges::max(asked) >= of_one_label * all;
 }
 
 // Of "every route", and of one that is called otherwise by now, all that it served.
@@ -227,6 +243,21 @@ double LeakWatch::asked(const LeakLife& life, const std::string& route) const {
     return known ? count : static_cast<double>(life.requests);
 }
 
+// Every life is looked through only now and then: until it is, somebody may have asked.
+LeakCase::Asks LeakWatch::asks(const LeakLife& life, const std::string& route) {
+    LeakCase::Asks found{.here = asked(life, route), .anywhere = 1};
+    const Instant now = Clock::now();
+    if (found.here > 0 || now < all_asked_ + pause_of_all) return found;
+    all_asked_ = now;
+    found.anywhere = 0;
+    for (const auto& each : lives_) { // of releases without names those that came no earlier than it are as new
+        if (each->release != life.release || (life.release.empty() && each->began < life.began)) continue;
+        found.anywhere += asked(*each, route);
+        found.requests += static_cast<double>(each->requests);
+    }
+    return found;
+}
+
 // The routes by what every life of the pool tells; the line by a trace of one accused worker, again and again until it is
 // known, as far as the budget of traces goes.
 void LeakWatch::explain(Instant now) {
@@ -239,6 +270,7 @@ void LeakWatch::explain(Instant now) {
     else if (!memory.incident())
         routes_.withdraw();
     if (routes_.news() && !routes_.found().empty()) {
+        memory.has_one_route(has_one_route());
         memory.found_routes(pool_.context().journal, routes_.found());
         tell(Watched::memory);
     }
@@ -311,6 +343,11 @@ std::vector<std::uint64_t> LeakWatch::asked(const Generation& generation) const 
 std::optional<Growth> LeakWatch::growth(const Generation& generation, const std::vector<std::uint64_t>& before,
                                         double requests) const {
     return growth_of_routes(routes_.found(), pool_.net().route_counts().names(), before, asked(generation), requests);
+}
+
+boost::json::object LeakWatch::asked_since(const Generation& generation, const std::vector<std::uint64_t>& before,
+                                           double requests) const {
+    return asked_in(pool_.net().route_counts().names(), before, asked(generation), requests);
 }
 
 bool LeakWatch::wants_lines() const {

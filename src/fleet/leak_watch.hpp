@@ -46,6 +46,9 @@ public:
     // The same of a window that began when `before` had been asked, by what is known of its routes.
     std::optional<Growth> growth(const Generation& generation, const std::vector<std::uint64_t>& before,
                                  double requests) const;
+    boost::json::object asked_since(const Generation& generation, const std::vector<std::uint64_t>& before,
+                                    double requests) const; // leak_pairs.hpp
+    bool has_lines() const { return of(Watched::memory).has_lines(); }
     // A leak is open, and a worker may be slowed down to find its line.
     bool wants_lines() const;
     static bool suspects(const Generation& generation);
@@ -72,7 +75,9 @@ private:
     void ask_what_is_open(const LeakLife& life);
     // How often a route, or the routes of a group, were asked of this life.
     double asked(const LeakLife& life, const std::string& route) const;
+    LeakCase::Asks asks(const LeakLife& life, const std::string& route);
     leak::RecycleOutlook outlook_of(Watched what, const LeakLife& life) const;
+    bool has_one_route() const;
     void tell(Watched what); // the verdict, to the open incident
     std::optional<double> limit_of(Watched what, const Generation& generation) const;
     LeakCase& of(Watched what) { return cases_[index(what)]; }
@@ -96,7 +101,7 @@ private:
     CanaryTrace canary_;
     HeapTrim trim_;
     leak::DayLoad load_;
-    Instant saved_{}, load_noted_{};
+    Instant saved_{}, load_noted_{}, all_asked_{};
     leak::SeenReleases releases_;
     bool changed_ = false;
     std::array<std::string, all_watched.size()> saved_incidents_;

@@ -46,6 +46,7 @@ struct LeakLine {
     std::string file, function; // function: empty where it is not known
     unsigned line = 0;
     double bytes_per_request = 0;
+    std::string route; // whose requests they serve; empty: not known, or they agree with more than one
 };
 // Of a pool: what varying its traffic for the attribution of a leak came to (plimsoll/leak/experiment.hpp).
 struct ExperimentView {

@@ -88,7 +88,7 @@ protected:
         LeakLife life = life_of("app-1", generation, release);
         serve(life, found_, requests, 0);
         return found_.acquit(
-            life, [asked](const std::string&) { return asked; }, nobody_);
+            life, [asked](const std::string&) { return LeakCase::Asks{.here = asked, .anywhere = asked}; }, nobody_);
     }
 
     std::string directory_;
@@ -96,8 +96,10 @@ protected:
     std::optional<store::IncidentStore> store_;
     std::optional<Journal> journal_;
     LeakCase found_{Watched::memory, "app"};
-    const std::function<bool()> nobody_ = [] { return false; };            // grows beside it
-    const LeakCase::Asked asked_ = [](const std::string&) { return 1e9; }; // often enough to show any leak
+    const std::function<bool()> nobody_ = [] { return false; }; // grows beside it
+    const LeakCase::Asked asked_ = [](const std::string&) {
+        return LeakCase::Asks{.here = 1e9, .anywhere = 1e9};
+    }; // often enough to show any leak
     const std::vector<RouteShare> orders_{{"GET /orders/{n}", 16384, 16000, 16800, 0.9}};
 };
 
@@ -310,11 +312,167 @@ TEST_F(AnotherRelease, has_not_the_lines_of_a_route_that_does_not_leak_in_it) {
     EXPECT_EQ(lines(), 0U);
 }
 
+TEST_F(AnotherRelease, in_which_another_route_leaks_ends_the_story_of_the_first_and_has_its_own) {
+    const std::string first = found_.incident()->id();
+    found_.found_routes(*journal_, {{"GET /search", 16384, 16000, 16800, 0.9}});
+    const std::string second = found_.incident()->id();
+    ASSERT_NE(second, first);
+    EXPECT_EQ(closed(first).verdict, "not seen in release 43: what leaks there is GET /search, incident " + second);
+    EXPECT_TRUE(found_.seen()) << "it is told as the first one was";
+    ASSERT_EQ(found_.kept().past.size(), 1U);
+    EXPECT_EQ(found_.kept().past[0].release, "42");
+    EXPECT_EQ(found_.kept().past[0].mark.lines.size(), 1U);
+    when(second, [](const auto& each) { return story(each).find("GET /search leaks") != std::string::npos; });
+}
+
+TEST_F(AnotherRelease, is_the_same_leak_where_its_route_is_one_of_several_now) {
+    const std::string first = found_.incident()->id();
+    RouteShare orders = orders_[0];
+    orders.share = 0.05;
+    found_.found_routes(*journal_, {{"GET /search", 16384, 16000, 16800, 0.9}, orders});
+    EXPECT_EQ(found_.incident()->id(), first);
+}
+
+constexpr const char* found_elsewhere = R"json({"lines": [
+    {"file": "/srv/app/search.py", "line": 7, "function": "find", "bytes_per_request": 16000, "claimed": true}]})json";
+
+// As a trace does it: what it found is in the incident already when it is told of.
+TEST_F(LeakCases, of_one_label_another_line_in_another_release_is_another_leak) {
+    found_.has_one_route(true);
+    const std::vector<RouteShare> one{{"POST /graphql", 16384, 16000, 16800, 1}};
+    const LeakLife life = accused("app-1", 1, "42", one);
+    const std::string first = found_.incident()->id();
+    found_.learn(*journal_, life, first, boost::json::parse(found_by_a_trace).as_object());
+    found_.ended(life);
+    const LeakLife next = accused("app-1", 2, "43", one);
+    ASSERT_EQ(found_.incident()->id(), first) << "nothing is known yet";
+    found_.incident()->details["lines"] = boost::json::parse(found_elsewhere).at("lines");
+    found_.learn(*journal_, next, first, found_.incident()->details);
+    const std::string second = found_.incident()->id();
+    ASSERT_NE(second, first);
+    EXPECT_TRUE(found_.has_lines());
+    EXPECT_NE(closed(first).details.find("orders.py"), std::string::npos) << "it keeps its own line";
+    EXPECT_EQ(closed(first).details.find("search.py"), std::string::npos);
+}
+
+TEST_F(LeakCases, of_one_label_or_of_every_route_a_leak_that_was_mended_is_not_said_to_be_back) {
+    for (const char* route : {"POST /graphql", "every route"}) {
+        SCOPED_TRACE(route);
+        found_.has_one_route(route != std::string("every route"));
+        const std::vector<RouteShare> one{{route, 16384, 16000, 16800, 1}};
+        found_.ended(accused("app-1", 1, "42", one));
+        const std::string id = found_.incident()->id();
+        ASSERT_TRUE(acquitted(2, "43"));
+        found_.ended(accused("app-1", 3, "44", one));
+        EXPECT_NE(found_.incident()->id(), id);
+        ASSERT_TRUE(acquitted(4, "45"));
+    }
+}
+
+TEST_F(LeakCases, the_line_of_a_leak_that_was_mended_is_told_again_only_when_a_trace_finds_it) {
+    const auto told = [&] {
+        LeakReport report;
+        found_.describe(report, leak::Class::leaking);
+        return report.lines.size();
+    };
+    const auto found = boost::json::parse(found_by_a_trace).as_object();
+    const LeakLife first = accused("app-1", 1, "42", orders_);
+    const std::string id = found_.incident()->id();
+    found_.learn(*journal_, first, id, found);
+    EXPECT_EQ(told(), 1U);
+    found_.ended(first);
+    ASSERT_TRUE(acquitted(2, "43"));
+    const LeakLife again = accused("app-1", 3, "44", orders_);
+    ASSERT_EQ(found_.incident()->id(), id);
+    EXPECT_EQ(told(), 0U);
+    EXPECT_FALSE(found_.has_lines());
+    found_.learn(*journal_, again, id, found);
+    EXPECT_EQ(told(), 1U);
+}
+
 TEST_F(LeakCases, in_the_same_release_a_line_outlives_a_route_that_was_wrong) {
     const LeakLife life = accused("app-1", 1, "42", {{"GET /carts", 16384, 16000, 16800, 0.9}});
     found_.learn(*journal_, life, "i-000099", boost::json::parse(found_by_a_trace).as_object());
     found_.found_routes(*journal_, orders_);
     EXPECT_TRUE(found_.has_lines());
+}
+
+// 200 requests of which none went to the route that leaks most.
+TEST_F(LeakCases, the_line_of_another_route_does_not_end_the_search_and_is_not_lost_by_it) {
+    const RouteShare report{"GET /report", 2 * mib, 2 * mib, 2 * mib, 0.9};
+    const LeakLife life = accused("app-1", 1, "42", {report, orders_[0]});
+    const auto learn = [&](const char* asked, const char* file, bool claimed) {
+        found_.learn(*journal_, life, "i-000099",
+                     {{"asked", {{"requests", 200}, {"routes", boost::json::parse(asked)}}},
+                      {"lines", boost::json::array{{{"file", file},
+                                                    {"line", 7},
+                                                    {"function", "f"},
+                                                    {"bytes_per_request", 10000},
+                                                    {"claimed", claimed}}}}});
+        LeakReport told;
+        found_.describe(told, leak::Class::leaking);
+        return told.lines.empty() ? "" : told.lines[0].file + " of " + told.lines[0].route;
+    };
+    EXPECT_EQ(learn(R"({"GET /orders/{n}": 120})", "orders.py", true), "orders.py of GET /orders/{n}");
+    EXPECT_FALSE(found_.has_lines());
+    EXPECT_EQ(learn("{}", "nobody.py", false), "orders.py of GET /orders/{n}");
+    EXPECT_EQ(learn(R"({"GET /report": 1})", "report.py", true), "report.py of GET /report");
+    EXPECT_TRUE(found_.has_lines());
+    EXPECT_EQ(learn(R"({"GET /orders/{n}": 120})", "orders.py", true), "report.py of GET /report");
+    EXPECT_TRUE(found_.has_lines());
+}
+
+// No process is as old as the one that was accused first: they are replaced with every deploy.
+TEST_F(LeakCases, several_processes_prove_together_what_none_of_them_lives_long_enough_for) {
+    found_.ended(accused("app-1", 1, "42"));
+    const std::string id = found_.incident()->id();
+    EXPECT_FALSE(acquitted(2, "43", 1000)) << "so young the leak would not have shown";
+    EXPECT_FALSE(acquitted(3, "43", 2500));
+    EXPECT_TRUE(acquitted(4, "44", 2500));
+    EXPECT_NE(closed(id).verdict.find("2 processes served 5000 requests"), std::string::npos) << closed(id).verdict;
+}
+
+TEST_F(LeakCases, but_an_accusation_takes_away_what_they_had_proved) {
+    found_.ended(accused("app-1", 1, "42"));
+    EXPECT_FALSE(acquitted(2, "42", 2500));
+    found_.ended(accused("app-1", 3, "42"));
+    EXPECT_FALSE(acquitted(4, "42", 2500));
+    EXPECT_TRUE(acquitted(5, "42", 2500));
+}
+
+TEST_F(LeakCases, the_soonest_accusation_says_how_long_a_proof_takes) {
+    LeakLife slow = life_of("app-1", 1, "42");
+    serve(slow, found_, 9000, 16 << 10);
+    found_.accuse(*journal_, slow, {});
+    const double first = found_.proof();
+    found_.ended(slow);
+    found_.ended(accused("app-1", 2, "42"));
+    EXPECT_EQ(first, 13500);
+    EXPECT_EQ(found_.proof(), 3900);
+}
+
+class MendedByDeletion : public LeakCases {
+protected:
+    bool acquitted_where_asked(const std::string& release, double anywhere, double requests) {
+        LeakLife life = life_of("app-1", ++generation_, release);
+        serve(life, found_, 4500, 0);
+        const auto asked = [=](const std::string&) { return LeakCase::Asks{0, anywhere, requests}; };
+        return found_.acquit(life, asked, nobody_);
+    }
+    unsigned generation_ = 1;
+};
+
+TEST_F(MendedByDeletion, a_route_that_nobody_asks_of_the_next_release_is_gone) {
+    found_.ended(accused("app-1", 1, "42", orders_)); // nine requests in ten were its
+    EXPECT_FALSE(acquitted_where_asked("42", 0, 9000)) << "it is there still";
+    EXPECT_FALSE(acquitted_where_asked("43", 1, 9000)) << "and here";
+    EXPECT_FALSE(acquitted_where_asked("43", 0, 10)) << "that may be chance";
+    EXPECT_TRUE(acquitted_where_asked("43", 0, 9000));
+}
+
+TEST_F(LeakCases, a_route_whose_interval_reaches_below_nothing_does_not_keep_a_case_open_for_ever) {
+    found_.ended(accused("app-1", 1, "42", {{"GET /orders/{n}", 16384, -100, 33000, 0.9}}));
+    EXPECT_TRUE(acquitted(2, "43"));
 }
 
 TEST_F(LeakCases, while_a_predecessor_holds_the_store_its_open_incident_is_waited_for) {

@@ -40,7 +40,8 @@ TEST(LeakText, the_verdict_has_route_line_keeper_forecast_and_recycles) {
     leak.workers = {"app-1", "app-2"};
     leak.view.bytes_per_request = 1200;
     leak.routes = {{"GET /orders/{n}", 4000, 3800, 4200, 0.9, leak::Heaviest::yes}};
-    leak.lines = {{"/srv/shop/app/orders.py", "remember", 41, 3990}, {"/srv/shop/app/orders.py", "", 7, 10}};
+    leak.lines = {{"/srv/shop/app/orders.py", "remember", 41, 3990, "GET /orders/{n}"},
+                  {"/srv/shop/app/orders.py", "", 7, 10}};
     leak.kept_by = "shop.orders._seen (dict, 40213 items)";
     leak.recycles = 3;
     EXPECT_EQ(
