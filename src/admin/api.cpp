@@ -293,12 +293,14 @@ Answer Api::act(const Request& request, const Names& names) const {
 }
 
 Answer Api::leaks(const Request&, const Names&) const {
-    json::array leaks, workers;
+    json::array leaks, workers, unjudged;
     for (const auto& pool : views()) {
+        if (!pool.unjudged.empty()) unjudged.emplace_back(pool.unjudged);
         for (const auto& leak : pool.leaks) leaks.push_back(to_json(leak));
         for (const auto& worker : pool.workers) workers.push_back(growth_of(worker));
     }
-    return json_answer(200, {{"leaks", std::move(leaks)}, {"workers", std::move(workers)}});
+    return json_answer(
+        200, {{"leaks", std::move(leaks)}, {"workers", std::move(workers)}, {"unjudged", std::move(unjudged)}});
 }
 
 Answer Api::running_config(const Request&, const Names&) const {

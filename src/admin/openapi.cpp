@@ -86,7 +86,7 @@ constexpr std::string_view document = R"json({
     "/v1/leaks": {
       "get": {
         "summary": "What grows, of which workers, how fast, and when it reaches the limit; only what is suspected or sure. And of each worker what its memory does",
-        "responses": {"200": {"description": "Leaks", "content": {"application/json": {"schema": {"type": "object", "properties": {"leaks": {"type": "array", "items": {"$ref": "#/components/schemas/Leak"}}, "workers": {"type": "array", "items": {"$ref": "#/components/schemas/WorkerGrowth"}}}}}}}}
+        "responses": {"200": {"description": "Leaks", "content": {"application/json": {"schema": {"type": "object", "properties": {"leaks": {"type": "array", "items": {"$ref": "#/components/schemas/Leak"}}, "workers": {"type": "array", "items": {"$ref": "#/components/schemas/WorkerGrowth"}}, "unjudged": {"type": "array", "description": "Of pools whose servers replace their workers too soon for a judgement: that it is so", "items": {"type": "string"}}}}}}}}
       }
     },
     "/v1/incidents": {

@@ -195,7 +195,11 @@ std::string show_leaks(Facts leaks, const Style& style) {
         for (auto incident : leak["incidents"].list())
             text += "    the whole story: plimsoll incidents " + incident.text() + "\n";
     }
-    return (text.empty() ? "nothing leaks\n" : text) + growth_table(leaks, style);
+    std::string unjudged;
+    for (auto why : leaks["unjudged"].list())
+        unjudged += painted("? " + why.text(), Colour::yellow, style.colours) + "\n";
+    if (text.empty() && unjudged.empty()) text = "nothing leaks\n";
+    return text + unjudged + growth_table(leaks, style);
 }
 
 std::string show_incidents(Facts incidents, const Style& style) {

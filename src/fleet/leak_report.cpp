@@ -1,5 +1,6 @@
 // What is told of a pool's leaks: one report for each thing that grows, of all workers that grow alike.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "fleet/leak_text.hpp"
@@ -110,6 +111,21 @@ std::optional<LeakReport> LeakWatch::report_of(Watched what) const {
     for (const leak::Class kind : {leak::Class::fragmentation, leak::Class::unsharing, leak::Class::cache})
         if (auto found = report_of(what, kind)) return found;
     return std::nullopt;
+}
+
+std::string LeakWatch::unjudged() const {
+    std::size_t needed = 0; // a life is known up to its last mark
+    while (leak::AgeCurve::age_of(needed) < leak::Thresholds{}.young) ++needed;
+    const double age = leak::AgeCurve::age_of(needed);
+    for (const WorkerPtr& worker : pool_.workers()) {
+        const GenerationPtr& each = worker->current;
+        const unsigned most = each && each->agent_of_server() ? each->agent->hello().max_requests.value_or(0) : 0;
+        if (most == 0 || most >= age) continue;
+        return pool_.settings().name + ": its server ends workers after " + std::to_string(most) +
+               " requests (max_requests), and what grows is judged from " + std::to_string(std::llround(age)) +
+               " on: leaks are not told from caches that fill. Set max_requests to 0 and let [pool.recycle] do it";
+    }
+    return {};
 }
 
 std::vector<LeakReport> LeakWatch::report() const {

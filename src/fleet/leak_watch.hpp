@@ -56,6 +56,8 @@ public:
     // Not empty: it should be recycled now, for this reason.
     std::string why_recycle(const Generation& generation, Instant now) const;
     std::vector<LeakReport> report() const;
+    // Its server replaces its processes before they are old enough for a judgement; empty: it does not say so.
+    std::string unjudged() const;
     const HeapTrim& trim() const { return trim_; }
     std::optional<ExperimentView> experiment() const;
 

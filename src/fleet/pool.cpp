@@ -166,6 +166,7 @@ PoolView Pool::view() const {
         view.workers.back().health = HealthWatch::view_of(*worker->face());
     }
     view.leaks = leaks_->report();
+    view.unjudged = leaks_->unjudged();
     view.trims = leaks_->trim().count();
     view.trimmed = leaks_->trim().given_back();
     view.experiment = leaks_->experiment();

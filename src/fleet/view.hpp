@@ -114,6 +114,7 @@ struct PoolView {
     std::vector<WorkerView> workers;
     std::vector<LeakReport> leaks;
     std::optional<ExperimentView> experiment; // the one that runs, or the last; unset: there was none
+    std::string unjudged;                     // why nothing can be said of its leaks; empty: it can, as far as is known
     std::optional<std::string> alert;         // why recycling stopped, if it did
     std::string recycling;                    // id of the worker being recycled, or empty
     unsigned recycles_last_hour = 0, max_per_hour = 0;

@@ -90,9 +90,11 @@ TEST_F(api, a_leak_is_told_of_the_worker_of_the_list_of_leaks_and_in_metrics) {
 }
 
 TEST_F(api, of_a_worker_that_little_was_seen_of_the_class_is_unknown_and_so_are_its_numbers) {
+    script_.pools.front().unjudged = "app: its server ends workers after 500 requests";
     start();
     const auto answer = get("/v1/leaks").json();
     EXPECT_EQ(text_at(answer, "/leaks"), "[]");
+    EXPECT_EQ(text_at(answer, "/unjudged"), R"(["app: its server ends workers after 500 requests"])");
     const auto& worker = answer.at("workers").at(0).as_object();
     EXPECT_EQ(worker.at("class").as_string(), "unknown");
     for (const char* number : {"bytes_per_request", "low", "high", "confidence", "requests_to_limit"})

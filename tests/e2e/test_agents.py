@@ -125,6 +125,8 @@ def test_a_server_that_recycles_its_workers_itself_is_warned_about(plimsoll):
     proxy = plimsoll(fleet("sync", workers=2, arguments=["--max-requests", "500"])).start()
     proxy.wait_serving(2)
     until(lambda: "max_requests" in proxy.log_text(), 10, "the log warns of max_requests")
+    (why,) = proxy.admin.read("/v1/leaks")["unjudged"]
+    assert "after 500 requests (max_requests), and what grows is judged from 2048 on" in why
 
 
 def test_without_an_agent_the_fleet_serves_and_says_what_would_make_it_addressable(plimsoll):

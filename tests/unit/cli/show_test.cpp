@@ -172,6 +172,11 @@ TEST(Leaks, are_told_in_a_sentence_with_what_to_do) {
     EXPECT_EQ(show_leaks(Facts(&none), plain), "nothing leaks\n");
 }
 
+TEST(Leaks, are_not_denied_where_no_worker_lives_for_long_enough_to_show_one) {
+    auto value = json(R"({"leaks":[],"unjudged":["app: its server ends workers after 500 requests"]})");
+    EXPECT_EQ(show_leaks(Facts(&value), plain), "? app: its server ends workers after 500 requests\n");
+}
+
 TEST(Leaks, say_of_each_worker_what_its_memory_does_though_nothing_leaks) {
     auto value = json(R"({"leaks":[],"workers":[
       {"worker":"app-1","pool":"app","class":"steady","bytes_per_request":0.4,"requests":120000,"confidence":0.98,"requests_to_limit":null},
