@@ -125,8 +125,10 @@ std::string to_text(const LeakMemory& memory) {
         for (const leak::AgeCurve& curve : entry.curves) {
             json::array marks;
             for (const leak::AgeCurve::Mark& mark : curve.marks) marks.push_back(json::array{mark.growth, mark.trend});
-            curves.push_back(json::object{
-                {"life", static_cast<double>(curve.life)}, {"release", curve.release}, {"pace", curve.pace}, {"marks", std::move(marks)}});
+            curves.push_back(json::object{{"life", static_cast<double>(curve.life)},
+                                          {"release", curve.release},
+                                          {"pace", curve.pace},
+                                          {"marks", std::move(marks)}});
         }
         watched[to_string(what)] = json::object{
             {"curves", std::move(curves)},         {"incident", entry.incident}, {"is_new", entry.is_new},

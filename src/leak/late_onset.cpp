@@ -58,6 +58,7 @@ const Verdict* LateOnset::judge(double limit, double requests_a_second, const Li
         if (worst && worst->confidence >= seen.confidence) continue;
         *told_ = seen;
         told_->since += each.origin;
+        level_ = level;
         worst = told_.get();
     }
     return worst;

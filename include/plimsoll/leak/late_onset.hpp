@@ -8,7 +8,8 @@
 // there was none, which is too late. So the same detector looks at stretches of the life as well, each as if the process had
 // begun with it. Of each length two run at a time, half of it apart; one that sees a leak goes on, every other begins anew at
 // its end. A stretch knows less than a life: what it sees is told only where the memory lies above all that this process has ever
-// had, by a tenth of the headroom, and, unless much of the headroom is gone, no more requests come a second than when it had that.
+// had, by a tenth of the headroom, and, unless much of the headroom is gone, no more requests come a second than when it had that
+// and earlier processes were never as high.
 #pragma once
 
 #include <memory>
@@ -37,6 +38,7 @@ public:
     void observe(const Reading& reading, const Life& life);
     // Null: no stretch sees a leak. Its `since` is an age of the process.
     const Verdict* judge(double limit, double requests_a_second, const Life& life);
+    double level() const { return level_; } // where memory stands by what was told last
 
 private:
     struct Stretch {
@@ -50,6 +52,7 @@ private:
     Thresholds thresholds_;
     std::vector<Stretch> stretches_;
     std::unique_ptr<Verdict> told_;
+    double level_ = 0;
 };
 
 } // namespace plimsoll::leak
