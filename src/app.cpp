@@ -230,7 +230,7 @@ struct App::Impl {
 
     // While somebody serves in our place, or still does before we do, the service neither stops nor lacks workers.
     void tell_readiness() {
-        if (relieved || has_predecessor() || (!parting && !stopping && fleet->ready()))
+        if (relieved || has_predecessor() || (!parting && !stopping && fleet->ready_for_some()))
             server.tell(net::Readiness::ready);
         else
             server.tell(parting || stopping ? net::Readiness::stopping : net::Readiness::not_ready);

@@ -100,18 +100,29 @@ bool is_a_directory(const fs::path& path) {
     return fs::is_directory(path.empty() ? "." : path, error);
 }
 
-void check_written(const std::string& key, const std::string& file, Findings& findings) {
+// What cannot be looked at may well be there for whoever serves.
+bool is_no_directory(const fs::path& path) {
+    std::error_code error;
+    const auto status = fs::status(path.empty() ? "." : path, error);
+    return status.type() == fs::file_type::not_found || (!error && status.type() != fs::file_type::directory);
+}
+
+bool is_made_by_serve(const fs::path& directory, const Config& config);
+
+void check_written(const std::string& key, const std::string& file, const Config& config, Findings& findings) {
     if (file.empty() || !findings.sound(key)) return;
     const auto directory = fs::path(file).parent_path();
-    if (!is_a_directory(directory))
+    if (is_no_directory(directory) && !is_made_by_serve(directory, config))
         findings.problem(key, "the directory " + directory.string() + " is not there: make it, or correct the path");
     else if (is_a_directory(file))
         findings.problem(key, "'" + file + "' is a directory: name a file in it");
 }
 
-// Serve makes the directory of its control socket, and those around it, before it listens.
-bool is_made_by_serve(const fs::path& directory, const Proxy& proxy) {
-    for (const auto& address : proxy.control) {
+// Serve makes the store, the directory of its control socket, and those around them, before it opens anything else.
+bool is_made_by_serve(const fs::path& directory, const Config& config) {
+    for (auto made = fs::path(config.store.path); made != made.root_path() && !made.empty(); made = made.parent_path())
+        if (made == directory) return true;
+    for (const auto& address : config.proxy.control) {
         std::string why_not;
         const auto place = parse_place(address, why_not);
         if (!place || !place->unix_socket) continue;
@@ -122,13 +133,13 @@ bool is_made_by_serve(const fs::path& directory, const Proxy& proxy) {
     return false;
 }
 
-void check_socket(const std::string& key, const std::string& address, const Proxy& proxy, Findings& findings) {
+void check_socket(const std::string& key, const std::string& address, const Config& config, Findings& findings) {
     if (!findings.sound(key)) return;
     std::string why_not;
     const auto place = parse_place(address, why_not);
     if (!place || !place->unix_socket) return;
     const auto directory = fs::path(place->path).parent_path();
-    if (!is_a_directory(directory) && !is_made_by_serve(directory, proxy))
+    if (is_no_directory(directory) && !is_made_by_serve(directory, config))
         findings.problem(key, "the directory of the socket, " + directory.string() +
                                   ", is not there: make it, or correct the path");
 }
@@ -142,7 +153,7 @@ std::string path_for(const Source& source) {
 
 void check_start(const std::string& path, const Source& source, Findings& findings) {
     if (source.kind == SourceKind::static_addresses || source.command.empty() || !findings.sound(path)) return;
-    if (!is_a_directory(source.directory))
+    if (is_no_directory(source.directory))
         return findings.problem(
             path + ".directory",
             "'" + source.directory + "' is no directory: make it, or correct the path" +
@@ -153,7 +164,7 @@ void check_start(const std::string& path, const Source& source, Findings& findin
     std::error_code error;
     if (!why_not.empty())
         findings.problem(path + ".command", why_not);
-    else if (!fs::exists(fs::path(source.directory) / file, error) && program.find('{') == std::string::npos)
+    else if (!fs::exists(fs::path(source.directory) / file, error) && !error && program.find('{') == std::string::npos)
         findings.problem(path + ".command",
                          program + ": is not there: install it, or correct the path" +
                              (program.starts_with('/') ? "" : ", which begins at pool.source.directory"));
@@ -169,12 +180,11 @@ void check_files(const Config& config, Findings& findings) {
     check_pem("redis.ca_file", redis.ca_file, false, findings);
     check_pem("redis.cert_file", redis.cert_file, false, findings);
     check_pem("redis.key_file", redis.key_file, true, findings);
-    check_written("log.file", config.log.file, findings);
-    check_written("log.trace", config.log.trace, findings);
-    check_socket("admin.listen", config.admin.listen, config.proxy, findings);
+    check_written("log.file", config.log.file, config, findings);
+    check_written("log.trace", config.log.trace, config, findings);
+    check_socket("admin.listen", config.admin.listen, config, findings);
     for (std::size_t i = 0; i < config.listeners.size(); ++i)
-        check_socket("listener[" + std::to_string(i) + "].address", config.listeners[i].address, config.proxy,
-                     findings);
+        check_socket("listener[" + std::to_string(i) + "].address", config.listeners[i].address, config, findings);
     for (std::size_t i = 0; i < config.pools.size(); ++i)
         check_start("pool[" + std::to_string(i) + "].source", config.pools[i].source, findings);
 }

@@ -29,7 +29,8 @@ std::vector<std::string> placeholders_in(const std::string& word) {
     std::vector<std::string> found;
     for (auto begin = word.find('{'); begin != word.npos; begin = word.find('{', begin + 1)) {
         const auto end = word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-", begin + 1);
-        if (end != word.npos && end > begin + 1 && word[end] == '}' && (begin == 0 || word[begin - 1] != '$'))
+        if (end != word.npos && end > begin + 1 && word[end] == '}' &&
+            (begin == 0 || std::string_view("$%(").find(word[begin - 1]) == std::string_view::npos))
             found.push_back(word.substr(begin, end - begin + 1));
     }
     return found;

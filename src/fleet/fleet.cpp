@@ -66,11 +66,18 @@ struct Fleet::Impl {
 
     void note_routes(const config::Config& config) {
         routed_pools.clear();
-        for (const config::Route& route : config.routes) routed_pools.insert(route.pool);
+        std::set<std::string> closed;
+        for (const config::Pool& pool : config.pools)
+            if (pool.maintenance.enabled) closed.insert(pool.name);
+        for (const config::Route& route : config.routes) {
+            const bool own = route.respond.status != 0 || !route.redirect.to.empty() || route.maintenance.enabled;
+            if (!own && !closed.contains(route.pool)) routed_pools.insert(route.pool);
+        }
     }
     bool routed(const Pool& pool) const { return routed_pools.contains(pool.settings().name); }
 
-    std::set<std::string> routed_pools; // a pool that a reload took all routes from runs on until a restart
+    // Of which somebody wants an answer: not those whose pages we have, nor a pool that a reload took all routes from.
+    std::set<std::string> routed_pools;
     std::shared_ptr<asio::thread_pool> threads;
     std::shared_ptr<Context> context;
     std::vector<std::shared_ptr<Pool>> pools;
@@ -219,6 +226,12 @@ void Fleet::stop(std::function<void()> done) {
 bool Fleet::ready() const {
     return std::ranges::all_of(impl_->pools,
                                [this](const auto& pool) { return pool->serving() > 0 || !impl_->routed(*pool); });
+}
+
+bool Fleet::ready_for_some() const {
+    const auto routed = [this](const auto& pool) { return impl_->routed(*pool); };
+    return std::ranges::none_of(impl_->pools, routed) ||
+           std::ranges::any_of(impl_->pools, [&](const auto& pool) { return routed(pool) && pool->serving() > 0; });
 }
 
 std::vector<PoolView> Fleet::view() const {

@@ -40,7 +40,8 @@ public:
     void apply(const config::Config& config); // limits and thresholds of a reload
     void stop(std::function<void()> done);    // ends what it started, ladder and all; done is called once
 
-    bool ready() const; // every pool that a route leads to has at least one serving worker
+    bool ready() const;          // every pool that a route leads to has at least one serving worker
+    bool ready_for_some() const; // of those pools, or none of them is
     std::vector<PoolView> view() const;
     ActionResult drain(const std::string& pool, const std::string& worker);
     ActionResult undrain(const std::string& pool, const std::string& worker);

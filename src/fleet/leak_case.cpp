@@ -18,7 +18,8 @@ namespace {
 constexpr double shows = 12 << 20;
 constexpr double surely_asked =
     10; // times that a route should have been asked, of which none came: chance makes it none in e^10
-constexpr double old_enough = 0.5; // of the age at which the leak shows
+constexpr Duration a_day = std::chrono::hours{24};
+constexpr double old_enough = 1; // times the age at which the leak shows
 constexpr std::size_t most_clean = 256;
 
 std::string process_text(const LeakLife& life) {
@@ -174,7 +175,8 @@ void LeakCase::join_the_past(Journal& journal) {
 // By what it was asked when it leaked it would have been asked by now: whoever mended the leak took the route away, or renamed it.
 bool LeakCase::is_gone(const LeakLife& life, const RouteShare& route, const Asks& asked) const {
     if (asked.anywhere > 0 || route.bytes_per_request <= 0) return false;
-    if (!life.release.empty() && life.release == release_) return false;
+    // A nightly job asks nothing all day.
+    if (life.release.empty() || life.release == release_ || life.last_read - accused_at_ < a_day) return false;
     const auto grew = seen();
     return grew && asked.requests * grew->bytes_per_request * route.share / route.bytes_per_request >= surely_asked;
 }
@@ -193,8 +195,8 @@ LeakCase::Clean LeakCase::note_clean(const LeakLife& life, double requests, cons
     return clean;
 }
 
-// What one process has shown, or, where none lives for long enough, all of them since the last accusation together: each of at least half
-// the age at which the leak shows. Empty: it is not enough.
+// What one process has shown, or, where none lives for long enough, all of them since the last accusation together: each as old as
+// it has to be for the leak to show. Empty: it is not enough.
 std::string LeakCase::proof_by(const LeakLife& life, const Clean& clean) const {
     if (clean.requests > proof() && clean.would_have_left >= shows)
         return process_text(life) + " served " + requests_text(clean.requests) + " without that growth";

@@ -151,7 +151,9 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
         if (!result.answered && generation->address)
             if (const std::string why = why_out_of_reach(*address, *generation); !why.empty()) {
                 problem = why;
-                set_trouble(worker, worker->id + " is not ready: " + why); // at once: it will not change by itself
+                // At once: it will not change by itself.
+                if (worker->trouble.find(why) == std::string::npos)
+                    set_trouble(worker, worker->id + " is not ready: " + why);
             }
         if (!generation->gone()) tell_not_ready(*worker, *generation, problem, asked);
         co_await pause(std::min(left, rest));
@@ -201,7 +203,10 @@ asio::awaitable<void> Pool::attend(std::shared_ptr<Pool> self, WorkerPtr worker,
             self->set_trouble(worker, {});
             co_return;
         }
-        self->set_trouble(worker, worker->id + " is not ready: " + readiness.text);
+        const std::string start = worker->id + " is not ready: ";
+        const bool told = worker->trouble.starts_with(start) &&
+                          readiness.text.find(worker->trouble.substr(start.size())) != std::string::npos;
+        if (!told) self->set_trouble(worker, start + readiness.text); // else of the same cause, that was told at once
     }
 }
 

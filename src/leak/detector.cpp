@@ -14,16 +14,17 @@ constexpr double first_width = 4;       // requests: who leaks by the mebibyte h
 constexpr std::size_t least_blocks = 6; // in the window: fewer draw no line
 constexpr std::size_t most_blocks = 64;
 constexpr std::size_t least_live = 4; // readings of live bytes: of a heap full of holes they take long, and come seldom
-constexpr double next_look = 1.0 / 32; // growth of the age between two looks
-constexpr double left_of_it = 0.75;    // of the requests to the limit, as the last look had them: time for another one
+constexpr double next_look = 1.0 / 32, next_look_at_a_stretch = 1.0 / 8; // growth of the age between two looks
+constexpr double left_of_it = 0.75; // of the requests to the limit, as the last look had them: time for another one
 constexpr double persistence = 1.2;
 constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since age / persistence
 constexpr double hurry = 0.40;                          // of the headroom is gone: one answer is enough
 constexpr double doubt = 0.98;                          // of the confidence, with each answer that does not support it
-constexpr double dealt_evenly = 6;   // of the age from which it was called leaking while lots were drawn
-constexpr double beyond_ever = 1.25; // more than earlier processes ever grew
-constexpr double late_from = 4;      // times the age gate: from then on a leak may be late
-constexpr double wide = 2.5;         // Sen's interval for neighbours that resemble each other
+constexpr double dealt_evenly = 6;    // of the age from which it was called leaking while lots were drawn
+constexpr double beyond_ever = 1.25;  // more than earlier processes ever grew
+constexpr double bounded_below = 0.6; // of the headroom: who came closer to the limit shows no bound
+constexpr double late_from = 4;       // times the age gate: from then on a leak may be late
+constexpr double wide = 2.5;          // Sen's interval for neighbours that resemble each other
 
 // Requests a second in the last third of the window by those in the first.
 double load_rise(std::span<const Point> clock) {
@@ -39,8 +40,8 @@ double load_rise(std::span<const Point> clock) {
 } // namespace
 
 Detector::Detector(std::uint64_t life, Thresholds thresholds, Looks looks)
-    : thresholds_(thresholds), used_(first_width), live_(first_width, most_blocks, 1), private_(first_width),
-      clock_(first_width) {
+    : thresholds_(thresholds), next_look_(looks == Looks::at_a_life ? next_look : next_look_at_a_stretch),
+      used_(first_width), live_(first_width, most_blocks, 1), private_(first_width), clock_(first_width) {
     curve_.life = life;
     if (looks == Looks::at_a_life) late_.emplace(thresholds);
 }
@@ -57,7 +58,7 @@ void Detector::observe(const Reading& reading) {
     clock_.add(age_, reading.seconds);
     if (reading.live) live_.add(age_, *reading.live);
     if (reading.private_pages) private_.add(age_, *reading.private_pages);
-    if (late_ && age_ >= late_from * thresholds_.young) late_->observe(reading, so_far());
+    if (late_ && age_ >= late_from * thresholds_.young) late_->observe(reading, *this);
 }
 
 std::vector<double> Detector::paces() const {
@@ -119,7 +120,7 @@ double Detector::accusing_share() const {
 }
 
 bool Detector::worth_a_look() const {
-    if (age_ >= judged_at_ * (1 + next_look)) return true;
+    if (age_ >= judged_at_ * (1 + next_look_)) return true;
     return age_ > judged_at_ && verdict_.forecast && verdict_.forecast->requests_early < left_of_it * early_at_look_;
 }
 
@@ -137,7 +138,9 @@ const Verdict& Detector::judge(double limit, double requests_a_second, const His
     if (!began_late) return told_;
     const auto past = history.precedent(age_, thresholds_.young, curve_.life, curve_.release);
     const double grown = late_->level() - life.floor;
-    const bool as_ever = past && grown <= beyond_ever * past->peak && grown < hurry * (limit - life.floor);
+    const double headroom = limit - life.floor;
+    const bool as_ever =
+        past && past->peak < bounded_below * headroom && grown <= beyond_ever * past->peak && grown < hurry * headroom;
     if (!as_ever) told_ = *began_late;
     return told_;
 }
@@ -164,7 +167,7 @@ const Verdict& Detector::judge_life(double limit, double requests_a_second, cons
     if (finding.kind != Class::unknown) answers_.push_back({age_, finding.kind == Class::leaking});
     while (answers_.size() > 2 && answers_.front().age * persistence < age_) answers_.pop_front();
 
-    const bool whole_window = !answers_.empty() && answers_.front().age * persistence <= age_ * (1 + next_look);
+    const bool whole_window = !answers_.empty() && answers_.front().age * persistence <= age_ * (1 + next_look_);
     const double gone = grown / std::max(limit - found->floor, 1.0);
     const bool was_leaking = verdict_.kind == Class::leaking;
     const bool leaking = was_leaking ? accusing_share() >= acquit_below

@@ -426,18 +426,18 @@ TEST_F(LeakCases, the_line_of_another_route_does_not_end_the_search_and_is_not_l
 TEST_F(LeakCases, several_processes_prove_together_what_none_of_them_lives_long_enough_for) {
     found_.ended(accused("app-1", 1, "42"));
     const std::string id = found_.incident()->id();
-    EXPECT_FALSE(acquitted(2, "43", 1000)) << "so young the leak would not have shown";
-    EXPECT_FALSE(acquitted(3, "43", 2500));
-    EXPECT_TRUE(acquitted(4, "44", 2500));
-    EXPECT_NE(closed(id).verdict.find("2 processes served 5000 requests"), std::string::npos) << closed(id).verdict;
+    EXPECT_FALSE(acquitted(2, "43", 2500)) << "so young the leak would not have shown";
+    EXPECT_FALSE(acquitted(3, "43", 2700));
+    EXPECT_TRUE(acquitted(4, "44", 2700));
+    EXPECT_NE(closed(id).verdict.find("2 processes served 5400 requests"), std::string::npos) << closed(id).verdict;
 }
 
 TEST_F(LeakCases, but_an_accusation_takes_away_what_they_had_proved) {
     found_.ended(accused("app-1", 1, "42"));
-    EXPECT_FALSE(acquitted(2, "42", 2500));
+    EXPECT_FALSE(acquitted(2, "42", 2700));
     found_.ended(accused("app-1", 3, "42"));
-    EXPECT_FALSE(acquitted(4, "42", 2500));
-    EXPECT_TRUE(acquitted(5, "42", 2500));
+    EXPECT_FALSE(acquitted(4, "42", 2700));
+    EXPECT_TRUE(acquitted(5, "42", 2700));
 }
 
 TEST_F(LeakCases, the_soonest_accusation_says_how_long_a_proof_takes) {

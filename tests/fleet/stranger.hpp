@@ -31,7 +31,11 @@ public:
     void end(int signal) {
         if (pid_ <= 0) return;
         ::kill(pid_, signal);
-        ::waitpid(pid_, nullptr, 0);
+        const Instant patience = Clock::now() + std::chrono::seconds{5};
+        while (::waitpid(pid_, nullptr, WNOHANG) == 0) { // one may ignore it
+            if (Clock::now() > patience) ::kill(pid_, SIGKILL);
+            std::this_thread::sleep_for(std::chrono::milliseconds{5});
+        }
         pid_ = 0;
     }
     int pid() const { return pid_; }

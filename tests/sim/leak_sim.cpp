@@ -14,7 +14,7 @@ namespace {
 
 constexpr double day = 24 * 3600, pi = 3.14159265358979;
 constexpr double z = 1.96;
-constexpr double longest_step = 20;  // seconds
+constexpr double longest_step = 60, longest_before_onset = 10; // seconds
 constexpr double recycle_lead = 100; // seconds: the defaults of ready_timeout, drain_timeout and capture_timeout
 
 using Random = std::mt19937_64;
@@ -170,7 +170,8 @@ Life live(const App& app, std::uint64_t seed, leak::History& history, const std:
     double dt = 0.5;
     for (double t = 0; t < app.length; t += dt) {
         // The sampler is finer than this: that only helps.
-        dt = std::clamp((t < app.onset ? t : t - app.onset) / 400, 0.5, longest_step);
+        dt = t < app.onset ? std::clamp(t / 400, 0.5, longest_before_onset)
+                           : std::clamp((t - app.onset) / 400, 0.5, longest_step);
         if (app.lead > 0) dt = std::min(dt, app.lead / 20);
         const double load = habit.load(t), mean = app.rate * load * dt;
         const double dn = mean > 50 ? std::max(0.0, std::round(mean + std::sqrt(mean) * normal(random)))

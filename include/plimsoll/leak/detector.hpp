@@ -59,6 +59,7 @@ public:
     double floor() const;                                              // the lowest low-water mark
     double level() const { return level_; }                            // the trend's end, as the last look had it
     double pace() const; // requests a second, lately: in the last quarter of the marks
+    LateOnset::Life so_far() const;
 
 private:
     struct Answer {
@@ -67,13 +68,13 @@ private:
     };
     const Verdict& judge_life(double limit, double requests_a_second, const History& history);
     std::vector<double> paces() const; // requests a second, of each quarter of the marks
-    LateOnset::Life so_far() const;
     std::optional<Evidence> evidence() const;
     double accusing_share() const;
     bool worth_a_look() const;
     void forecast_anew(double limit, double requests_a_second); // from the last lines
 
     Thresholds thresholds_;
+    double next_look_;                          // growth of the age between two looks
     BlockMinima used_, live_, private_, clock_; // clock_: when which request was served
     AgeCurve curve_;
     Verdict verdict_, told_; // of the life as a whole; and what is said

@@ -63,7 +63,7 @@ TEST(Detector, a_leak_that_begins_late_is_said_long_before_half_is_gone) {
             while (detector.verdict().kind != Class::leaking && kept(n) < 0.5 * limit)
                 live(detector, {}, n += 10, kept);
             const double gone = kept(n) / (limit - base);
-            EXPECT_LT(gone, bytes > 16384 ? 0.45 : 0.3);
+            EXPECT_LT(gone, 0.45);
             EXPECT_NEAR(detector.verdict().slope, bytes, 0.6 * bytes) << "part of what it looks at is healthy";
             EXPECT_GE(detector.verdict().since, healthy);
             ASSERT_TRUE(detector.verdict().forecast);
