@@ -110,6 +110,10 @@ class Agent:
     def is_ready(self):
         return self._ready
 
+    @property
+    def has_ended(self):
+        return self._ended
+
     def bye(self):
         """The worker ends on purpose: said by the thread that ends it, as ours gets no turn any more."""
         connection, self._ended = self._connection, True

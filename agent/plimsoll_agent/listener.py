@@ -3,9 +3,13 @@
 A real socket with the few attributes that gunicorn's worker classes look for in their own wrappers. Unix sockets get a name that
 no other process can have had (containers that share a volume have the same pids), so a stale file is never in the way.
 """
+import errno
 import os
 import socket
+import stat
 import time
+
+import _socket
 
 SETTLED = 60                                # seconds after which a socket that nobody listens on is a dead worker's
 SUN_PATH = 107                              # the longest address of a unix socket that Linux takes
@@ -14,7 +18,8 @@ BACKLOG = 128
 
 class Private(socket.socket):
     sock = property(lambda self: self)      # asgi and gevent take the socket out of gunicorn's wrapper
-    bound = None                            # which file its path was, of a unix socket
+    bound = inode = None                    # of a unix socket, which file its path was, and which socket it is
+    backlog = None                          # with which the server let it listen again; asyncio does, by its own number
     _detached = None                        # gevent's worker takes the descriptor into a socket of its own: (number, name)
 
     @property
@@ -32,6 +37,10 @@ class Private(socket.socket):
             pass                            # closed: uvloop detaches at the end, too
         return super().detach()
 
+    def listen(self, backlog=BACKLOG):
+        super().listen(backlog)
+        self.backlog = backlog
+
     def number(self):
         """The descriptor that the server accepts from."""
         return self._detached[0] if self._detached else self.fileno()
@@ -41,13 +50,27 @@ class Private(socket.socket):
 
     def moved(self, path):
         """Another socket is bound there, and has our descriptor."""
-        self.bound = identity(path)
+        self.bound, self.inode = identity(path), os.fstat(self.number()).st_ino
         if self._detached:
             self._detached = self._detached[0], path
 
     def is_there(self):
         """Whether its path still leads to it."""
         return self.bound is not None and identity(self.getsockname()) == self.bound
+
+    def has(self, number):
+        """Whether it is our listening socket's: one that was closed is given to whatever is opened next."""
+        try:
+            probe = opened(number)
+        except (OSError, ValueError):
+            return False
+        try:
+            return (os.fstat(number).st_ino == self.inode and probe.getsockname() == self.getsockname()
+                    and probe.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN) == 1)
+        except OSError:
+            return False
+        finally:
+            probe.close()
 
     def __str__(self):
         name = self.getsockname()
@@ -56,6 +79,16 @@ class Private(socket.socket):
 
 def fresh_name():
     return "worker-%s.sock" % os.urandom(6).hex()
+
+
+def opened(number):
+    """The socket of a descriptor, once more; OSError where it is none."""
+    copy = os.dup(number)
+    try:
+        return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, copy)
+    except BaseException:
+        os.close(copy)
+        raise
 
 
 def identity(path):
@@ -74,7 +107,8 @@ def wanted_dir(settings):
         wanted = os.path.join(os.path.dirname(settings.control[1]), "workers")
     if wanted is not None and len(os.path.join(wanted, fresh_name())) <= SUN_PATH:
         try:
-            os.makedirs(wanted, 0o755, exist_ok=True)
+            if not os.path.isdir(wanted):
+                os.mkdir(wanted, 0o755)     # never the folder around it: that is the proxy's to make, with an owner and a mode
             if os.access(wanted, os.W_OK | os.X_OK):
                 return wanted
         except OSError:
@@ -97,7 +131,7 @@ def run_dir(settings, former=None):
 def unix(path, owner=None):
     listener = Private(socket.AF_UNIX, socket.SOCK_STREAM)
     bind(listener, path, owner)
-    listener.bound = identity(path)
+    listener.bound, listener.inode = identity(path), os.fstat(listener.fileno()).st_ino
     return _listening(listener)
 
 
@@ -109,9 +143,24 @@ def bind(sock, path, owner=None):
     mode = 0o660 if shared else 0o600
     os.fchmod(sock.fileno(), mode)
     sock.bind(path)
-    os.chmod(path, mode)
-    if owner is not None and os.geteuid() == 0:
-        os.chown(path, owner[0], -1 if shared else owner[1])
+    try:
+        _give(path, mode, owner and (owner[0], -1 if shared else owner[1]))
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _give(path, mode, owner):
+    """By a descriptor: who may write to the folder could put a link to any file in the place of ours, and root would follow it."""
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EEXIST, "another file took its place", path)
+        os.chmod("/proc/self/fd/%d" % descriptor, mode)
+        if owner is not None and os.geteuid() == 0:
+            os.chown(path, owner[0], owner[1], follow_symlinks=False)
+    finally:
+        os.close(descriptor)
 
 
 def tcp(host):
@@ -121,7 +170,8 @@ def tcp(host):
 
 
 def _listening(listener):
-    listener.listen(BACKLOG)
+    listener.listen()
+    listener.backlog = None                 # a loop in C may change it behind our back
     listener.setblocking(False)
     return listener
 

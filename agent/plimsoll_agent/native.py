@@ -18,3 +18,7 @@ poll = _original(select, "poll")
 monotonic = time.monotonic
 sleep = _original(time, "sleep")
 POLLIN = select.POLLIN if hasattr(select, "POLLIN") else 1
+
+
+def epoll():
+    return _original(select, "epoll")()     # gevent takes it away altogether

@@ -39,16 +39,22 @@ class Worker:
             os.register_at_fork(after_in_child=self._close_listener)
 
     def _identity(self, connection):
+        """The proxy may have been away, and what we announced to it deleted."""
         self._renew()
+        self._renew_stacks()
         return dict(self._hello, address=self._address(connection) if self._address else None)
 
     @quiet.guarded
     def _renew(self):
-        """The proxy may have been away, and what we announced to it deleted."""
+        if self.agent.has_ended:
+            return                          # the server closes what it has
         moved = renewal.renew(self.listener, self._settings)
         if moved is not None:
             self._path = moved              # the arbiter knows the former one
-        if self._hello.get("stacks") is not None:
+
+    @quiet.guarded
+    def _renew_stacks(self):
+        if self._hello.get("stacks") is not None and not self.agent.has_ended:
             self._hello["stacks"] = abort.renew(listener.wanted_dir(self._settings))
 
     @quiet.guarded

@@ -12,6 +12,8 @@ import os
 import signal
 import time
 
+from .. import quiet
+
 KEPT = 24 * 3600                            # seconds that a dead worker's stacks wait for somebody to fetch them
 
 _file = None
@@ -30,7 +32,11 @@ def open_file(folder, uid):
     if taken and signal.getsignal(number) != signal.SIG_DFL:
         return None
     name = path(folder, os.getpid())
-    descriptor = _made(name)
+    try:
+        descriptor = _made(name)
+    except OSError as error:
+        quiet.once("stacks", "no place for stacks: %s: %s" % (name, error.strerror))
+        return None
     if os.geteuid() == 0:
         os.fchown(descriptor, uid, -1)
     _file, _folder, _signal = os.fdopen(descriptor, "w"), folder, None
@@ -46,7 +52,12 @@ def own_signal():
 
 
 def _made(name):
-    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """A new file: what others laid there is neither followed nor waited for, as a FIFO would have us."""
+    try:
+        os.unlink(name)
+    except FileNotFoundError:
+        pass
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def renew(folder):
@@ -57,8 +68,10 @@ def renew(folder):
     if not os.path.exists(name) and folder is not None:
         name = path(folder, os.getpid())
         descriptor = _made(name)
-        os.dup2(descriptor, _file.fileno(), inheritable=False)
-        os.close(descriptor)
+        try:
+            os.dup2(descriptor, _file.fileno(), inheritable=False)
+        finally:
+            os.close(descriptor)
         _folder = folder
     return name
 
