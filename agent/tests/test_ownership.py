@@ -179,8 +179,69 @@ def test_a_known_library_is_nobodys_wherever_it_was_imported_from(site, monkeypa
     assert ownership.is_own(state) and not ownership.is_own("/function/shop.py")
 
 
+def loaded(monkeypatch, **files):
+    for name, file in files.items():
+        module = types.ModuleType(name)
+        module.__file__ = file
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_a_folder_that_is_a_link_is_known_by_both_its_names(site, monkeypatch):
+    views, lib = placed(site, "releases/42/views.py"), placed(site, "lib/tools.py")
+    (site / "current").symlink_to(site / "releases" / "42")
+    linked = str(site / "current" / "views.py")
+    for file in (views, linked):
+        loaded(monkeypatch, shop_views=file, lib_tools=lib)
+        for named in ("current", "releases/42"):
+            monkeypatch.setenv("PLIMSOLL_APP", str(site / named))
+            assert [ownership.is_own(each) for each in (views, linked, lib)] == [True, True, False]
+
+
+def test_a_path_in_which_nothing_lies_leaves_the_usual_rules_and_is_told_once(site, monkeypatch, capfd):
+    views, orm = placed(site, "srv/views.py"), installed(site, "orm")
+    shop = installed(site, "shop")
+    __import__("shop")
+    ownership.tell("shop.wsgi")
+    loaded(monkeypatch, shop_views=views)
+    monkeypatch.setenv("PLIMSOLL_APP", str(site / "elsewhere"))
+    assert [ownership.is_own(file) for file in (views, shop + "/a.py", orm + "/a.py")] == [True, True, False]
+    assert capfd.readouterr().err.count("nothing that is loaded lies in") == 1
+
+
+def test_what_starts_a_program_is_nobodys_and_what_somebody_wrote_beside_it_is_the_applications(site, monkeypatch):
+    for command in ("/usr/local/bin/gunicorn", "/home/me/.local/bin/uvicorn", "/srv/deps/bin/gunicorn", "C/Scripts/gunicorn"):
+        assert not ownership.is_own(command)
+    assert ownership.is_own("/srv/bin/serve.py") and ownership.is_own("/srv/serve")
+    link = site / "start"
+    link.symlink_to(placed(site, "deps/bin/gunicorn"))
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(link), raising=False)
+    assert not ownership.is_own(str(link))
+
+
+def test_a_command_tells_its_package_and_a_program_that_imports_this_and_that_tells_none(site, monkeypatch):
+    def function(module):
+        made = types.FunctionType((lambda: None).__code__, {})
+        made.__module__ = module
+        return made
+    main = sys.modules["__main__"]
+    main.__file__ = "/usr/local/bin/shop"
+    for modules, expected in ((["shop.cli"], ["shop"]), (["celery.__main__"], []), (["shop.cli", "tools.text"], []), (["gunicorn.app.wsgiapp"], [])):
+        for number in range(2):
+            main.__dict__.pop("f%d" % number, None)
+        main.__dict__.update(("f%d" % number, function(name)) for number, name in enumerate(modules))
+        assert ownership.packages() == expected
+
+
+def test_the_standard_library_is_known_by_the_path_that_code_has_and_without_links(tmp_path):
+    real = tmp_path / "real"
+    real.mkdir()
+    (tmp_path / "link").symlink_to(real)
+    assert set(ownership._both([str(tmp_path / "link"), None])) == {str(tmp_path / "link") + "/", os.path.realpath(str(real)) + "/"}
+
+
 def test_only_what_is_named_is_the_applications_where_it_is_named(site, monkeypatch):
     views, lib = placed(site, "srv/shop/views.py"), placed(site, "srv/lib/tools.py")
+    loaded(monkeypatch, shop_views=views, lib_tools=lib)
     for named, expected in ((str(site / "srv" / "shop"), [True, False]), (lib, [False, True]), ("nowhere_to_be_found", [True, True])):
         monkeypatch.setenv("PLIMSOLL_APP", named)
         assert [ownership.is_own(file) for file in (views, lib)] == expected

@@ -17,13 +17,21 @@ import sys
 import sysconfig
 import types
 
+from .. import quiet
 from . import bare
 
 INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
-STANDARD = tuple(os.path.join(os.path.realpath(path), "") for path in
-                 {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")} if path)
+
+
+def _both(paths):
+    """As they are written, which is how code objects have them, and without the links on the way."""
+    return tuple(sorted({os.path.join(each, "") for path in paths if path for each in (path, os.path.realpath(path))}))
+
+
+STANDARD = _both([sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")])
 PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")      # the agent, wherever it was unpacked
-ENVIRONMENT = tuple(os.path.join(prefix, "bin", "") for prefix in {sys.prefix, sys.exec_prefix})
+ENVIRONMENT = _both([os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.exec_prefix)])
+COMMANDS = ("bin", "Scripts")               # folders of what an installation made to start a program with
 NOBODYS = frozenset("""
     gunicorn uvicorn uvicorn_worker uwsgi uwsgidecorators hypercorn daphne granian waitress cheroot cherrypy bjoern meinheld wsgiref
     gevent eventlet tornado twisted trio anyio uvloop multiprocessing runpy concurrent asyncio
@@ -82,11 +90,15 @@ def _program():
     main = bare.attributes(sys.modules.get("__main__")) or {}
     name = getattr(main.get("__spec__"), "name", None)
     if type(name) is str:
-        return _of_applications([name[:-len(".__main__")] if name.endswith(".__main__") else name])
-    file = main.get("__file__")
-    if type(file) is str and file.startswith(ENVIRONMENT):
-        return _of_applications([thing.__module__ for thing in main.values() if type(thing) is types.FunctionType])
-    return []
+        found = [name[:-len(".__main__")] if name.endswith(".__main__") else name]
+    else:
+        file = main.get("__file__")
+        if type(file) is not str or not (file.startswith(ENVIRONMENT) or is_command(os.path.realpath(file))):
+            return []
+        found = {thing.__module__ for thing in main.values() if type(thing) is types.FunctionType} - {"__main__"}
+        if len(found) > 1:                  # no installation made that: somebody wrote a program, and imported this and that
+            return []
+    return _of_applications([name for name in found if type(name) is str and name.partition(".")[0] not in LIBRARIES])
 
 
 def _of_applications(names):
@@ -119,27 +131,55 @@ def _folders_of(name):
         return []
 
 
+_resolved = {}                              # a path that was named -> where it led when it was first looked up
+
+
+def _with_modules(named):
+    """Of the paths that are named those beneath which something lies that this process has loaded, as they are named and without links:
+    code has the one or the other (/srv/current, which Capistrano has lead to /srv/releases/42)."""
+    files = {_file_of(name) for name in list(sys.modules)} - {""} if named else ()
+    found = []
+    for path in named:
+        both = {os.path.abspath(path), _resolved.setdefault(path, os.path.realpath(path))}
+        if _any_lies_in(files, both) or _any_lies_in(map(os.path.realpath, files), both):
+            found.extend(both)
+        else:
+            quiet.once(("PLIMSOLL_APP", path), "PLIMSOLL_APP: nothing that is loaded lies in %s" % path)
+    return found
+
+
+def _any_lies_in(files, paths):
+    folders = tuple(os.path.join(path, "") for path in paths)
+    return any(file in paths or file.startswith(folders) for file in files)
+
+
 class Own:
     """As it is known now: for many files at once."""
 
     def __init__(self):
         names, named = packages(), _named()
-        paths = [os.path.abspath(path) for path in named if os.sep in path]
+        paths = _with_modules([path for path in named if os.sep in path])
         self._files = {_file_of(name) for name in names} | set(paths)
         self._folders = tuple(folder for name in names for folder in _folders_of(name)) + tuple(os.path.join(path, "") for path in paths)
-        self._only = bool(named) and (bool(self._folders) or self._files != {""})       # where it names what is there at all
+        named_names = any(os.sep not in path for path in named) and (bool(self._folders) or self._files != {""})
+        self._only = bool(paths) or named_names         # where it names what is there at all
         others = [name for name in LIBRARIES if name in sys.modules]
         self._foreign = tuple(folder for name in others for folder in _folders_of(name))
         self._foreign_files = {_file_of(name) for name in others} - {""}
+        if is_command(os.path.realpath(_file_of("__main__"))):
+            self._foreign_files.add(_file_of("__main__"))       # a link to one
 
     def has(self, file):
         if is_standard(file) or file.startswith((PACKAGE,) + ENVIRONMENT):
             return False
         if file in self._files:
             return True
+        if is_command(file):
+            return False
         home = max((folder for folder in self._folders if file.startswith(folder)), key=len, default="")
         if self._only and not home:
-            return False
+            whole = os.path.realpath(file)
+            return whole != file and self.has(whole)
         if any(part in file[max(len(home) - 1, 0):] for part in INSTALLED):    # an environment may lie within the application's folder
             return False
         if file in self._foreign_files or any(len(folder) > len(home) and file.startswith(folder) for folder in self._foreign):
@@ -184,6 +224,12 @@ def _top_level(path):
             return {line.partition(",")[0].partition("/")[0] for line in record.read(LARGEST_RECORD).splitlines()}
     except OSError:
         return {os.path.basename(path).partition("-")[0]}
+
+
+def is_command(file):
+    """`/usr/local/bin/gunicorn`, wherever it was installed or linked: a few lines that call somebody else's program."""
+    folder, name = os.path.split(file)
+    return os.path.basename(folder) in COMMANDS and not name.endswith(".py")
 
 
 def is_own(file):
