@@ -76,13 +76,24 @@ def stacks(task):
         before, size = size, os.path.getsize(path)
         if size and size == before:
             break
-    if abort.own_signal():
-        os.kill(pid, signal.SIGABRT)
-    if not size:
-        raise CommandError("%d wrote no stacks in time" % pid)
-    with open(path, "rb") as file:
-        task.file("stacks.txt", file.read(1 << 20))
+    try:
+        if not size:
+            raise CommandError("%d wrote no stacks in time" % pid)
+        with open(path, "rb") as file:
+            task.file("stacks.txt", file.read(1 << 20))
+    finally:
+        if abort.own_signal():
+            end(pid)
     return {}
+
+
+def end(pid):
+    """A sibling, by the signal that shows it as stuck. It may be gone by now, and its pid another's."""
+    try:
+        if parent_of(pid) == os.getppid():
+            os.kill(pid, signal.SIGABRT)
+    except OSError:
+        pass
 
 
 def order(verb):

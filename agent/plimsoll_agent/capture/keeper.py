@@ -5,9 +5,10 @@
 A helper is called from everywhere, and most of what it makes is let go of. So a frame is left for its caller where its statement
 returns the value, yields it, or gives it a local name that is returned later and stored nowhere. A constructor hands on what it
 stores in its own instance; a function under a decorator that caches keeps what it returns. A call that gets what was built as an argument
-(`cache.set(key, build(key))`) keeps it, where it is not known to let go of it; of a name that is given to a call (`check(page)`) only
-calls that are known to keep do. Judged by the source alone: where it
-cannot be read or parsed, the frame stays. `compile` to a tree needs no module that the worker has not imported.
+(`cache.set(key, build(key))`) keeps it, where it is known to; of another call (`handle(build(key))`) that is only supposed while nothing
+further in could have kept it, and not at all of one that is known to let go of it. Of a name that is given to a call (`check(page)`) only
+calls that are known to keep do. Judged by the source alone: where it cannot be read or parsed, the frame stays. `compile` to a tree needs
+no module that the worker has not imported.
 """
 import _ast
 
@@ -15,12 +16,13 @@ LARGEST = 400000                            # bytes of a source file: to parse a
 MOST_FILES = 40
 ONLY_AST = 0x400
 SCALAR = ("len", "bool", "int", "float", "hash", "id", "sum", "any", "all", "ord", "isinstance", "repr", "str")
-KEEPS, HANDS_ON, DROPS = "keeps", "hands on", "drops"
+KEEPS, MAY_KEEP, HANDS_ON, DROPS = "keeps", "may keep", "hands on", "drops"
 FUNCTIONS = (_ast.FunctionDef, _ast.AsyncFunctionDef)
 CONSTRUCTORS = ("__init__", "__new__", "__post_init__", "__attrs_post_init__")
 DROPPING = frozenset(SCALAR + ("print", "format", "issubclass", "callable", "type", "min", "max", "sorted", "dumps", "dump", "write", "writelines",
                                "sendall", "join", "log", "debug", "info", "warning", "warn", "error", "exception", "critical", "set", "list", "tuple",
                                "dict", "next", "close"))
+SENDING = frozenset(("send", "publish", "emit", "ack", "reply", "respond", "finish", "exit", "_exit", "run"))      # as a statement, which has no result
 STARTING = ("submit", "create_task", "ensure_future", "run_in_executor", "call_soon", "call_later", "start_soon", "apply_async", "spawn")
 PLAIN = frozenset(STARTING + ("register", "subscribe", "save", "store", "push", "cache", "memoize", "remember", "enqueue", "heappush", "insort", "setattr"))
 STORING = PLAIN | {
@@ -35,10 +37,14 @@ class Sources:
         self._trees, self._answers = {}, {}
 
     def verdict(self, file, line):
-        """KEEPS, HANDS_ON or DROPS what the call or the allocation at this line gives."""
+        """KEEPS, HANDS_ON or DROPS what the call or the allocation at this line gives; MAY_KEEP where that is given to a call of which
+        nothing is known."""
         key = file, line
         if key not in self._answers:
-            self._answers[key] = self._judge(file, line)
+            try:
+                self._answers[key] = self._judge(file, line)
+            except RecursionError:          # an expression as deep as generated code has it
+                self._answers[key] = KEEPS
         return self._answers[key]
 
     def storing(self, file, line):
@@ -63,7 +69,10 @@ class Sources:
             return KEEPS
         if is_handed_on(function, statement):
             return HANDS_ON
-        return DROPS if isinstance(statement, _ast.Expr) and isinstance(statement.value, _ast.Call) and not is_kept_by(statement.value) else KEEPS
+        call = statement.value if isinstance(statement, _ast.Expr) else None
+        if isinstance(call, _ast.Await):
+            call = call.value               # await self.app(scope, receive, send)
+        return keeping(call) if isinstance(call, _ast.Call) else KEEPS
 
 
 def parse(file):
@@ -164,9 +173,16 @@ def is_storing(node):
     return isinstance(node, _ast.Call) and called(node) in (STORING if isinstance(node.func, _ast.Attribute) else PLAIN) and bool(handed_over(node))
 
 
-def is_kept_by(call):
-    """A statement's call: it stores, or is given what another call has built and may keep it."""
-    return is_storing(call) or called(call) not in DROPPING and any(is_built(argument) for argument in handed_over(call))
+def keeping(call):
+    """Of a statement's call: it stores, or is given what another call has built and may keep it, or lets go of it."""
+    if is_storing(call):
+        return KEEPS
+    return MAY_KEEP if not is_dropping(call) and any(is_built(argument) for argument in handed_over(call)) else DROPS
+
+
+def is_dropping(call):
+    name = called(call)
+    return name in DROPPING or name in SENDING or name is not None and name.startswith("send_")
 
 
 def is_built(value):

@@ -55,10 +55,8 @@ class Places:
             verdict = self._sources.verdict(*frame)
             if verdict == keeper.KEEPS and passed is not None:
                 return frame[0], self._sources.storing(*frame)
-            if verdict == keeper.KEEPS or verdict == keeper.DROPS and passed is None:
-                return frame
-            if verdict == keeper.DROPS:     # what was handed on to here is not kept here: somebody on the way has kept it
-                return passed
+            if verdict != keeper.HANDS_ON:  # what was handed on to here is hardly kept here: somebody on the way has kept it
+                return passed or frame
             passed = passed or frame
         return passed or outside_python(frames)     # handed on to the end: to the framework, or beyond the frames that are kept
 
