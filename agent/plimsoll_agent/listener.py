@@ -107,12 +107,13 @@ def wanted_dir(settings):
         wanted = os.path.join(os.path.dirname(settings.control[1]), "workers")
     if wanted is not None and len(os.path.join(wanted, fresh_name())) <= SUN_PATH:
         try:
-            if not os.path.isdir(wanted):
-                os.mkdir(wanted, 0o755)     # never the folder around it: that is the proxy's to make, with an owner and a mode
-            if os.access(wanted, os.W_OK | os.X_OK):
-                return wanted
-        except OSError:
+            os.mkdir(wanted, 0o755)         # never the folder around it: that is the proxy's to make, with an owner and a mode
+        except FileExistsError:
             pass
+        except OSError:
+            return None
+        if os.path.isdir(wanted) and os.access(wanted, os.W_OK | os.X_OK):
+            return wanted
     return None
 
 

@@ -1,6 +1,7 @@
 """A private listener is bound anew only under a number that is still its own, and only where whoever waits for it can be told."""
 import os
 import select
+import signal
 import socket
 import stat
 import subprocess
@@ -12,8 +13,8 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from plimsoll_agent import listener as listeners, quiet, renewal    # noqa: E402
-from plimsoll_agent.capture import abort                             # noqa: E402
+from plimsoll_agent import commands, listener as listeners, quiet, renewal, worker     # noqa: E402
+from plimsoll_agent.capture import abort                               # noqa: E402
 
 
 @pytest.fixture
@@ -167,4 +168,33 @@ def test_only_the_folder_of_the_workers_is_made(folder):
     away = types.SimpleNamespace(run_dir=None, control=("unix", os.path.join(folder, "plimsoll", "control.sock")))
     assert listeners.wanted_dir(away) is None and not os.path.exists(os.path.join(folder, "plimsoll"))
     os.mkdir(os.path.join(folder, "plimsoll"))
-    assert listeners.wanted_dir(away) == os.path.join(folder, "plimsoll", "workers")
+    for _ in range(2):
+        assert listeners.wanted_dir(away) == os.path.join(folder, "plimsoll", "workers")
+
+
+def test_stacks_have_been_sent_before_the_worker_is_ended_and_only_a_sibling_is(folder, monkeypatch):
+    path, said, parents = os.path.join(folder, "stacks.77.txt"), [], [os.getppid()] * 2
+    with open(path, "w") as file:
+        file.write("Thread 1")
+    monkeypatch.setattr(abort, "file_of", lambda pid: path)
+    monkeypatch.setattr(abort, "own_signal", lambda: signal.SIGRTMAX)
+    monkeypatch.setattr(commands, "parent_of", lambda pid: parents.pop(0))
+
+    def kill(pid, number):
+        said.append((pid, number))
+        raise ProcessLookupError(3, "No such process")
+    monkeypatch.setattr(os, "kill", kill)
+    task = types.SimpleNamespace(args={"pid": 77}, left=lambda: 5, file=lambda name, content: said.append(content))
+    assert commands.stacks(task) == {} and said == [b"Thread 1", (77, signal.SIGABRT)]
+    said[:], parents[:] = [], [os.getppid(), 1]             # the pid is another's meanwhile
+    assert commands.stacks(task) == {} and said == [b"Thread 1"]
+
+
+def test_a_worker_that_ends_binds_nothing_anew(folder, private):
+    is_lost(private)
+    ended = types.SimpleNamespace(agent=types.SimpleNamespace(has_ended=True), listener=private, _settings=settings(folder), _path=None)
+    worker.Worker._renew(ended)
+    assert not private.is_there()
+    ended.agent.has_ended = False
+    worker.Worker._renew(ended)
+    assert private.is_there()
