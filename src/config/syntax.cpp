@@ -84,6 +84,8 @@ SyntaxError list_after_table(const std::vector<std::string_view>& lines, std::st
         if (!itself && !(first.starts_with(name) && first.substr(name.size()).starts_with('.'))) continue;
         const auto column = static_cast<unsigned>(lines[i].find('[') + 1);
         const auto shown = std::string(name);
+        const bool many = name == "listener" || name == "route" || name == "route.limit" || name == "pool";
+        if (itself && !many) return error;
         if (itself) return {{i + 1, column}, "there may be several: write it with double brackets, [[" + shown + "]]"};
         return {{i + 1, column},
                 "a [[" + shown + "]]" + (name == "pool" ? " (with a name)" : "") + " must stand before its " +

@@ -42,9 +42,11 @@ struct Prepared {
     std::optional<std::pair<unsigned, unsigned>> user;
 };
 
-// What systemd said to us: a server that is told of it, too, would speak for this unit (gunicorn says READY and STOPPING).
-constexpr auto ours_alone = std::to_array<std::string_view>(
-    {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"});
+// What systemd said to us: a server that is told of it, too, would speak for this unit (gunicorn says READY and STOPPING). And the
+// operator's token: who has it commands all workers.
+constexpr auto ours_alone =
+    std::to_array<std::string_view>({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS",
+                                     "LISTEN_FDNAMES", "PLIMSOLL_ADMIN_TOKEN"});
 
 std::vector<std::string> merged_environment(const Command& command) {
     std::vector<std::string> merged;

@@ -344,7 +344,8 @@ void LeakCase::keep_better_lines(json::object& found) const {
 void LeakCase::found_routes(Journal& journal, const std::vector<RouteShare>& routes) {
     if (!incident_ || routes.empty()) return;
     const json::object found{{"routes", fleet::json_of(routes)}};
-    if (!one_route_ && is_another(found)) part(journal, found, routes.front().route);
+    // Of whom nobody was accused since Plimsoll began no story can begin: the next accusation tells.
+    if (!one_route_ && last_accused_requests_ > 0 && is_another(found)) part(journal, found, routes.front().route);
     if (one_route_)
         incident_->details["one_route"] = true;
     else

@@ -453,8 +453,9 @@ TEST_F(LeakCases, the_soonest_accusation_says_how_long_a_proof_takes) {
 
 class MendedByDeletion : public LeakCases {
 protected:
-    bool acquitted_where_asked(const std::string& release, double anywhere, double requests) {
+    bool acquitted_where_asked(const std::string& release, double anywhere, double requests, Duration later = 25h) {
         LeakLife life = life_of("app-1", ++generation_, release);
+        life.last_read = Instant(later);
         serve(life, found_, 4500, 0);
         const auto asked = [=](const std::string&) { return LeakCase::Asks{0, anywhere, requests}; };
         return found_.acquit(life, asked, nobody_);
@@ -467,6 +468,8 @@ TEST_F(MendedByDeletion, a_route_that_nobody_asks_of_the_next_release_is_gone) {
     EXPECT_FALSE(acquitted_where_asked("42", 0, 9000)) << "it is there still";
     EXPECT_FALSE(acquitted_where_asked("43", 1, 9000)) << "and here";
     EXPECT_FALSE(acquitted_where_asked("43", 0, 10)) << "that may be chance";
+    EXPECT_FALSE(acquitted_where_asked("43", 0, 9000, 8h)) << "a nightly job asks nothing all day";
+    EXPECT_FALSE(acquitted_where_asked("", 0, 9000)) << "nobody knows what changed";
     EXPECT_TRUE(acquitted_where_asked("43", 0, 9000));
 }
 

@@ -182,12 +182,12 @@ TEST_F(ProcessTest, its_surroundings_are_what_was_asked_for) {
     EXPECT_EQ(output_of("cut -d' ' -f5 /proc/$$/stat | grep -qx $$ && echo leads"), "leads\n");
 }
 
-TEST_F(ProcessTest, what_systemd_says_to_us_is_not_said_to_it) {
-    for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"}) ::setenv(name, "ours", 1);
+TEST_F(ProcessTest, what_is_said_to_us_alone_is_not_said_to_it) {
+    for (const char* name : {"NOTIFY_SOCKET", "LISTEN_FDS", "PLIMSOLL_ADMIN_TOKEN"}) ::setenv(name, "ours", 1);
     command.environment = {{"LISTEN_FDS", "its own"}};
-    const std::string said = output_of("echo -$NOTIFY_SOCKET-$WATCHDOG_USEC-$LISTEN_FDS-");
-    for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"}) ::unsetenv(name);
-    EXPECT_EQ(said, "---its own-\n");
+    const std::string said = output_of("echo -$NOTIFY_SOCKET-$LISTEN_FDS-$PLIMSOLL_ADMIN_TOKEN-");
+    for (const char* name : {"NOTIFY_SOCKET", "LISTEN_FDS", "PLIMSOLL_ADMIN_TOKEN"}) ::unsetenv(name);
+    EXPECT_EQ(said, "--its own--\n");
 }
 
 TEST_F(ProcessTest, signals_that_we_ignore_or_block_are_usual_in_it) {

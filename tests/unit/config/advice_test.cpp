@@ -96,6 +96,7 @@ TEST(Advice, what_belongs_to_a_list_stands_after_its_own_header) {
               "f:2:1: a [[pool]] (with a name) must stand before its [pool.source]\n");
     EXPECT_EQ(told_of("[pool]\nname = \"a\"\n[[pool]]\nname = \"b\"\n"),
               "f:1:1: there may be several: write it with double brackets, [[pool]]\n");
+    EXPECT_EQ(told_of("[admin]\n[[admin]]\n").find("there may be several"), std::string::npos);
 }
 
 TEST(Advice, a_section_that_stands_twice_names_the_first_of_its_pool) {
