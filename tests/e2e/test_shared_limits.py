@@ -169,7 +169,7 @@ def test_several_limits_are_asked_at_once_and_a_refused_request_costs_nothing_at
 def test_a_wrong_password_is_told_in_one_line_and_each_proxy_keeps_to_its_share(plimsoll):
     proxy = plimsoll()
     server = Redis(proxy, "--requirepass", "right").start()
-    proxy.configure({**LITTLE, "redis": {"url": server.url, "password": "not-the-one", "proxies": 2},
+    proxy.configure({**LITTLE, "redis": {"url": server.url, "password": "not-the-one", "proxies": 2, "timeout": "1s"},
                      "route": shared(FIXED, rate="1/h", burst=9)}).start()
     until(lambda: lines(proxy, "redis_lost"), 10, "it is told, though nobody asked for anything")
     assert statuses(proxy, 7) == [200] * 5 + [429] * 2
