@@ -199,4 +199,8 @@ def test_what_a_thread_of_the_application_takes_is_no_request_s_doing(plimsoll):
         answers += in_parallel(proxy.address, ["/light"] * 3)
         time.sleep(0.05)
     assert answers.count(200) == len(answers), "%d of %d" % (answers.count(200), len(answers))
-    until(lambda: not needs(proxy)["GET /light"]["much"], 10, "nobody takes it for heavy")
+
+    def is_taken_for_light():
+        in_parallel(proxy.address, ["/light"] * 3)
+        return not needs(proxy)["GET /light"]["much"]
+    until(is_taken_for_light, 20, "nobody takes it for heavy", pause=0.05)
