@@ -14,7 +14,9 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration step = 25ms, usual = 1s, in_a_hurry = 100ms, when_idle = 250ms;
-constexpr Bytes a_move = 1_MiB; // of an idle worker
+constexpr Duration after_a_rise = 3s; // an idle worker is looked at with each step
+constexpr Bytes a_move = 1_MiB;       // of an idle worker
+constexpr Bytes a_rise = 4_MiB;       // that makes one worth watching
 constexpr unsigned at_a_time = 4;
 constexpr std::size_t shared_at_a_time = 64;
 
@@ -34,6 +36,7 @@ asio::awaitable<void> Peaks::watch(std::shared_ptr<Pool> pool) {
 }
 
 void Peaks::look(Instant now) {
+    hurried_ = 0;
     for (auto& [key, watch] : watches_) watch.alive = false;
     std::vector<std::pair<const Generation*, Watch*>> due;
     for (const WorkerPtr& worker : pool_.workers()) {
@@ -66,7 +69,12 @@ void Peaks::look(Instant now) {
 }
 
 bool Peaks::moved_by_itself(const Generation& generation, Watch& watch, Instant now) {
-    if (now - std::max(watch.idle, watch.last) < when_idle || pool_.net().in_flight(generation.key) > 0) return false;
+    // Under steady traffic nothing runs for a moment only, and it is in these that a thread gives itself away.
+    const Duration since = now - std::max(watch.idle, watch.last);
+    const bool soon = since < when_idle;
+    if (soon && (since < step || now - watch.rose > after_a_rise || hurried_ >= at_a_time)) return false;
+    if (pool_.net().in_flight(generation.key) > 0) return false;
+    if (soon) ++hurried_;
     watch.idle = now;
     const auto peak = reader_.peak(generation.pid);
     if (!peak) return false;
@@ -81,6 +89,7 @@ void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
     const bool quiet = quiet_before && pool_.net().quiet(generation.key);
     const Bytes highest = watch.sampled ? std::max(watch.highest, peak->now) : peak->highest;
     watch.last = now;
+    if (highest > std::min(watch.left, peak->now) + a_rise) watch.rose = now;
     watch.left = peak->now;
     watch.highest = {};
     pool_.net().about_to_read(generation.key);

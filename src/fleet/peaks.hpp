@@ -4,7 +4,7 @@
 //                 VmHWM and VmRSS from /proc/PID/status, and 5 into clear_refs, from where VmHWM begins anew
 //                 What is the rise, and what stayed: resting_memory.hpp
 //   every 250 ms  of workers in which nothing runs: whether they moved all the same. A thread of the application's own did that,
-//                 and no request is to blame
+//                 and no request is to blame. For three seconds after a rise with every step, four workers at most
 //   every 25 ms   of workers in which something runs that is not known yet: what they hold by now
 //   where clear_refs is not ours to write: VmHWM is replaced by the highest of what statm shows every 25 ms
 //   where the process is out of sight: by the agent's word, once a sample
@@ -40,6 +40,7 @@ public:
 private:
     struct Watch {              // of one worker
         Instant last{}, idle{}; // readings, and looks while nothing ran
+        Instant rose{};         // a reading that showed a rise
         Bytes highest;          // since the last reading, where it is sampled
         Bytes left;             // what it held at that
         bool sampled = false;   // clear_refs is not ours to write
@@ -69,7 +70,8 @@ private:
     std::map<std::string, Shared> shared_; // by domain
     std::size_t turn_ = 0;
     std::string shared_turn_;
-    bool too_many_ = false; // it was said
+    std::size_t hurried_ = 0; // looks at idle workers in this round
+    bool too_many_ = false;   // it was said
     Instant shared_read_{};
 };
 

@@ -94,7 +94,9 @@ void MemoryCosts::rose_by_itself(Instant now, Bytes rise, Bytes light) {
     own_seen_ = now;
     for (Cost& cost : costs_) {
         const Bytes most_needed = cost.rises.high();
-        if (most_needed > light && by_itself(cost, most_needed, light)) cost.rises.drop_highest(1);
+        // Half of those who say so, or the many from before the first such look would be believed for minutes.
+        if (most_needed > light && by_itself(cost, most_needed, light))
+            cost.rises.drop_highest((cost.rises.above(Bytes{most_needed.count / 2}) + 1) / 2);
         for (Bytes& each : cost.firsts)
             if (each > light && by_itself(cost, each, light)) each = {};
     }

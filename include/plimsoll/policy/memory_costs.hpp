@@ -20,7 +20,7 @@
 // What is learned may be wrong: a thread of the application's own raised the worker while a request ran. So it is doubted:
 //
 //   by itself:      the worker rises as far while nothing runs. A label that has been seen without such a rise is not blamed for it,
-//                   and one that was already is believed the less
+//                   and of one that was already half of the readings that say so are taken back
 //   not seen again: in thirty times as many readings as have shown it. The highest is taken back, one with each further reading
 //
 // What nobody has asked for before is expected to need what it is like:

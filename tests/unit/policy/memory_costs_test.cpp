@@ -265,6 +265,16 @@ TEST(MemoryCosts, a_rise_as_high_as_when_nothing_ran_is_not_the_doing_of_who_has
     EXPECT_TRUE(costs.rose(std::array{Ran{heavy}}, 200_MiB, nothing_much)) << "a stranger may need as much";
 }
 
+// A thread that is seen for what it is only after many seconds of steady traffic.
+TEST(MemoryCosts, who_was_blamed_many_times_is_believed_light_after_a_few_looks_at_what_happens_by_itself) {
+    MemoryCosts costs;
+    for (int i = 0; i < 100; ++i) costs.rose(std::array{Ran{light}}, i % 4 == 0 ? 250_MiB : 1_MiB, nothing_much);
+    costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
+    ASSERT_GT(costs.expected(light), nothing_much);
+    for (int i = 0; i < 6; ++i) costs.rose_by_itself(Instant{}, 250_MiB, nothing_much);
+    EXPECT_LT(costs.expected(light), 2_MiB);
+}
+
 TEST(MemoryCosts, who_was_blamed_for_what_the_process_does_by_itself_is_believed_to_need_it_no_more) {
     MemoryCosts costs;
     costs.rose(std::array{Ran{light, 1, true, true}}, 250_MiB, nothing_much);
