@@ -361,7 +361,8 @@ bool Session::client_left(Exchange& x) {
     if (client_.is(Stream::gone) && !x.unheard_to_the_end) return true;
     if (x.half_closed || !client_.is(Stream::hangup)) return false;
     if (x.upload.complete()) {
-        x.half_closed = reactor_.loop.now - x.whole_at <= second_thoughts;
+        // A thread that was kept from its work sees both late, and far apart: then the kernel knows better.
+        x.half_closed = reactor_.loop.now - x.whole_at <= second_thoughts || client_.ended_within(second_thoughts);
         return !x.half_closed;
     }
     if (!x.upload.lacks_more_than(client_.unread())) return false; // reading will tell

@@ -1,6 +1,10 @@
 // The readiness layer by itself: deadlines, wake-ups, tasks, spools.
+#include <chrono>
+#include <thread>
+
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -250,6 +254,32 @@ TEST(ReadAhead, is_used_up_where_it_lies_and_counts_for_as_long_as_it_is_held) {
 }
 
 // What fork() does to every socket until the child execs: workers are started, and commands run, while others are served.
+TEST(Stream, how_soon_its_end_came_behind_its_last_bytes_is_known_however_late_it_is_asked) {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+    ASSERT_EQ(::listen(listener, 1), 0);
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    Budgets budgets;
+    Loop loop{budgets};
+    for (const bool soon : {true, false}) {
+        const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        ASSERT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&address), size), 0);
+        Stream stream(loop, ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        ASSERT_EQ(::send(client, "all", 3, 0), 3);
+        if (!soon) std::this_thread::sleep_for(milliseconds{300}); // how long it takes, not what is waited for
+        ::shutdown(client, SHUT_WR);
+        if (soon) std::this_thread::sleep_for(milliseconds{300});
+        EXPECT_TRUE(stream.has_ended());
+        EXPECT_EQ(stream.ended_within(milliseconds{150}), soon);
+        ::close(client);
+    }
+    ::close(listener);
+}
+
 TEST(Stream, one_that_is_gone_is_told_nothing_though_a_copy_of_its_socket_is_still_open) {
     Budgets budgets;
     Loop loop{budgets};

@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -151,6 +153,15 @@ bool Stream::has_ended() const {
 bool Stream::has_news() const {
     pollfd ask{fd_, POLLIN | POLLRDHUP, 0};
     return ::poll(&ask, 1, 0) > 0;
+}
+
+bool Stream::ended_within(std::chrono::milliseconds span) const {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+    // The segment with the end is the last that acknowledged anything.
+    return std::chrono::milliseconds{info.tcpi_last_data_recv} <=
+           std::chrono::milliseconds{info.tcpi_last_ack_recv} + span;
 }
 
 void Stream::wake_for(std::size_t bytes) {

@@ -50,10 +50,13 @@ public:
     Io send_file(int file, off_t& offset, std::size_t count);
     Io splice_to(int pipe, std::size_t count, bool pipe_is_empty); // from this socket into a pipe
     Io splice_from(int pipe, std::size_t count, bool more);
-    std::size_t untaken() const;      // bytes that were written and that the peer has not acknowledged
-    std::size_t unread() const;       // bytes that lie here to be read
-    bool has_ended() const;           // is there an end, behind what lies here to be read? Asks the kernel
-    bool has_news() const;            // are there bytes, or an end? Asks the kernel
+    std::size_t untaken() const; // bytes that were written and that the peer has not acknowledged
+    std::size_t unread() const;  // bytes that lie here to be read
+    bool has_ended() const;      // is there an end, behind what lies here to be read? Asks the kernel
+    bool has_news() const;       // are there bytes, or an end? Asks the kernel
+    // Of one that has ended: did its end come within so long behind its last bytes? By the kernel's clock, however late we look; false
+    // of a unix socket, of which the kernel does not know.
+    bool ended_within(std::chrono::milliseconds span) const;
     void wake_for(std::size_t bytes); // readable means: so many are there, or the end
     void finish_writing();            // half-close
     void end_with_reset();            // when it is closed, instead of sending what is left
