@@ -107,17 +107,6 @@ bool is_no_directory(const fs::path& path) {
     return status.type() == fs::file_type::not_found || (!error && status.type() != fs::file_type::directory);
 }
 
-bool is_made_by_serve(const fs::path& directory, const Config& config);
-
-void check_written(const std::string& key, const std::string& file, const Config& config, Findings& findings) {
-    if (file.empty() || !findings.sound(key)) return;
-    const auto directory = fs::path(file).parent_path();
-    if (is_no_directory(directory) && !is_made_by_serve(directory, config))
-        findings.problem(key, "the directory " + directory.string() + " is not there: make it, or correct the path");
-    else if (is_a_directory(file))
-        findings.problem(key, "'" + file + "' is a directory: name a file in it");
-}
-
 // Serve makes the store, the directory of its control socket, and those around them, before it opens anything else.
 bool is_made_by_serve(const fs::path& directory, const Config& config) {
     for (auto made = fs::path(config.store.path); made != made.root_path() && !made.empty(); made = made.parent_path())
@@ -131,6 +120,15 @@ bool is_made_by_serve(const fs::path& directory, const Config& config) {
         return false; // that of the first one; the others are opened later
     }
     return false;
+}
+
+void check_written(const std::string& key, const std::string& file, const Config& config, Findings& findings) {
+    if (file.empty() || !findings.sound(key)) return;
+    const auto directory = fs::path(file).parent_path();
+    if (is_no_directory(directory) && !is_made_by_serve(directory, config))
+        findings.problem(key, "the directory " + directory.string() + " is not there: make it, or correct the path");
+    else if (is_a_directory(file))
+        findings.problem(key, "'" + file + "' is a directory: name a file in it");
 }
 
 void check_socket(const std::string& key, const std::string& address, const Config& config, Findings& findings) {

@@ -17,7 +17,6 @@ constexpr double dead_growth = 0.3;    // live bytes grow less than this part of
 constexpr double slows_down = 0.6;     // exponent: below it the growth of each doubling shrinks fast
 constexpr double slows_unproven = 0.8; // the same where no earlier process shows what comes
 constexpr double the_same = 0.5;       // their growth at the same age by the present one
-constexpr double beyond_peak = 1.25;   // more than they ever grew: it is not what they had
 constexpr double little_beyond = 1.05; // the same where much is gone: a leak beside a cache that is full shows soon
 constexpr double much_faster = 2;      // than others grew at that age
 constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
@@ -53,6 +52,10 @@ std::optional<double> lasting_trend(const Evidence& e, double ahead) {
     return growth_ahead(e.age, e.trend.slope, std::clamp(e.exponent, slows_down, 1.0), ahead) / std::max(ahead, 1.0);
 }
 
+bool grew_as_much(const History::Precedent& past, double grown, double headroom, double beyond) {
+    return past.peak < bounded * headroom && grown <= beyond * past.peak;
+}
+
 Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     const auto& past = s.precedent;
     const bool known = past && !past->others; // of this release: what others did excuses, and accuses nobody
@@ -82,7 +85,7 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     if (known && past->later >= enough * needed)
         return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7};
     const double beyond = gone >= urgent ? little_beyond : beyond_peak;
-    const bool excused = past && past->peak < bounded * headroom && e.level - e.floor <= beyond * past->peak;
+    const bool excused = past && grew_as_much(*past, e.level - e.floor, headroom, beyond);
     const bool is_another = past && past->others && e.age >= t.young && e.trend.low > much_faster * past->then;
     if (excused && !is_another) return {past->then >= the_same * e.trend.slope ? Class::cache : Class::steady, 0.9};
 

@@ -20,11 +20,9 @@ constexpr double persistence = 1.2;
 constexpr double accuse_from = 0.6, acquit_below = 0.4; // of the answers since age / persistence
 constexpr double hurry = 0.40;                          // of the headroom is gone: one answer is enough
 constexpr double doubt = 0.98;                          // of the confidence, with each answer that does not support it
-constexpr double dealt_evenly = 6;    // of the age from which it was called leaking while lots were drawn
-constexpr double beyond_ever = 1.25;  // more than earlier processes ever grew
-constexpr double bounded_below = 0.6; // of the headroom: who came closer to the limit shows no bound
-constexpr double late_from = 4;       // times the age gate: from then on a leak may be late
-constexpr double wide = 2.5;          // Sen's interval for neighbours that resemble each other
+constexpr double dealt_evenly = 6; // of the age from which it was called leaking while lots were drawn
+constexpr double late_from = 4;    // times the age gate: from then on a leak may be late
+constexpr double wide = 2.5;       // Sen's interval for neighbours that resemble each other
 
 // Requests a second in the last third of the window by those in the first.
 double load_rise(std::span<const Point> clock) {
@@ -58,8 +56,10 @@ void Detector::observe(const Reading& reading) {
     clock_.add(age_, reading.seconds);
     if (reading.live) live_.add(age_, *reading.live);
     if (reading.private_pages) private_.add(age_, *reading.private_pages);
-    if (late_ && age_ >= late_from * thresholds_.young) late_->observe(reading, *this);
+    if (is_late()) late_->observe(reading, *this);
 }
+
+bool Detector::is_late() const { return late_ && age_ >= late_from * thresholds_.young; }
 
 std::vector<double> Detector::paces() const {
     const auto marks = clock_.since(0);
@@ -132,16 +132,14 @@ void Detector::forecast_anew(double limit, double requests_a_second) {
 
 const Verdict& Detector::judge(double limit, double requests_a_second, const History& history) {
     told_ = judge_life(limit, requests_a_second, history);
-    if (!late_ || told_.kind == Class::leaking) return told_;
+    if (!is_late() || told_.kind == Class::leaking) return told_;
     const LateOnset::Life life = so_far();
     const Verdict* began_late = late_->judge(limit, requests_a_second, life);
     if (!began_late) return told_;
     const auto past = history.precedent(age_, thresholds_.young, curve_.life, curve_.release);
-    const double grown = late_->level() - life.floor;
-    const double headroom = limit - life.floor;
-    const bool as_ever =
-        past && past->peak < bounded_below * headroom && grown <= beyond_ever * past->peak && grown < hurry * headroom;
-    if (!as_ever) told_ = *began_late;
+    const double grown = late_->level() - life.floor, headroom = limit - life.floor;
+    const bool excused = past && grown < hurry * headroom && grew_as_much(*past, grown, headroom, beyond_peak);
+    if (!excused) told_ = *began_late;
     return told_;
 }
 

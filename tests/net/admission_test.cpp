@@ -144,7 +144,7 @@ TEST(QueueTime, is_counted_by_priority_of_those_who_had_to_wait) {
     EXPECT_EQ(sheddable.count, 0U);
     for (const auto* waits : {&critical, &normal}) {
         EXPECT_GT(waits->sum_seconds, 0.05);
-        EXPECT_LT(waits->sum_seconds, 60);
+        EXPECT_LT(waits->sum_seconds, 10);
     }
     EXPECT_EQ(queue.left, 0U);
 }

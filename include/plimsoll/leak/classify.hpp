@@ -69,6 +69,10 @@ double requests_ahead(const Evidence& evidence, const Situation& situation, cons
 // Mean growth a request over so many: 0 where the trend is not sure or fades. Nothing where load rises: it cannot be said.
 std::optional<double> lasting_trend(const Evidence& evidence, double requests_ahead);
 
+// Whether earlier processes grew as much, but for `beyond` times it, and stopped well below the limit.
+inline constexpr double beyond_peak = 1.25; // more than they ever grew: it is not what they had
+bool grew_as_much(const History::Precedent& past, double grown, double headroom, double beyond);
+
 Finding classify(const Evidence& evidence, const Situation& situation, const Thresholds& thresholds);
 
 } // namespace plimsoll::leak

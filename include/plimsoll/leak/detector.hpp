@@ -67,6 +67,7 @@ private:
         bool accuses;
     };
     const Verdict& judge_life(double limit, double requests_a_second, const History& history);
+    bool is_late() const;              // a leak that begins now would be
     std::vector<double> paces() const; // requests a second, of each quarter of the marks
     std::optional<Evidence> evidence() const;
     double accusing_share() const;
