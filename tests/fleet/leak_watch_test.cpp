@@ -243,10 +243,24 @@ TEST(LeakWatch, the_story_of_a_heap_that_is_trimmed_goes_on_with_the_next_proces
         }));
         ASSERT_TRUE(leak_until(stage, [&] { return stage.view().trims == generation; })) << generation;
         ASSERT_TRUE(stage.until([&] { return of_holes().size() == 1 && of_holes()[0].state == "closed"; }));
-        const std::string chapter = "of app-1, generation " + std::to_string(generation);
-        EXPECT_NE(Stage::story(of_holes()[0]).find(chapter), std::string::npos) << Stage::story(of_holes()[0]);
+        const std::string story = Stage::story(of_holes()[0]);
+        EXPECT_NE(story.find("of app-1, generation " + std::to_string(generation)), std::string::npos) << story;
+        EXPECT_EQ(story.find("while others served"), std::string::npos) << "it is the only one; " << story;
         ::kill(*stage.worker("app-1").pid, SIGKILL);
     }
+}
+
+TEST(LeakWatch, a_heap_is_trimmed_while_others_serve_where_there_are_others) {
+    Stage stage;
+    one_worker(stage, "act");
+    stage.pool().source.workers = 2;
+    stage.pool().source.command.push_back("--holes");
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    ASSERT_TRUE(leak_until(stage, [&] { return stage.view().trims > 0; }));
+    const auto incident = stage.incident("fragmentation");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(Stage::story(*incident).find("while others served"), std::string::npos) << Stage::story(*incident);
 }
 
 TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {

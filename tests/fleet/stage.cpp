@@ -31,16 +31,28 @@ struct Turn final : net::Waiter {
     bool woken = false;
 };
 
-net::Permit take_permit(net::Pool& pool, const Gate::Facts& facts = {}) {
+// `meanwhile`: what the waiting thread has to go on with, until it is woken; empty: others do it.
+net::Permit take_permit(net::Pool& pool, const Gate::Facts& facts = {}, const std::function<void()>& meanwhile = {}) {
     Turn turn;
     auto arrival = pool.arrive(Clock::now(), facts, turn);
     if (arrival.permit || arrival.ticket == 0) return std::move(arrival.permit);
+    const Instant end = Clock::now() + 10s;
+    const auto woken = [&turn] { return turn.woken; };
     std::unique_lock lock(turn.mutex);
-    if (turn.changed.wait_for(lock, 10s, [&turn] { return turn.woken; })) return std::move(turn.permit);
+    while (!turn.woken && Clock::now() < end) {
+        if (!meanwhile) {
+            turn.changed.wait_until(lock, end, woken);
+            break;
+        }
+        lock.unlock();
+        meanwhile();
+        lock.lock();
+    }
+    if (turn.woken) return std::move(turn.permit);
     lock.unlock();
     if (pool.leave(Clock::now(), arrival.ticket)) return {};
     lock.lock();
-    turn.changed.wait(lock, [&turn] { return turn.woken; });
+    turn.changed.wait(lock, woken);
     return std::move(turn.permit);
 }
 
@@ -149,13 +161,17 @@ void Stage::stop() {
 
 void Stage::vanish() { fleet.reset(); }
 
+void Stage::go_on() {
+    io.restart();
+    io.run_one_for(5ms);
+    io.poll();
+}
+
 bool Stage::until(const std::function<bool()>& so, std::chrono::seconds bound) {
     const Instant end = Clock::now() + bound;
     while (!so()) {
         if (Clock::now() > end) return false;
-        io.restart();
-        io.run_one_for(5ms);
-        io.poll();
+        go_on();
     }
     return true;
 }
@@ -167,7 +183,7 @@ WorkerView Stage::worker(const std::string& id) {
 }
 
 std::string Stage::ask(const std::string& path) {
-    net::Permit permit = take_permit(*net);
+    net::Permit permit = take_permit(*net, {}, [this] { go_on(); });
     if (!permit) return {};
     const std::string body = http(permit.endpoint().address, path);
     permit.finish(body.empty() ? Outcome::failure : Outcome::success);
@@ -181,7 +197,7 @@ std::string Stage::ask_by_route(const std::string& path, double draw) {
     Gate::Facts facts;
     facts.draw = draw;
     if (phase == net::Steering::Phase::varied) facts.side = steering.side_of("POST", path);
-    net::Permit permit = take_permit(*net, facts);
+    net::Permit permit = take_permit(*net, facts, [this] { go_on(); });
     if (!permit) return {};
     const std::string body = http(permit.endpoint().address, path);
     if (const auto label = net->route_counts().count(permit.endpoint().key, "POST", path, {}))

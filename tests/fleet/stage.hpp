@@ -73,6 +73,9 @@ public:
     std::string start_failed;                                           // what start_failed was called with
     std::vector<WorkerKey> closed_idle;                                 // in order
     std::vector<std::pair<std::string, boost::json::object>> published; // events, in order
+
+private:
+    void go_on(); // the fleet has its turn on this thread
 };
 
 bool alive(int pid); // and no zombie
