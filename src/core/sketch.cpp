@@ -58,6 +58,14 @@ void Sketch::drop_highest(unsigned how_many) {
     changed();
 }
 
+void Sketch::halve(Bytes above, Bytes up_to) {
+    for (std::size_t bucket = bucket_of(above) + 1; bucket <= bucket_of(up_to); ++bucket) {
+        count_ -= counts_[bucket] - counts_[bucket] / 2;
+        counts_[bucket] /= 2;
+    }
+    changed();
+}
+
 // The largest is exact only as long as its own bucket holds it.
 void Sketch::changed() {
     Bytes most_of_all;

@@ -13,10 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration step = 25ms, usual = 1s, in_a_hurry = 100ms, when_idle = 250ms;
-constexpr Duration after_a_rise = 3s; // an idle worker is looked at with each step
-constexpr Bytes a_move = 1_MiB;       // of an idle worker
-constexpr Bytes a_rise = 4_MiB;       // that makes one worth watching
+constexpr Duration usual = 1s, in_a_hurry = 100ms;
 constexpr unsigned at_a_time = 4;
 constexpr std::size_t shared_at_a_time = 64;
 
@@ -31,29 +28,36 @@ void Peaks::start() {
 asio::awaitable<void> Peaks::watch(std::shared_ptr<Pool> pool) {
     while (!pool->context().stopping) {
         if (pool->settings().memory.mode != Mode::off) pool->peaks().look(Clock::now());
-        co_await pause(step);
+        co_await pause(IdleLooks::step);
     }
 }
 
 void Peaks::look(Instant now) {
-    hurried_ = 0;
     for (auto& [key, watch] : watches_) watch.alive = false;
-    std::vector<std::pair<const Generation*, Watch*>> due;
+    Watched due, soon;
     for (const WorkerPtr& worker : pool_.workers()) {
         for (const GenerationPtr& generation : {worker->current, worker->next}) {
             if (!generation || generation->gone() || generation->key == 0) continue;
             Watch& watch = watches_[generation->key];
             watch.alive = true;
             if (generation->pid <= 0) continue; // its agent tells: take()
-            const bool strangers = watch.last != Instant{} && pool_.net().strangers_run(generation->key);
+            const bool strangers = watch.looks.was_read() && pool_.net().strangers_run(generation->key);
             if (const auto statm = watch.sampled || strangers ? reader_.statm(generation->pid) : std::nullopt) {
                 watch.highest = std::max(watch.highest, statm->rss);
                 if (strangers) pool_.net().shows(generation->key, statm->rss);
             }
-            if (watch.last == Instant{} || pool_.net().worth_reading(generation->key, watch.last, usual) ||
-                moved_by_itself(*generation, watch, now))
+            const auto idle_due = watch.looks.due(now);
+            if (!watch.looks.was_read() ||
+                pool_.net().worth_reading(generation->key, watch.looks.last_reading(), usual) ||
+                (idle_due == IdleLooks::Due::usual && moved_by_itself(*generation, watch, now)))
                 due.emplace_back(generation.get(), &watch);
+            else if (idle_due == IdleLooks::Due::soon)
+                soon.emplace_back(generation.get(), &watch);
         }
+    }
+    for (std::size_t looks = 0; looks < std::min<std::size_t>(at_a_time, soon.size()); ++looks) {
+        const auto& [generation, watch] = soon[idle_turn_++ % soon.size()];
+        if (moved_by_itself(*generation, *watch, now)) due.emplace_back(generation, watch);
     }
     std::erase_if(watches_, [&](const auto& each) { return !each.second.alive; });
     for (std::size_t taken = 0; taken < std::min<std::size_t>(at_a_time, due.size()); ++taken) {
@@ -69,17 +73,9 @@ void Peaks::look(Instant now) {
 }
 
 bool Peaks::moved_by_itself(const Generation& generation, Watch& watch, Instant now) {
-    // Under steady traffic nothing runs for a moment only, and it is in these that a thread gives itself away.
-    const Duration since = now - std::max(watch.idle, watch.last);
-    const bool soon = since < when_idle;
-    if (soon && (since < step || now - watch.rose > after_a_rise || hurried_ >= at_a_time)) return false;
     if (pool_.net().in_flight(generation.key) > 0) return false;
-    if (soon) ++hurried_;
-    watch.idle = now;
     const auto peak = reader_.peak(generation.pid);
-    if (!peak) return false;
-    const Bytes highest = watch.sampled ? peak->now : peak->highest;
-    return highest > watch.left + a_move || peak->now + a_move < watch.left;
+    return peak && watch.looks.moved(now, watch.sampled ? peak->now : peak->highest, peak->now);
 }
 
 void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
@@ -88,9 +84,7 @@ void Peaks::read(const Generation& generation, Watch& watch, Instant now) {
     if (!peak) return; // it has ended
     const bool quiet = quiet_before && pool_.net().quiet(generation.key);
     const Bytes highest = watch.sampled ? std::max(watch.highest, peak->now) : peak->highest;
-    watch.last = now;
-    if (highest > std::min(watch.left, peak->now) + a_rise) watch.rose = now;
-    watch.left = peak->now;
+    watch.looks.read(now, highest, peak->now);
     watch.highest = {};
     pool_.net().about_to_read(generation.key);
     watch.sampled = !reader_.reset_peak(generation.pid);

@@ -4,15 +4,15 @@
 //                 VmHWM and VmRSS from /proc/PID/status, and 5 into clear_refs, from where VmHWM begins anew
 //                 What is the rise, and what stayed: resting_memory.hpp
 //   every 250 ms  of workers in which nothing runs: whether they moved all the same. A thread of the application's own did that,
-//                 and no request is to blame. For three seconds after a rise with every step, four workers at most
+//                 and no request is to blame. More often after a rise (idle_looks.hpp), four workers at most, in turn
 //   every 25 ms   of workers in which something runs that is not known yet: what they hold by now
 //   where clear_refs is not ours to write: VmHWM is replaced by the highest of what statm shows every 25 ms
 //   where the process is out of sight: by the agent's word, once a sample
 //   every 100 ms while somebody waits for memory, else every memory.interval: use and limit of what workers share (their
 //                 cgroup, the host), which is one number each for the whole pool
 //
-// Control thread only. A reading costs 0.25 ms, so at most four are taken at a time: 4 % of the thread while it learns, and
-// next to nothing afterwards.
+// Control thread only. A reading costs 0.25 ms, so at most four are taken at a time: 4 % of the thread while it learns, less for
+// four looks at idle workers, and next to nothing afterwards.
 #pragma once
 
 #include <map>
@@ -24,6 +24,7 @@
 
 #include "fleet/worker.hpp"
 #include "plimsoll/fleet/domain_keys.hpp"
+#include "plimsoll/fleet/idle_looks.hpp"
 #include "sense/memory.hpp"
 
 namespace plimsoll::fleet {
@@ -38,14 +39,13 @@ public:
     void take(const Generation& generation, const Sample& sample);   // an agent's, of a process out of sight
 
 private:
-    struct Watch {              // of one worker
-        Instant last{}, idle{}; // readings, and looks while nothing ran
-        Instant rose{};         // a reading that showed a rise
-        Bytes highest;          // since the last reading, where it is sampled
-        Bytes left;             // what it held at that
-        bool sampled = false;   // clear_refs is not ours to write
-        bool alive = true;      // in this round
+    struct Watch { // of one worker
+        IdleLooks looks;
+        Bytes highest;        // since the last reading, where it is sampled
+        bool sampled = false; // clear_refs is not ours to write
+        bool alive = true;    // in this round
     };
+    using Watched = std::vector<std::pair<const Generation*, Watch*>>;
     struct Shared {
         DomainKey key = 0;
         std::optional<sense::Cgroup> cgroup; // else the host, or what an agent tells
@@ -68,10 +68,9 @@ private:
     std::unordered_map<WorkerKey, Watch> watches_;
     DomainKeys domains_;
     std::map<std::string, Shared> shared_; // by domain
-    std::size_t turn_ = 0;
+    std::size_t turn_ = 0, idle_turn_ = 0;
     std::string shared_turn_;
-    std::size_t hurried_ = 0; // looks at idle workers in this round
-    bool too_many_ = false;   // it was said
+    bool too_many_ = false; // it was said
     Instant shared_read_{};
 };
 

@@ -291,12 +291,14 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
 }
 
 // A worker whose slots are known serves so many at once and no more: one that has the whole request is busy with it until it
-// answers, whatever we think of it. Those whose slots are learned notice who leaves.
+// answers, whatever we think of it. Those whose slots are learned may notice who leaves, or go on all the same: what needs much
+// memory is taken to hold it until they answer, for the next one of its kind might be one too many.
 bool Session::is_still_busy(Exchange& x, Ending ending) const {
     const bool left = ending == Ending::client_gone || ending == Ending::timeout || ending == Ending::overdue ||
                       ending == Ending::impatient;
     return left && !reactor_.stopping() && x.worker && x.upload.complete() && !request_unsent(x) && !x.sending_failed &&
-           !x.worker->is(Stream::hangup) && x.permit.of_told_slots();
+           !x.worker->is(Stream::hangup) &&
+           (x.permit.of_told_slots() || (!x.answer_began && x.permit.needs_memory()));
 }
 
 Duration Session::leave_behind(Exchange& x, Outcome outcome) {

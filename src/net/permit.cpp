@@ -49,6 +49,7 @@ void Permit::become_stream(Outcome so_far, bool endless) {
 Gate::Departure Permit::departure(Outcome outcome, Instant now) const {
     Gate::Departure departure(outcome);
     if (!endless_) departure.took = now - since_;
+    departure.heard = heard_;
     departure.paced = paced_;
     departure.route = route_;
     departure.label = label_;
@@ -62,6 +63,8 @@ bool Permit::of_told_slots() const {
     const std::lock_guard lock(pool_->mutex_);
     return !pool_->gate_.learned(place_->endpoint.key);
 }
+
+bool Permit::needs_memory() const { return pool_ && pool_->needs_memory(label_); }
 
 // Some 15 us, and only of a worker that hung up: whoever is sent to a dying process is lost. What is known is not asked again.
 bool Permit::worker_is_ending() const {

@@ -65,6 +65,11 @@ void Pool::shows(WorkerKey worker, Bytes holds) {
     gate_.shows(Clock::now(), worker, holds);
 }
 
+bool Pool::needs_memory(CostKey label) const {
+    const std::lock_guard lock(mutex_);
+    return gate_.needs_memory(Clock::now(), label);
+}
+
 bool Pool::quiet(WorkerKey worker) const {
     const std::lock_guard lock(mutex_);
     return gate_.quiet(Clock::now(), worker);

@@ -94,11 +94,8 @@ void Upstreams::drop(UpstreamConnection& connection) {
 void Upstreams::leave_behind(Connection connection, Unheard unheard, Duration bound) {
     connection->detach();
     connection->finish_writing();
-    if (connection->is(io::Stream::readable | io::Stream::hangup) || !connection->watch()) {
-        if (connection->is(io::Stream::hangup)) unheard.permit.hung_up();
-        unheard.permit.finish(unheard.outcome);
-        return;
-    }
+    if (connection->is(io::Stream::readable | io::Stream::hangup) || !connection->watch())
+        return end(*connection, unheard);
     connection->unheard_.emplace(std::move(unheard));
     connection->expect_within(bound);
     left_behind_.push_back(std::move(connection));
@@ -110,8 +107,13 @@ void Upstreams::let_go(UpstreamConnection& connection) {
     const Connection last = std::move(*found);
     left_behind_.erase(found);
     counters_.upstream_unheard.set(left_behind_.size());
-    if (last->is(io::Stream::hangup)) last->unheard_->permit.hung_up();
-    last->unheard_->permit.finish(last->unheard_->outcome);
+    end(*last, *last->unheard_);
+}
+
+void Upstreams::end(const UpstreamConnection& connection, Unheard& unheard) {
+    if (connection.is(io::Stream::hangup)) unheard.permit.hung_up();
+    if (connection.is(io::Stream::readable | io::Stream::hangup)) unheard.permit.heard();
+    unheard.permit.finish(unheard.outcome);
 }
 
 void Upstreams::close_idle(WorkerKey worker) {

@@ -100,6 +100,7 @@ private:
     static bool still_right(const Name& name, UpstreamConnection& connection);
     void drop(UpstreamConnection& connection);
     void let_go(UpstreamConnection& connection);
+    static void end(const UpstreamConnection& connection, Unheard& unheard);
     std::vector<Connection>& resting_of(WorkerKey worker);
     void count(std::size_t idle);
 

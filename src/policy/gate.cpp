@@ -13,6 +13,18 @@ namespace {
 
 constexpr double never_reached = 1e9; // by any pressure
 
+MemoryAdmission::End memory_end_of(const Gate::Departure& departure) {
+    using End = MemoryAdmission::End;
+    switch (departure.outcome) {
+    case Outcome::success: return End::done;
+    case Outcome::failure:
+    case Outcome::refused_upstream: return End::cut;
+    case Outcome::timeout:
+    case Outcome::abandoned: break;
+    }
+    return departure.heard ? End::done : End::unseen;
+}
+
 } // namespace
 
 Gate::Gate(Settings settings) : settings_(settings) {}
@@ -113,6 +125,10 @@ void Gate::shows(Instant now, WorkerKey worker, Bytes holds) {
 bool Gate::quiet(Instant now, WorkerKey worker) const {
     const Member* found = roster_.find(worker);
     return found && memory_.quiet(now, found->memory);
+}
+
+bool Gate::needs_memory(Instant now, CostKey label) const {
+    return settings_.memory_mode != Mode::off && memory_.weighs(now, label);
 }
 
 bool Gate::strangers_run(Instant now, WorkerKey worker) const {
@@ -292,7 +308,7 @@ void Gate::depart(Instant now, WorkerKey worker, const Departure& departure, Eve
     Member* member = roster_.find(worker);
     if (!member || member->in_flight == 0) return;
     roster_.gave_back(*member);
-    memory_.end(now, member->memory, departure.label);
+    memory_.end(now, member->memory, departure.label, memory_end_of(departure));
     pass_in_shadow(now);
     ++member->finished[static_cast<std::size_t>(departure.outcome)];
     overload_.departed();

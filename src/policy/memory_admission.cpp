@@ -12,6 +12,9 @@ namespace {
 // counts for all of it: 95 % of a host are what 85 % of a cgroup are, and the kernel kills at 100 % of both.
 constexpr double host_stretch = 3;
 
+// As long as a request that was given up may still be the one that a worker rises for.
+constexpr Duration gone_on_for = std::chrono::seconds{30};
+
 } // namespace
 
 void MemoryAdmission::observe(Place& place, const MemorySight& sight) {
@@ -72,8 +75,10 @@ std::vector<CostKey> MemoryAdmission::rose(Instant now, Place& place, const Peak
     const Bytes rise = place.resting.rise(seen);
     std::optional<LearnedRise> learned;
     if (ran.empty()) {
-        costs_.rose_by_itself(now, rise, light_);
+        const IdleRise::Seen alone = place.idle_rise.read(now, place.resting.rest(), reading.highest);
+        if (!place.unseen || now - *place.unseen > gone_on_for) costs_.rose_by_itself(now, alone, light_);
     } else {
+        place.idle_rise.over();
         contradict(place, ran, rise);
         const Bytes stayed = place.resting.stayed(seen);
         learned = costs_.rose(ran, rise, light_, stayed);
@@ -237,8 +242,9 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
     moved_ = true;
 }
 
-void MemoryAdmission::end(Instant now, Place& place, CostKey label) {
-    const auto [promised, kept, first] = place.running.end(label);
+void MemoryAdmission::end(Instant now, Place& place, CostKey label, End how) {
+    const auto [promised, kept, first] = place.running.end(label, how == End::done);
+    if (how == End::unseen && weighs(now, label)) place.unseen = now;
     if (first && may_leave_something(label)) place.to_read = now;
     keeps(place, kept); // or another would be let in before a reading shows that it is there for good
     place.own.end(promised);

@@ -17,6 +17,8 @@ constexpr double about = 1.25;                     // a rise as high as one that
 constexpr Duration own_for = std::chrono::minutes{10};
 constexpr std::size_t most_kin = 3; // a target, its template, their family: keys that change hands make no circle
 
+Bytes explained_by(Bytes rise) { return Bytes{static_cast<std::int64_t>(about * static_cast<double>(rise.count))}; }
+
 } // namespace
 
 const MemoryCosts::Cost* MemoryCosts::find(CostKey label) const {
@@ -82,23 +84,28 @@ bool MemoryCosts::explained_without(const Ran& blamed, std::span<const Ran> ran,
     return sum >= rise;
 }
 
-// Not so the first time: a stranger may need as much as a thread takes now and then.
-bool MemoryCosts::by_itself(const Cost& cost, Bytes rise, Bytes light) const {
-    return static_cast<double>(rise.count) <= about * static_cast<double>(own_rise_.count) && cost.floor >= 0 &&
-           cost.floor <= static_cast<double>(light.count);
+// Not of a stranger: it may need as much as a thread takes now and then.
+bool MemoryCosts::seen_without(const Cost& cost, Bytes light) {
+    return cost.floor >= 0 && cost.floor <= static_cast<double>(light.count);
 }
 
-void MemoryCosts::rose_by_itself(Instant now, Bytes rise, Bytes light) {
-    if (rise <= light) return;
-    own_rise_ = std::max(own_rise_, rise);
+bool MemoryCosts::by_itself(const Cost& cost, Bytes rise, Bytes light) const {
+    return rise <= explained_by(own_rise_) && seen_without(cost, light);
+}
+
+void MemoryCosts::rose_by_itself(Instant now, IdleRise::Seen rise, Bytes light) {
+    if (rise.whole <= light) return;
+    own_rise_ = std::max(own_rise_, rise.whole);
     own_seen_ = now;
+    // What an earlier look at the same climb explained was taken back then.
+    const Bytes barely_light{light.count / 8 * 7}; // a bucket of a sketch below
+    const Bytes from = rise.before <= light ? barely_light : explained_by(rise.before), to = explained_by(rise.whole);
+    if (to <= from) return;
     for (Cost& cost : costs_) {
-        const Bytes most_needed = cost.rises.high();
-        // Half of those who say so, or the many from before the first such look would be believed for minutes.
-        if (most_needed > light && by_itself(cost, most_needed, light))
-            cost.rises.drop_highest((cost.rises.above(Bytes{most_needed.count / 2}) + 1) / 2);
+        if (!seen_without(cost, light)) continue;
+        cost.rises.halve(from, to);
         for (Bytes& each : cost.firsts)
-            if (each > light && by_itself(cost, each, light)) each = {};
+            if (each > light && each <= to) each = {};
     }
 }
 

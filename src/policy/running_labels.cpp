@@ -37,7 +37,7 @@ void RunningLabels::begin_first(CostKey label, Bytes promised, Bytes kept) {
     entry.to_keep = kept;
 }
 
-RunningLabels::Given RunningLabels::end(CostKey label) {
+RunningLabels::Given RunningLabels::end(CostKey label, bool whole) {
     Entry* entry = find(label);
     if (!entry || entry->now == 0) entry = find(0); // it began as one of the rest
     if (!entry || entry->now == 0) return {};
@@ -47,7 +47,7 @@ RunningLabels::Given RunningLabels::end(CostKey label) {
     const bool first = entry->first_ones > 0; // which of the label it was nobody knows
     if (first) --entry->first_ones;
     entry->first_runs = false;
-    entry->ended = ended_ = true;
+    if (whole) entry->ended = ended_ = true;
     entry->promised = entry->promised - part;
     promised_ = promised_ - part;
     const Bytes kept = std::exchange(entry->to_keep, Bytes{});

@@ -121,6 +121,22 @@ TEST_F(Busy, a_worker_whose_slots_are_learned_notices_who_leaves) {
     done = true;
 }
 
+// The application may go on with it all the same.
+TEST_F(Busy, what_may_need_much_memory_holds_it_until_the_worker_is_done_wherever_slots_are_learned) {
+    proxy.config.pools[0].upstream.response_timeout = milliseconds{20'000};
+    start(0);
+    proxy.pool->observe(key, 0.2, MemorySight{25_MiB, 600_MiB, {}}); // what is not known yet may need too much of it
+    auto client = proxy.client();
+    client.send(get());
+    ASSERT_TRUE(eventually([&] { return asked == 1; }));
+    hang_up(client);
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().upstream_unheard == 1; }));
+    EXPECT_EQ(proxy.pool->in_flight(key), 1u);
+    done = true;
+    EXPECT_TRUE(eventually([&] { return proxy.pool->in_flight(key) == 0; }));
+    EXPECT_EQ(proxy.worker(key).finished[abandoned], 1u);
+}
+
 TEST(Client, thirty_that_listen_to_event_streams_keep_nobody_from_a_worker_whose_slots_are_learned) {
     std::atomic<bool> over = false;
     std::atomic<int> ended = 0;

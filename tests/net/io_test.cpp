@@ -253,7 +253,6 @@ TEST(ReadAhead, is_used_up_where_it_lies_and_counts_for_as_long_as_it_is_held) {
     EXPECT_EQ(budget.used(), 0u);
 }
 
-// What fork() does to every socket until the child execs: workers are started, and commands run, while others are served.
 TEST(Stream, how_soon_its_end_came_behind_its_last_bytes_is_known_however_late_it_is_asked) {
     const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
@@ -280,6 +279,7 @@ TEST(Stream, how_soon_its_end_came_behind_its_last_bytes_is_known_however_late_i
     ::close(listener);
 }
 
+// What fork() does to every socket until the child execs: workers are started, and commands run, while others are served.
 TEST(Stream, one_that_is_gone_is_told_nothing_though_a_copy_of_its_socket_is_still_open) {
     Budgets budgets;
     Loop loop{budgets};

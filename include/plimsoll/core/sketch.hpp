@@ -25,6 +25,7 @@ public:
     // What was counted turns out to be wrong. False: there is no such value.
     bool replace(Bytes wrong, Bytes right);
     void drop_highest(unsigned how_many);
+    void halve(Bytes above, Bytes up_to); // the counts of those between, to the bucket
 
     static constexpr unsigned most = 1024;
 

@@ -108,6 +108,7 @@ public:
         Departure(Outcome how) : outcome(how) {} // NOLINT: an outcome alone is a departure
         Outcome outcome;
         Duration took{};    // its slot was held so long; 0: not known
+        bool heard = false; // the worker has done with it, whoever gave it up
         bool paced = false; // by its client, who got the answer as it came: the worker was perhaps not slow
         RouteKey route = 0;
         CostKey label = 0;
@@ -179,7 +180,8 @@ public:
     std::vector<CostKey> rose(Instant now, WorkerKey worker, const PeakReading& reading);
     void shows(Instant now, WorkerKey worker, Bytes holds); // now, and requests are in flight
     bool strangers_run(Instant now, WorkerKey worker) const;
-    bool quiet(Instant now, WorkerKey worker) const; // nothing runs there that needs much
+    bool quiet(Instant now, WorkerKey worker) const;     // nothing runs there that needs much
+    bool needs_memory(Instant now, CostKey label) const; // much of it, or nobody knows how much
     bool worth_reading(Instant now, WorkerKey worker, Instant last_reading, Duration usual) const;
     // About whom the pools that share its memory have to be asked; and what they tell each other.
     bool weighs_now(Instant now, CostKey label) const {

@@ -26,6 +26,7 @@
 
 #include "plimsoll/core/bytes.hpp"
 #include "plimsoll/core/time.hpp"
+#include "plimsoll/policy/idle_rise.hpp"
 #include "plimsoll/policy/memory_account.hpp"
 #include "plimsoll/policy/memory_costs.hpp"
 #include "plimsoll/policy/resting_memory.hpp"
@@ -53,6 +54,8 @@ public:
         std::array<DomainKey, most_shared> domains{};
         RunningLabels running;
         RestingMemory resting;
+        IdleRise idle_rise;
+        std::optional<Instant> unseen;  // a request was given up that the worker may have gone on with
         std::vector<bool> served;       // labels that have run in this process
         std::optional<Instant> to_read; // a first one has ended, of which a quiet reading would tell what stays
     };
@@ -79,7 +82,12 @@ public:
     bool needs_much(const Place& place, CostKey label) const { return need(place, label) > light_; }
     bool ever_fits(const Place& place, CostKey label) const; // if nobody else were there
     void begin(Instant now, Place& place, CostKey label);
-    void end(Instant now, Place& place, CostKey label);
+    enum class End : std::uint8_t {
+        done,
+        cut,
+        unseen
+    }; // cut: less of it was done; unseen: the worker may go on with it
+    void end(Instant now, Place& place, CostKey label, End how = End::done);
 
     // Whether a reading now would tell something: of a cold or a heavy label, or of anything after `usual`.
     bool worth_reading(Instant now, const Place& place, Instant last_reading, Duration usual) const;

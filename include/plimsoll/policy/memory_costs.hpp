@@ -19,8 +19,8 @@
 //
 // What is learned may be wrong: a thread of the application's own raised the worker while a request ran. So it is doubted:
 //
-//   by itself:      the worker rises as far while nothing runs. A label that has been seen without such a rise is not blamed for it,
-//                   and of one that was already half of the readings that say so are taken back
+//   by itself:      the worker rises as far while nothing runs (idle_rise.hpp). A label that has been seen without such a rise is
+//                   not blamed for it, and where one was already, each such rise takes back half of the readings that it explains
 //   not seen again: in thirty times as many readings as have shown it. The highest is taken back, one with each further reading
 //
 // What nobody has asked for before is expected to need what it is like:
@@ -45,6 +45,7 @@
 #include "plimsoll/core/bytes.hpp"
 #include "plimsoll/core/sketch.hpp"
 #include "plimsoll/core/time.hpp"
+#include "plimsoll/policy/idle_rise.hpp"
 #include "plimsoll/policy/resting_memory.hpp"
 #include "plimsoll/policy/running_labels.hpp"
 
@@ -60,8 +61,8 @@ public:
     // up to `light` is nothing. Returns what was learned of whom, if it was more.
     std::optional<LearnedRise> rose(std::span<const Ran> ran, Bytes rise, Bytes light, Bytes stayed = {});
     void correct(const RestingMemory::Correction& correction);
-    void rose_by_itself(Instant now, Bytes rise, Bytes light); // nothing ran
-    void passes(Instant now);                                  // what is too old is forgotten
+    void rose_by_itself(Instant now, IdleRise::Seen rise, Bytes light); // nothing ran
+    void passes(Instant now);                                           // what is too old is forgotten
     // One that needed so much more than there is was let in, and needed half of that at most: half of those who say so are
     // taken back.
     void contradict(CostKey label);
@@ -106,6 +107,7 @@ private:
     static void learn_first(Cost& cost, Bytes rise, bool again);
     void learn(CostKey label, Bytes rise, Bytes light);
     bool explained_without(const Ran& blamed, std::span<const Ran> ran, Bytes rise, Bytes light) const;
+    static bool seen_without(const Cost& cost, Bytes light);
     bool by_itself(const Cost& cost, Bytes rise, Bytes light) const;
 
     std::vector<Cost> costs_; // by label, as far as any was seen

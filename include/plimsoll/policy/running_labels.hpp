@@ -40,7 +40,7 @@ public:
 
     void begin(CostKey label, Bytes promised);
     void begin_first(CostKey label, Bytes promised, Bytes kept);
-    Given end(CostKey label);
+    Given end(CostKey label, bool whole = true); // whole: the worker has done all of it
     // Those of the label that run need so much each after all. Returns what was not promised yet.
     Bytes raise(CostKey label, Bytes need);
     std::vector<Ran> ran() const;

@@ -258,7 +258,7 @@ TEST(MemoryCosts, a_correction_reaches_what_was_learned_and_whoever_it_is_like) 
 TEST(MemoryCosts, a_rise_as_high_as_when_nothing_ran_is_not_the_doing_of_who_has_been_seen_without) {
     MemoryCosts costs;
     costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
-    costs.rose_by_itself(Instant{}, 250_MiB, nothing_much);
+    costs.rose_by_itself(Instant{}, {{}, 250_MiB}, nothing_much);
     for (int i = 0; i < 10; ++i) EXPECT_FALSE(costs.rose(std::array{Ran{light}}, 255_MiB, nothing_much));
     EXPECT_LT(costs.expected(light), 2_MiB);
     EXPECT_TRUE(costs.rose(std::array{Ran{light}}, 500_MiB, nothing_much)) << "that is more than a thread has shown";
@@ -271,8 +271,29 @@ TEST(MemoryCosts, who_was_blamed_many_times_is_believed_light_after_a_few_looks_
     for (int i = 0; i < 100; ++i) costs.rose(std::array{Ran{light}}, i % 4 == 0 ? 250_MiB : 1_MiB, nothing_much);
     costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
     ASSERT_GT(costs.expected(light), nothing_much);
-    for (int i = 0; i < 6; ++i) costs.rose_by_itself(Instant{}, 250_MiB, nothing_much);
+    for (int i = 0; i < 6; ++i) costs.rose_by_itself(Instant{}, {{}, 250_MiB}, nothing_much);
     EXPECT_LT(costs.expected(light), 2_MiB);
+}
+
+TEST(MemoryCosts, a_climb_that_is_seen_in_slices_takes_back_no_more_than_one_that_is_seen_whole) {
+    MemoryCosts whole, sliced;
+    for (MemoryCosts* costs : {&whole, &sliced}) {
+        for (int i = 0; i < 64; ++i) costs->rose(std::array{Ran{light}}, 250_MiB, nothing_much);
+        costs->rose(std::array{Ran{light}}, 1_MiB, nothing_much);
+    }
+    whole.rose_by_itself(Instant{}, {{}, 250_MiB}, nothing_much);
+    for (int slice = 0; slice < 10; ++slice)
+        sliced.rose_by_itself(Instant{}, {Bytes{25 * slice << 20}, Bytes{25 * (slice + 1) << 20}}, nothing_much);
+    EXPECT_EQ(sliced.saying_so(light), whole.saying_so(light));
+    EXPECT_EQ(whole.saying_so(light), 32U);
+}
+
+TEST(MemoryCosts, what_is_higher_than_all_that_happens_by_itself_is_never_taken_back) {
+    MemoryCosts costs;
+    for (int i = 0; i < 5; ++i) costs.rose(std::array{Ran{light}}, 900_MiB, nothing_much);
+    costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
+    for (int i = 0; i < 50; ++i) costs.rose_by_itself(Instant{}, {{}, 250_MiB}, nothing_much);
+    EXPECT_GT(costs.expected(light), 800_MiB);
 }
 
 TEST(MemoryCosts, who_was_blamed_for_what_the_process_does_by_itself_is_believed_to_need_it_no_more) {
@@ -280,7 +301,7 @@ TEST(MemoryCosts, who_was_blamed_for_what_the_process_does_by_itself_is_believed
     costs.rose(std::array{Ran{light, 1, true, true}}, 250_MiB, nothing_much);
     for (int i = 0; i < 5; ++i) costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much);
     ASSERT_EQ(costs.expected(light), 250_MiB);
-    costs.rose_by_itself(Instant{}, 250_MiB, nothing_much);
+    costs.rose_by_itself(Instant{}, {{}, 250_MiB}, nothing_much);
     EXPECT_LT(costs.at_first(light), 2_MiB);
     costs.passes(Instant{} + 1h);
     EXPECT_TRUE(costs.rose(std::array{Ran{light}}, 250_MiB, nothing_much)) << "the thread has long ended";

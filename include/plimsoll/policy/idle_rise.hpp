@@ -1,0 +1,30 @@
+// How far a worker's memory rose while nothing ran in it: the whole of it, however often it was looked at on the way.
+//
+//   rises, and nothing ran:    the climb goes on, for five seconds at most        rise = highest - rest when it began
+//   does not, or something ran: it is over
+#pragma once
+
+#include <optional>
+
+#include "plimsoll/core/bytes.hpp"
+#include "plimsoll/core/time.hpp"
+
+namespace plimsoll {
+
+class IdleRise {
+public:
+    static constexpr Duration longest = std::chrono::seconds{5};
+
+    struct Seen {
+        Bytes before, whole; // what the climb had come to at the reading before; with this one
+    };
+    // A reading of a worker in which nothing ran since the one before. `rest`: what it held at that.
+    Seen read(Instant now, Bytes rest, Bytes highest);
+    void over() { began_.reset(); }
+
+private:
+    std::optional<Instant> began_;
+    Bytes from_, whole_;
+};
+
+} // namespace plimsoll
