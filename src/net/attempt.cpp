@@ -297,8 +297,7 @@ bool Session::is_still_busy(Exchange& x, Ending ending) const {
     const bool left = ending == Ending::client_gone || ending == Ending::timeout || ending == Ending::overdue ||
                       ending == Ending::impatient;
     return left && !reactor_.stopping() && x.worker && x.upload.complete() && !request_unsent(x) && !x.sending_failed &&
-           !x.worker->is(Stream::hangup) &&
-           (x.permit.of_told_slots() || (!x.answer_began && x.permit.needs_memory()));
+           !x.worker->is(Stream::hangup) && (x.permit.of_told_slots() || (!x.answer_began && x.permit.needs_memory()));
 }
 
 Duration Session::leave_behind(Exchange& x, Outcome outcome) {
