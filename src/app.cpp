@@ -87,6 +87,7 @@ struct App::Impl {
 
     // Fills `failure` where it could not start.
     void start() {
+        if (has_predecessor()) server.tell(net::Readiness::ready); // its sockets are ours as well from here on
         if (failure = server.start(); !failure.empty()) return;
         fleet.emplace(control, config, in_order(config, pools), store, surroundings());
         if (failure = fleet->start(); !failure.empty()) return;
@@ -147,6 +148,7 @@ struct App::Impl {
         backend.reload = [this] { return reload(); };
         backend.config = [this] { return config; };
         backend.not_ready = [this] { return parting || stopping ? std::string("stopping") : std::string(); };
+        backend.another_serves = [] { return has_predecessor(); };
         backend.incidents = &store;
         return backend;
     }

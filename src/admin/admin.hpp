@@ -47,6 +47,7 @@ struct Backend {
     std::function<Reload()> reload;
     std::function<config::Parsed(std::string_view text)> validate; // unset: config::parse
     std::function<config::Config()> config;                        // the running one; secrets are hidden here
+    std::function<bool()> another_serves;      // in our place, until we do: whoever asks us is served
     std::function<std::string()> not_ready;    // a reason beyond the pools' own ("stopping"), or empty
     store::IncidentStore* incidents = nullptr; // read on the slow pool; outlives it
 };

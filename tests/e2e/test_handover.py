@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 
 import pytest
 from harness import processes, toml
@@ -68,6 +69,34 @@ def test_handovers_under_load_fail_no_request(plimsoll, soak):
         client.connect(str(unix))
     stop_successor(proxy, pid)
     assert not unix.exists(), "the last one takes it away"
+
+
+def test_nobody_hears_that_the_service_is_not_ready_while_a_successor_starts(plimsoll):
+    proxy = plimsoll()
+    slow = independent_workers(proxy, 1)
+    slow["pool"][0]["health"] = {"path": "/echo/health?pause=0.5"}          # until then it does not know whether anybody serves
+    proxy.configure({**slow, "listener": [{"address": "127.0.0.1:%d" % proxy.port, "health_path": "/-/ready"}]}).start()
+    proxy.wait_serving(1)
+    told, over = [], threading.Event()
+
+    def ask_on():
+        while not over.is_set():
+            told.append(("health_path", proxy.get("/-/ready").status))
+            try:
+                told.append(("readyz", proxy.admin.get("/readyz").status))
+            except OSError:                                     # the admin address is not under load: one may come to who closes it
+                pass
+    asker = threading.Thread(target=ask_on)
+    asker.start()
+    pid = proxy.process.pid
+    for _ in range(3):
+        pid = hand_over(proxy, pid)
+    over.set()
+    asker.join()
+    assert {what for what, _ in told} == {"health_path", "readyz"}
+    assert [each for each in told if each[1] != 200] == [], "of %d" % len(told)
+    assert proxy.process.wait(30) == 0
+    stop_successor(proxy, pid)
 
 
 def test_a_successor_that_does_not_start_changes_nothing(plimsoll):
