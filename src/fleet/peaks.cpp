@@ -51,7 +51,7 @@ void Peaks::look(Instant now) {
                 pool_.net().worth_reading(generation->key, watch.looks.last_reading(), usual) ||
                 (idle_due == IdleLooks::Due::usual && moved_by_itself(*generation, watch, now)))
                 due.emplace_back(generation.get(), &watch);
-            else if (idle_due == IdleLooks::Due::soon)
+            else if (idle_due == IdleLooks::Due::soon && pool_.net().in_flight(generation->key) == 0)
                 soon.emplace_back(generation.get(), &watch);
         }
     }

@@ -250,6 +250,7 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
         x.answer_bytes -= std::min(x.answer_bytes, download.not_sent());
     const auto worker = x.permit ? std::optional(x.permit.endpoint().key) : std::nullopt;
     const bool still_busy = is_still_busy(x, ending);
+    if (may_go_on(x, ending) && !x.answer_began) x.permit.tell_work(Gate::Departure::Work::goes_on);
     if (!still_busy) x.worker.reset();
     if (ending == Ending::done) {
         x.complete = true;
@@ -290,14 +291,19 @@ void Session::conclude(Exchange& x, Ending ending, const Download& download) {
     x.refusal = refusal_of(ending, x, download);
 }
 
-// A worker whose slots are known serves so many at once and no more: one that has the whole request is busy with it until it
+// It has the whole request, and nobody waits for the answer any more.
+bool Session::may_go_on(Exchange& x, Ending ending) const {
+    const bool left = ending == Ending::client_gone || ending == Ending::timeout || ending == Ending::overdue ||
+                      ending == Ending::impatient;
+    return left && x.worker && x.upload.complete() && !request_unsent(x) && !x.sending_failed;
+}
+
+// A worker whose slots are known serves so many at once and no more: one that goes on with a request is busy with it until it
 // answers, whatever we think of it. Those whose slots are learned may notice who leaves, or go on all the same: what needs much
 // memory is taken to hold it until they answer, for the next one of its kind might be one too many.
 bool Session::is_still_busy(Exchange& x, Ending ending) const {
-    const bool left = ending == Ending::client_gone || ending == Ending::timeout || ending == Ending::overdue ||
-                      ending == Ending::impatient;
-    return left && !reactor_.stopping() && x.worker && x.upload.complete() && !request_unsent(x) && !x.sending_failed &&
-           !x.worker->is(Stream::hangup) && (x.permit.of_told_slots() || (!x.answer_began && x.permit.needs_memory()));
+    return may_go_on(x, ending) && !reactor_.stopping() && !x.worker->is(Stream::hangup) &&
+           (x.permit.of_told_slots() || (!x.answer_began && x.permit.needs_memory()));
 }
 
 Duration Session::leave_behind(Exchange& x, Outcome outcome) {

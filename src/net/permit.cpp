@@ -8,8 +8,8 @@ namespace plimsoll::net {
 
 Permit::Permit(Permit&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), place_(std::exchange(other.place_, nullptr)), route_(other.route_),
-      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), stream_(other.stream_),
-      endless_(other.endless_), paced_(other.paced_) {}
+      label_(other.label_), probe_(other.probe_), since_(other.since_), pause_(other.pause_), work_(other.work_),
+      stream_(other.stream_), endless_(other.endless_), paced_(other.paced_) {}
 
 Permit& Permit::operator=(Permit&& other) noexcept {
     if (this != &other) {
@@ -21,6 +21,7 @@ Permit& Permit::operator=(Permit&& other) noexcept {
         probe_ = other.probe_;
         since_ = other.since_;
         pause_ = other.pause_;
+        work_ = other.work_;
         stream_ = other.stream_;
         endless_ = other.endless_;
         paced_ = other.paced_;
@@ -49,7 +50,7 @@ void Permit::become_stream(Outcome so_far, bool endless) {
 Gate::Departure Permit::departure(Outcome outcome, Instant now) const {
     Gate::Departure departure(outcome);
     if (!endless_) departure.took = now - since_;
-    departure.heard = heard_;
+    departure.work = work_;
     departure.paced = paced_;
     departure.route = route_;
     departure.label = label_;

@@ -73,10 +73,10 @@ public:
     void become_stream(Outcome so_far, bool endless);
     // The worker hung up in the middle of it: if the worker turns out to be dead, this request was in flight when it died.
     void broken_off();
-    void hung_up();                 // the worker did, as it may: but if it is ending, nobody is sent there any more
-    bool of_told_slots() const;     // its worker's are known, not learned
-    bool needs_memory() const;      // much of it, or nobody knows how much
-    void heard() { heard_ = true; } // the worker has done with it, though nobody waited
+    void hung_up();             // the worker did, as it may: but if it is ending, nobody is sent there any more
+    bool of_told_slots() const; // its worker's are known, not learned
+    bool needs_memory() const;  // much of it, or nobody knows how much
+    void tell_work(Gate::Departure::Work work) { work_ = work; } // of a request that is given up
     Duration held(Instant now) const { return now - since_; }
     void asked_to_pause(Duration pause) { pause_ = pause; } // by the worker's Retry-After
 
@@ -88,7 +88,7 @@ private:
     Gate::Probe probe_;
     Instant since_{};
     Duration pause_{};
-    bool heard_ = false;
+    Gate::Departure::Work work_ = Gate::Departure::Work::stopped;
     bool stream_ = false;                  // it holds no slot any more
     bool endless_ = false, paced_ = false; // its answer has no end in sight; its client says how fast it is read
 

@@ -99,6 +99,7 @@ private:
     io::Task<Ending> connect(Exchange& x, Lease state);
     Ending send_request(Exchange& x);
     void conclude(Exchange& x, Ending ending, const Download& download);
+    bool may_go_on(Exchange& x, Ending ending) const;
     bool is_still_busy(Exchange& x, Ending ending) const;
     Duration leave_behind(Exchange& x, Outcome outcome);
     void report_failure(const Exchange& x, Ending ending, const Download& download);

@@ -93,7 +93,8 @@ void Upstreams::drop(UpstreamConnection& connection) {
 
 void Upstreams::leave_behind(Connection connection, Unheard unheard, Duration bound) {
     connection->detach();
-    connection->finish_writing();
+    // An ASGI server that reads an end hangs up and goes on with the request: what it holds would be out of sight.
+    if (!unheard.permit.needs_memory()) connection->finish_writing();
     if (connection->is(io::Stream::readable | io::Stream::hangup) || !connection->watch())
         return end(*connection, unheard);
     connection->unheard_.emplace(std::move(unheard));
@@ -112,7 +113,7 @@ void Upstreams::let_go(UpstreamConnection& connection) {
 
 void Upstreams::end(const UpstreamConnection& connection, Unheard& unheard) {
     if (connection.is(io::Stream::hangup)) unheard.permit.hung_up();
-    if (connection.is(io::Stream::readable | io::Stream::hangup)) unheard.permit.heard();
+    if (connection.unread() > 0) unheard.permit.tell_work(Gate::Departure::Work::whole);
     unheard.permit.finish(unheard.outcome);
 }
 

@@ -17,12 +17,13 @@ MemoryAdmission::End memory_end_of(const Gate::Departure& departure) {
     using End = MemoryAdmission::End;
     switch (departure.outcome) {
     case Outcome::success: return End::done;
-    case Outcome::failure:
-    case Outcome::refused_upstream: return End::cut;
+    case Outcome::refused_upstream: return End::refused;
+    case Outcome::failure: return End::cut;
     case Outcome::timeout:
     case Outcome::abandoned: break;
     }
-    return departure.heard ? End::done : End::unseen;
+    using Work = Gate::Departure::Work;
+    return departure.work == Work::whole ? End::done : departure.work == Work::goes_on ? End::unseen : End::cut;
 }
 
 } // namespace
@@ -128,7 +129,7 @@ bool Gate::quiet(Instant now, WorkerKey worker) const {
 }
 
 bool Gate::needs_memory(Instant now, CostKey label) const {
-    return settings_.memory_mode != Mode::off && memory_.weighs(now, label);
+    return settings_.memory_mode == Mode::enforce && memory_.weighs(now, label);
 }
 
 bool Gate::strangers_run(Instant now, WorkerKey worker) const {

@@ -174,6 +174,11 @@ void MemoryCosts::began(Instant now, CostKey label) {
     cost->last = now;
 }
 
+// A stranger is one for as long as nobody has seen it.
+void MemoryCosts::never_began(CostKey label) {
+    if (Cost* cost = readings(label) == 0 ? make(label) : nullptr) cost->first = {};
+}
+
 void MemoryCosts::take_over(CostKey label, CostKey like, Likeness likeness) {
     if (like != 0) make(like); // before a reference to another is held
     Cost* cost = make(label);

@@ -37,7 +37,7 @@ void RunningLabels::begin_first(CostKey label, Bytes promised, Bytes kept) {
     entry.to_keep = kept;
 }
 
-RunningLabels::Given RunningLabels::end(CostKey label, bool whole) {
+RunningLabels::Given RunningLabels::end(CostKey label, Work work) {
     Entry* entry = find(label);
     if (!entry || entry->now == 0) entry = find(0); // it began as one of the rest
     if (!entry || entry->now == 0) return {};
@@ -47,12 +47,18 @@ RunningLabels::Given RunningLabels::end(CostKey label, bool whole) {
     const bool first = entry->first_ones > 0; // which of the label it was nobody knows
     if (first) --entry->first_ones;
     entry->first_runs = false;
-    if (whole) entry->ended = ended_ = true;
+    if (work == Work::whole) entry->ended = ended_ = true;
     entry->promised = entry->promised - part;
     promised_ = promised_ - part;
     const Bytes kept = std::exchange(entry->to_keep, Bytes{});
     entry->kept = entry->kept + kept;
-    return {part, kept, first};
+    if (work == Work::none) { // one less was there at once
+        if (entry->at_once > entry->now) --entry->at_once;
+        if (entry->since_read > entry->now) --entry->since_read;
+    }
+    const bool nobody = entry->at_once == 0 && entry->since_read == 0;
+    if (nobody) entries_.erase(entries_.begin() + (entry - entries_.data()));
+    return {part, kept, first, nobody};
 }
 
 Bytes RunningLabels::raise(CostKey label, Bytes need) {

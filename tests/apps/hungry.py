@@ -1,7 +1,9 @@
 """An application that needs memory for a moment: /need/MEGABYTES. It tells how many of its requests ran at once.
 
 /need/MEGABYTES?least=N holds it until N have run at once, or 20 s. /keep/MEGABYTES takes them once, for good.
+/late/MEGABYTES takes them when it has been at work for a second, whoever waits for it by then, and adds a byte to the file `late`.
 /thread/MEGABYTES begins a thread that takes them for half a second out of two, whatever is asked."""
+import asyncio
 import threading
 import time
 from urllib.parse import parse_qs
@@ -48,6 +50,13 @@ def wsgi(environ, start_response):
         with lock:
             if parts[2] not in keep:
                 keep[parts[2]] = touch(int(parts[2]))
+    elif parts[1] == "late":
+        time.sleep(1)
+        held = touch(int(parts[2]))
+        time.sleep(HELD)
+        del held
+        with open("late", "a") as file:
+            file.write(".")
     elif parts[1] == "thread":
         threading.Thread(target=refresh, args=(int(parts[2]),), daemon=True).start()
     elif parts[1] == "forget":
@@ -55,3 +64,15 @@ def wsgi(environ, start_response):
     body = "".join("%s %d\n" % pair for pair in sorted(most.items())).encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
+
+
+async def asgi(scope, receive, send):
+    """As frameworks do: what is no coroutine runs in a thread, and is never interrupted."""
+    if scope["type"] != "http":
+        return
+    heads = []
+    environ = {"PATH_INFO": scope["path"], "QUERY_STRING": scope["query_string"].decode()}
+    body, = await asyncio.to_thread(wsgi, environ, lambda _, fields: heads.extend(fields))
+    fields = [(name.lower().encode(), value.encode()) for name, value in heads]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": body})

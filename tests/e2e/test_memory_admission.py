@@ -200,3 +200,22 @@ def test_what_a_thread_of_the_application_takes_is_no_request_s_doing(plimsoll):
         time.sleep(0.05)
     assert answers.count(200) == len(answers), "%d of %d" % (answers.count(200), len(answers))
     until(lambda: not needs(proxy)["GET /light"]["much"], 10, "nobody takes it for heavy")
+
+
+def test_clients_that_leave_before_the_memory_is_taken_teach_nothing_wrong(plimsoll):
+    small = fleet("command-uvicorn", 1, app="hungry:asgi", memory={"limit": "700MiB", "interval": "100ms"}, queue={"timeout": "60s"})
+    proxy = plimsoll(small).start()
+    proxy.wait_serving(1)
+    learn(proxy, "/late/200", "GET /late/{n}", 195 << 20)
+    late = proxy.directory / "late"
+    learned = late.stat().st_size
+    for number in range(learned + 1, learned + 9):
+        client = http.client.HTTPConnection(*proxy.address, timeout=30)
+        client.request("GET", "/late/200")
+        until(lambda: proxy.admin.worker("app-1")["in_flight"] == 1, 10, "the worker has it")
+        time.sleep(0.2)                                         # its patience: an end right behind the request would be no leaving
+        client.close()
+        until(lambda: late.stat().st_size == number, 20, "and goes on with it")
+    assert needs(proxy)["GET /late/{n}"]["expected_bytes"] >= 195 << 20
+    assert in_parallel(proxy.address, ["/late/200"] * 6) == [200] * 6
+    assert proxy.admin.worker("app-1")["generation"] == 1

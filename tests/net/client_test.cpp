@@ -121,20 +121,30 @@ TEST_F(Busy, a_worker_whose_slots_are_learned_notices_who_leaves) {
     done = true;
 }
 
-// The application may go on with it all the same.
-TEST_F(Busy, what_may_need_much_memory_holds_it_until_the_worker_is_done_wherever_slots_are_learned) {
+// An ASGI server hangs up at once on a connection that ends, and its application goes on all the same.
+TEST(Client, whose_request_may_need_much_memory_leaves_it_to_the_worker_until_that_is_done) {
+    std::atomic<bool> asked = false, done = false, told = false;
+    Origin origin([&](Peer& peer) {
+        if (!peer.read_request().complete) return;
+        asked = true;
+        eventually([&] { return done || (told = peer.ended(milliseconds{10})); });
+        if (!told) peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+    });
+    Proxy proxy;
     proxy.config.pools[0].upstream.response_timeout = milliseconds{20'000};
-    start(0);
+    const auto key = proxy.add_worker(origin.address(), 0); // whose slots are learned: others are told, and hold none
+    proxy.start();
     proxy.pool->observe(key, 0.2, MemorySight{25_MiB, 600_MiB, {}}); // what is not known yet may need too much of it
     auto client = proxy.client();
     client.send(get());
-    ASSERT_TRUE(eventually([&] { return asked == 1; }));
+    ASSERT_TRUE(eventually([&] { return asked.load(); }));
     hang_up(client);
     ASSERT_TRUE(eventually([&] { return proxy.server().stats().upstream_unheard == 1; }));
     EXPECT_EQ(proxy.pool->in_flight(key), 1u);
     done = true;
     EXPECT_TRUE(eventually([&] { return proxy.pool->in_flight(key) == 0; }));
     EXPECT_EQ(proxy.worker(key).finished[abandoned], 1u);
+    EXPECT_FALSE(told);
 }
 
 TEST(Client, thirty_that_listen_to_event_streams_keep_nobody_from_a_worker_whose_slots_are_learned) {

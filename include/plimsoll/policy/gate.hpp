@@ -107,8 +107,9 @@ public:
     struct Departure {
         Departure(Outcome how) : outcome(how) {} // NOLINT: an outcome alone is a departure
         Outcome outcome;
-        Duration took{};    // its slot was held so long; 0: not known
-        bool heard = false; // the worker has done with it, whoever gave it up
+        Duration took{}; // its slot was held so long; 0: not known
+        // What the worker does with a request that was given up: it has stopped, goes on with it, or has done all of it.
+        enum class Work : std::uint8_t { stopped, goes_on, whole } work = Work::stopped;
         bool paced = false; // by its client, who got the answer as it came: the worker was perhaps not slow
         RouteKey route = 0;
         CostKey label = 0;

@@ -1,7 +1,8 @@
 // How far a worker's memory rose while nothing ran in it: the whole of it, however often it was looked at on the way.
 //
-//   rises, and nothing ran:    the climb goes on, for five seconds at most        rise = highest - rest when it began
-//   does not, or something ran: it is over
+//   rises, and nothing ran:                          the climb goes on      rise = highest - rest when it began
+//   does not, or something ran, or half a second
+//   without a reading, or five seconds in all:       it is over
 #pragma once
 
 #include <optional>
@@ -13,7 +14,7 @@ namespace plimsoll {
 
 class IdleRise {
 public:
-    static constexpr Duration longest = std::chrono::seconds{5};
+    static constexpr Duration longest = std::chrono::seconds{5}, pause = std::chrono::milliseconds{500};
 
     struct Seen {
         Bytes before, whole; // what the climb had come to at the reading before; with this one
@@ -24,6 +25,7 @@ public:
 
 private:
     std::optional<Instant> began_;
+    Instant seen_{};
     Bytes from_, whole_;
 };
 

@@ -82,11 +82,8 @@ public:
     bool needs_much(const Place& place, CostKey label) const { return need(place, label) > light_; }
     bool ever_fits(const Place& place, CostKey label) const; // if nobody else were there
     void begin(Instant now, Place& place, CostKey label);
-    enum class End : std::uint8_t {
-        done,
-        cut,
-        unseen
-    }; // cut: less of it was done; unseen: the worker may go on with it
+    // cut: less of it was done; unseen: the worker may go on with it; refused: it never began after all
+    enum class End : std::uint8_t { done, cut, unseen, refused };
     void end(Instant now, Place& place, CostKey label, End how = End::done);
 
     // Whether a reading now would tell something: of a cold or a heavy label, or of anything after `usual`.
@@ -119,6 +116,7 @@ private:
     void contradict(const Place& place, std::span<const Ran> ran, Bytes rise);
     bool alone(const Place& place, Bytes need) const;
     void judge_light();
+    void never_served(Place& place, CostKey label);
     void promise(Place& place, Bytes need); // to all whose limits it lives under
     void keeps(Place& place, Bytes amount);
 

@@ -68,6 +68,7 @@ public:
     void contradict(CostKey label);
     void asked(Instant now, CostKey label); // for a request that may begin, or wait
     void began(Instant now, CostKey label);
+    void never_began(CostKey label);       // its worker refused it
     void shows(CostKey label, Bytes rise); // and still runs
     enum class Likeness : std::uint8_t { of_a_part, of_a_family };
     // The key is another label's now. As long as nothing was learned of it, it is expected to need what `like` needs; 0: nothing.

@@ -36,11 +36,13 @@ public:
     struct Given {            // back
         Bytes promised, kept; // kept: of the first in its process, it stays (a model that it loaded)
         bool first = false;   // it was that one, or began beside it
+        bool nobody = false;  // of the label has run here since the last reading, after all
     };
 
     void begin(CostKey label, Bytes promised);
     void begin_first(CostKey label, Bytes promised, Bytes kept);
-    Given end(CostKey label, bool whole = true); // whole: the worker has done all of it
+    enum class Work : std::uint8_t { whole, part, none }; // that the worker has done of it
+    Given end(CostKey label, Work work = Work::whole);
     // Those of the label that run need so much each after all. Returns what was not promised yet.
     Bytes raise(CostKey label, Bytes need);
     std::vector<Ran> ran() const;
