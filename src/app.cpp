@@ -297,9 +297,11 @@ struct App::Impl {
     // The other side of it: the predecessor goes as soon as somebody serves in its place.
     void relieve_predecessor(Instant deadline) {
         if (stopping) return;
-        if (fleet->ready()) {
+        const bool alone = !has_predecessor(); // it has ended meanwhile: nobody is left who could serve on
+        if (alone || fleet->ready()) {
             net::Heirlooms::of_this_process().close_rest();
-            return tell_predecessor();
+            tell_predecessor();
+            return tell_readiness();
         }
         if (Clock::now() >= deadline) {
             failure = "not every pool had a worker that answers in time, so its predecessor serves on";

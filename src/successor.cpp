@@ -10,6 +10,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -150,7 +151,9 @@ std::string Successor::start(asio::io_context& control, Duration bound, Done don
 
 bool has_predecessor() {
     ::unsetenv(pipe_variable);
-    return predecessor >= 0;
+    if (predecessor < 0) return false;
+    pollfd pipe{predecessor, 0, 0}; // its end goes with it
+    return ::poll(&pipe, 1, 0) <= 0 || (pipe.revents & POLLERR) == 0;
 }
 
 void tell_predecessor() {

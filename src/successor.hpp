@@ -26,7 +26,7 @@ public:
 };
 
 // Of the new process: empty where nobody waits for it.
-bool has_predecessor();
+bool has_predecessor();  // that serves until we do
 void tell_predecessor(); // that we serve
 
 // To systemd, where it started us (Type=notify): which process it is to watch.

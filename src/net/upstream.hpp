@@ -6,8 +6,9 @@
 // than one answer, in two pieces, would have the second one taken for the answer to somebody else's request. What it writes after
 // that look no proxy can tell from an answer.
 //
-// One that was left in the middle of a request (its client left, or it took too long) is told so, and watched until it says a
-// word or hangs up: a synchronous worker computes to the end whoever listens, and has no free slot before that.
+// One that was left in the middle of a request (its client left, or it took too long) is told so, unless the request needs much
+// memory, and watched until it says a word or hangs up: a synchronous worker computes to the end whoever listens, and has no free
+// slot before that.
 //
 // None is ever opened ahead of need: a silent connection blocks a sync worker, and delays every worker's exit.
 #pragma once

@@ -242,21 +242,13 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
     moved_ = true;
 }
 
-// The next one is the first there.
-void MemoryAdmission::never_served(Place& place, CostKey label) {
-    if (label >= place.served.size() || !place.served[label] || label >= in_flight_.size()) return;
-    place.served[label] = false;
-    --in_flight_[label].served_in;
-}
-
 void MemoryAdmission::end(Instant now, Place& place, CostKey label, End how) {
     using Work = RunningLabels::Work;
-    const auto [promised, kept, first, nobody] = place.running.end(label, how == End::done      ? Work::whole
-                                                                          : how == End::refused ? Work::none
-                                                                                                : Work::part);
-    if (how == End::unseen && (weighs(now, label) || !costs_.known(label))) place.unseen = now;
+    const auto [promised, kept, first] = place.running.end(label, how == End::done      ? Work::whole
+                                                                  : how == End::refused ? Work::none
+                                                                                        : Work::part);
     if (how == End::refused) costs_.never_began(label);
-    if (how == End::refused && first && nobody) never_served(place, label);
+    if (how == End::unseen && (weighs(now, label) || !costs_.known(label))) place.unseen = now;
     if (first && may_leave_something(label)) place.to_read = now;
     keeps(place, kept); // or another would be let in before a reading shows that it is there for good
     place.own.end(promised);

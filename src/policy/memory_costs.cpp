@@ -172,11 +172,14 @@ void MemoryCosts::began(Instant now, CostKey label) {
     if (!cost) return;
     if (cost->first == Instant{}) cost->first = now;
     cost->last = now;
+    ++cost->begun;
 }
 
-// A stranger is one for as long as nobody has seen it.
+// As long as none ever has, nobody has seen what it needs: it is a stranger still.
 void MemoryCosts::never_began(CostKey label) {
-    if (Cost* cost = readings(label) == 0 ? make(label) : nullptr) cost->first = {};
+    Cost* cost = make(label);
+    if (!cost || cost->begun == 0) return; // the key is another label's by now
+    if (--cost->begun == 0) cost->first = {};
 }
 
 void MemoryCosts::take_over(CostKey label, CostKey like, Likeness likeness) {

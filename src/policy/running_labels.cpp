@@ -18,8 +18,6 @@ RunningLabels::Entry& RunningLabels::begun(CostKey label, Bytes promised) {
         entry->label = label;
     }
     ++entry->now;
-    entry->at_once = std::max(entry->at_once, entry->now);
-    if (reading_) entry->since_read = std::max(entry->since_read, entry->now);
     entry->promised = entry->promised + promised;
     promised_ = promised_ + promised;
     return *entry;
@@ -43,6 +41,10 @@ RunningLabels::Given RunningLabels::end(CostKey label, Work work) {
     if (!entry || entry->now == 0) return {};
     // Estimates move while requests run: each gives back an equal part, and the last one all that is left.
     const Bytes part{entry->promised.count / entry->now};
+    if (work != Work::none) { // so many were there at once: as many as ever since the end before
+        entry->at_once = std::max(entry->at_once, entry->now);
+        if (reading_) entry->since_read = std::max(entry->since_read, entry->now);
+    }
     --entry->now;
     const bool first = entry->first_ones > 0; // which of the label it was nobody knows
     if (first) --entry->first_ones;
@@ -50,15 +52,13 @@ RunningLabels::Given RunningLabels::end(CostKey label, Work work) {
     if (work == Work::whole) entry->ended = ended_ = true;
     entry->promised = entry->promised - part;
     promised_ = promised_ - part;
+    if (work == Work::none) {
+        if (entry->now == 0 && entry->at_once == 0) entries_.erase(entries_.begin() + (entry - entries_.data()));
+        return {part, {}, false};
+    }
     const Bytes kept = std::exchange(entry->to_keep, Bytes{});
     entry->kept = entry->kept + kept;
-    if (work == Work::none) { // one less was there at once
-        if (entry->at_once > entry->now) --entry->at_once;
-        if (entry->since_read > entry->now) --entry->since_read;
-    }
-    const bool nobody = entry->at_once == 0 && entry->since_read == 0;
-    if (nobody) entries_.erase(entries_.begin() + (entry - entries_.data()));
-    return {part, kept, first, nobody};
+    return {part, kept, first};
 }
 
 Bytes RunningLabels::raise(CostKey label, Bytes need) {
@@ -74,20 +74,20 @@ std::vector<Ran> RunningLabels::ran() const {
     std::vector<Ran> ran;
     ran.reserve(entries_.size());
     for (const Entry& each : entries_)
-        ran.push_back({each.label, each.at_once, each.ended, each.first, each.again, each.kept});
+        ran.push_back({each.label, std::max(each.at_once, each.now), each.ended, each.first, each.again, each.kept});
     return ran;
 }
 
 void RunningLabels::about_to_read() {
     reading_ = true;
-    for (Entry& each : entries_) each.since_read = each.now;
+    for (Entry& each : entries_) each.since_read = 0;
 }
 
 void RunningLabels::next_reading() {
     std::erase_if(entries_, [](const Entry& each) { return each.now == 0 && each.since_read == 0; });
     for (Entry& each : entries_) {
         each.held = each.now == 0;
-        each.at_once = std::max(each.now, std::exchange(each.since_read, 0));
+        each.at_once = std::exchange(each.since_read, 0);
         each.again = each.first && each.first_ones > 0;
         each.first = each.again;
         if (!each.first) each.kept = {};

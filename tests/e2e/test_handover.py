@@ -99,6 +99,27 @@ def test_nobody_hears_that_the_service_is_not_ready_while_a_successor_starts(pli
     stop_successor(proxy, pid)
 
 
+def test_a_successor_whose_predecessor_dies_is_alone_and_stays(plimsoll):
+    proxy = plimsoll()
+    some = independent_workers(proxy, 1)["pool"] + [{"name": "down", "source": {"kind": "static", "addresses": ["127.0.0.1:1"]}}]
+    routes = [{"path": "/down", "pool": "down"}, {"path": "/", "pool": "app"}]
+    proxy.configure({"pool": some, "route": routes, "listener": [{"address": "127.0.0.1:%d" % proxy.port, "health_path": "/-/ready"}]})
+    proxy.start(ready=0)
+    until(lambda: " started " in proxy.log_text(), 30, "it has started")
+    proxy.wait_serving(1)
+    proxy.process.send_signal(signal.SIGUSR2)
+    until(lambda: proxy.log_text().count(" started ") == 2, 30, "a successor has started", pause=0.01)
+    pid, = set(serving_processes(proxy)) - {proxy.process.pid}
+    assert proxy.admin.get("/readyz?pool=down").status == 503
+    proxy.process.kill()
+    proxy.process.wait(30)
+    until(lambda: proxy.admin.get("/readyz").status == 503, 10, "nobody serves in its place any more")
+    assert proxy.get("/-/ready").status == 200 and proxy.get("/echo/1?size=1").status == 200
+    assert serving_processes(proxy) == [pid]
+    stop_successor(proxy, pid)
+    proxy.process = None                                        # it was killed, and has no exit code to be looked at
+
+
 def test_a_successor_that_does_not_start_changes_nothing(plimsoll):
     proxy = plimsoll()
     unix = proxy.directory / "listen.sock"

@@ -116,7 +116,6 @@ private:
     void contradict(const Place& place, std::span<const Ran> ran, Bytes rise);
     bool alone(const Place& place, Bytes need) const;
     void judge_light();
-    void never_served(Place& place, CostKey label);
     void promise(Place& place, Bytes need); // to all whose limits it lives under
     void keeps(Place& place, Bytes amount);
 

@@ -102,6 +102,7 @@ private:
         bool recalled = false;
         Bytes shown;
         Instant asked{}, first{}, last{};
+        std::uint64_t begun = 0; // so far, without those that were refused
     };
     const Cost* find(CostKey label) const;
     Cost* make(CostKey label);

@@ -36,7 +36,6 @@ public:
     struct Given {            // back
         Bytes promised, kept; // kept: of the first in its process, it stays (a model that it loaded)
         bool first = false;   // it was that one, or began beside it
-        bool nobody = false;  // of the label has run here since the last reading, after all
     };
 
     void begin(CostKey label, Bytes promised);
@@ -61,8 +60,9 @@ public:
 private:
     struct Entry {
         CostKey label = 0;
-        unsigned now = 0, at_once = 0;
-        unsigned since_read = 0; // the most at once since what is held began anew
+        unsigned now = 0;
+        unsigned at_once = 0;    // the most when one of them ended: who is refused was never there
+        unsigned since_read = 0; // the same since what is held began anew
         bool held = false;       // it had not ended then, and has since: its whole need was seen in the reading before
         unsigned first_ones = 0; // that run: the first, and those beside it that may have loaded what it loads
         bool ended = false, first = false, again = false, first_runs = false;

@@ -99,8 +99,8 @@ TEST(IdleRise, is_told_whole_however_often_it_is_looked_at) {
     EXPECT_EQ(rise.read(Instant{} + 1075ms, 200_MiB, 220_MiB).whole, 20_MiB) << "another one";
     rise.over();
     EXPECT_EQ(rise.read(Instant{} + 1100ms, 220_MiB, 250_MiB).whole, 30_MiB) << "what a request did lies between";
-    EXPECT_EQ(rise.read(Instant{} + 2s, 250_MiB, 260_MiB).whole, 10_MiB) << "a step of its own";
-    for (int i = 1; i < 60; ++i) EXPECT_LE(rise.read(Instant{} + 2s + i * 250ms, 260_MiB, 261_MiB).whole, 21_MiB) << i;
+    EXPECT_EQ(rise.read(Instant{} + 3s, 250_MiB, 260_MiB).whole, 10_MiB) << "a step of its own";
+    for (int i = 1; i < 60; ++i) EXPECT_LE(rise.read(Instant{} + 3s + i * 250ms, 260_MiB, 261_MiB).whole, 21_MiB) << i;
 }
 
 class ByItself : public testing::TestWithParam<int> {};
@@ -177,11 +177,54 @@ TEST_F(Refusing, does_not_show_that_requests_need_little) {
 TEST_F(Refusing, leaves_strangers_what_they_were) {
     for (int i = 0; i < 300; ++i) refuse(20);
     EXPECT_TRUE(worker.admission.weighs(worker.now, heavy)) << "for longer than one is a stranger";
-    EXPECT_FALSE(worker.place.served[heavy]);
     worker.go_on(1min);
     worker.ask(heavy, 200_MiB, 100ms);
     worker.go_on(100ms);
     EXPECT_GT(worker.expected(heavy), 190_MiB) << "it was alone: " << to_string(worker.expected(heavy));
+}
+
+// Where memory is never read nobody would ever be known, and one request of each would run at a time.
+TEST_F(Refusing, makes_no_strangers_of_those_whom_another_worker_serves) {
+    MemoryAdmission::Place other;
+    worker.admission.came();
+    worker.admission.observe(other, {std::nullopt, 1024_MiB, {}});
+    for (int i = 0; i < 300; ++i) {
+        worker.admission.begin(worker.now, other, heavy);
+        worker.admission.end(worker.now, other, heavy);
+        worker.admission.begin(worker.now, worker.place, heavy);
+        worker.admission.end(worker.now, worker.place, heavy, MemoryAdmission::End::refused);
+        worker.now += 20ms;
+    }
+    EXPECT_FALSE(worker.admission.weighs(worker.now, heavy));
+}
+
+TEST_F(Refusing, takes_nothing_from_what_was_seen_of_others) {
+    using Work = RunningLabels::Work;
+    RunningLabels running;
+    running.begin(heavy, {});
+    running.begin(heavy, {});
+    running.end(heavy);
+    running.end(heavy);
+    for (int i = 0; i < 3; ++i) {
+        running.begin(heavy, {});
+        running.end(heavy, Work::none);
+    }
+    ASSERT_EQ(running.ran().size(), 1U);
+    EXPECT_EQ(running.ran()[0].at_once, 2U);
+    EXPECT_TRUE(running.ran()[0].ended);
+    running.about_to_read();
+    running.next_reading();
+    EXPECT_TRUE(running.ran().empty());
+}
+
+TEST_F(Refusing, leaves_nothing_behind) {
+    RunningLabels running;
+    running.begin_first(heavy, 250_MiB, 200_MiB);
+    const auto given = running.end(heavy, RunningLabels::Work::none);
+    EXPECT_EQ(given.kept, 0_MiB);
+    EXPECT_EQ(given.promised, 250_MiB);
+    EXPECT_EQ(running.promised(), 0_MiB);
+    EXPECT_TRUE(running.ran().empty());
 }
 
 } // namespace
