@@ -146,8 +146,9 @@ std::string said(const Way& way) {
 }
 
 void send_cut(Peer& peer, const std::string& bytes, std::size_t cut) {
+    if (cut == 0) cut = bytes.size(); // nowhere
     peer.send(std::string_view(bytes).substr(0, cut));
-    if (cut == 0 || cut == bytes.size()) return;
+    if (cut == bytes.size()) return;
     EXPECT_TRUE(was_read(peer)) << "nobody read the first " << cut << " bytes";
     peer.send(std::string_view(bytes).substr(cut));
 }
