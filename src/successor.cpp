@@ -41,6 +41,7 @@ const std::string program = path_of_program();
 int pipe_to_predecessor() {
     const char* text = std::getenv(pipe_variable);
     const int fd = text ? std::atoi(text) : -1;
+    ::unsetenv(pipe_variable);
     if (fd < 3 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return -1;
     return fd;
 }
@@ -150,7 +151,6 @@ std::string Successor::start(asio::io_context& control, Duration bound, Done don
 }
 
 bool has_predecessor() {
-    ::unsetenv(pipe_variable);
     if (predecessor < 0) return false;
     pollfd pipe{predecessor, 0, 0}; // its end goes with it
     return ::poll(&pipe, 1, 0) <= 0 || (pipe.revents & POLLERR) == 0;

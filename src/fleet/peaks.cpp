@@ -46,12 +46,13 @@ void Peaks::look(Instant now) {
                 watch.highest = std::max(watch.highest, statm->rss);
                 if (strangers) pool_.net().shows(generation->key, statm->rss);
             }
-            const auto idle_due = watch.looks.due(now);
+            const auto look = watch.looks.due(now);
+            const bool idle = look != IdleLooks::Due::no && pool_.net().in_flight(generation->key) == 0;
             if (!watch.looks.was_read() ||
                 pool_.net().worth_reading(generation->key, watch.looks.last_reading(), usual) ||
-                (idle_due == IdleLooks::Due::usual && moved_by_itself(*generation, watch, now)))
+                (idle && look == IdleLooks::Due::usual && moved_by_itself(*generation, watch, now)))
                 due.emplace_back(generation.get(), &watch);
-            else if (idle_due == IdleLooks::Due::soon && pool_.net().in_flight(generation->key) == 0)
+            else if (idle && look == IdleLooks::Due::soon)
                 soon.emplace_back(generation.get(), &watch);
         }
     }
@@ -73,7 +74,6 @@ void Peaks::look(Instant now) {
 }
 
 bool Peaks::moved_by_itself(const Generation& generation, Watch& watch, Instant now) {
-    if (pool_.net().in_flight(generation.key) > 0) return false;
     const auto peak = reader_.peak(generation.pid);
     return peak && watch.looks.moved(now, watch.sampled ? peak->now : peak->highest, peak->now);
 }

@@ -8,7 +8,7 @@ import threading
 import time
 from urllib.parse import parse_qs
 
-HELD = 0.15                                                    # seconds
+HELD, LATE = 0.15, 1.0                                          # seconds
 lock = threading.Lock()
 running = {}                                                   # megabytes -> requests
 keep = {}                                                      # megabytes -> what stays
@@ -51,7 +51,7 @@ def wsgi(environ, start_response):
             if parts[2] not in keep:
                 keep[parts[2]] = touch(int(parts[2]))
     elif parts[1] == "late":
-        time.sleep(1)
+        time.sleep(LATE)
         held = touch(int(parts[2]))
         time.sleep(HELD)
         del held
