@@ -395,7 +395,7 @@ struct App::Impl {
             notify_supervisor("READY=1");
             give_back_startup_memory();
             settle();
-            if (has_predecessor()) relieve_predecessor(Clock::now() + takeover_bound);
+            if (succeeds) relieve_predecessor(Clock::now() + takeover_bound);
             if (options.embedded) announce_when_ready(Clock::now() + patience);
             control.run();
             tell_stopped();
@@ -450,6 +450,8 @@ struct App::Impl {
     bool started = false, stopping = false, announced = false, handing_over = false;
     bool parting = false;  // told to stop, it serves on for stop_delay
     bool relieved = false; // by a successor
+    const bool succeeds =
+        has_predecessor(); // it may end before we have started, and its sockets are to be closed all the same
     bool will_tell_readiness = false;
     Instant stop_began;  // when it was told to
     std::string failure; // why it could not start, one line

@@ -225,7 +225,10 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
     const Bytes needed = need(place, label);
     costs_.began(now, label);
     if (in_flight_.size() <= label) in_flight_.resize(label + std::size_t{1});
-    if (place.served.size() <= label) place.served.resize(label + std::size_t{1});
+    if (place.served.size() <= label) {
+        place.served.resize(label + std::size_t{1});
+        place.done.resize(label + std::size_t{1});
+    }
     const bool first = !place.served[label];
     if (first) {
         place.served[label] = true;
@@ -242,14 +245,26 @@ void MemoryAdmission::begin(Instant now, Place& place, CostKey label) {
     moved_ = true;
 }
 
+// Where nobody else of the label has run or runs, the next one is the first there.
+void MemoryAdmission::refused(Place& place, CostKey label) {
+    costs_.never_began(label);
+    if (label >= place.served.size() || !place.served[label] || place.done[label]) return;
+    if (place.running.any([&](CostKey each, bool runs) { return each == label && runs; })) return;
+    place.served[label] = false;
+    --in_flight_[label].served_in;
+}
+
 void MemoryAdmission::end(Instant now, Place& place, CostKey label, End how) {
     using Work = RunningLabels::Work;
     const auto [promised, kept, first] = place.running.end(label, how == End::done      ? Work::whole
                                                                   : how == End::refused ? Work::none
                                                                                         : Work::part);
-    if (how == End::refused) costs_.never_began(label);
+    if (how == End::refused)
+        refused(place, label);
+    else if (label < place.done.size())
+        place.done[label] = true;
     if (how == End::unseen && (weighs(now, label) || !costs_.known(label))) place.unseen = now;
-    if (first && may_leave_something(label)) place.to_read = now;
+    if (first && how != End::refused && may_leave_something(label)) place.to_read = now;
     keeps(place, kept); // or another would be let in before a reading shows that it is there for good
     place.own.end(promised);
     for (const DomainKey key : place.domains)

@@ -56,7 +56,8 @@ public:
         RestingMemory resting;
         IdleRise idle_rise;
         std::optional<Instant> unseen;  // a request was given up that the worker may have gone on with
-        std::vector<bool> served;       // labels that have run in this process
+        std::vector<bool> served;       // labels that have run in this process, or do
+        std::vector<bool> done;         // of which one has ended there that was not refused
         std::optional<Instant> to_read; // a first one has ended, of which a quiet reading would tell what stays
     };
     enum class Verdict : std::uint8_t { fits, cold, full, hopeless };
@@ -116,6 +117,7 @@ private:
     void contradict(const Place& place, std::span<const Ran> ran, Bytes rise);
     bool alone(const Place& place, Bytes need) const;
     void judge_light();
+    void refused(Place& place, CostKey label);
     void promise(Place& place, Bytes need); // to all whose limits it lives under
     void keeps(Place& place, Bytes amount);
 

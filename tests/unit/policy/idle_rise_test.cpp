@@ -198,6 +198,19 @@ TEST_F(Refusing, makes_no_strangers_of_those_whom_another_worker_serves) {
     EXPECT_FALSE(worker.admission.weighs(worker.now, heavy));
 }
 
+TEST_F(Refusing, leaves_it_to_the_next_to_be_the_first) {
+    auto& served = worker.place.served;
+    refuse(3);
+    EXPECT_FALSE(served[heavy]);
+    worker.begin(heavy, 0_MiB);
+    refuse(1);
+    EXPECT_TRUE(served[heavy]) << "one runs";
+    worker.end(heavy);
+    worker.go_on(2s);
+    refuse(1);
+    EXPECT_TRUE(served[heavy]) << "one has run";
+}
+
 TEST_F(Refusing, takes_nothing_from_what_was_seen_of_others) {
     using Work = RunningLabels::Work;
     RunningLabels running;
