@@ -8,6 +8,7 @@
 
 #include "fleet/health_watch.hpp"
 #include "fleet/monitor.hpp"
+#include "fleet/peaks.hpp"
 #include "fleet/pool.hpp"
 #include "fleet/recycler.hpp"
 #include "fleet/wait.hpp"
@@ -223,6 +224,7 @@ void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generati
         generation->key = net_->add(std::move(endpoint), generation->slots);
         if (generation->process) net_->set_process(generation->key, generation->process->pid());
         monitor_->look(*generation);
+        peaks_->joined(*generation);
     }
     generation->serving_since = Clock::now();
     move(*worker, *generation, WorkerState::serving);

@@ -32,6 +32,14 @@ asio::awaitable<void> Peaks::watch(std::shared_ptr<Pool> pool) {
     }
 }
 
+void Peaks::joined(const Generation& generation) {
+    if (pool_.settings().memory.mode == Mode::off) return;
+    if (generation.pid > 0)
+        read(generation, watches_[generation.key], Clock::now());
+    else if (generation.sample)
+        take(generation, *generation.sample);
+}
+
 void Peaks::look(Instant now) {
     for (auto& [key, watch] : watches_) watch.alive = false;
     Watched due, soon;

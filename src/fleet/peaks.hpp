@@ -1,5 +1,6 @@
 // How much memory requests need at their peak, seen from outside: how far a worker rose above its rest while they ran.
 //
+//   once          before the first request: what its rise is measured from
 //   every 25 ms   of workers of which it would tell something (Gate::worth_reading), a few in turn:
 //                 VmHWM and VmRSS from /proc/PID/status, and 5 into clear_refs, from where VmHWM begins anew
 //                 What is the rise, and what stayed: resting_memory.hpp
@@ -35,6 +36,7 @@ class Peaks {
 public:
     explicit Peaks(Pool& pool);
     void start();
+    void joined(const Generation& generation); // and takes no request yet: what it holds now is what it holds at rest
     MemorySight sight_of(const Generation& generation, Instant now); // for the gate
     void take(const Generation& generation, const Sample& sample);   // an agent's, of a process out of sight
 

@@ -46,7 +46,7 @@ def test_the_leaking_route_is_named_with_its_bytes(plimsoll):
 
     def told():
         incident = proxy.admin.read("/v1/incidents/" + leak["incidents"][0])
-        return any(entry["event"].startswith("GET /orders/{n} leaks ") for entry in incident["timeline"]) and incident
-    incident = until(told, 10, "the incident names the route")
+        named = any(entry["event"].startswith("GET /orders/{n} leaks ") for entry in incident["timeline"])
+        return named and incident["routes"][0]["heaviest"] == "yes" and incident
+    incident = until(told, 10, "the incident names the route, and is as sure of it")
     assert incident["routes"][0]["route"] == "GET /orders/{n}"
-    assert incident["routes"][0]["heaviest"] == "yes"

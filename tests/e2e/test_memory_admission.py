@@ -171,6 +171,15 @@ def test_what_a_request_leaves_behind_for_good_is_not_taken_for_a_need_for_long(
     until(forgotten, 60, "it needs nothing of what it kept", pause=0.02)
 
 
+def test_a_request_that_waited_for_the_worker_to_start_is_measured_from_what_it_held_at_rest(plimsoll):
+    one = fleet("gthread", 1, app="hungry:wsgi", arguments=["--threads", "8"],
+                memory={"limit": "700MiB", "interval": "100ms"}, queue={"timeout": "10s"})
+    proxy = plimsoll(one).start()
+    assert ask(proxy.address, "/keep/400")[0] == 200
+    until(lambda: "GET /keep/{n}" in needs(proxy), 10, "it was read")
+    assert needs(proxy)["GET /keep/{n}"]["at_first_bytes"] > 390 << 20
+
+
 def test_a_model_that_the_first_request_loads_refuses_none_of_the_next(plimsoll):
     one = fleet("gthread", 1, app="hungry:wsgi", arguments=["--threads", "8"],
                 memory={"limit": "700MiB", "interval": "100ms"}, queue={"timeout": "5s"})
