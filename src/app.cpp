@@ -18,6 +18,7 @@
 #include "fleet/fleet.hpp"
 #include "log/log.hpp"
 #include "net/heirlooms.hpp"
+#include "net/lent_sockets.hpp"
 #include "net/server.hpp"
 #include "run_directory.hpp"
 #include "secrets.hpp"
@@ -97,9 +98,22 @@ struct App::Impl {
             log::warn("store_in_memory_only", {{"problem", problem}});
         for (const std::string& warning : store.warnings()) log::warn("store_warning", {{"warning", warning}});
         for (const std::string& id : store.abandoned()) log::warn("incident_abandoned", {{"incident", id}});
+        tell_unused_sockets();
         await_signal();
         tell_readiness();
         started = true;
+    }
+
+    void tell_unused_sockets() const {
+        const auto& lent = net::LentSockets::of_this_process();
+        const auto used = server.addresses();
+        for (const std::string& address : lent.addresses()) {
+            const auto is_this = [&](const std::string& each) { return lent.find(each) == lent.find(address); };
+            if (std::ranges::any_of(used, is_this)) continue;
+            log::warn("lent_socket_unused", {{"address", address},
+                                             {"effect", "who connects there waits in vain"},
+                                             {"mend", "give it a [[listener]], or take it out of the socket unit"}});
+        }
     }
 
     fleet::Surroundings surroundings() {

@@ -5,6 +5,7 @@
 
 #include "app.hpp"
 #include "net/heirlooms.hpp"
+#include "net/lent_sockets.hpp"
 #include "run_config.hpp"
 #include "run_directory.hpp"
 #include "secrets.hpp"
@@ -22,6 +23,7 @@ int fail(const std::string& problem, int code) {
 
 int serve(const cli::ServeOptions& options) {
     net::Heirlooms::of_this_process().inherit();
+    net::LentSockets::of_this_process().inherit();
     std::signal(SIGPIPE, SIG_IGN); // a peer that hangs up is an error of one write, not of the program
     const config::Parsed parsed = load_with_tokens(options.config_file);
     if (!parsed.problems.empty()) {

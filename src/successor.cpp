@@ -1,10 +1,12 @@
 #include "successor.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <vector>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include "net/heirlooms.hpp"
+#include "net/lent_sockets.hpp"
 
 extern char** environ;
 
@@ -135,10 +138,13 @@ std::string Successor::start(asio::io_context& control, Duration bound, Done don
     if (::pipe2(ends, O_CLOEXEC) != 0) return std::string("no pipe could be made: ") + std::strerror(errno);
     const auto& heirlooms = net::Heirlooms::of_this_process();
     auto keep = heirlooms.all();
+    const auto& lent = net::LentSockets::of_this_process();
+    std::ranges::copy(lent.all(), std::back_inserter(keep));
     keep.push_back(ends[1]);
     std::string why_not;
     const int pid = spawn(keep,
                           {std::string(net::Heirlooms::variable) + "=" + heirlooms.text(),
+                           std::string(net::LentSockets::variable) + "=" + lent.text(),
                            std::string(pipe_variable) + "=" + std::to_string(ends[1])},
                           why_not);
     ::close(ends[1]);

@@ -19,6 +19,7 @@
 #include "net/heirlooms.hpp"
 #include "net/io/descriptors.hpp"
 #include "net/io/handshakes.hpp"
+#include "net/lent_sockets.hpp"
 #include "net/reactor.hpp"
 #include "net/session.hpp"
 
@@ -127,6 +128,25 @@ std::uint16_t port_of(const sockaddr_storage& address) { // 0: a unix socket
     }
 }
 
+// One socket that all reactors watch, whatever its family: who opened it did not ask for SO_REUSEPORT.
+Listening open_lent(int lent, const Address& address, unsigned count, std::string& problem) {
+    Listening result{.sockets = {}, .shared = true, .lent = true, .address = to_string(address)};
+    if (address.family != Address::Family::unix_socket) {
+        const int on = 1;
+        ::setsockopt(lent, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    for (unsigned i = 0; i < count; ++i) {
+        const int fd = ::fcntl(lent, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0) {
+            problem = why(errno, address, result.address);
+            for (const int opened : result.sockets) ::close(opened);
+            return {};
+        }
+        result.sockets.push_back(fd);
+    }
+    return result;
+}
+
 } // namespace
 
 std::string why_taken(const std::string& text) {
@@ -151,6 +171,8 @@ Listening open_listening(const std::string& text, unsigned count, unsigned socke
                          "at most 107 bytes";
         return {};
     }
+    if (const int lent = LentSockets::of_this_process().find(text); lent >= 0)
+        return open_lent(lent, *address, count, problem);
     Listening result;
     std::string_view failed = cannot_listen;
     result.shared = address->family == Address::Family::unix_socket;

@@ -27,6 +27,7 @@ class Reactor;
 struct Listening {
     std::vector<int> sockets; // one a reactor
     bool shared = false;      // all the same socket
+    bool lent = false;        // a supervisor's (lent_sockets.hpp)
     std::string address;      // as bound
 };
 // `socket_mode`: of a unix socket's file.

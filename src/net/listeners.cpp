@@ -11,6 +11,7 @@
 #include "config/values.hpp"
 #include "log/log.hpp"
 #include "net/heirlooms.hpp"
+#include "net/lent_sockets.hpp"
 
 namespace plimsoll::net {
 namespace {
@@ -73,6 +74,8 @@ std::string Listeners::open(const std::vector<config::Listener>& wanted, std::ve
         fresh.push_back(std::move(one));
     }
     for (const auto& one : fresh) {
+        if (LentSockets::of_this_process().find(settings[one.index].address) >= 0)
+            continue; // they are handed down by themselves
         std::vector<int> sockets;
         for (const auto& socket : places[one.index].sockets) sockets.push_back(socket->fd());
         Heirlooms::of_this_process().keep("listener", settings[one.index].address, std::move(sockets));
@@ -105,7 +108,7 @@ std::string Listeners::open(const config::Listener& listener, Place& place, Open
         if (!problem.empty()) return problem;
         opened.shared = listening.shared;
         place.address = listening.address;
-        if (listening.shared) place.file = listening.address.substr(listening.address.find(':') + 1);
+        if (listening.shared && !listening.lent) place.file = listening.address.substr(listening.address.find(':') + 1);
         if (listening.sockets.size() > missing) { // a predecessor had more reactors
             place.sockets.resize(listening.sockets.size());
             opened.sockets.resize(listening.sockets.size());
@@ -120,9 +123,15 @@ std::string Listeners::open(const config::Listener& listener, Place& place, Open
 
 // All are asked for before the first is opened: "0.0.0.0:80" and "[::]:80" of one configuration would find each other.
 std::string Listeners::taken_by_others(const std::vector<config::Listener>& wanted) const {
-    for (const auto& each : wanted)
-        if (!is_ours(each.address))
-            if (auto problem = why_taken(each.address); !problem.empty()) return problem;
+    const auto& lent = LentSockets::of_this_process();
+    for (const auto& each : wanted) {
+        if (is_ours(each.address) || lent.find(each.address) >= 0) continue;
+        if (const auto other = lent.overlapping(each.address); !other.empty())
+            return each.address + " is taken by " + other +
+                   ", which the supervisor lends us: write that as the address, or let it "
+                   "listen on this one (ListenStream=)";
+        if (auto problem = why_taken(each.address); !problem.empty()) return problem;
+    }
     return {};
 }
 

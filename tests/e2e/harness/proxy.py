@@ -72,12 +72,13 @@ class Proxy:
         self.config_path.write_text(toml.dumps(whole))
         return self
 
-    def start(self, ready=30.0):
-        return self.launch(["serve", "-c", str(self.config_path)], ready)
+    def start(self, ready=30.0, **more):
+        return self.launch(["serve", "-c", str(self.config_path)], ready, **more)
 
-    def launch(self, arguments, ready=30.0, **more):
+    def launch(self, arguments, ready=30.0, through=(), **more):
+        """`through`: a command that becomes the program, as `env` does."""
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([str(binary()), *arguments], env=self.environment, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*through, str(binary()), *arguments], env=self.environment, stdin=subprocess.DEVNULL,
                                         stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                                         **{"cwd": str(self.directory), **more})
         log.close()
