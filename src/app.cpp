@@ -16,6 +16,7 @@
 #include "admin/admin.hpp"
 #include "config/parse.hpp"
 #include "fleet/fleet.hpp"
+#include "live_pools.hpp"
 #include "log/log.hpp"
 #include "net/heirlooms.hpp"
 #include "net/lent_sockets.hpp"
@@ -55,19 +56,6 @@ config::Log quiet(config::Log log) {
     return log;
 }
 
-std::vector<std::shared_ptr<net::Pool>> in_order(const config::Config& config, const net::Pools& pools) {
-    std::vector<std::shared_ptr<net::Pool>> out;
-    for (const config::Pool& pool : config.pools) out.push_back(pools.at(pool.name));
-    return out;
-}
-
-net::Pools make_pools(const config::Config& config) {
-    net::Pools pools;
-    for (const config::Pool& pool : config.pools)
-        pools.emplace(pool.name, std::make_shared<net::Pool>(pool.name, pool));
-    return pools;
-}
-
 // A browser cannot open 0.0.0.0.
 std::string url_of(const std::string& address) {
     if (address.starts_with("unix:")) return address;
@@ -80,7 +68,7 @@ std::string url_of(const std::string& address) {
 struct App::Impl {
     Impl(Options given, const RunDirectory& directory)
         : options(std::move(given)), run_directory(directory), config(options.config),
-          store(store_settings(config.store)), pools(make_pools(config)), server(config, pools),
+          store(store_settings(config.store)), pools(config), server(config, pools.all()),
           signals(control, SIGTERM, SIGINT, SIGHUP) {
         signals.add(SIGUSR1);
         signals.add(SIGUSR2);
@@ -90,7 +78,7 @@ struct App::Impl {
     void start() {
         if (has_predecessor()) server.tell(net::Readiness::ready); // its sockets are ours as well from here on
         if (failure = server.start(); !failure.empty()) return;
-        fleet.emplace(control, config, in_order(config, pools), store, surroundings());
+        fleet.emplace(control, config, pools.in_order(config), store, surroundings());
         if (failure = fleet->start(); !failure.empty()) return;
         admin.emplace(control, slow, admin_settings(), backend());
         if (failure = admin->start(); !failure.empty()) return;
@@ -128,6 +116,7 @@ struct App::Impl {
             failure = pool + " did not start: " + why;
             net_::post(control, [this] { stop(); });
         };
+        around.sought = [this](const std::string& pool) { return server.leads_to(pool); };
         around.publish = [this](std::string_view event, boost::json::object facts) {
             if (event == "worker") tell_readiness_soon();
             if (admin) admin->publish(event, std::move(facts));
@@ -167,8 +156,7 @@ struct App::Impl {
         return backend;
     }
 
-    // Parse, check, swap whole. Pools come and go with a restart only, so a route to one that does not run yet would be
-    // a route to nowhere: that refuses the file.
+    // Parse, check, swap whole. New pools are started before a route leads there, and end again where the file is refused after all.
     admin::Reload reload() {
         admin::Reload result;
         if (options.config_file.empty()) {
@@ -179,15 +167,18 @@ struct App::Impl {
         config::Parsed parsed = load_with_tokens(options.config_file);
         result.warnings = parsed.warnings;
         result.problems = parsed.problems;
-        if (result.problems.empty()) refuse_new_pools(parsed, result);
         const config::Config next = config::in_effect(config, parsed.config);
         if (result.problems.empty())
             if (const std::string why_not = log::why_not(next.log); !why_not.empty())
                 result.problems.push_back({options.config_file, 0, 0, "log", why_not, ""});
-        if (result.problems.empty()) // the one step that may still fail, and then nothing has changed
-            if (const std::string why_not = server.apply(next, pools); !why_not.empty())
+        if (result.problems.empty())
+            if (const auto problem = pools.begin(next, *fleet); !problem.why.empty())
+                result.problems.push_back({options.config_file, 0, 0, "pool." + problem.pool, problem.why, ""});
+        if (result.problems.empty()) // the last step that may still fail, and then nothing has changed
+            if (const std::string why_not = server.apply(next, pools.all()); !why_not.empty())
                 result.problems.push_back({options.config_file, 0, 0, "listener.address", why_not, ""});
         if (!result.problems.empty()) {
+            end_pools_but_those_of(config);
             for (const config::Problem& problem : result.problems)
                 log::error("reload_refused", {{"problem", config::to_string(problem)}});
             tell_reload(result);
@@ -203,15 +194,11 @@ struct App::Impl {
         return result;
     }
 
-    void refuse_new_pools(const config::Parsed& parsed, admin::Reload& result) const {
-        for (std::size_t i = 0; i < parsed.config.routes.size(); ++i) {
-            const std::string& pool = parsed.config.routes[i].pool;
-            if (pool.empty() || pools.contains(pool)) continue;
-            config::Problem problem = parsed.pools_of_routes[i];
-            problem.message = "\"" + pool + "\" is a new pool: restart Plimsoll to start it";
-            if (std::ranges::find(result.problems, problem) == result.problems.end())
-                result.problems.push_back(std::move(problem));
-        }
+    void end_pools_but_those_of(const config::Config& stays) {
+        pools.end_others(stays, *fleet, [this] {
+            server.set_pools(pools.all());
+            tell_readiness_soon();
+        });
     }
 
     static void tell_warnings(const std::vector<config::Problem>& warnings) {
@@ -230,8 +217,9 @@ struct App::Impl {
         config = next;
         if (const std::string problem = log::start(config.log); !problem.empty())
             log::error("log_not_changed", {{"problem", problem}});
-        for (const config::Pool& pool : config.pools) pools.at(pool.name)->configure(pool);
+        for (const config::Pool& pool : config.pools) pools.all().at(pool.name)->configure(pool);
         fleet->apply(config);
+        end_pools_but_those_of(config);
         tell_readiness();
     }
 
@@ -454,7 +442,7 @@ struct App::Impl {
     store::IncidentStore store;
     net_::io_context control{1};
     net_::thread_pool slow{2}; // the API's reads of the store
-    net::Pools pools;
+    LivePools pools;
     net::Server server;
     std::optional<fleet::Fleet> fleet;
     std::optional<admin::Admin> admin;

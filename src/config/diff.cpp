@@ -20,9 +20,11 @@ std::string full_key(const Group& group, const std::string& key) {
     return group.name.empty() ? key : group.name + "." + key;
 }
 
-// Routes and listeners come and go live; a pool's workers do not.
+// Routes, listeners and pools come and go live.
 bool is_route(const Group& group) { return group.name.starts_with("route."); }
-bool comes_live(const Group& group) { return is_route(group) || group.name.starts_with("listener."); }
+bool comes_live(const Group& group) {
+    return is_route(group) || group.name.starts_with("listener.") || group.name.starts_with("pool.");
+}
 
 Change changed(const Group& group, const Entry& before, const Entry& after) {
     bool both_hidden = before.shown == after.shown;

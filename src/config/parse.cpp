@@ -42,21 +42,6 @@ void read(std::string_view text, std::string_view file, bool here, Config& confi
     check_effects(config, findings);
 }
 
-Problem pool_of_route(std::size_t route, std::string_view file, const Config& config, const Findings& findings) {
-    std::string key = "route[" + std::to_string(route) + "].pool";
-    const auto named = [&](const Pool& pool) { return pool.name == config.routes[route].pool; };
-    const auto pool = std::ranges::find_if(config.pools, named);
-    if (!findings.stands(key) && pool != config.pools.end())
-        key = "pool[" + std::to_string(pool - config.pools.begin()) + "].name";
-    const auto where = findings.position(key);
-    return {.file = std::string(file),
-            .line = where.line,
-            .column = where.column,
-            .key = without_indices(key),
-            .message = {},
-            .suggestion = {}};
-}
-
 Parsed unreadable(const std::string& path, const std::string& why) {
     Parsed parsed;
     parsed.problems.push_back({.file = path, .key = {}, .message = why, .suggestion = {}});
@@ -70,8 +55,6 @@ Parsed parse(std::string_view text, std::string_view file_name, bool here) {
     Findings findings(file_name);
     try {
         read(text, file_name, here, parsed.config, findings);
-        for (std::size_t i = 0; i < parsed.config.routes.size(); ++i)
-            parsed.pools_of_routes.push_back(pool_of_route(i, file_name, parsed.config, findings));
     } catch (const toml::parse_error& error) {
         const auto begin = error.source().begin;
         auto told = explained(text, {{begin.line, begin.column}, std::string(error.description())});

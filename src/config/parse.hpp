@@ -24,9 +24,6 @@ struct Parsed {
     Config config;                 // whole only where problems is empty
     std::vector<Problem> problems; // by line; one is enough to refuse the file
     std::vector<Problem> warnings; // by line; allowed, but hardly meant
-    // Where each route of the configuration says its pool, or else where that pool says its name: for who finds, later than this,
-    // that he cannot send requests there.
-    std::vector<Problem> pools_of_routes;
 };
 // `here`: it is to serve on this machine, so the secrets and certificates that it names must be there.
 Parsed parse(std::string_view text, std::string_view file_name, bool here = false);

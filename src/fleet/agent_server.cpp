@@ -38,6 +38,7 @@ public:
 
     const Hello& hello() const override { return hello_; }
     bool connected() const override { return connected_; }
+    void hang_up() override { link_->close(); }
     asio::awaitable<CommandResult> command(std::string name, boost::json::object args, Duration deadline) override {
         return commands_->call(std::move(name), std::move(args), deadline);
     }

@@ -76,6 +76,7 @@ public:
     virtual ~Agent() = default;
     virtual const Hello& hello() const = 0;
     virtual bool connected() const = 0;
+    virtual void hang_up() = 0; // it comes again, and may be refused
     // Never throws for the peer's faults. Waits its turn behind a running command; the deadline counts from the call.
     // Over max_files_size the surplus is cut and the error says so, while ok stays what the agent said.
     virtual boost::asio::awaitable<CommandResult> command(std::string name, boost::json::object args,

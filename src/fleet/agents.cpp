@@ -159,7 +159,7 @@ void Pool::disconnected(Agent& agent, bool said_bye) {
     const auto generation = seat->second.generation.lock();
     seats_.erase(seat);
     if (!worker || !generation || generation->agent.get() != &agent) return;
-    if (generation->gone() || context_->stopping) return;
+    if (generation->gone() || stopping()) return;
     // Several processes behind one address: one of them left, the others serve on.
     while (!generation->siblings.empty()) {
         const auto sibling = generation->siblings.back().lock();

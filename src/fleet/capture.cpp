@@ -153,7 +153,7 @@ asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests,
     asked_before_ = pool_->leaks().asked(*generation_);
     const std::uint64_t begun = pool_->requests(*generation_);
     const auto enough = [self, begun, requests, urgent] {
-        return self->generation_->gone() || self->pool_->context().stopping || (urgent && urgent()) ||
+        return self->generation_->gone() || self->pool_->stopping() || (urgent && urgent()) ||
                self->pool_->requests(*self->generation_) - begun >= requests;
     };
     co_await until(enough, at_most);

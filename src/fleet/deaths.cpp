@@ -59,8 +59,7 @@ void Pool::look_after(const WorkerPtr& worker, const GenerationPtr& generation) 
 asio::awaitable<void> Pool::judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
     const auto settled = [self, generation] {
         const bool told = generation->process || generation->agent_connected(); // its end will be seen
-        return generation->gone() || self->context_->stopping ||
-               (told && (!generation->said_bye || generation->ending));
+        return generation->gone() || self->stopping() || (told && (!generation->said_bye || generation->ending));
     };
     int unanswered = 0;
     Duration rest = generation->said_bye ? first_look : silence_step;
@@ -91,12 +90,12 @@ void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
     take_out(*generation);
     dead_.push_back(generation);
     if (dead_.size() > dead_kept) dead_.pop_front();
-    const bool was_ending = generation->ending || context_->stopping;
+    const bool was_ending = generation->ending || stopping();
     const bool was_stuck = generation->state == WorkerState::stuck;
     move(*worker, *generation, was_ending ? WorkerState::gone : WorkerState::failed);
     if (was_ending) {
         // Whoever ends it knows what comes next; but nobody waits any more for one that was stuck.
-        if (was_stuck && worker->current == generation && !context_->stopping) source_->vacated(worker);
+        if (was_stuck && worker->current == generation && !stopping()) source_->vacated(worker);
         return;
     }
     // Nor is a recycle's successor that never served told here: its recycle tells of it, and gives it up.
@@ -148,14 +147,14 @@ asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr wor
         incident->note("its faulthandler left the stacks of all threads: stacks-end.txt");
     // The place heals by itself: the story ends when its successor serves, or when nobody came.
     const auto healed = [self, worker, generation] {
-        return self->context_->stopping || (worker->current != generation && worker->serves());
+        return self->stopping() || (worker->current != generation && worker->serves());
     };
-    if (co_await until(healed, self->settings_.recycle.ready_timeout) && !self->context_->stopping)
+    if (co_await until(healed, self->settings_.recycle.ready_timeout) && !self->stopping())
         incident->note(worker->id + " generation " + std::to_string(worker->current->number) + " (" +
                        worker->current->name_of_process() + ") serves in its place");
     else
-        incident->note(self->context_->stopping ? "Plimsoll stopped before another process took its place"
-                                                : "no other process has taken its place yet");
+        incident->note(self->stopping() ? "Plimsoll stopped before another process took its place"
+                                        : "no other process has taken its place yet");
     incident->close();
 }
 

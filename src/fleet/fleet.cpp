@@ -28,6 +28,11 @@ Duration sample_interval(const config::Config& config) {
     return std::max(interval, smallest_sample_interval);
 }
 
+bool is_idle(const Gate::Stats& gate) {
+    return std::ranges::all_of(gate.queued, [](std::size_t queued) { return queued == 0; }) &&
+           std::ranges::all_of(gate.workers, [](const Gate::WorkerStats& worker) { return worker.in_flight == 0; });
+}
+
 bool awaits_agents(const config::Source& source) {
     return source.kind == config::SourceKind::gunicorn || source.kind == config::SourceKind::uvicorn ||
            source.kind == config::SourceKind::uwsgi;
@@ -56,6 +61,8 @@ struct Fleet::Impl {
     }
     unsigned sharing(const std::string& domain);
     static asio::awaitable<void> stop(Impl* self, std::function<void()> done);
+    static asio::awaitable<void> end(Impl* self, std::shared_ptr<Pool> pool, Duration bound,
+                                     std::function<void()> done);
     template <class Action>
     ActionResult act(const std::string& pool, Action action) const {
         const auto found = std::ranges::find(pools, pool, [](const auto& p) { return p->settings().name; });
@@ -80,7 +87,8 @@ struct Fleet::Impl {
     std::set<std::string> routed_pools;
     std::shared_ptr<asio::thread_pool> threads;
     std::shared_ptr<Context> context;
-    std::vector<std::shared_ptr<Pool>> pools;
+    std::vector<std::shared_ptr<Pool>> pools; // those that end, too
+    std::set<std::string> ending;
     AgentServer agents;
     Sharers sharers; // counted once a second
     Instant sharers_counted{};
@@ -163,16 +171,34 @@ unsigned Fleet::Impl::sharing(const std::string& domain) {
 }
 
 asio::awaitable<void> Fleet::Impl::stop(Impl* self, std::function<void()> done) {
-    // All pools at once: each has its own bound.
-    const auto left = std::make_shared<std::size_t>(self->pools.size());
+    // All pools at once: each has its own bound. Those that end already do so by themselves.
+    const auto left = std::make_shared<std::size_t>(self->pools.size() - self->ending.size());
     const auto one = [](std::shared_ptr<Pool> pool, std::shared_ptr<std::size_t> count) -> asio::awaitable<void> {
         co_await pool->stop();
         --*count;
     };
     for (const auto& pool : self->pools)
-        spawn(self->context->control, "stop " + pool->settings().name, one(pool, left));
-    while (*left > 0) co_await pause(std::chrono::milliseconds{5});
+        if (!self->ending.contains(pool->settings().name))
+            spawn(self->context->control, "stop " + pool->settings().name, one(pool, left));
+    while (*left > 0 || !self->ending.empty()) co_await pause(std::chrono::milliseconds{5});
     self->agents.stop();
+    done();
+}
+
+asio::awaitable<void> Fleet::Impl::end(Impl* self, std::shared_ptr<Pool> pool, Duration bound,
+                                       std::function<void()> done) {
+    const std::string name = pool->settings().name;
+    const auto& sought = self->context->surroundings.sought;
+    const auto idle = [self, pool, &sought, &name] {
+        return self->context->stopping || ((!sought || !sought(name)) && is_idle(pool->net().stats()));
+    };
+    co_await until(idle, bound);
+    co_await pool->stop();
+    std::erase(self->pools, pool);
+    self->ending.erase(name);
+    pool->part_from_agents();
+    log::info("pool_ended", {{"pool", name}});
+    self->context->journal.publish("pool", {{"pool", name}, {"state", "ended"}});
     done();
 }
 
@@ -217,6 +243,23 @@ void Fleet::apply(const config::Config& config) {
     }
     impl_->note_routes(config);
 }
+
+std::string Fleet::add(const config::Pool& settings, std::shared_ptr<net::Pool> net) {
+    const auto pool = impl_->pools.emplace_back(std::make_shared<Pool>(impl_->context, settings, std::move(net)));
+    std::string problem = pool->start();
+    if (!problem.empty()) return problem;
+    log::info("pool_started", {{"pool", settings.name}});
+    impl_->context->journal.publish("pool", {{"pool", settings.name}, {"state", "started"}});
+    return {};
+}
+
+void Fleet::remove(const std::string& name, Duration bound, std::function<void()> done) {
+    const auto found = std::ranges::find(impl_->pools, name, [](const auto& pool) { return pool->settings().name; });
+    if (found == impl_->pools.end() || !impl_->ending.insert(name).second) return;
+    spawn(impl_->context->control, "end " + name, Impl::end(impl_.get(), *found, bound, std::move(done)));
+}
+
+bool Fleet::ending(const std::string& pool) const { return impl_->ending.contains(pool); }
 
 void Fleet::stop(std::function<void()> done) {
     impl_->context->stopping = true;

@@ -27,6 +27,8 @@ struct Surroundings {
     // ModuleNotFoundError: No module named 'app'"). `plimsoll run` gives up on it; `serve` goes on trying.
     std::function<void(const std::string& pool, const std::string& why)> start_failed;
     std::function<void(std::string_view event, boost::json::object facts)> publish; // for /v1/events
+    std::function<bool(const std::string& pool)>
+        sought; // a request may still be on its way to it; not set: none ever is
 };
 
 class Fleet {
@@ -38,7 +40,14 @@ public:
     // Opens the control sockets, starts the servers. Empty, or the one line that says what is wrong and how to mend it.
     std::string start();
     void apply(const config::Config& config); // limits and thresholds of a reload
-    void stop(std::function<void()> done);    // ends what it started, ladder and all; done is called once
+
+    // Pools that come and go with a reload. add() starts it; empty, or why not: then it is there no more once it has ended. remove():
+    // when nobody seeks it, waits there or is served any more, after `bound` at the latest, ends what it started; `done` is called once it is gone.
+    std::string add(const config::Pool& settings, std::shared_ptr<net::Pool> net);
+    void remove(const std::string& pool, Duration bound, std::function<void()> done);
+    bool ending(const std::string& pool) const;
+
+    void stop(std::function<void()> done); // ends what it started, ladder and all; done is called once
 
     bool ready() const;          // every pool that a route leads to has at least one serving worker
     bool ready_for_some() const; // of those pools, or none of them is

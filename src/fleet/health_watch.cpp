@@ -75,11 +75,11 @@ asio::awaitable<void> HealthWatch::ask_again_and_again(std::shared_ptr<Pool> poo
     const std::shared_ptr<HealthLife> life = generation->health;
     const HealthWatch& self = pool->health();
     double share = share_of_interval(worker->number);
-    while (self.on() && generation->key != 0 && !pool->context().stopping) {
+    while (self.on() && generation->key != 0 && !pool->stopping()) {
         const Duration interval = *pool->settings().health.interval;
         life->next.expires_after(std::chrono::duration_cast<Duration>(interval * std::exchange(share, 1.0)));
         const auto [ec] = co_await life->next.async_wait(as_result);
-        if (ec || pool->context().stopping) continue; // other settings, or the end
+        if (ec || pool->stopping()) continue; // other settings, or the end
         if (asked(*generation)) co_await look(pool, worker, generation);
     }
     life->watched = false;
@@ -127,7 +127,7 @@ asio::awaitable<void> HealthWatch::outlast(std::shared_ptr<Pool> pool, WorkerPtr
         const config::Health& settings = pool->settings().health;
         const Duration another = settings.interval.value_or(Duration{}) + settings.timeout;
         const bool is_heard = co_await heard(life.unheard, std::min<Duration>(another, last - now));
-        if (is_heard || pool->context().stopping) break;
+        if (is_heard || pool->stopping()) break;
         const bool serves = pool->net().successes(generation->key) > before;
         if (asked(*generation) && self.on() && !serves && life.settings_number == settings_number &&
             Clock::now() < last)

@@ -121,7 +121,7 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
     const auto self = shared_from_this();
     const Instant deadline = Clock::now() + bound;
     const auto told = [self, generation] {
-        return generation->ready || generation->gone() || !generation->agent || self->context_->stopping;
+        return generation->ready || generation->gone() || !generation->agent || self->stopping();
     };
     // Listeners are open before the application is loaded: a probe would only wait in the backlog. Half of the time, since
     // an agent that cannot tell must not hide a worker that answers.
@@ -134,7 +134,7 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
     const auto address = generation->address || others ? generation->address : source_->public_address();
     std::string problem = "no time was left for a request";
     Duration rest = first_probe_pause;
-    while (!generation->gone() && !context_->stopping) {
+    while (!generation->gone() && !stopping()) {
         if (!address) co_return Readiness{true, "has started (it has no address of its own)"};
         const Duration left = deadline - Clock::now();
         if (left <= Duration::zero())
@@ -160,7 +160,7 @@ asio::awaitable<Pool::Readiness> Pool::make_ready(WorkerPtr worker, GenerationPt
         co_await pause(std::min(left, rest));
         rest = std::min(rest * 2, longest_probe_pause);
     }
-    if (context_->stopping) co_return Readiness{false, "Plimsoll is stopping"};
+    if (stopping()) co_return Readiness{false, why_stopping()};
     co_return Readiness{false, "it ended before it answered" +
                                    (generation->exit ? ": " + generation->exit->text() : std::string{})};
 }
@@ -188,10 +188,10 @@ void Pool::tell_not_ready(const Worker& worker, Generation& generation, std::str
 }
 
 asio::awaitable<void> Pool::attend(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation) {
-    while (!generation->gone() && !self->context_->stopping) {
+    while (!generation->gone() && !self->stopping()) {
         const Readiness readiness =
             co_await self->make_ready(worker, generation, self->settings_.recycle.ready_timeout);
-        if (generation->gone() || generation->ending || self->context_->stopping) co_return;
+        if (generation->gone() || generation->ending || self->stopping()) co_return;
         if (readiness.ready) {
             log::info("worker_ready", {{"pool", self->settings_.name},
                                        {"worker", worker->id},
@@ -238,8 +238,8 @@ void Pool::put_in_service(const WorkerPtr& worker, const GenerationPtr& generati
 
 void Pool::update_acceptance(const Worker& worker, const Generation& generation) {
     if (generation.key == 0) return;
-    const bool accepts = takes_requests(generation.state) && !worker.held && !generation.said_bye &&
-                         !generation.aside && !context_->stopping;
+    const bool accepts =
+        takes_requests(generation.state) && !worker.held && !generation.said_bye && !generation.aside && !stopping();
     net_->accept(generation.key, accepts);
 }
 

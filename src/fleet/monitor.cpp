@@ -40,7 +40,7 @@ void Monitor::start() {
 
 asio::awaitable<void> Monitor::poll(std::shared_ptr<Pool> pool) {
     ReadingPace pace;
-    while (!pool->context().stopping) {
+    while (!pool->stopping()) {
         Monitor& self = pool->monitor();
         const Instant now = Clock::now();
         const Duration interval = pool->settings().memory.interval;
@@ -60,7 +60,7 @@ asio::awaitable<void> Monitor::poll(std::shared_ptr<Pool> pool) {
 
 asio::awaitable<void> Monitor::poll_slowly(std::shared_ptr<Pool> pool) {
     Instant due = Clock::now() + first_slow_look;
-    while (!pool->context().stopping) {
+    while (!pool->stopping()) {
         // Those that have never been looked at do not wait for the next round: their limit hangs on it.
         const bool all = Clock::now() >= due;
         if (all) due = Clock::now() + slow_interval;

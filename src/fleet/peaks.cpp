@@ -26,7 +26,7 @@ void Peaks::start() {
 }
 
 asio::awaitable<void> Peaks::watch(std::shared_ptr<Pool> pool) {
-    while (!pool->context().stopping) {
+    while (!pool->stopping()) {
         if (pool->settings().memory.mode != Mode::off) pool->peaks().look(Clock::now());
         co_await pause(IdleLooks::step);
     }

@@ -69,8 +69,19 @@ void Pool::apply(const config::Pool& settings) {
     }
 }
 
+std::string Pool::why_stopping() const {
+    return context_->stopping ? "Plimsoll is stopping" : "its pool is in the configuration no more";
+}
+
+void Pool::part_from_agents() {
+    for (const WorkerPtr& worker : workers_)
+        for (const GenerationPtr& generation : {worker->current, worker->next})
+            if (generation && generation->agent) generation->agent->hang_up();
+}
+
 asio::awaitable<void> Pool::stop() {
     const auto self = shared_from_this();
+    ends_ = true;
     for (const WorkerPtr& worker : workers_)
         for (const GenerationPtr& generation : {worker->current, worker->next})
             if (generation) update_acceptance(*worker, *generation);
@@ -97,7 +108,7 @@ std::string Pool::id_of(WorkerKey key) const {
 }
 
 asio::awaitable<void> Pool::watch_gate(std::shared_ptr<Pool> self) {
-    while (!self->context_->stopping) {
+    while (!self->stopping()) {
         const Instant now = Clock::now();
         self->net_->tick(now); // nobody else does where nobody asks, and what was on while they did ends all the same
         self->gate_->look(now, self->settings_);
@@ -214,7 +225,7 @@ void Pool::install(const WorkerPtr& worker, const GenerationPtr& generation) {
 namespace {
 
 asio::awaitable<void> drop_if_empty(std::shared_ptr<Pool> pool, WorkerPtr worker, GenerationPtr last, Duration after) {
-    const auto filled = [pool, worker, last] { return pool->context().stopping || worker->current != last; };
+    const auto filled = [pool, worker, last] { return pool->stopping() || worker->current != last; };
     // Only where the place still shows the one that left: a successor that came meanwhile keeps it.
     // One that is being recycled is waited for by its recycle.
     if (!co_await until(filled, after) && last->gone() && !worker->in_recycle) pool->drop_worker(worker);

@@ -37,6 +37,9 @@ public:
     std::string start();
     void apply(const config::Pool& settings);
     boost::asio::awaitable<void> stop();
+    bool stopping() const { return ends_ || context_->stopping; }
+    std::string why_stopping() const; // "Plimsoll is stopping"
+    void part_from_agents();          // they may come back when there is such a pool again
 
     Context& context() { return *context_; }
     const config::Pool& settings() const { return settings_; }
@@ -137,6 +140,7 @@ private:
     std::uint64_t deaths_ = 0;
     std::uint64_t times_served_ = 0;
     bool warned_of_max_requests_ = false;
+    bool ends_ = false; // a reload took it out of the configuration
 };
 
 } // namespace plimsoll::fleet

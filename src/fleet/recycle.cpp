@@ -117,9 +117,9 @@ asio::awaitable<void> Recycle::take_evidence() {
 
 // Its death has an incident of its own; this one only says that nothing is left to do.
 bool Recycle::old_died() {
-    if (!old_->gone() && !pool_->context().stopping) return false;
-    if (pool_->context().stopping) {
-        over(Recycler::End::abandoned, "abandoned", worker_->id + " was not recycled: Plimsoll is stopping");
+    if (!old_->gone() && !pool_->stopping()) return false;
+    if (pool_->stopping()) {
+        over(Recycler::End::abandoned, "abandoned", worker_->id + " was not recycled: " + pool_->why_stopping());
         return true;
     }
     over(Recycler::End::abandoned, "abandoned",
@@ -167,7 +167,7 @@ asio::awaitable<void> Recycle::give_up_successor(std::string why) {
     const std::string not_undone = co_await pool_->source().cancel_successor(worker_, successor_, said());
     if (!not_undone.empty()) incident_->note(not_undone);
     worker_->next.reset();
-    if (pool_->context().stopping || old_->gone()) {
+    if (pool_->stopping() || old_->gone()) {
         old_died();
         co_return;
     }
@@ -260,8 +260,7 @@ asio::awaitable<bool> Recycle::await_successor() {
     pool_->source().vacated(worker_);
     const auto come = [self] {
         const GenerationPtr& now = self->worker_->current;
-        return self->pool_->context().stopping ||
-               (now != self->old_ && now->serving_since != Instant{} && !now->gone());
+        return self->pool_->stopping() || (now != self->old_ && now->serving_since != Instant{} && !now->gone());
     };
     if (!co_await until(come, bound)) {
         over(Recycler::End::no_successor, "no_successor",
@@ -269,7 +268,7 @@ asio::awaitable<bool> Recycle::await_successor() {
                  "; recycling of this pool is halted");
         co_return false;
     }
-    if (pool_->context().stopping) {
+    if (pool_->stopping()) {
         old_died();
         co_return false;
     }

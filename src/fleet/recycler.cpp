@@ -224,7 +224,7 @@ void Recycler::not_improved(const WorkerPtr& worker, RecycleCause cause, const s
 }
 
 void Recycler::tick(Instant now) {
-    if (pool_.context().stopping) return;
+    if (pool_.stopping()) return;
     for (const WorkerPtr& worker : pool_.workers()) judge(worker, now);
     if (planner_.running()) return;
     relieve(now);

@@ -87,7 +87,7 @@ Command trigger_of(const RemotePython& python, const std::string& script) {
 // The script stays until it has been read: by who runs it late, too.
 asio::awaitable<void> keep_script(std::shared_ptr<Pool> pool, GenerationPtr generation, std::string path) {
     const auto over = [pool, generation] {
-        return generation->agent != nullptr || generation->gone() || pool->context().stopping;
+        return generation->agent != nullptr || generation->gone() || pool->stopping();
     };
     while (!co_await until(over, 1min)) {
     }
@@ -107,7 +107,7 @@ void wake_some(const std::shared_ptr<Pool>& pool, const Generation& generation, 
 
 asio::awaitable<bool> await_agent(std::shared_ptr<Pool> pool, GenerationPtr generation, Duration bound) {
     const auto come = [pool, generation] {
-        return generation->agent_connected() || generation->gone() || pool->context().stopping;
+        return generation->agent_connected() || generation->gone() || pool->stopping();
     };
     const Instant begun = Clock::now();
     for (bool again = false; Clock::now() - begun < bound; again = true) {

@@ -11,17 +11,6 @@
 
 namespace plimsoll::net {
 
-namespace {
-
-// A number in a variable that somebody else set must not close a file of ours.
-bool listens(int fd) {
-    int yes = 0;
-    socklen_t size = sizeof yes;
-    return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
-}
-
-} // namespace
-
 Heirlooms& Heirlooms::of_this_process() {
     static Heirlooms heirlooms;
     return heirlooms;
@@ -75,6 +64,14 @@ int Heirlooms::inherited_one(std::string_view kind, std::string_view address) {
     return sockets.empty() ? -1 : sockets.front();
 }
 
+bool Heirlooms::adopt(int fd) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) return false;
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return true;
+}
+
 void Heirlooms::inherit() {
     const char* text = std::getenv(variable);
     if (!text) return;
@@ -83,11 +80,8 @@ void Heirlooms::inherit() {
         std::istringstream words(line);
         Heirloom heirloom;
         words >> heirloom.kind >> heirloom.address;
-        for (int fd = -1; words >> fd;) {
-            if (!listens(fd)) continue;
-            ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-            heirloom.sockets.push_back(fd);
-        }
+        for (int fd = -1; words >> fd;)
+            if (adopt(fd)) heirloom.sockets.push_back(fd);
         if (!heirloom.sockets.empty()) inherited_.push_back(std::move(heirloom));
     }
     ::unsetenv(variable);

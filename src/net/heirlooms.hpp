@@ -31,6 +31,9 @@ public:
 
     static int inherited_one(std::string_view kind, std::string_view address); // -1: there is none
 
+    // By a number that somebody else wrote: false, and nothing is done to it, where no socket listens there. No child gets it.
+    static bool adopt(int fd);
+
     void inherit();
     void close_rest(); // what the configuration has no use for any more
     std::string text() const;

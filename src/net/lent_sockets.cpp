@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "net/address.hpp"
+#include "net/heirlooms.hpp"
 
 namespace plimsoll::net {
 
@@ -27,12 +28,6 @@ std::optional<int> number_in(const char* variable) {
     char* end = nullptr;
     const long number = text ? std::strtol(text, &end, 10) : 0;
     return text && end != text && *end == '\0' ? std::optional(static_cast<int>(number)) : std::nullopt;
-}
-
-bool listens(int fd) {
-    int yes = 0;
-    socklen_t size = sizeof yes;
-    return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes != 0;
 }
 
 // Empty: of no kind that a listener may have.
@@ -69,8 +64,7 @@ LentSockets& LentSockets::of_this_process() {
 }
 
 void LentSockets::take(int fd) {
-    if (!listens(fd)) return; // a number that somebody else wrote must not touch a file of ours
-    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (!Heirlooms::adopt(fd)) return;
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     if (auto address = address_of(fd); !address.empty()) lent_.push_back({std::move(address), fd});
 }

@@ -75,12 +75,16 @@ struct Server::Impl {
     std::vector<std::thread> threads;
     std::shared_ptr<const redis::Settings> redis_settings; // null: no limit is shared
     std::uint64_t generation = 0;
+    std::vector<std::weak_ptr<const Snapshot>> published; // those that somebody holds
     std::atomic<bool> stopping = false;
 
     void publish() {
         use_redis();
-        shared.publish(std::make_shared<const Snapshot>(config, pools, shared.registry, shared.limits,
-                                                        listeners.settings(), redis_settings, ++generation));
+        const auto fresh = std::make_shared<const Snapshot>(config, pools, shared.registry, shared.limits,
+                                                            listeners.settings(), redis_settings, ++generation);
+        std::erase_if(published, [](const auto& each) { return each.expired(); });
+        published.emplace_back(fresh);
+        shared.publish(fresh);
     }
     void use_redis();
     void listen(const std::vector<Listeners::Opened>& opened);
@@ -178,6 +182,16 @@ std::string Server::apply(const config::Config& config, Pools pools) {
     impl_->listen(opened);
     impl_->close_others(config.listeners);
     return {};
+}
+
+void Server::set_pools(Pools pools) { impl_->pools = std::move(pools); }
+
+bool Server::leads_to(const std::string& pool) const {
+    std::erase_if(impl_->published, [](const auto& each) { return each.expired(); });
+    return std::ranges::any_of(impl_->published, [&](const auto& each) {
+        const auto snapshot = each.lock();
+        return snapshot && std::ranges::any_of(snapshot->targets(), [&](const auto& t) { return t->name == pool; });
+    });
 }
 
 void Server::Impl::on_all(const std::function<void(Reactor&, std::function<void()>)>& what,

@@ -137,6 +137,9 @@ public:
     // Routes, limits: new requests see them at once. Listeners come and go. Empty: done; else a listener could not be opened,
     // the line says why, and nothing has changed.
     std::string apply(const config::Config& config, Pools pools);
+    void set_pools(Pools pools); // some that no route leads to are gone
+    bool leads_to(const std::string& pool)
+        const;                      // a route that some request or client at rest still goes by, if only by an old one
     void tell(Readiness readiness); // cheap: whenever it may have changed
     void part(); // a stop is to come: from now on answers say "Connection: close", and all else goes on
     void close_idle(WorkerKey worker, std::function<void()> done); // done: once, on any thread, when all reactors have

@@ -1,7 +1,10 @@
 """Reloading under load: parse, check, swap whole, or change nothing and say why."""
 import copy
 import json
+import os
 import signal
+import socket
+import threading
 
 import pytest
 from harness import toml
@@ -127,16 +130,111 @@ def test_a_route_added_by_a_reload_routes(plimsoll):
     assert proxy.get("/other/1?size=2").status == 200
 
 
-def test_a_new_pool_refuses_the_reload_with_its_place(plimsoll):
-    proxy = plimsoll()
-    proxy.configure({**fleet("sync", workers=1), "route": [{"path": "/", "pool": "app"}]}).start()
-    good = proxy.config_path.read_text()
-    proxy.config_path.write_text(good + '\n[[pool]]\nname = "c"\n[pool.source]\naddresses = ["127.0.0.1:9"]\n[[route]]\npath = "/c"\npool = "c"\n')
-    refused = proxy.admin.post("/v1/config/reload")
+def with_pools(proxy, *names, **more):
+    """A pool of one worker for each name, at /NAME."""
+    pools = [{**fleet("sync", workers=1)["pool"][0], "name": name} for name in names]
+    return proxy.configure({"pool": pools, "route": [{"path": "/" + name, "pool": name} for name in names], **more})
+
+
+def reload(proxy):
+    return proxy.admin.post("/v1/config/reload")
+
+
+def queued(proxy, pool):
+    return next(each["queued"] for each in proxy.admin.read("/v1/status")["pools"] if each["name"] == pool)
+
+
+def pools_of(proxy):
+    return [pool["name"] for pool in proxy.admin.read("/v1/status")["pools"]]
+
+
+@pytest.mark.asan
+def test_pools_come_and_go_with_reloads_under_load_and_lose_no_request(plimsoll):
+    proxy = with_pools(plimsoll(), "app").start()
+    proxy.wait_serving(1)
+    with Load(proxy.address, connections=4, prefix="/app") as load:
+        for number in range(3):
+            with_pools(proxy, "app", "other")
+            answer = reload(proxy)
+            assert answer.status == 200 and answer.json["needs_restart"] == [], repr(answer)
+            proxy.wait_serving(1, pool="other")
+            assert proxy.get("/other/first-%d" % number).status == 200
+            workers = [worker["pid"] for worker in proxy.admin.workers("other")]
+            with_pools(proxy, "app")
+            assert reload(proxy).status == 200
+            assert proxy.get("/other/1").status == 404
+            until(lambda: pools_of(proxy) == ["app"], 60, "the pool has ended")
+            assert not [pid for pid in workers if os.path.exists("/proc/%d" % pid)]
+        load.run_until(load.requests + 50, bound=30 * PATIENCE)
+    verdict(load, proxy.ledger).check()
+    assert "worker_died" not in proxy.log_text()
+
+
+def test_a_pool_that_leaves_the_configuration_ends_when_who_is_served_there_has_been(plimsoll):
+    proxy = with_pools(plimsoll(), "app", "other").start()
+    proxy.wait_serving(1)
+    proxy.wait_serving(1, pool="other")
+    answers = []
+    slow = threading.Thread(target=lambda: answers.append(proxy.get("/other/slow?pause=3").status))
+    waiting = threading.Thread(target=lambda: answers.append(proxy.get("/other/after").status))
+    slow.start()
+    until(lambda: proxy.admin.workers("other")[0]["in_flight"] == 1, 20, "it is served")
+    waiting.start()
+    until(lambda: queued(proxy, "other") == 1, 20, "the next one waits")
+    with_pools(proxy, "app")
+    assert reload(proxy).status == 200
+    again = with_pools(proxy, "app", "other")
+    refused = reload(again)
+    assert refused.status == 422 and "still ends" in refused.json["problems"][0]["message"], repr(refused)
+    slow.join()
+    waiting.join()
+    assert answers == [200, 200]
+    until(lambda: pools_of(proxy) == ["app"], 60, "the pool has ended")
+    assert reload(proxy).status == 200                          # and now the name is free
+    proxy.wait_serving(1, pool="other")
+    assert proxy.get("/other/1").status == 200
+
+
+def test_a_new_pool_that_cannot_be_started_refuses_the_reload_and_leaves_nothing(plimsoll):
+    proxy = with_pools(plimsoll(), "app").start()
+    proxy.wait_serving(1)
+    with_pools(proxy, "app", "good", "bad")
+    broken = proxy.directory / "gunicorn"
+    broken.write_text("#!/nonexistent/python\n")
+    broken.chmod(0o755)
+    proxy.config["pool"][2]["source"]["command"] = [str(broken), "echo:wsgi"]
+    proxy.config_path.write_text(toml.dumps(proxy.config))
+    refused = reload(proxy)
     assert refused.status == 422, repr(refused)
     [problem] = refused.json["problems"]
-    assert problem["key"] == "route.pool" and "restart Plimsoll" in problem["message"], problem
-    assert (problem["line"], problem["column"]) == (len(proxy.config_path.read_text().splitlines()), 8), problem
+    assert problem["key"] == "pool.bad" and str(broken) in problem["message"], problem
+    until(lambda: pools_of(proxy) == ["app"], 60, "the one that was started before it has ended")
+    assert proxy.get("/app").status == 200 and proxy.get("/good").status == 404
+
+
+def test_a_listener_that_cannot_be_opened_ends_the_new_pools_again(plimsoll):
+    proxy = with_pools(plimsoll(), "app").start()
+    proxy.wait_serving(1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with_pools(proxy, "app", "other", listener=[{"address": "127.0.0.1:%d" % proxy.port},
+                                                    {"address": "127.0.0.1:%d" % taken.getsockname()[1]}])
+        assert reload(proxy).status == 422
+    until(lambda: pools_of(proxy) == ["app"], 60, "the new pool has ended")
+    assert proxy.get("/app").status == 200
+
+
+def test_a_stop_while_a_pool_ends_ends_both(plimsoll):
+    proxy = with_pools(plimsoll(), "app", "other").start()
+    proxy.wait_serving(1, pool="other")
+    slow = threading.Thread(target=lambda: proxy.get("/other/slow?pause=2"))
+    slow.start()
+    until(lambda: proxy.admin.workers("other")[0]["in_flight"] == 1, 20, "it is served")
+    with_pools(proxy, "app")
+    assert reload(proxy).status == 200
+    proxy.stop()
+    slow.join()
 
 
 def test_a_warning_at_the_start_is_an_event_of_the_log(plimsoll):

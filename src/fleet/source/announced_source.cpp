@@ -209,9 +209,9 @@ void AnnouncedSource::divide_requests() {
 
 asio::awaitable<void> AnnouncedSource::look_after_those_without_address(std::shared_ptr<Pool> pool,
                                                                         AnnouncedSource* self) {
-    const auto settled = [pool, self] { return pool->context().stopping || self->heard_of_agents_; };
+    const auto settled = [pool, self] { return pool->stopping() || self->heard_of_agents_; };
     co_await until(settled, agents_wait);
-    const auto stopping = [pool] { return pool->context().stopping; };
+    const auto stopping = [pool] { return pool->stopping(); };
     for (unsigned second = 0; !co_await until(stopping, children_interval); ++second) {
         const auto& workers = pool->workers();
         const bool all_there = !workers.empty() && std::ranges::none_of(workers, &Worker::empty);
@@ -229,7 +229,7 @@ asio::awaitable<void> AnnouncedSource::adopt_children(std::shared_ptr<Pool> pool
         if (worker->current && !worker->current->gone()) known.push_back(worker->current->pid);
     auto look = [server, known, address = public_address_] { return find_workers(server, known, address); };
     const std::vector<int> pids = co_await offload(*pool->context().threads, std::move(look));
-    if (pool->context().stopping || heard_of_agents_ || server_->pid() != server) co_return;
+    if (pool->stopping() || heard_of_agents_ || server_->pid() != server) co_return;
     for (const int pid : pids) adopt(pid);
 }
 

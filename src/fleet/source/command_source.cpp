@@ -100,7 +100,7 @@ asio::awaitable<void> CommandSource::start_again(std::shared_ptr<Pool> pool, Com
             pool->context().surroundings.start_failed(pool->settings().name, why);
     }
     Backoff& backoff = self->backoffs_[worker->place];
-    const auto stopped = [pool, worker, last] { return pool->context().stopping || worker->current != last; };
+    const auto stopped = [pool, worker, last] { return pool->stopping() || worker->current != last; };
     Duration rest = backoff.next(had_served);
     while (!co_await until(stopped, rest)) {
         std::string why_not;

@@ -33,12 +33,12 @@ asio::awaitable<Successor> GunicornSource::begin_successor(WorkerPtr worker, Dur
         awaited_.reset();
         co_return Successor{awaited->arrived, result.error, awaited->arrived == nullptr};
     }
-    const auto settled = [this, awaited] { return awaited->arrived || boot_failed_ || pool_.context().stopping; };
+    const auto settled = [this, awaited] { return awaited->arrived || boot_failed_ || pool_.stopping(); };
     const bool in_time = co_await until(settled, bound);
     awaited_.reset();
     if (awaited->arrived) co_return Successor{awaited->arrived, {}, false};
     if (boot_failed_) co_return Successor{nullptr, "it failed while it loaded the application", false};
-    co_return Successor{nullptr, in_time ? "Plimsoll is stopping" : "gunicorn forked none in ready_timeout", false};
+    co_return Successor{nullptr, in_time ? pool_.why_stopping() : "gunicorn forked none in ready_timeout", false};
 }
 
 asio::awaitable<std::string> GunicornSource::cancel_successor(WorkerPtr worker, GenerationPtr generation, Said said) {

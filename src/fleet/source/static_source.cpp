@@ -61,9 +61,7 @@ bool StaticSource::find_process(Pool& pool, const WorkerPtr& worker, const Gener
 
 asio::awaitable<void> StaticSource::look_for_process(std::shared_ptr<Pool> pool, WorkerPtr worker,
                                                      GenerationPtr generation) {
-    const auto settled = [pool, generation] {
-        return generation->gone() || generation->process || pool->context().stopping;
-    };
+    const auto settled = [pool, generation] { return generation->gone() || generation->process || pool->stopping(); };
     for (Duration rest = first_rest; !co_await until(settled, rest); rest = std::min(2 * rest, longest_rest))
         if (find_process(*pool, worker, generation)) co_return;
 }

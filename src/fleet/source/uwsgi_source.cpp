@@ -82,9 +82,9 @@ asio::awaitable<void> UwsgiSource::stop() {
 
 asio::awaitable<void> UwsgiSource::follow(std::shared_ptr<Pool> pool, UwsgiSource* self) {
     const std::string stats = self->path("stats.sock");
-    while (!pool->context().stopping) {
+    while (!pool->stopping()) {
         const auto told = co_await read_uwsgi_stats(stats, stats_bound);
-        if (pool->context().stopping) co_return;
+        if (pool->stopping()) co_return;
         if (told && self->server_->runs())
             for (const UwsgiWorker& each : *told) {
                 self->meet(each);

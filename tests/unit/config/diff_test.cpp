@@ -96,6 +96,20 @@ TEST(Diff, what_waits_for_a_restart_is_told_at_every_reload) {
     EXPECT_EQ(in_effect(running, next), running);
 }
 
+TEST(Diff, pools_come_and_go_live_and_one_that_stays_keeps_its_workers) {
+    auto next = some();
+    next.pools.insert(next.pools.begin(), Pool{.name = "new"});
+    next.pools[1].source.workers = 9;
+    for (const auto& change : diff(some(), next))
+        EXPECT_EQ(change.live, change.key != "pool.app.source.workers") << change.key;
+    const auto running = in_effect(some(), next);
+    EXPECT_EQ(running.pools.size(), 2u);
+    EXPECT_EQ(running.pools[0], next.pools[0]);
+    EXPECT_EQ(running.pools[1].source, some().pools[0].source);
+    for (const auto& change : diff(next, some())) EXPECT_EQ(change.live, change.key != "pool.app.source.workers");
+    EXPECT_EQ(in_effect(running, some()).pools.size(), 1u);
+}
+
 TEST(Diff, routes_come_go_and_move_live) {
     auto after = some();
     std::swap(after.routes[0], after.routes[1]);

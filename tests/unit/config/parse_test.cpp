@@ -648,17 +648,6 @@ f:12:1: pool: no route names the pool 'b': it gets no requests
 )");
 }
 
-TEST(Parse, where_a_route_names_its_pool_is_known_or_else_where_the_pool_is_named) {
-    const auto places = [](const std::string& text) {
-        std::string found;
-        for (const auto& place : parse(text, "f").pools_of_routes) found += to_string(place) + "\n";
-        return found;
-    };
-    EXPECT_EQ(places(least + "[[route]]\npath = \"/a\"\npool = \"app\"\n[[route]]\n"),
-              "f:8:8: route.pool: \nf:2:8: pool.name: \n");
-    EXPECT_EQ(places(least), "f:2:8: pool.name: \n");
-}
-
 TEST(Load, a_file_that_cannot_be_read_is_one_problem) {
     EXPECT_EQ(all_of(load("/nonexistent/plimsoll.toml")),
               "/nonexistent/plimsoll.toml: cannot be opened: No such file or directory\n");
