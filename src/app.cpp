@@ -70,13 +70,11 @@ struct App::Impl {
         : options(std::move(given)), run_directory(directory), config(options.config),
           store(store_settings(config.store)), pools(config), server(config, pools.all()),
           signals(control, SIGTERM, SIGINT, SIGHUP) {
-        signals.add(SIGUSR1);
-        signals.add(SIGUSR2);
+        for (const int each : {SIGQUIT, SIGUSR1, SIGUSR2}) signals.add(each);
     }
 
     // Fills `failure` where it could not start.
     void start() {
-        if (has_predecessor()) server.tell(net::Readiness::ready); // its sockets are ours as well from here on
         if (failure = server.start(); !failure.empty()) return;
         fleet.emplace(control, config, pools.in_order(config), store, surroundings());
         if (failure = fleet->start(); !failure.empty()) return;
@@ -88,8 +86,14 @@ struct App::Impl {
         for (const std::string& id : store.abandoned()) log::warn("incident_abandoned", {{"incident", id}});
         tell_unused_sockets();
         await_signal();
-        tell_readiness();
         started = true;
+        if (!succeeds) accept();
+    }
+
+    void accept() {
+        tell_readiness();
+        server.accept();
+        admin->accept();
     }
 
     void tell_unused_sockets() const {
@@ -151,7 +155,6 @@ struct App::Impl {
         backend.reload = [this] { return reload(); };
         backend.config = [this] { return config; };
         backend.not_ready = [this] { return parting || stopping ? std::string("stopping") : std::string(); };
-        backend.another_serves = [] { return has_predecessor(); };
         backend.incidents = &store;
         return backend;
     }
@@ -162,6 +165,15 @@ struct App::Impl {
         if (options.config_file.empty()) {
             result.problems.push_back(
                 {"", 0, 0, "", "there is no configuration file to read: started by `plimsoll run`", ""});
+            return result;
+        }
+        if (handing_over) {
+            result.problems.push_back(
+                {"", 0, 0, "",
+                 "a successor is starting, with the file as it was: reload again when the log tells "
+                 "handed_over or handover_failed",
+                 ""});
+            log::error("reload_refused", {{"problem", config::to_string(result.problems.front())}});
             return result;
         }
         config::Parsed parsed = load_with_tokens(options.config_file);
@@ -232,9 +244,9 @@ struct App::Impl {
         });
     }
 
-    // While somebody serves in our place, or still does before we do, the service neither stops nor lacks workers.
+    // While somebody serves in our place the service neither stops nor lacks workers.
     void tell_readiness() {
-        if (relieved || has_predecessor() || (!parting && !stopping && fleet->ready_for_some()))
+        if (relieved || (!parting && !stopping && fleet->ready_for_some()))
             server.tell(net::Readiness::ready);
         else
             server.tell(parting || stopping ? net::Readiness::stopping : net::Readiness::not_ready);
@@ -249,14 +261,26 @@ struct App::Impl {
                 log::reopen();
             else if (number == SIGUSR2)
                 hand_over();
-            else if (stopping)
-                return control.stop(); // another TERM or INT: now
-            else if (parting || config.proxy.stop_delay == Duration::zero() || has_predecessor())
-                stop();
-            else
-                part();
+            else if (told_to_stop() == Stop::now)
+                return control.stop();
             await_signal();
         });
+    }
+
+    // By TERM, INT or QUIT. The first one while it goes because its successor serves is no second word: whoever sent it may know
+    // this process only.
+    enum class Stop : std::uint8_t { in_order, now };
+    Stop told_to_stop() {
+        const bool again = std::exchange(was_told_to_stop, true);
+        if (stopping && again) return Stop::now;
+        successor.end("this process was told to stop");
+        if (stopping)
+            log::info("stopping_already", {});
+        else if (parting || config.proxy.stop_delay == Duration::zero() || has_predecessor())
+            stop();
+        else
+            part();
+        return Stop::in_order;
     }
 
     // What would be lost with this process, though its sockets live on. Empty: nothing.
@@ -277,7 +301,7 @@ struct App::Impl {
     void hand_over() {
         std::string why_not = why_not_hand_over();
         if (why_not.empty())
-            why_not = Successor::start(control, handover_bound, [this](int pid, const std::string& failure_of_it) {
+            why_not = successor.start(control, handover_bound, [this](int pid, const std::string& failure_of_it) {
                 handed_over(pid, failure_of_it);
             });
         if (!why_not.empty()) return log::error("handover_refused", {{"why", why_not}});
@@ -287,7 +311,10 @@ struct App::Impl {
 
     void handed_over(int pid, const std::string& why_not) {
         handing_over = false;
-        if (pid == 0) return log::error("handover_failed", {{"why", why_not}, {"effect", "this process serves on"}});
+        if (pid == 0)
+            return log::error("handover_failed", {{"why", why_not},
+                                                  {"effect", was_told_to_stop ? "the successor was ended, too"
+                                                                              : "this process serves on"}});
         log::info("handed_over", {{"to", pid}});
         net::Heirlooms::of_this_process().pass_on();
         notify_supervisor("MAINPID=" + std::to_string(pid));
@@ -302,8 +329,8 @@ struct App::Impl {
         const bool alone = !has_predecessor(); // it has ended meanwhile: nobody is left who could serve on
         if (alone || fleet->ready()) {
             net::Heirlooms::of_this_process().close_rest();
-            tell_predecessor();
-            return tell_readiness();
+            accept();
+            return tell_predecessor();
         }
         if (Clock::now() >= deadline) {
             failure = "not every pool had a worker that answers in time, so its predecessor serves on";
@@ -449,6 +476,8 @@ struct App::Impl {
     net_::signal_set signals;
     net_::steady_timer patience_timer{control}, settling_timer{control}, parting_timer{control};
     std::uint64_t settled_connections = 0; // so far, when it was looked last
+    Successor successor;
+    bool was_told_to_stop = false;
     bool started = false, stopping = false, announced = false, handing_over = false;
     bool parting = false;  // told to stop, it serves on for stop_delay
     bool relieved = false; // by a successor

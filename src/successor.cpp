@@ -152,8 +152,16 @@ std::string Successor::start(asio::io_context& control, Duration bound, Done don
         ::close(ends[0]);
         return why_not;
     }
-    std::make_shared<Waiting>(control, ends[0], pid, std::move(done))->begin(bound);
+    const auto waiting = std::make_shared<Waiting>(control, ends[0], pid, std::move(done));
+    waiting->begin(bound);
+    give_up_ = [one = std::weak_ptr(waiting)](const std::string& why) {
+        if (const auto still = one.lock()) still->give_up(why);
+    };
     return {};
+}
+
+void Successor::end(const std::string& why) {
+    if (give_up_) give_up_(why);
 }
 
 bool has_predecessor() {

@@ -3,8 +3,8 @@
 // before that changes nothing.
 //
 //   we                                   successor
-//   start() -- fork, exec ------------>  adopts the sockets, starts, waits for its workers
-//   <--- a byte on the pipe -----------  tell_predecessor()
+//   start() -- fork, exec ------------>  adopts the sockets, starts, waits for its workers; accepts nobody
+//   <--- a byte on the pipe -----------  accepts, tell_predecessor()
 //   close our copies, finish, end        serves
 #pragma once
 
@@ -22,7 +22,11 @@ class Successor {
 public:
     // Empty: started, and `done` hears once of how it went: its pid, or 0 and why not.
     using Done = std::function<void(int pid, const std::string& why_not)>;
-    static std::string start(boost::asio::io_context& control, Duration bound, Done done);
+    std::string start(boost::asio::io_context& control, Duration bound, Done done);
+    void end(const std::string& why); // where it does not serve yet; `done` hears of it
+
+private:
+    std::function<void(const std::string& why)> give_up_;
 };
 
 // Of the new process: empty where nobody waits for it.

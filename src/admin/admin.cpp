@@ -342,9 +342,10 @@ std::string Admin::start() {
         ::close(listening.fd);
         return impl_->settings.listen + ": " + error.message();
     }
-    asio::co_spawn(impl_->context, Impl::accept(impl_), log_exception);
     return {};
 }
+
+void Admin::accept() { asio::co_spawn(impl_->context, Impl::accept(impl_), log_exception); }
 
 std::string Admin::address() const { return net::to_string(impl_->address); }
 

@@ -47,7 +47,6 @@ struct Backend {
     std::function<Reload()> reload;
     std::function<config::Parsed(std::string_view text)> validate; // unset: config::parse
     std::function<config::Config()> config;                        // the running one; secrets are hidden here
-    std::function<bool()> another_serves;      // in our place, until we do: whoever asks us is served
     std::function<std::string()> not_ready;    // a reason beyond the pools' own ("stopping"), or empty
     store::IncidentStore* incidents = nullptr; // read on the slow pool; outlives it
 };
@@ -72,7 +71,8 @@ public:
     Admin(boost::asio::io_context& control, boost::asio::thread_pool& slow, Settings settings, Backend backend);
     ~Admin();
 
-    std::string start();         // empty, or the one line that says what is wrong and how to mend it
+    std::string start();         // opens its address; empty, or the one line that says what is wrong and how to mend it
+    void accept();               // and from here on answers
     std::string address() const; // as bound: "127.0.0.1:9180", "unix:/run/plimsoll/admin.sock"
     void stop();                 // hangs up on all; a socket's file is unlinked
     void publish(std::string_view event, boost::json::object facts); // to every subscriber of /v1/events

@@ -142,8 +142,7 @@ Response Api::readiness_of(const std::string& pool, bool tells_reasons) const {
         pools.front().routed = true;
     }
     const auto reasons = not_ready(pools);
-    if (reasons.empty() || (pool.empty() && backend_.another_serves && backend_.another_serves()))
-        return text_answer(200, "ready\n");
+    if (reasons.empty()) return text_answer(200, "ready\n");
     std::string text = "not ready\n";
     if (!tells_reasons) return text_answer(503, std::move(text));
     for (const auto& reason : reasons) text += reason + "\n";

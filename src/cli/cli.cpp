@@ -1,7 +1,9 @@
 #include "cli/cli.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -257,7 +259,9 @@ int parse_and_call(int argc, char** argv, const Program& program, Options& optio
 int main(int argc, char** argv, Program program) {
     Options options;
     try {
-        return parse_and_call(argc, argv, program, options);
+        const int code = parse_and_call(argc, argv, program, options);
+        if (std::cout.flush()) return code;
+        throw Failure{.code = 1, .text = std::string("standard output cannot be written: ") + std::strerror(errno)};
     } catch (const Failure& failure) {
         return tell(failure, options.json);
     } catch (const std::exception& error) {

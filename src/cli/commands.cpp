@@ -73,14 +73,17 @@ void keep(const std::string& output, const std::string& content) {
     if (!file) throw Failure{.code = 1, .text = output + " cannot be written: " + std::strerror(errno)};
 }
 
-Failure unhappy_end(const std::string& id, const std::string& state, const std::string& outcome) {
-    return {.code = 1,
-            .text = "incident " + id + " is " + state + (outcome.empty() ? "" : ", recycle " + outcome),
-            .json = ""}; // the incident itself has been printed
+// Empty: it came to what was asked for.
+std::string unhappy_end(const Facts& incident, const std::string& action) {
+    const auto state = incident["state"].text(), outcome = incident["recycle"]["outcome"].text();
+    const auto captured = incident["capture"]["status"].text();
+    if (!outcome.empty() && outcome != "done") return state + ", recycle " + outcome;
+    if (action != "recycle" && captured != "done" && captured != "partial") return state + ", and nothing was captured";
+    return state == "closed" ? std::string() : state;
 }
 
 // Prints the timeline as it grows, until the incident is closed.
-int follow(Context& context, const std::string& id) {
+int follow(Context& context, const std::string& id, const std::string& action) {
     auto deadline = std::chrono::steady_clock::now() + context.patience;
     for (std::size_t printed = 0;;) {
         auto answer = get(context, "/v1/incidents/" + url_encoded(id));
@@ -90,13 +93,13 @@ int follow(Context& context, const std::string& id) {
             context.out << timeline_line(timeline[printed], incident["opened_at"].time()) << std::flush;
         auto state = incident["state"].text();
         if (state != "open") {
-            auto outcome = incident["recycle"]["outcome"].text();
             if (context.json)
                 context.out << boost::json::serialize(answer) << "\n";
             else
                 context.out << incident["verdict"].text() << "\n";
-            if (state == "closed" && (outcome.empty() || outcome == "done")) return 0;
-            throw unhappy_end(id, state, outcome);
+            const auto unhappy = unhappy_end(incident, action);
+            if (unhappy.empty()) return 0;
+            throw Failure{.code = 1, .text = "incident " + id + " is " + unhappy, .json = ""}; // it has been printed
         }
         if (std::chrono::steady_clock::now() > deadline)
             throw Failure{.code = 1,
@@ -161,7 +164,7 @@ int act(Context& context, const std::string& action, const std::string& worker, 
     auto id = Facts(&answer)["incident"].text();
     if (wait && !id.empty()) {
         if (!context.json) context.out << progress(action, place.worker, id) << std::flush;
-        return follow(context, id);
+        return follow(context, id, action);
     }
     return print(context, answer, [&](Facts) { return progress(action, place.worker, id); });
 }

@@ -49,7 +49,8 @@ asio::awaitable<void> capture_worker(std::shared_ptr<Pool> pool, WorkerPtr worke
         capture->finish();
         pool->recycler().captured(capture->succeeded());
         pool->leaks().captured(*generation, *incident);
-        incident->verdict(worker->id + (trace ? " was traced" : " was captured") + " on request");
+        incident->verdict(worker->id + (trace ? " was traced" : " was captured") + " on request" +
+                          (capture->took_something() ? "" : ", and nothing came of it"));
     } else {
         incident->verdict(worker->id + (trace ? " was not traced: " : " was not captured: ") + capture->refusal());
     }

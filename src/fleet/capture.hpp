@@ -37,6 +37,7 @@ public:
     boost::asio::awaitable<void> phase_b(Duration bound, Afterwards afterwards = Afterwards::ends);
     boost::asio::awaitable<void> stacks_of_the_dead(); // what a faulthandler wrote before the end
     void finish();                                     // the incident's capture status: done, partial, failed, none
+    bool took_something() const { return taken_ > 0; }
     bool succeeded() const { return taken_ > 0 && missed_ == 0; }
     Duration trace_cpu() const; // of the worker while it was traced, where its agent told it
     // False: the routes that are known to leak were not asked in the window.

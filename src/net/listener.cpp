@@ -30,6 +30,7 @@ namespace {
 constexpr int accepts_a_batch = 64;
 constexpr int most_refused_reads = 16; // of a client that is refused: it may send for ever
 constexpr auto pause_without_descriptors = std::chrono::milliseconds{100};
+constexpr auto tell_pauses_every = std::chrono::seconds{10};
 constexpr int defer_seconds = 1;
 // Who was deferred is told so by the kernel's timer, a second after he came, and answers within a round trip.
 constexpr auto longest_leave = std::chrono::milliseconds{1'250};
@@ -178,6 +179,7 @@ Listening open_listening(const std::string& text, unsigned count, unsigned socke
     result.shared = address->family == Address::Family::unix_socket;
     result.sockets = Heirlooms::of_this_process().take("listener", text);
     const bool inherited = !result.sockets.empty();
+    const auto inherited_ones = std::max<std::size_t>(result.sockets.size(), 1);
     if (inherited) {
         length = sizeof storage;
         ::getsockname(result.sockets[0], reinterpret_cast<sockaddr*>(&storage), &length);
@@ -188,8 +190,10 @@ Listening open_listening(const std::string& text, unsigned count, unsigned socke
     auto bound = *address;
     if (inherited && !result.shared) bound.port = port_of(storage);
     for (auto i = result.sockets.size(); i < count; ++i) {
-        const int fd = result.shared && i > 0 ? ::fcntl(result.sockets[0], F_DUPFD_CLOEXEC, 0)
-                                              : make_socket(storage, length, !result.shared, socket_mode, failed);
+        // Nobody may accept there yet, and a socket more would get its part of the clients. So more reactors share what there is.
+        const bool shares = inherited || (result.shared && i > 0);
+        const int fd = shares ? ::fcntl(result.sockets[i % inherited_ones], F_DUPFD_CLOEXEC, 0)
+                              : make_socket(storage, length, !result.shared, socket_mode, failed);
         if (fd < 0) {
             problem = why(errno, *address, text, failed);
             for (const int opened : result.sockets) ::close(opened);
@@ -303,7 +307,13 @@ void Listener::accept_pending() {
 }
 
 void Listener::pause_accepting(const char* why) {
-    log::warn("accept_paused", {{"error", why}, {"hint", "raise the limit of open files (ulimit -n)"}});
+    ++pauses_;
+    if (!pause_told_ || reactor_.loop.now - *pause_told_ >= tell_pauses_every) {
+        pause_told_ = reactor_.loop.now;
+        log::warn("accept_paused", {{"error", why},
+                                    {"times", std::exchange(pauses_, 0)},
+                                    {"hint", "raise the limit of open files (ulimit -n)"}});
+    }
     reactor_.loop.poller.remove(fd_);
     watched_ = false;
     reactor_.loop.deadlines.arm(*this, pause_without_descriptors, reactor_.loop.now);

@@ -67,6 +67,8 @@ private:
     bool pending_ = false, watched_ = false;
     bool more_ = false;                // when accepting was last left off
     std::optional<Instant> leaves_at_; // at the latest
+    std::optional<Instant> pause_told_;
+    std::uint64_t pauses_ = 0; // since then
 };
 
 } // namespace plimsoll::net

@@ -71,6 +71,7 @@ struct Server::Impl {
     config::Config config;
     Pools pools;
     Listeners listeners;
+    std::vector<Listeners::Opened> unattended; // nobody accepts there yet
     std::vector<std::unique_ptr<Reactor>> reactors;
     std::vector<std::thread> threads;
     std::shared_ptr<const redis::Settings> redis_settings; // null: no limit is shared
@@ -86,6 +87,7 @@ struct Server::Impl {
         published.emplace_back(fresh);
         shared.publish(fresh);
     }
+    std::string start();
     void use_redis();
     void listen(const std::vector<Listeners::Opened>& opened);
     void close_others(const std::vector<config::Listener>& wanted) {
@@ -133,39 +135,44 @@ void Server::Impl::use_redis() {
     shared.redis_health.use(redis_settings);
 }
 
-// Before the threads run, or on each of them.
 void Server::Impl::listen(const std::vector<Listeners::Opened>& opened) {
     for (const auto& one : opened) {
         for (std::size_t i = 0; i < one.sockets.size(); ++i) { // more than reactors: a predecessor had more of them
             if (!one.sockets[i]) continue;
             auto& reactor = *reactors[i % reactors.size()];
-            const auto listen = [&reactor, socket = one.sockets[i], index = one.index, shared = one.shared] {
+            reactor.post([&reactor, socket = one.sockets[i], index = one.index, shared = one.shared] {
                 reactor.listen(socket, index, shared);
-            };
-            if (threads.empty())
-                listen();
-            else
-                reactor.post(listen);
+            });
         }
     }
 }
 
 std::string Server::start() {
-    tell_if_clients_are_bounded_by_descriptors(impl_->config);
-    if (::access(impl_->config.store.path.c_str(), W_OK) == 0) io::use_directory(impl_->config.store.path.c_str());
-    for (unsigned i = 0; i < impl_->threads_wanted; ++i)
-        impl_->reactors.push_back(std::make_unique<Reactor>(i, impl_->shared));
-    std::vector<Listeners::Opened> opened;
-    auto problem = impl_->listeners.open(impl_->config.listeners, opened);
+    try {
+        return impl_->start();
+    } catch (const std::exception& error) { // no descriptor for a reactor, or no thread
+        impl_->close_all();
+        return "cannot serve with " + std::to_string(impl_->threads_wanted) + " threads (" + error.what() +
+               "): lower [proxy] threads, or raise what this process may have of threads (ulimit -u, TasksMax=, a "
+               "container's pids limit) and open files (ulimit -n, LimitNOFILE=)";
+    }
+}
+
+std::string Server::Impl::start() {
+    tell_if_clients_are_bounded_by_descriptors(config);
+    if (::access(config.store.path.c_str(), W_OK) == 0) io::use_directory(config.store.path.c_str());
+    for (unsigned i = 0; i < threads_wanted; ++i) reactors.push_back(std::make_unique<Reactor>(i, shared));
+    auto problem = listeners.open(config.listeners, unattended);
     if (!problem.empty()) {
-        impl_->reactors.clear();
+        reactors.clear();
         return problem;
     }
-    impl_->publish();
-    impl_->listen(opened);
-    for (auto& reactor : impl_->reactors) impl_->threads.emplace_back([&reactor] { reactor->run(); });
+    publish();
+    for (auto& reactor : reactors) threads.emplace_back([&reactor] { reactor->run(); });
     return {};
 }
+
+void Server::accept() { impl_->listen(std::exchange(impl_->unattended, {})); }
 
 std::vector<std::string> Server::addresses() const { return impl_->listeners.addresses(); }
 

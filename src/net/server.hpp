@@ -129,17 +129,18 @@ public:
     Server(const config::Config& config, Pools pools);
     ~Server();
 
-    // Binds every listener and starts the threads. Empty: serving. Else the one line that says what is wrong and how to mend
+    // Binds every listener and starts the threads. Empty: done. Else the one line that says what is wrong and how to mend
     // it ("127.0.0.1:8080 is taken by another process: choose another address ..."); nothing is left open then.
     std::string start();
+    void accept(); // from here on clients are taken; until then they wait in the kernel's queues
     std::vector<std::string> addresses() const; // as bound: port 0 is resolved
 
     // Routes, limits: new requests see them at once. Listeners come and go. Empty: done; else a listener could not be opened,
     // the line says why, and nothing has changed.
     std::string apply(const config::Config& config, Pools pools);
     void set_pools(Pools pools); // some that no route leads to are gone
-    bool leads_to(const std::string& pool)
-        const;                      // a route that some request or client at rest still goes by, if only by an old one
+    // By a route that some request or client at rest still goes by, if only by an old one.
+    bool leads_to(const std::string& pool) const;
     void tell(Readiness readiness); // cheap: whenever it may have changed
     void part(); // a stop is to come: from now on answers say "Connection: close", and all else goes on
     void close_idle(WorkerKey worker, std::function<void()> done); // done: once, on any thread, when all reactors have

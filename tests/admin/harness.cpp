@@ -148,6 +148,7 @@ Backend AdminTest::backend() {
 void AdminTest::start(Admin::Settings settings) {
     admin_ = std::make_unique<Admin>(control_, slow_, settings, backend());
     ASSERT_EQ(admin_->start(), "");
+    admin_->accept();
     address_ = admin_->address();
     thread_ = std::thread([this] {
         const auto work = boost::asio::make_work_guard(control_);

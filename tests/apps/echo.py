@@ -2,6 +2,7 @@
 that it got and answers with a body of the size that was asked for.
 
     POST /echo/ID?size=N&pause=S&chunked=1    a body of N bytes that belongs to ID, after S seconds, in chunks
+    GET /held?until=PATH                      ASGI alone: not before that file is there, or 20 s
 """
 import asyncio
 import os
@@ -24,6 +25,7 @@ class Order:
         self.size = int(asked.get("size", 0))
         self.pause = float(asked.get("pause", 0))
         self.chunked = "chunked" in asked
+        self.until = asked.get("until")
 
     def answer(self, received):
         body = body_of(self.identity, self.size)
@@ -62,6 +64,9 @@ async def asgi(scope, receive, send):
             break
     if order.pause:
         await asyncio.sleep(order.pause)
+    deadline = time.monotonic() + 20
+    while order.until and not os.path.exists(order.until) and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
     fields, pieces = order.answer(received)
     await send({"type": "http.response.start", "status": 200,
                 "headers": [(name.lower().encode(), value.encode()) for name, value in fields]})

@@ -110,7 +110,6 @@ def test_a_successor_whose_predecessor_dies_is_alone_and_stays(plimsoll):
     proxy.process.send_signal(signal.SIGUSR2)
     until(lambda: proxy.log_text().count(" started ") == 2, 30, "a successor has started", pause=0.01)
     pid, = set(serving_processes(proxy)) - {proxy.process.pid}
-    assert proxy.admin.get("/readyz?pool=down").status == 503
     proxy.process.kill()
     proxy.process.wait(30)
     until(lambda: proxy.admin.get("/readyz").status == 503, 10, "nobody serves in its place any more")
@@ -118,6 +117,89 @@ def test_a_successor_whose_predecessor_dies_is_alone_and_stays(plimsoll):
     assert serving_processes(proxy) == [pid]
     stop_successor(proxy, pid)
     proxy.process = None                                        # it was killed, and has no exit code to be looked at
+
+
+class Starting:
+    """A handover to a successor that waits for its only worker, whose health check answers when it is let."""
+
+    def __init__(self, proxy, **more):
+        self.proxy, self.gate = proxy, proxy.directory / "healthy"
+        self.gate.touch()
+        self.unix = proxy.directory / "listen.sock"
+        one = independent_workers(proxy, 1)
+        one["pool"][0].update(health={"path": "/held?until=%s" % self.gate, "interval": "60s", "expect": ["200"]}, queue={"timeout": "500ms"})
+        proxy.configure({**one, "admin": {"listen": "unix:%s" % (proxy.directory / "admin.sock")},
+                         "listener": [{"address": "127.0.0.1:%d" % proxy.port}, {"address": "unix:%s" % self.unix}], **more})
+        proxy.admin.address = proxy.config["admin"]["listen"]
+        proxy.start()
+        proxy.wait_serving(1)
+
+    def begin(self):
+        self.gate.unlink()
+        self.proxy.process.send_signal(signal.SIGUSR2)
+        until(lambda: self.proxy.log_text().count(" started ") == 2, 30, "a successor has started", pause=0.01)
+
+    def finish(self):
+        self.gate.touch()
+        return until(lambda: "handed_over" in self.proxy.log_text(), 30, "it serves", pause=0.01)
+
+    def successor(self):
+        pid, = set(serving_processes(self.proxy)) - {self.proxy.process.pid}
+        return pid
+
+    def newcomers(self, count):
+        return [self.proxy.get("/echo/new-%d?size=1" % number).status for number in range(count)]
+
+
+def test_a_successor_takes_no_client_before_it_has_a_worker(plimsoll):
+    handover = Starting(plimsoll())
+    handover.begin()
+    assert handover.newcomers(40) == [200] * 40
+    handover.finish()
+    assert handover.newcomers(40) == [200] * 40
+    pid = until(handover.successor, 10, "the successor")
+    assert handover.proxy.process.wait(30) == 0
+    stop_successor(handover.proxy, pid)
+
+
+def test_a_stop_while_a_successor_starts_ends_both_and_leaves_no_socket(plimsoll):
+    handover = Starting(plimsoll())
+    handover.begin()
+    successor = handover.successor()
+    handover.proxy.process.send_signal(signal.SIGTERM)
+    assert handover.proxy.process.wait(30) == 0
+    assert not os.path.exists("/proc/%d" % successor)
+    assert not handover.unix.exists() and not handover.proxy.control.exists()
+    handover.gate.touch()
+    handover.proxy.start()                                      # nothing is in its way
+    handover.proxy.wait_serving(1)
+
+
+def test_a_stop_of_one_that_has_handed_over_cuts_no_request(plimsoll):
+    handover = Starting(plimsoll())
+    answers = []
+    slow = threading.Thread(target=lambda: answers.append(handover.proxy.get("/echo/slow?size=1&pause=2").status))
+    slow.start()
+    until(lambda: handover.proxy.admin.workers()[0]["in_flight"] == 1, 10, "it is served")
+    handover.begin()
+    handover.finish()
+    handover.proxy.process.send_signal(signal.SIGTERM)          # by whoever knows this process only
+    slow.join()
+    assert answers == [200]
+    assert handover.proxy.process.wait(30) == 0
+    stop_successor(handover.proxy, handover.successor())
+
+
+def test_a_reload_while_a_successor_starts_is_refused_not_lost(plimsoll):
+    handover = Starting(plimsoll())
+    handover.begin()
+    refused = handover.proxy.admin.post("/v1/config/reload")
+    assert refused.status == 422 and b"a successor is starting" in refused.body, repr(refused)
+    handover.finish()
+    pid = until(handover.successor, 10, "the successor")
+    assert handover.proxy.process.wait(30) == 0
+    assert handover.proxy.admin.post("/v1/config/reload").status == 200
+    stop_successor(handover.proxy, pid)
 
 
 def test_a_successor_that_does_not_start_changes_nothing(plimsoll):

@@ -11,14 +11,15 @@ from harness.waiting import PATIENCE, until
 pytestmark = pytest.mark.asan
 
 
-def test_sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new(plimsoll):
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_stop_lets_what_is_in_flight_finish_and_takes_nothing_new(plimsoll, how):
     proxy = plimsoll(fleet("sync", workers=2)).start()
     proxy.wait_serving(2)
     answers = []
     thread = threading.Thread(target=lambda: answers.append(proxy.get("/echo/slow?size=5&pause=2", method="POST", body=b"x")))
     thread.start()
     until(lambda: any(worker["in_flight"] for worker in proxy.admin.workers()), 5, "the request has begun")
-    proxy.tell_to_stop()
+    proxy.tell_to_stop(how)
     def closed():
         try:
             proxy.get("/echo/new?size=1", timeout=1)
@@ -30,6 +31,14 @@ def test_sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new(plimsoll):
     thread.join()
     assert answers[0].status == 200
     proxy.stop()
+
+
+def test_too_few_descriptors_to_start_are_one_line_that_says_what_to_raise(plimsoll):
+    proxy = plimsoll(fleet("sync", workers=1))
+    proxy.start(ready=0, through=["bash", "-c", "ulimit -n 20; exec \"$@\"", "bash"])
+    assert proxy.process.wait(30) == 1
+    proxy.process = None                                        # as it should be
+    assert "plimsoll: cannot serve with 2 threads (" in proxy.log_text() and "ulimit -n" in proxy.log_text()
 
 
 def a_request_of_a_minute(proxy):

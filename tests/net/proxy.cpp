@@ -44,6 +44,7 @@ void Proxy::start() {
     server_ = std::make_unique<Server>(config, Pools{{"app", pool}});
     const auto problem = server_->start();
     ASSERT_EQ(problem, "");
+    server_->accept();
 }
 
 Peer Proxy::start_with_full_buffers() {

@@ -140,9 +140,9 @@ class Proxy:
                 if pid != (self.process and self.process.pid) and pid not in [other.pid for other in self.others]}
 
     # The end.
-    def tell_to_stop(self):
+    def tell_to_stop(self, how=signal.SIGTERM):
         self.told_to_stop = True
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(how)
 
     def stop(self, bound=45.0):
         """SIGTERM (once: a second one means "at once"), and everything that must be true afterwards."""

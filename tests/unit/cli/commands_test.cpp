@@ -271,6 +271,17 @@ TEST_F(CommandTest, waiting_for_a_recycle_that_fails_is_code_1) {
     EXPECT_EQ(std::count(done.out.begin(), done.out.end(), '\n'), 1) << done.out;
 }
 
+TEST_F(CommandTest, waiting_for_a_capture_of_which_nothing_came_is_code_1) {
+    for (const auto& [status, code] : {std::pair{"none", 1}, {"failed", 1}, {"partial", 0}, {"done", 0}}) {
+        const std::string worker = std::string("app-") + status, id = std::string("i-") + status;
+        on("POST /v1/pools/app/workers/" + worker + "/capture", 202, R"({"incident":")" + id + "\"}");
+        on("GET /v1/incidents/" + id, 200,
+           R"({"state":"closed","verdict":"so it went","timeline":[],"recycle":null,"capture":{"status":")" +
+               std::string(status) + "\"}}");
+        EXPECT_EQ(call({"capture", "--wait", "app/" + worker}).code, code) << status;
+    }
+}
+
 TEST_F(CommandTest, a_reload_of_a_bad_file_tells_all_its_problems_with_code_2) {
     on("POST /v1/config/reload", 422, R"({"ok":false,"error":"2 problems","problems":[
         {"file":"f.toml","line":3,"column":1,"key":"pool.soze","message":"unknown key","suggestion":"size"},
