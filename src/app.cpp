@@ -162,18 +162,9 @@ struct App::Impl {
     // Parse, check, swap whole. New pools are started before a route leads there, and end again where the file is refused after all.
     admin::Reload reload() {
         admin::Reload result;
-        if (options.config_file.empty()) {
-            result.problems.push_back(
-                {"", 0, 0, "", "there is no configuration file to read: started by `plimsoll run`", ""});
-            return result;
-        }
-        if (handing_over) {
-            result.problems.push_back(
-                {"", 0, 0, "",
-                 "a successor is starting, with the file as it was: reload again when the log tells "
-                 "handed_over or handover_failed",
-                 ""});
-            log::error("reload_refused", {{"problem", config::to_string(result.problems.front())}});
+        if (const std::string why_not = why_not_reload(); !why_not.empty()) {
+            result.problems.push_back({"", 0, 0, "", why_not, ""});
+            log::error("reload_refused", {{"problem", why_not}});
             return result;
         }
         config::Parsed parsed = load_with_tokens(options.config_file);
@@ -204,6 +195,15 @@ struct App::Impl {
         log::info("reloaded", {{"changes", result.changes.size()}});
         tell_reload(result);
         return result;
+    }
+
+    std::string why_not_reload() const {
+        if (options.config_file.empty()) return "there is no configuration file to read: started by `plimsoll run`";
+        if (stopping) return "Plimsoll is stopping";
+        if (handing_over)
+            return "a successor is starting, with the file as it was: reload again when the log tells handed_over or "
+                   "handover_failed";
+        return {};
     }
 
     void end_pools_but_those_of(const config::Config& stays) {

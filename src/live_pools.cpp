@@ -19,8 +19,9 @@ std::vector<std::shared_ptr<net::Pool>> LivePools::in_order(const config::Config
 LivePools::Problem LivePools::begin(const config::Config& next, fleet::Fleet& fleet) {
     for (const config::Pool& pool : next.pools)
         if (fleet.ending(pool.name))
-            return {pool.name, "the pool of this name that left the configuration still ends: reload again when "
-                               "`plimsoll workers` shows it no more"};
+            return {pool.name,
+                    "an earlier pool of this name still ends: reload again when `plimsoll workers` shows it no "
+                    "more"};
     for (const config::Pool& pool : next.pools) {
         if (pools_.contains(pool.name)) continue;
         const auto net = std::make_shared<net::Pool>(pool.name, pool);

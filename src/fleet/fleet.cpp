@@ -113,9 +113,10 @@ std::shared_ptr<Pool> Fleet::Impl::pool_of(const std::string& name, std::string&
         refusal = "there is no pool " + name + " (PLIMSOLL_POOL)";
         return nullptr;
     }
-    if (pools.size() == 1) return pools.front();
     std::shared_ptr<Pool> only;
     for (const auto& pool : pools) {
+        if (ending.contains(pool->settings().name)) continue;
+        if (pools.size() - ending.size() == 1) return pool;
         if (!awaits_agents(pool->settings().source)) continue;
         if (only) {
             refusal = "several pools await agents: set PLIMSOLL_POOL";

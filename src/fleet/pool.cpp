@@ -93,6 +93,7 @@ asio::awaitable<void> Pool::stop() {
     for (const WorkerPtr& worker : workers_)
         for (const GenerationPtr& generation : {worker->current, worker->next})
             if (generation) take_out(*generation);
+    net_->close(Clock::now());
 }
 
 WorkerPtr Pool::find(const std::string& id) const {

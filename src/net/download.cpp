@@ -103,6 +103,8 @@ std::string_view Download::take_heads(std::string_view bytes) {
         if (!wanted || exchange_.minor == 0) continue;
         http::ToClient how;
         how.keep_alive = true;
+        how.server = exchange_.snapshot.server;
+        if (exchange_.route->actions) how.edits = &exchange_.route->actions->response;
         const auto size = http::write_response_head(head, how, workspace_.out);
         auto part = part_of({workspace_.out.data(), size});
         send({&part, 1});
@@ -288,7 +290,8 @@ void Download::flush() {
     auto io = outbox.empty() ? io::Io{} : outbox.send_to(client_);
     exchange_.flushed += io.bytes;
     while (io.kind == io::Io::done && outbox.empty() && pipe_ && pipe_.filled > 0) {
-        io = client_.splice_from(pipe_.ends().out, pipe_.filled, left_ > 0);
+        corked_ = left_ >= worth_splicing && buffered_ && exchange_.worker->is(io::Stream::readable);
+        io = client_.splice_from(pipe_.ends().out, pipe_.filled, corked_);
         pipe_.filled -= io.bytes;
         exchange_.flushed += io.bytes;
     }
@@ -334,6 +337,8 @@ void Download::receive_splicing() {
         state_ = State::closed;
         return;
     }
+    // The worker pauses: what the kernel holds back until more comes, up to 200 ms, must not wait for it.
+    if (io.kind == io::Io::blocked && pipe_.filled == 0 && std::exchange(corked_, false)) client_.push();
     pipe_.filled += io.bytes;
     left_ -= io.bytes;
     exchange_.answer_bytes += io.bytes;
@@ -344,8 +349,9 @@ void Download::receive_splicing() {
         state_ = State::complete;
         keep_in_pipe();
     }
-    hold_out_for(may_splice() && !slow_worker_ ? static_cast<std::size_t>(std::min<std::uint64_t>(left_, worth_waiting))
-                                               : 1);
+    hold_out_for(may_splice() && buffered_ && !slow_worker_
+                     ? static_cast<std::size_t>(std::min<std::uint64_t>(left_, worth_waiting))
+                     : 1);
     if (pipe_.filled == 0 && (state_ != State::body || left_ < worth_splicing)) drop_pipe();
 }
 

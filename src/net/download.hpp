@@ -76,6 +76,7 @@ private:
     unsigned interim_ = 0;      // answers before the one that counts
     std::size_t low_mark_ = 1;
     bool slow_worker_ = false;
+    bool corked_ = false;            // the kernel holds a segment back that is not full
     std::string held_;               // a head that is not complete yet
     std::string connection_options_; // of an answer in chunks: what of its trailers ends here
     io::Pipes::Lease pipe_;

@@ -130,6 +130,10 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
     Wakes wakes;
     {
         const std::lock_guard lock(mutex_);
+        if (closed_) {
+            arrival.reason = Reason::no_workers;
+            return arrival;
+        }
         if (!again) retry_budget_.request_began();
         const PoolPromises::Turn turn(promises_, gate_, gate_.waits_for_memory() || gate_.weighs_now(now, facts.label));
         const Gate::Arrival verdict = gate_.arrive(now, facts, events);
@@ -150,6 +154,21 @@ Pool::Arrival Pool::arrive(Instant now, const Gate::Facts& facts, Waiter& waiter
     }
     tell(wakes);
     return arrival;
+}
+
+void Pool::close(Instant now) {
+    Wakes wakes;
+    {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        wakes.reserve(waiters_.size());
+        for (const auto& [ticket, waits] : waiters_) {
+            gate_.leave(now, ticket);
+            wakes.push_back({waits.waiter, Permit{}, Reason::no_workers, {}});
+        }
+        waiters_.clear();
+    }
+    tell(wakes);
 }
 
 bool Pool::begin_retry() {

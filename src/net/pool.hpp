@@ -145,6 +145,8 @@ public:
         std::uint64_t denied = 0, shadow = 0; // shadow: would have been
     };
     RetryStats retry_stats() const;
+    void close(
+        Instant now); // its workers are gone for good: who waits is refused (no_workers), and so is whoever still comes
     bool turns_away(Instant now, const Gate::Facts& facts) const; // arrive() would refuse now; nothing is counted
     bool leave(Instant now, Ticket ticket);                       // false: wake() was or is being called
     void tick(Instant now);                                       // any reactor, every 10 ms or so
@@ -242,6 +244,7 @@ private:
     PoolPromises promises_;
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;
     std::unordered_map<Ticket, Waits> waiters_;
+    bool closed_ = false;
     std::map<std::string, RouteKey, std::less<>> routes_;
     std::shared_ptr<const config::Upstream> upstream_;
     RetryBudget retry_budget_;

@@ -105,7 +105,9 @@ io::Task<> Session::serve() {
             reactor_.rests(*this, true);
             give_up_empty_lines();
             use_newest_snapshot();
-            client_.expect_within(reactor_.stopping() ? Reactor::last_chance : listener().idle_timeout);
+            const Duration span = reactor_.stopping() ? Reactor::last_chance : listener().idle_timeout;
+            rests_until_ = std::min(rests_until_, reactor_.loop.now + span);
+            client_.expect_within(std::max(rests_until_ - reactor_.loop.now, Duration::zero()));
             co_await until(wakeup_, client_, Stream::readable | Stream::late);
             reactor_.rests(*this, false);
             if (cut_short()) co_return;
@@ -128,6 +130,7 @@ io::Task<bool> Session::serve_one() {
                new_identity(reactor_, snapshot_->trace_share.value_or(0)));
     co_await read_head(x);
     if (x.nothing) co_return true;
+    rests_until_ = Instant::max();
     if (x.open()) busy_ = Busy::request;
     if (x.open()) find_route(x);
     if (x.open() && !x.upload.complete() && !x.upload.streamed()) co_await read_body(x);

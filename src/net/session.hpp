@@ -157,9 +157,10 @@ private:
     std::uint16_t peer_port_; // 0: it has none
     bool idle_ = false, trusted_ = false;
     Busy busy_ = Busy::no;
-    bool kept_ = false;           // it has had an answer
-    bool sends_bodies_ = false;   // its last request had one
-    bool unknown_client_ = false; // behind a proxy that does not tell who it is
+    bool kept_ = false;                    // it has had an answer
+    Instant rests_until_ = Instant::max(); // at the latest, with empty lines or without
+    bool sends_bodies_ = false;            // its last request had one
+    bool unknown_client_ = false;          // behind a proxy that does not tell who it is
 };
 
 } // namespace plimsoll::net

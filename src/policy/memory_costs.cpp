@@ -8,13 +8,13 @@ namespace plimsoll {
 namespace {
 
 constexpr double middle = 0.5;
-constexpr double falls_by = 0.75, rises_by = 0.02; // a floor, of the way to the new reading
-constexpr double clearly_higher = 1.5;             // than the floor of every other label that ran
-constexpr unsigned enough_to_compare = 20;         // readings
-constexpr std::int64_t unlike = 4;                 // times the median
-constexpr unsigned patience = 30;                  // readings without, for each with
-constexpr double about = 1.25;                     // a rise as high as one that nobody asked for
-constexpr Duration own_for = std::chrono::minutes{10};
+constexpr double falls_by = 0.75, rises_by = 0.02;    // a floor, of the way to the new reading
+constexpr double clearly_higher = 1.5;                // than the floor of every other label that ran
+constexpr unsigned enough_to_compare = 20;            // readings
+constexpr std::int64_t unlike = 4;                    // times the median
+constexpr unsigned patience = 30;                     // readings without, for each with
+constexpr double about = 1.25;                        // a rise as high as one that nobody asked for
+constexpr Duration own_for = std::chrono::minutes{5}; // to twice as long: this span and the one before are known
 constexpr std::size_t most_kin = 3; // a target, its template, their family: keys that change hands make no circle
 
 Bytes explained_by(Bytes rise) { return Bytes{static_cast<std::int64_t>(about * static_cast<double>(rise.count))}; }
@@ -90,13 +90,13 @@ bool MemoryCosts::seen_without(const Cost& cost, Bytes light) {
 }
 
 bool MemoryCosts::by_itself(const Cost& cost, Bytes rise, Bytes light) const {
-    return rise <= explained_by(own_rise_) && seen_without(cost, light);
+    return rise <= explained_by(std::max(own_rises_[0], own_rises_[1])) && seen_without(cost, light);
 }
 
 void MemoryCosts::rose_by_itself(Instant now, IdleRise::Seen rise, Bytes light) {
     if (rise.whole <= light) return;
-    own_rise_ = std::max(own_rise_, rise.whole);
-    own_seen_ = now;
+    passes(now);
+    own_rises_[0] = std::max(own_rises_[0], rise.whole);
     // What an earlier look at the same climb explained was taken back then.
     const Bytes barely_light{light.count / 8 * 7}; // a bucket of a sketch below
     const Bytes from = rise.before <= light ? barely_light : explained_by(rise.before), to = explained_by(rise.whole);
@@ -110,7 +110,9 @@ void MemoryCosts::rose_by_itself(Instant now, IdleRise::Seen rise, Bytes light) 
 }
 
 void MemoryCosts::passes(Instant now) {
-    if (now - own_seen_ > own_for) own_rise_ = {};
+    if (now - own_since_ <= own_for) return;
+    own_rises_ = {Bytes{}, now - own_since_ > 2 * own_for ? Bytes{} : own_rises_[0]};
+    own_since_ = now;
 }
 
 void MemoryCosts::learn_first(Cost& cost, Bytes rise, bool again) {

@@ -130,10 +130,10 @@ def test_a_route_added_by_a_reload_routes(plimsoll):
     assert proxy.get("/other/1?size=2").status == 200
 
 
-def with_pools(proxy, *names, **more):
+def with_pools(server, *names, **more):
     """A pool of one worker for each name, at /NAME."""
     pools = [{**fleet("sync", workers=1)["pool"][0], "name": name} for name in names]
-    return proxy.configure({"pool": pools, "route": [{"path": "/" + name, "pool": name} for name in names], **more})
+    return server.configure({"pool": pools, "route": [{"path": "/" + name, "pool": name} for name in names], **more})
 
 
 def reload(proxy):
@@ -223,6 +223,44 @@ def test_a_listener_that_cannot_be_opened_ends_the_new_pools_again(plimsoll):
         assert reload(proxy).status == 422
     until(lambda: pools_of(proxy) == ["app"], 60, "the new pool has ended")
     assert proxy.get("/app").status == 200
+
+
+def test_who_still_waits_at_a_pool_that_ends_is_told_so(plimsoll):
+    proxy = with_pools(plimsoll(), "app", "other", proxy={"stop_timeout": "1s"}).start()
+    proxy.wait_serving(1, pool="other")
+    late = socket.create_connection(proxy.address, 30)
+    late.sendall(b"POST /other/late HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+    slow = threading.Thread(target=lambda: proxy.get("/other/slow?pause=20"))
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(proxy.get("/other/after").fields["x-plimsoll-reason"]))
+    slow.start()
+    until(lambda: proxy.admin.workers("other")[0]["in_flight"] == 1, 20, "it is served")
+    waiting.start()
+    until(lambda: queued(proxy, "other") == 1, 20, "the next one waits")
+    with_pools(proxy, "app", proxy={"stop_timeout": "1s"})
+    assert reload(proxy).status == 200
+    until(lambda: pools_of(proxy) == ["app"], 60, "the pool has ended at the bound")
+    waiting.join()
+    late.sendall(b"cd")                                         # by a route that was there when it began
+    assert late.recv(1000).startswith(b"HTTP/1.1 503")
+    late.close()
+    slow.join()
+    assert answers == ["no_workers"]
+
+
+def test_a_reload_while_it_stops_is_refused(plimsoll):
+    proxy = with_pools(plimsoll(), "app").start()
+    proxy.wait_serving(1)
+    slow = threading.Thread(target=lambda: proxy.get("/app/slow?pause=2"))
+    slow.start()
+    until(lambda: proxy.admin.workers()[0]["in_flight"] == 1, 20, "it is served")
+    proxy.tell_to_stop()
+    until(lambda: " stopping " in proxy.log_text(), 10, "it stops")
+    with_pools(proxy, "app", "other")
+    refused = reload(proxy)
+    assert refused.status == 422 and "stopping" in refused.json["problems"][0]["message"], repr(refused)
+    slow.join()
+    proxy.stop()
 
 
 def test_a_stop_while_a_pool_ends_ends_both(plimsoll):

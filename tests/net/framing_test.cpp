@@ -458,6 +458,45 @@ TEST(Framing, pipelined_requests_are_answered_in_order) {
     writer.join();
 }
 
+// A kernel that waits for more holds each piece back for 200 ms.
+TEST(Framing, pieces_of_a_large_answer_are_not_held_back_while_the_worker_pauses) {
+    constexpr int pieces = 20;
+    for (const std::string more : {"", "X-Accel-Buffering: no\r\n"})
+        for (const std::size_t size : {20, 20'000, 60'000}) {
+            std::atomic<int> taken = 0;
+            const std::string piece(size, 'p'), rest(70'000, 'r');
+            Origin origin([&](Peer& peer) {
+                if (peer.read_request().head.empty()) return;
+                peer.send("HTTP/1.1 200 OK\r\n" + more +
+                          "Content-Length: " + std::to_string(pieces * size + rest.size()) + "\r\n\r\n");
+                for (int sent = 0; sent < pieces; ++sent) {
+                    peer.send(piece);
+                    eventually([&] { return taken > sent; });
+                }
+                peer.send(rest);
+            });
+            Proxy proxy;
+            proxy.add_worker(origin.address());
+            proxy.start();
+            auto client = proxy.client();
+            client.send(get());
+            client.read_response(true);
+            const auto take = [&](std::size_t left) {
+                while (left > 0) {
+                    const auto some = client.read_some(left);
+                    if (some.empty()) return false;
+                    left -= some.size();
+                }
+                return true;
+            };
+            const auto began = std::chrono::steady_clock::now();
+            for (; taken < pieces; ++taken) ASSERT_TRUE(take(size));
+            EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds{pieces * 100})
+                << size << more;
+            EXPECT_TRUE(take(rest.size()));
+        }
+}
+
 TEST(Framing, large_answers_of_every_kind_arrive_whole) {
     const std::string body(3'000'000, 'z');
     std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -555,6 +594,27 @@ TEST(Framing, a_chunk_that_would_go_over_the_limit_is_refused_by_its_size) {
         EXPECT_EQ(client.read_response().status(), 413);
         EXPECT_TRUE(client.ended());
     }
+}
+
+TEST(Framing, what_the_route_does_with_an_answer_it_does_with_the_interim_ones_before_it) {
+    Origin origin([](Peer& peer) {
+        while (!peer.read_request().head.empty())
+            peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-Powered-By: p\r\nServer: s\r\nX-Set: w\r\n\r\n"
+                      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.config.proxy.server = "remove";
+    proxy.config.routes[0].remove_response_fields = {"X-Powered-By"};
+    proxy.config.routes[0].set_response_fields = {{"X-Set", "ours"}};
+    proxy.add_worker(origin.address());
+    proxy.start();
+    auto client = proxy.client();
+    client.send(get());
+    const auto hint = client.read_response();
+    EXPECT_EQ(hint.status(), 103);
+    EXPECT_TRUE(hint.has("link"));
+    for (const char* each : {"x-powered-by", "server", "x-set"}) EXPECT_FALSE(hint.has(each)) << each;
+    EXPECT_EQ(client.read_response().field("x-set"), "ours");
 }
 
 TEST(Framing, what_plimsoll_says_to_workers_and_workers_to_plimsoll_stays_inside) {

@@ -86,6 +86,31 @@ TEST(Keepalive, an_empty_line_between_requests_may_come_in_pieces) {
     EXPECT_EQ(client.read_response().status(), 400) << "that was no empty line";
 }
 
+TEST(Keepalive, empty_lines_are_no_sign_of_life_of_a_client_at_rest) {
+    for (const bool stops : {false, true}) {
+        Origin origin(echo);
+        Proxy proxy;
+        proxy.config.listeners[0].idle_timeout = stops ? std::chrono::seconds{60} : std::chrono::seconds{1};
+        proxy.add_worker(origin.address());
+        proxy.start();
+        auto client = proxy.client();
+        client.send(get());
+        EXPECT_EQ(client.read_response().status(), 200);
+        std::atomic<bool> over = false;
+        std::thread drip([&] {
+            while (!over && client.send("\r\n")) std::this_thread::sleep_for(std::chrono::milliseconds{50});
+        });
+        if (stops) {
+            EXPECT_TRUE(proxy.stop(patience));
+            EXPECT_EQ(proxy.server().stats().cut_connections, 0u) << "it took the whole of the bound";
+        } else {
+            EXPECT_TRUE(client.ended());
+        }
+        over = true;
+        drip.join();
+    }
+}
+
 TEST(Keepalive, half_an_empty_line_is_no_request_that_began) {
     Origin origin(echo);
     Proxy proxy;

@@ -112,9 +112,9 @@ private:
     static bool seen_without(const Cost& cost, Bytes light);
     bool by_itself(const Cost& cost, Bytes rise, Bytes light) const;
 
-    std::vector<Cost> costs_; // by label, as far as any was seen
-    Bytes own_rise_;          // of a worker in which nothing ran
-    Instant own_seen_{};
+    std::vector<Cost> costs_;          // by label, as far as any was seen
+    std::array<Bytes, 2> own_rises_{}; // the highest of a worker in which nothing ran: lately, and in the span before
+    Instant own_since_{};              // when this span began
 };
 
 } // namespace plimsoll

@@ -17,6 +17,8 @@ constexpr Refusal too_large = {431, "head_too_large", "the message head is large
 constexpr Refusal bad_host = {400, "bad_host", "HTTP/1.1 asks for exactly one Host field, with a valid host in it"};
 constexpr Refusal bad_coding = {400, "transfer_encoding",
                                 "chunked must be the last transfer coding, once, and in HTTP/1.1"};
+// A recipient should pass over them in a list (RFC 9110, 5.6.1.2). Here servers differ in what the body is, which smuggles requests.
+constexpr Refusal empty_codings = {400, "transfer_encoding", "Transfer-Encoding must not have empty elements"};
 constexpr Refusal unknown_coding = {501, "transfer_encoding", "chunked is the only transfer coding that is served"};
 constexpr Refusal long_connection = {431, "head_too_large", "the Connection field names more than anybody needs to"};
 constexpr Refusal repeated = {400, "repeated_field", "a field that must be unique came several times"};
@@ -140,14 +142,15 @@ Refusal check_transfer_encoding(std::string_view codings, std::uint8_t minor) {
     if (minor == 0) return bad_coding;
     if (iequals(codings, "chunked")) return {};
     bool last_is_chunked = false;
-    unsigned chunked = 0;
+    unsigned chunked = 0, others = 0;
     for (std::string_view coding; next_member(codings, coding);) {
         last_is_chunked = iequals(coding, "chunked");
-        chunked += last_is_chunked;
+        last_is_chunked ? ++chunked : ++others;
     }
     // Where chunked is last, the length is known but the coding before it is not ours to undo. Else there is no length
     // at all.
-    return last_is_chunked && chunked == 1 ? unknown_coding : bad_coding;
+    if (last_is_chunked && chunked == 1) return others > 0 ? unknown_coding : empty_codings;
+    return bad_coding;
 }
 
 Refusal read_framing(const Singles& singles, std::uint8_t minor, std::optional<std::uint64_t>& content_length,
@@ -175,6 +178,12 @@ Refusal check_host(const Singles& singles, RequestHead& head) {
         head.authority = authority.ends_with(':') ? authority.substr(0, authority.size() - 1) : authority;
     }
     return {};
+}
+
+// What a worker calls its route goes into metrics, which are UTF-8, and stays there: as our agent would write it, or it is none.
+constexpr std::size_t longest_label = 200;
+bool is_label(std::string_view text) {
+    return text.size() <= longest_label && std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 // Rules across the fields of a request.
@@ -252,7 +261,7 @@ Refusal check_response(ResponseHead& head, Asked asked) {
         head.event_stream = iequals(singles.content_type->value.substr(0, event_stream.size()), event_stream);
     }
     if (singles.buffering) head.unbuffered = iequals(singles.buffering->value, "no");
-    if (singles.route) head.route = singles.route->value;
+    if (singles.route && is_label(singles.route->value)) head.route = singles.route->value;
     return {};
 }
 

@@ -135,6 +135,12 @@ Io Stream::splice_from(int pipe, std::size_t count, bool more) {
     return sent(went, count);
 }
 
+// Even where it is set already, this sends what is held back.
+void Stream::push() {
+    const int on = 1;
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 std::size_t Stream::untaken() const {
     int bytes = 0;
     return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;

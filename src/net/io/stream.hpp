@@ -49,7 +49,9 @@ public:
     Io write(std::span<iovec> parts); // advances the parts by what went
     Io send_file(int file, off_t& offset, std::size_t count);
     Io splice_to(int pipe, std::size_t count, bool pipe_is_empty); // from this socket into a pipe
-    Io splice_from(int pipe, std::size_t count, bool more);
+    Io splice_from(int pipe, std::size_t count,
+                   bool more); // more: a last segment that is not full is held back, until push()
+    void push();
     std::size_t untaken() const; // bytes that were written and that the peer has not acknowledged
     std::size_t unread() const;  // bytes that lie here to be read
     bool has_ended() const;      // is there an end, behind what lies here to be read? Asks the kernel

@@ -86,6 +86,17 @@ TEST(RequestHead, length_and_coding_together_are_told_as_such_in_either_order) {
             << fields;
 }
 
+TEST(RequestHead, a_coding_that_is_not_served_is_told_apart_from_elements_that_are_empty) {
+    const auto told = [](const std::string& codings) {
+        return Request("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: " + codings + "\r\n\r\n").parsed.refusal;
+    };
+    EXPECT_EQ(told("gzip, chunked").status, 501);
+    for (const char* codings : {",chunked", "chunked,", " , chunked ,"}) {
+        EXPECT_EQ(told(codings).status, 400) << codings;
+        EXPECT_NE(told(codings).detail.find("empty"), std::string_view::npos) << codings;
+    }
+}
+
 TEST(RequestHead, every_refusal_has_a_word_and_a_sentence) {
     for (const char* text : {"GET\r\n", "GET / HTTP/2.0\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nA\r\n\r\n",
                              "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"}) {
@@ -126,6 +137,19 @@ TEST(ResponseHead, faults_are_502_and_say_what_was_wrong) {
     EXPECT_EQ(parsed.refusal.status, 502);
     EXPECT_EQ(parsed.refusal.reason, "bad_response");
     EXPECT_NE(parsed.refusal.detail.find("Transfer-Encoding"), std::string_view::npos);
+}
+
+TEST(ResponseHead, what_could_not_stand_in_metrics_is_no_route) {
+    const auto route = [](const std::string& value) {
+        ResponseHead head;
+        const std::string text = "HTTP/1.1 204 No Content\r\nX-Plimsoll-Route: " + value + "\r\n\r\n";
+        EXPECT_EQ(parse_response(text, 0, {}, {}, head).state, Parsed::State::complete);
+        return std::string(head.route);
+    };
+    EXPECT_EQ(route("GET /users/{id}"), "GET /users/{id}");
+    EXPECT_EQ(route(std::string(200, 'a')).size(), 200u);
+    EXPECT_EQ(route(std::string(201, 'a')), "");
+    for (const char* each : {"caf\xc3\xa9", "bad\x80\xff", "a\tb"}) EXPECT_EQ(route(each), "") << each;
 }
 
 TEST(ResponseHead, a_table_that_is_used_again_holds_nothing_of_the_last_response) {

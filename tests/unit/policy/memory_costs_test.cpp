@@ -307,6 +307,20 @@ TEST(MemoryCosts, who_was_blamed_for_what_the_process_does_by_itself_is_believed
     EXPECT_TRUE(costs.rose(std::array{Ran{light}}, 250_MiB, nothing_much)) << "the thread has long ended";
 }
 
+TEST(MemoryCosts, one_large_climb_long_ago_excuses_nobody_however_often_small_ones_follow) {
+    MemoryCosts costs;
+    Instant now = Instant{} + 1000s;
+    for (int i = 0; i < 2; ++i) costs.rose(std::array{Ran{light}}, 1_MiB, nothing_much); // as a cheap refusal
+    costs.rose_by_itself(now, {{}, 400_MiB}, nothing_much);
+    for (int minute = 0; minute < 30; ++minute) {
+        now += 1min;
+        costs.rose_by_itself(now, {{}, 20_MiB}, nothing_much);
+        for (int i = 0; i < 20; ++i) costs.rose(std::array{Ran{light}}, 300_MiB, nothing_much);
+        EXPECT_TRUE(minute >= 4 || costs.expected(light) < 2_MiB) << minute;
+    }
+    EXPECT_GT(costs.expected(light), 290_MiB);
+}
+
 TEST(MemoryCosts, what_is_not_seen_again_in_thirty_times_as_many_readings_is_doubted) {
     MemoryCosts costs;
     for (int i = 0; i < 2; ++i) costs.rose(std::array{Ran{light}}, 250_MiB, nothing_much);
