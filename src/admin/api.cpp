@@ -263,6 +263,7 @@ Answer Api::act(const Request& request, const Names& names) const {
     if (action == std::end(actions))
         return error_answer(404, "no action \"" + names[2] + "\": drain, undrain, recycle, capture, trace");
 
+    static constexpr std::size_t longest_reason = 500;
     std::string why = "operator";
     if (!request.body.empty()) {
         boost::system::error_code error;
@@ -270,7 +271,11 @@ Answer Api::act(const Request& request, const Names& names) const {
         if (error || !body.is_object())
             return error_answer(400, R"(the body must be empty or a JSON object: {"reason": "..."})");
         const auto* reason = body.get_object().if_contains("reason");
-        if (reason != nullptr && reason->is_string()) why = reason->get_string().c_str();
+        if (!body.get_object().empty() && (reason == nullptr || !reason->is_string()))
+            return error_answer(400, R"(the only thing to say is {"reason": "..."}, as text)");
+        if (reason != nullptr) why = reason->get_string().c_str();
+        if (why.size() > longest_reason)
+            return error_answer(400, "a reason has at most " + std::to_string(longest_reason) + " bytes");
     }
     if (!backend_.act) return error_answer(404, "no worker \"" + names[1] + "\" in pool \"" + names[0] + "\"");
     const auto result = backend_.act(action->second, names[0], names[1], why);

@@ -131,6 +131,8 @@ void add_traffic(Page& page, const net::ServerStats& traffic) {
     page.counter("connections_evicted_total",
                  "Client connections at rest that were closed to make room for new ones: at max_connections.")
         .add({}, traffic.connections_evicted);
+    page.counter("accept_pauses_total", "Times that a listener took nobody for 100 ms, for want of file descriptors.")
+        .add({}, traffic.accept_pauses);
     page.counter("client_aborts_total", "Clients that left before their answer was whole.")
         .add({}, traffic.client_aborts);
     page.counter("retries_total", "Requests sent once more, to another worker.").add({}, traffic.retries);

@@ -75,8 +75,12 @@ std::string Pool::why_stopping() const {
 
 void Pool::part_from_agents() {
     for (const WorkerPtr& worker : workers_)
-        for (const GenerationPtr& generation : {worker->current, worker->next})
-            if (generation && generation->agent) generation->agent->hang_up();
+        for (const GenerationPtr& generation : {worker->current, worker->next}) {
+            if (!generation) continue;
+            if (generation->agent) generation->agent->hang_up();
+            for (const std::weak_ptr<Agent>& each : generation->siblings)
+                if (const auto sibling = each.lock()) sibling->hang_up();
+        }
 }
 
 asio::awaitable<void> Pool::stop() {

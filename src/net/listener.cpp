@@ -308,6 +308,7 @@ void Listener::accept_pending() {
 
 void Listener::pause_accepting(const char* why) {
     ++pauses_;
+    reactor_.counters.accept_pauses.add();
     if (!pause_told_ || reactor_.loop.now - *pause_told_ >= tell_pauses_every) {
         pause_told_ = reactor_.loop.now;
         log::warn("accept_paused", {{"error", why},

@@ -249,6 +249,7 @@ ServerStats Server::stats() const {
         stats.connections_total += each->connections_total.get();
         stats.connections_refused += each->connections_refused.get();
         stats.connections_evicted += each->connections_evicted.get();
+        stats.accept_pauses += each->accept_pauses.get();
         stats.retries += each->retries.get();
         stats.client_aborts += each->client_aborts.get();
         stats.upgrades += each->upgrades.get();

@@ -111,6 +111,7 @@ struct ServerStats {
     std::uint64_t rate_keys_forgotten = 0; // pushed out of the table of rate limits before their time
     std::uint64_t connections_open = 0, connections_total = 0, connections_refused = 0; // refused: over max_connections
     std::uint64_t connections_evicted = 0;                                              // at rest, for new clients
+    std::uint64_t accept_pauses = 0;                                                    // for want of descriptors
     std::uint64_t cut_requests = 0, cut_tunnels = 0,
                   cut_connections = 0; // at the bound of a stop; the last: neither of both
     std::uint64_t retries = 0, client_aborts = 0, upgrades = 0;

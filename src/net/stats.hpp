@@ -61,7 +61,7 @@ struct QueueSeries {
 
 // What belongs to no route: one for each reactor.
 struct alignas(64) ReactorCounters {
-    Counter connections_open, connections_total, connections_refused, connections_evicted;
+    Counter connections_open, connections_total, connections_refused, connections_evicted, accept_pauses;
     Counter retries, client_aborts, upgrades;
     Counter cut_requests, cut_tunnels, cut_connections; // at the bound of a stop
     Counter upstream_connects, upstream_reuses, upstream_failures, upstream_idle, upstream_unheard;

@@ -194,6 +194,10 @@ TEST_F(api, an_action_answers_202_with_its_incident) {
     }
     EXPECT_EQ(post("/v1/pools/app/workers/app%2D2/drain").body, "{}\n");
     post("/v1/pools/app/workers/app-1/trace", R"({"reason":"on call"})");
+    for (const std::string body : {R"({"reason":5})", R"({"reasn":"x"})", R"([])"})
+        EXPECT_EQ(post("/v1/pools/app/workers/app-1/recycle", body).status, 400) << body;
+    EXPECT_EQ(post("/v1/pools/app/workers/app-1/recycle", R"({"reason":")" + std::string(501, 'x') + "\"}").status,
+              400);
     EXPECT_EQ(script_.acted, (std::vector<std::string>{"recycle app app-1 operator", "drain app app-2 operator",
                                                        "trace app app-1 on call"}));
     EXPECT_EQ(post("/v1/pools/app/workers/app-1/drain", "not json").status, 400);

@@ -47,6 +47,7 @@ Snapshot some_snapshot() {
     redis.latency_sum = 0.004;
     snapshot.traffic->loop_lag_seconds = 0.002;
     snapshot.traffic->connections_evicted = 13;
+    snapshot.traffic->accept_pauses = 14;
     snapshot.traffic->buffered_limit = 1'000;
     snapshot.traffic->buffered_file_bytes = 200;
     snapshot.traffic->buffered_file_limit = 2'000;
@@ -67,6 +68,7 @@ TEST(metrics, say_what_the_parts_know) {
     for (const auto line : {
              R"(plimsoll_build_info{version="1.2.3"} 1)",
              "plimsoll_connections_evicted_total 13",
+             "plimsoll_accept_pauses_total 14",
              "plimsoll_buffered_limit_bytes 1000",
              "plimsoll_buffered_file_bytes 200",
              "plimsoll_buffered_file_limit_bytes 2000",

@@ -84,6 +84,31 @@ constexpr Known known[] = {
     {"remote-email", FieldName::claims_of_a_proxy},
     {"client-cert", FieldName::claims_of_a_proxy}, // RFC 9440
     {"client-cert-chain", FieldName::claims_of_a_proxy},
+    {"cf-connecting-ipv6", FieldName::claims_of_a_proxy},
+    {"fly-client-ip", FieldName::claims_of_a_proxy},
+    {"x-azure-clientip", FieldName::claims_of_a_proxy},
+    {"x-azure-socketip", FieldName::claims_of_a_proxy},
+    {"x-appengine-user-ip", FieldName::claims_of_a_proxy},
+    {"wl-proxy-client-ip", FieldName::claims_of_a_proxy},
+    {"proxy-client-ip", FieldName::claims_of_a_proxy},
+    {"x-proxyuser-ip", FieldName::claims_of_a_proxy},
+    {"x-host", FieldName::claims_of_a_proxy},
+    {"x-https", FieldName::claims_of_a_proxy},
+    {"x-ssl", FieldName::claims_of_a_proxy},
+    {"x-arr-ssl", FieldName::claims_of_a_proxy},
+    {"x-arr-clientcert", FieldName::claims_of_a_proxy},
+    {"cloudfront-forwarded-proto", FieldName::claims_of_a_proxy},
+    {"cloudfront-viewer-address", FieldName::claims_of_a_proxy},
+    {"x-goog-authenticated-user-email", FieldName::claims_of_a_proxy},
+    {"x-goog-authenticated-user-id", FieldName::claims_of_a_proxy},
+    {"x-goog-iap-jwt-assertion", FieldName::claims_of_a_proxy},
+    {"x-amzn-oidc-identity", FieldName::claims_of_a_proxy},
+    {"x-amzn-oidc-data", FieldName::claims_of_a_proxy},
+    {"x-amzn-oidc-accesstoken", FieldName::claims_of_a_proxy},
+    {"x-ms-client-principal", FieldName::claims_of_a_proxy},
+    {"x-ms-client-principal-id", FieldName::claims_of_a_proxy},
+    {"x-ms-client-principal-name", FieldName::claims_of_a_proxy},
+    {"script-name", FieldName::claims_of_a_proxy},
 };
 
 constexpr std::size_t slots = 256, most_steps = 4;
@@ -92,7 +117,7 @@ constexpr std::size_t hash(std::string_view name) { // not empty
     const auto at = [name](std::size_t i) {
         return static_cast<std::size_t>(static_cast<unsigned char>(name[i]) | 0x20);
     };
-    return (name.size() * 7 + at(0) + at(name.size() / 2) * 5 + at(name.size() - 1) * 25) % slots;
+    return (name.size() * 49 + at(0) * 5 + at(name.size() / 2) * 17 + at(name.size() - 1) * 8) % slots;
 }
 
 struct Table {
