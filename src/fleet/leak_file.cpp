@@ -31,6 +31,7 @@ leak::AgeCurve curve_of(const json::object& object) {
     curve.ended = true;
     curve.release = word(object, "release");
     curve.pace = amount(object, "pace");
+    curve.accused = flag(object, "accused");
     for (const json::value& mark : list(object, "marks")) {
         if (!mark.is_array() || mark.get_array().size() != 2 || curve.marks.size() >= most_marks) return {};
         boost::system::error_code bad;
@@ -128,6 +129,7 @@ std::string to_text(const LeakMemory& memory) {
             curves.push_back(json::object{{"life", static_cast<double>(curve.life)},
                                           {"release", curve.release},
                                           {"pace", curve.pace},
+                                          {"accused", curve.accused},
                                           {"marks", std::move(marks)}});
         }
         watched[to_string(what)] = json::object{

@@ -22,6 +22,7 @@ constexpr double much_faster = 2;      // than others grew at that age
 constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
 constexpr double busier = 1.2;         // load that rises by so much may explain what grows
 constexpr double urgent = 0.42;        // of the headroom is gone: the benefit of the doubt ends
+constexpr double much_is_gone = 0.85; // confidence then
 
 double share_between(double value, double none, double full) {
     return std::clamp((value - none) / (full - none), 0.0, 1.0);
@@ -82,14 +83,17 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     const bool fades = e.exponent < slows_down && growth_ahead(e.age, e.trend.slope, e.exponent, ahead) < room;
     if (fades && !e.settles && !e.steered) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
 
-    if (known && past->later >= enough * needed)
-        return {Class::leaking, past->older ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7};
+    const double by_itself = gone >= urgent && !fades ? much_is_gone : 0; // whatever is known of others
+    if (known && past->later >= enough * needed) {
+        const double by_them = past->older || past->accused ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7;
+        return {Class::leaking, std::max(by_them, by_itself)};
+    }
     const double beyond = gone >= urgent ? little_beyond : beyond_peak;
     const bool excused = past && grew_as_much(*past, e.level - e.floor, headroom, beyond);
     const bool is_another = past && past->others && e.age >= t.young && e.trend.low > much_faster * past->then;
     if (excused && !is_another) return {past->then >= the_same * e.trend.slope ? Class::cache : Class::steady, 0.9};
 
-    if (gone >= urgent && !fades) return {Class::leaking, 0.85}; // that it settles suffices for a suspicion alone
+    if (by_itself > 0) return {Class::leaking, by_itself}; // that it settles suffices for a suspicion alone
     if (e.load_rise >= busier) return {Class::unknown, 0.5};
     if (e.age < t.young) return {Class::warming, 0.6};
     const double goes_on = std::max(e.exponent, e.late_exponent);

@@ -132,6 +132,7 @@ void Detector::forecast_anew(double limit, double requests_a_second) {
 
 const Verdict& Detector::judge(double limit, double requests_a_second, const History& history) {
     told_ = judge_life(limit, requests_a_second, history);
+    curve_.accused = told_.kind == Class::leaking && told_.confidence >= thresholds_.sure;
     if (!is_late() || told_.kind == Class::leaking) return told_;
     const LateOnset::Life life = so_far();
     const Verdict* began_late = late_->judge(limit, requests_a_second, life);

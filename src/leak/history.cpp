@@ -58,6 +58,7 @@ std::optional<History::Precedent> History::precedent_of(const std::vector<const 
         found.peak = std::max(found.peak, static_cast<double>(most_grown->growth));
         found.pace = std::max(found.pace, curve->pace);
         found.older = found.older || curve->end() >= older_by * age;
+        found.accused = found.accused || (curve->ended && curve->accused);
     }
     found.curves = static_cast<unsigned>(then.size());
     found.then = median(std::move(then));

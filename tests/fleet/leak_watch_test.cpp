@@ -269,7 +269,7 @@ TEST(LeakFile, what_was_learned_is_read_as_it_was_written) {
     auto& entry = memory.cases[0];
     leak::AgeCurve curve;
     curve.life = 1'764'000'000'000'123ULL;
-    curve.ended = true;
+    curve.ended = curve.accused = true;
     curve.tell(5000, {1e8F, 4096.5F});
     entry.curves = {curve, curve};
     entry.incident = "i-000007";

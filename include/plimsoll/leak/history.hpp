@@ -33,6 +33,7 @@ struct AgeCurve {
     };
     std::uint64_t life = 0;  // which process: a curve that is told again replaces the earlier one
     bool ended = false;      // the life is over; otherwise its owner still lives
+    bool accused = false;    // of a leak, at its end: it went on growing for as long as it was let
     std::string release;     // of the application; empty: not known
     double pace = 0;         // the most requests a second that it had; 0: not known
     std::vector<Mark> marks; // at age_of(k)
@@ -53,8 +54,9 @@ public:
         double then = 0, later = 0, peak = 0;
         double pace = 0; // the most requests a second that any of them had; 0: not known
         unsigned curves = 0;
-        bool older = false;  // at least one lived half as long again as this age
-        bool others = false; // they are of other releases
+        bool older = false;   // at least one lived half as long again as this age
+        bool accused = false; // one was to its end: a recycle in time is what kept it from growing older
+        bool others = false;  // they are of other releases
     };
     // Of lives that came to a quarter of this age and to `least` requests, and of living ones only where they are older by half:
     // siblings of one age share their warm-up and the filling of their caches. Never of `life` itself.

@@ -96,6 +96,25 @@ TEST(Classify, what_earlier_processes_did_decides) {
     EXPECT_EQ(classify(growing(), after(0, 0, 10 * mib), {}).kind, Class::leaking) << "more than any of them ever had";
 }
 
+TEST(Classify, to_know_earlier_processes_never_accuses_less_than_to_know_none) {
+    Evidence evidence = growing();
+    evidence.level = evidence.floor + 200 * mib; // half of the headroom
+    Situation situation = after(4096, 4096, 390 * mib);
+    situation.precedent->older = false;
+    const double alone = classify(evidence, ordinary, {}).confidence;
+    EXPECT_GE(alone, Thresholds{}.sure);
+    EXPECT_GE(classify(evidence, situation, {}).confidence, alone);
+    EXPECT_LT(classify(growing(), situation, {}).confidence, Thresholds{}.sure) << "of one age they may fill alike";
+}
+
+TEST(Classify, whom_a_recycle_kept_from_growing_older_accuses_as_if_it_were) {
+    Situation situation = after(4096, 4096, 390 * mib);
+    const double by_an_older_one = classify(growing(), situation, {}).confidence;
+    situation.precedent->older = false;
+    situation.precedent->accused = true;
+    EXPECT_EQ(classify(growing(), situation, {}).confidence, by_an_older_one);
+}
+
 TEST(Classify, a_leak_beside_a_cache_that_is_full_is_seen_before_much_more_is_gone) {
     Evidence evidence = growing();
     const Situation cached = after(0, 0, 200 * mib); // half of the headroom

@@ -221,6 +221,16 @@ TEST(Detector, a_leak_that_an_earlier_process_had_is_known_again_at_once) {
     EXPECT_GE(verdict.confidence, 0.9);
 }
 
+TEST(Detector, a_leak_stays_accused_at_the_age_at_which_the_one_before_was_recycled_for_it) {
+    History history;
+    Detector earlier(1), later(2);
+    live(earlier, history, 60'000, leak_of_4k); // more than half of its headroom: it was accused
+    earlier.end();
+    history.learn(earlier.curve());
+    for (double n = 2000; n < 70'000; n *= 1.1)
+        EXPECT_GE(live(later, history, n, leak_of_4k).confidence, 0.9) << "at " << n;
+}
+
 TEST(Detector, a_leak_whose_process_ended_under_rising_load_does_not_acquit_the_next) {
     History history;
     Detector earlier(1), later(2);
