@@ -78,6 +78,7 @@ private:
     // How often a route, or the routes of a group, were asked of this life.
     double asked(const LeakLife& life, const std::string& route) const;
     LeakCase::Asks asks(const LeakLife& life, const std::string& route);
+    std::optional<leak::LoadLineAhead> load_line_of(Watched what, const LeakLife& life) const;
     leak::RecycleOutlook outlook_of(Watched what, const LeakLife& life) const;
     bool has_one_route() const;
     void tell(Watched what); // the verdict, to the open incident

@@ -22,7 +22,7 @@ constexpr double much_faster = 2;      // than others grew at that age
 constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
 constexpr double busier = 1.2;         // load that rises by so much may explain what grows
 constexpr double urgent = 0.42;        // of the headroom is gone: the benefit of the doubt ends
-constexpr double much_is_gone = 0.85; // confidence then
+constexpr double much_is_gone = 0.85;  // confidence then
 
 double share_between(double value, double none, double full) {
     return std::clamp((value - none) / (full - none), 0.0, 1.0);

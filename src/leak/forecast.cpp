@@ -12,6 +12,7 @@ std::optional<Forecast> forecast(double room, double swing, const Line& trend, d
     room = std::max(room, 0.0);
     const double below_swing = std::max(room - swing, 0.0);
     Forecast found;
+    found.room = room;
     found.requests = below_swing / trend.slope;
     found.requests_early = below_swing / std::max(trend.high, trend.slope);
     found.requests_late = trend.low > 0 ? room / trend.low : forever;

@@ -1,16 +1,28 @@
 #include "plimsoll/leak/recycle_time.hpp"
 
+#include <algorithm>
+
 namespace plimsoll::leak {
 
 namespace {
 
 constexpr double quiet_leads = 10;     // how much earlier, in leads, a quiet moment is taken
 constexpr double worth = 1.0 / 3;      // of its life to the limit
+constexpr double much = 0.5;           // of what it may grow by
 constexpr double farthest = 24 * 3600; // seconds: what gets there later is nobody's emergency
 
 } // namespace
 
+RecycleOutlook sooner(RecycleOutlook outlook, const LoadLineAhead& ahead) {
+    const double above = ahead.limit - ahead.line;
+    if (above <= 0 || ahead.line - ahead.floor < much * (ahead.limit - ahead.floor)) return outlook;
+    outlook.refused = ahead.reached;
+    if (ahead.growth > 0) outlook.early = std::min(outlook.early, std::max(ahead.room - above, 0.0) / ahead.growth);
+    return outlook;
+}
+
 RecycleTime recycle_time(const RecycleOutlook& outlook) {
+    if (outlook.refused) return RecycleTime::at_once;
     if (outlook.early <= outlook.lead && !outlook.has_soft_limit) return RecycleTime::at_once;
     if (outlook.lived < worth * (outlook.lived + outlook.early)) return RecycleTime::later;
     if (outlook.quiet && outlook.early <= quiet_leads * outlook.lead) return RecycleTime::while_quiet;

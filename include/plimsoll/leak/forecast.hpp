@@ -16,6 +16,7 @@ namespace plimsoll::leak {
 struct Forecast {
     double requests = 0, requests_early = 0, requests_late = 0; // late may be infinite
     std::optional<double> seconds, seconds_early, seconds_late; // unset: no requests come
+    double room = 0;                                            // of the trend
 };
 
 // Nothing where the slope does not rise.

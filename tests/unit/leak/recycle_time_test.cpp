@@ -15,6 +15,31 @@ TEST(RecycleTime, who_may_be_at_its_limit_within_the_lead_goes_at_once) {
     EXPECT_EQ(recycle_time({.lived = 1, .early = 100, .lead = 100}), RecycleTime::at_once);
 }
 
+TEST(RecycleTime, where_clients_are_refused_before_the_limit_the_time_is_to_that) {
+    // 50 MiB below its limit at 0.1 MiB a second, which is 500 s; below the line 20 MiB.
+    const LoadLineAhead ahead{
+        .line = 170 * mib, .limit = 200 * mib, .floor = 60 * mib, .room = 50 * mib, .growth = 0.1 * mib};
+    EXPECT_EQ(recycle_time(old_one(500)), RecycleTime::later);
+    EXPECT_NEAR(sooner(old_one(500), ahead).early, 200, 1e-6);
+    EXPECT_EQ(sooner(old_one(90), ahead).early, 90) << "what swings is at the limit sooner still";
+    LoadLineAhead near = ahead;
+    near.room = 35 * mib;
+    EXPECT_EQ(recycle_time(sooner(old_one(350), near)), RecycleTime::at_once);
+    near.line = 210 * mib;
+    EXPECT_EQ(recycle_time(sooner(old_one(350), near)), RecycleTime::later) << "a hard limit comes before the line";
+}
+
+TEST(RecycleTime, who_is_at_the_load_line_goes_at_once_however_far_its_limit_recedes) {
+    LoadLineAhead ahead{.line = 170 * mib, .limit = 200 * mib, .floor = 60 * mib, .room = 30 * mib};
+    ahead.reached = true; // nobody asks it any more: it does not grow
+    RecycleOutlook outlook = old_one(10 * hour);
+    EXPECT_EQ(recycle_time(sooner(outlook, ahead)), RecycleTime::at_once);
+    outlook.has_soft_limit = true;
+    EXPECT_EQ(recycle_time(sooner(outlook, ahead)), RecycleTime::at_once) << "which lies above the line";
+    ahead.floor = 165 * mib;
+    EXPECT_EQ(recycle_time(sooner(outlook, ahead)), RecycleTime::later) << "its successor would be there at once";
+}
+
 TEST(RecycleTime, a_quiet_moment_is_taken_when_the_limit_is_not_far) {
     RecycleOutlook outlook = old_one(900);
     outlook.quiet = true;
