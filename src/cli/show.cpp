@@ -189,7 +189,7 @@ std::string show_leaks(Facts leaks, const Style& style) {
         for (auto line : leak["lines"].list())
             text += "    " + line["file"].text() + ":" + line["line"].text() +
                     (line["function"].known() ? " in " + line["function"].text() : "") + "  " +
-                    bytes_text(line["bytes_per_request"]) + " a request\n";
+                    bytes_text(line["bytes_per_request"]) + " a request to the worker\n";
         if (leak["kept_by"].known()) text += "    kept by " + leak["kept_by"].text() + "\n";
         if (leak["advice"].known()) text += "    advice: " + leak["advice"].text() + "\n";
         for (auto incident : leak["incidents"].list())

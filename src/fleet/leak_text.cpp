@@ -66,7 +66,7 @@ std::string other_line_text(const LeakReport& leak, const std::string& directory
     const auto route = std::ranges::find(leak.routes, line.route, &RouteShare::route);
     if (route == leak.routes.end())
         return line_text(line, directory) + " keeps " + amount_text(line.bytes_per_request, leak.what) +
-               " a request, and whose it is is not known";
+               " a request to the worker, and whose it is is not known";
     return route->route + " leaks " + amount_text(route->bytes_per_request, leak.what) + " a request, " +
            line_text(line, directory);
 }
@@ -80,6 +80,7 @@ std::string span_text(double seconds) {
         return std::to_string(large) + unit + (small > 0 ? " " + std::to_string(small) + next : "");
     };
     if (whole < 60) return std::to_string(whole) + " s";
+    if (whole < 600) return two(whole / 60, " min", whole % 60, " s"); // who acts in the last minutes counts them
     if (whole < 3600) return two(whole / 60, " min", 0, "");
     if (whole < 24 * 3600) return two(whole / 3600, " h", whole / 60 % 60, " min");
     return two(whole / (24 * 3600), " d", whole / 3600 % 24, " h");

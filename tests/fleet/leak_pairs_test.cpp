@@ -103,9 +103,10 @@ TEST(LeakPairs, a_sentence_joins_a_route_with_no_line_of_another_leak) {
                                               "; GET /orders leaks 1.0 KiB a request, app/orders.py:41 in "
                                               "`add`, kept by `shop.seen` (dict)");
     leak.lines[0].route.clear();
-    EXPECT_EQ(verdict_text(leak, "/srv"), head + grows +
-                                              "; app/orders.py:41 in `add` keeps 512 B a request, and whose "
-                                              "it is is not known, kept by `shop.seen` (dict)");
+    EXPECT_EQ(verdict_text(leak, "/srv"),
+              head + grows +
+                  "; app/orders.py:41 in `add` keeps 512 B a request to the worker, and whose "
+                  "it is is not known, kept by `shop.seen` (dict)");
     leak.lines.push_back({"/srv/app/report.py", "", 7, 300, "GET /report"});
     EXPECT_EQ(verdict_text(leak, "/srv"), head + ", app/report.py:7, kept by `shop.seen` (dict)" + grows);
 }

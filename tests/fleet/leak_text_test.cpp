@@ -17,6 +17,9 @@ LeakReport orders() {
 
 TEST(LeakText, numbers_are_told_as_one_would_say_them) {
     EXPECT_EQ(span_text(42.4), "42 s");
+    EXPECT_EQ(span_text(117), "1 min 57 s");
+    EXPECT_EQ(span_text(120), "2 min");
+    EXPECT_EQ(span_text(659), "10 min");
     EXPECT_EQ(span_text(7800), "2 h 10 min");
     EXPECT_EQ(span_text(3600), "1 h");
     EXPECT_EQ(span_text(200'000), "2 d 7 h");

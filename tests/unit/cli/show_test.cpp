@@ -164,10 +164,13 @@ TEST(Leaks, are_told_in_a_sentence_with_what_to_do) {
                                                 "    the whole story: plimsoll incidents i-000042\n"
                                                 "? app-2 leaks 1 KiB a request\n");
     auto routes = json(R"({"leaks":[{"confidence":0.9,"verdict":"one of them leaks","routes":[
-      {"route":"GET /a","bytes_per_request":4096,"heaviest":"maybe"},{"route":"GET /b","bytes_per_request":1024,"heaviest":"no"}]}]})");
+      {"route":"GET /a","bytes_per_request":4096,"heaviest":"maybe"},{"route":"GET /b","bytes_per_request":1024,"heaviest":"no"}],
+      "lines":[{"file":"app.py","line":41,"function":"remember","bytes_per_request":2048}]}]})");
     EXPECT_EQ(show_leaks(Facts(&routes), plain), "! one of them leaks\n"
                                                  "    GET /a  4.0 KiB a request, maybe the heaviest\n"
-                                                 "    GET /b  1.0 KiB a request\n");
+                                                 "    GET /b  1.0 KiB a request\n"
+                                                 "    app.py:41 in remember  2.0 KiB a request to the worker\n")
+        << "a route's bytes are of each request to it";
     auto none = json(R"({"leaks":[]})");
     EXPECT_EQ(show_leaks(Facts(&none), plain), "nothing leaks\n");
 }
