@@ -22,7 +22,8 @@ constexpr double much_faster = 2;      // than others grew at that age
 constexpr double bounded = 0.6;        // of the headroom: who came closer to the limit shows no bound
 constexpr double busier = 1.2;         // load that rises by so much may explain what grows
 constexpr double urgent = 0.42;        // of the headroom is gone: the benefit of the doubt ends
-constexpr double much_is_gone = 0.85;  // confidence then
+constexpr double most_with_load = 0.6; // is gone: not even load that rises explains so much
+constexpr double much_is_gone = 0.85, suspicion = 0.7; // confidence
 
 double share_between(double value, double none, double full) {
     return std::clamp((value - none) / (full - none), 0.0, 1.0);
@@ -83,9 +84,12 @@ Finding classify(const Evidence& e, const Situation& s, const Thresholds& t) {
     const bool fades = e.exponent < slows_down && growth_ahead(e.age, e.trend.slope, e.exponent, ahead) < room;
     if (fades && !e.settles && !e.steered) return {e.age < 2 * t.young ? Class::warming : Class::cache, 0.8};
 
-    const double by_itself = gone >= urgent && !fades ? much_is_gone : 0; // whatever is known of others
+    // Whatever is known of others. Sessions follow a load that rises, and settle when it does.
+    const bool may_follow_load = e.load_rise >= busier && gone < most_with_load;
+    const double by_itself = gone < urgent || fades ? 0 : may_follow_load ? suspicion : much_is_gone;
     if (known && past->later >= enough * needed) {
-        const double by_them = past->older || past->accused ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : 0.7;
+        const double by_them =
+            past->older || past->accused ? 0.9 + 0.09 * share_between(past->curves, 0, 4) : suspicion;
         return {Class::leaking, std::max(by_them, by_itself)};
     }
     const double beyond = gone >= urgent ? little_beyond : beyond_peak;

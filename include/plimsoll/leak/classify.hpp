@@ -8,6 +8,8 @@
 //   did earlier processes go on growing to their end?                 yes  -> leaking
 //   did they stop, and were they never smaller than this?             yes  -> cache, or steady (where they are of another release:
 //                                                                             unless it grows much faster than they did)
+//   is 42 % of the headroom gone?                                     yes  -> leaking: but with little confidence up to 60 % where
+//                                                                             more traffic comes at the end than before
 //   does more traffic come at the end of the window than before?      yes  -> unknown: memory may follow the load
 //   is it old enough to tell?                                         no   -> warming
 //                                                                          -> leaking, at first with little confidence

@@ -115,6 +115,17 @@ TEST(Classify, whom_a_recycle_kept_from_growing_older_accuses_as_if_it_were) {
     EXPECT_EQ(classify(growing(), situation, {}).confidence, by_an_older_one);
 }
 
+TEST(Classify, under_rising_load_it_takes_more_than_for_an_ordinary_accusation) {
+    Evidence ramp = growing();
+    ramp.load_rise = 1.5; // sessions would grow as well
+    ramp.level = ramp.floor + 200 * mib;
+    const Finding half = classify(ramp, ordinary, {});
+    EXPECT_EQ(half.kind, Class::leaking);
+    EXPECT_LT(half.confidence, Thresholds{}.sure);
+    ramp.level = ramp.floor + 260 * mib;
+    EXPECT_GE(classify(ramp, ordinary, {}).confidence, Thresholds{}.sure) << "nobody waits for the limit";
+}
+
 TEST(Classify, a_leak_beside_a_cache_that_is_full_is_seen_before_much_more_is_gone) {
     Evidence evidence = growing();
     const Situation cached = after(0, 0, 200 * mib); // half of the headroom
