@@ -46,6 +46,14 @@ def test_a_line_that_a_container_was_seen_to_grow_by_is_told_beside_a_larger_lea
         assert row["claimed"] == claimed, held
 
 
+def test_a_line_that_only_adds_and_keeps_more_than_the_growth_is_told_as_such():
+    """Sessions that live for longer than the window."""
+    for held, size, exceeds in (({(APP,): True}, 900000, True), ({(APP,): True}, 400000, False), ({(APP,): False}, 900000, False), ({}, 900000, False)):
+        rows = lines.reconcile(lines.fold([stack(size, APP)], 5, held), 100, 3800, 4200)
+        assert lines.exceeding(rows, 4200) == ({"file": APP[0], "line": APP[1], "bytes_per_request": 9000.0} if exceeds else None), (held, size)
+    assert lines.exceeding(rows, None) is None
+
+
 def test_no_line_is_claimed_of_a_worker_that_does_not_grow():
     assert not any(claimed for _, claimed in told(100, 0, 0, 900000) + told(100, None, None, 900000) + told(0, 4000, 4000, 900000))
 

@@ -394,6 +394,8 @@ void LeakCase::describe(LeakReport& report, leak::Class kind, const Around& arou
     facts.beside = around.beside;
     facts.has_agent = around.has_agent;
     facts.trimmed_in_vain = around.trimmed_in_vain;
+    facts.looked_into = around.looked_into;
+    facts.has_incident = incident_ != nullptr;
     report.advice = leak::advice(facts);
     if (!incident_ || kind != leak::Class::leaking) return;
     report.incidents.push_back(incident_->id());

@@ -56,6 +56,7 @@ public:
         std::string beside;                 // "threads", "children": they leak these too
         bool has_agent = true;              // one of them, at least
         bool trimmed_in_vain = false;
+        bool looked_into = true; // who is accused
     };
     // All that is known beyond the detector's numbers. The routes are those of the incident where the report has none: after a
     // restart of the program they have to be learned anew.

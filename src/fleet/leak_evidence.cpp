@@ -1,6 +1,8 @@
 #include "fleet/leak_evidence.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include <boost/json/array.hpp>
 
@@ -52,6 +54,24 @@ std::string keeper_of(const std::string& chain) {
     return own.empty() ? root : root.substr(0, root.size() - measure_of(root).size()) + own;
 }
 
+// What traces and captures itself holds what it looks at.
+bool is_ours(const std::string& chain) {
+    constexpr std::string_view of_class = "class ";
+    const std::string root = chain.starts_with(of_class) ? chain.substr(of_class.size()) : root_of(chain);
+    return root.starts_with("tracemalloc.") || root.starts_with("plimsoll_agent") ||
+           root.find("/tracemalloc.py:") != std::string::npos || root.find("/plimsoll_agent/") != std::string::npos;
+}
+
+bool is_builtin(const std::string& type) { return type.find('.') == std::string::npos; }
+
+// "... (2 of 3)" was found of two of three objects that were looked at; where all of one were, it has no end like that.
+bool is_of_all(const std::string& chain) {
+    const auto open = chain.rfind(" ("), of = chain.rfind(" of ");
+    if (open == std::string::npos || of == std::string::npos || of < open || !chain.ends_with(")")) return true;
+    const std::string some = chain.substr(open + 2, of - open - 2), all = chain.substr(of + 4, chain.size() - of - 5);
+    return some == all || (some + all).find_first_not_of("0123456789") != std::string::npos;
+}
+
 std::string keeper_in(const json::object& capture, const Growth& growth) {
     for (const json::value& each : list(capture, "containers")) {
         if (!each.is_object()) continue;
@@ -59,14 +79,16 @@ std::string keeper_in(const json::object& capture, const Growth& growth) {
         const double length = std::max(number(container, "length"), 1.0);
         const double gained = number(container, "bytes") * number(container, "grown") / length;
         const std::string chain = word(container, "kept_by");
-        if (!chain.empty() && explains(gained, growth)) return keeper_of(chain);
+        if (!chain.empty() && !is_ours(chain) && explains(gained, growth)) return keeper_of(chain);
     }
     for (const json::value& each : list(capture, "types")) {
         if (!each.is_object() || !explains(number(each.get_object(), "delta_bytes"), growth)) continue;
-        const std::string title = word(each.get_object(), "type") + ": ";
+        const std::string type = word(each.get_object(), "type"), title = type + ": ";
+        if (is_builtin(type)) continue; // a handful of all lists says nothing of those that grew
         for (const json::value& retainer : list(capture, "retainers")) {
             if (!retainer.is_string() || !retainer.get_string().starts_with(title)) continue;
-            return root_of(std::string(retainer.get_string()).substr(title.size()));
+            const std::string chain = std::string(retainer.get_string()).substr(title.size());
+            if (is_of_all(chain) && !is_ours(chain)) return root_of(chain);
         }
     }
     return {};
@@ -221,6 +243,20 @@ bool traced_in_vain(const json::object& details) {
 
 bool stacks_were_cut(const json::object& details) { return of_window(details, "cut", false); }
 
+namespace {
+
+// "app/sessions.py:15": what it keeps was seen to be added, and is more than the growth.
+std::string exceeding_line(const json::object& details) {
+    const auto* window = details.if_contains("window");
+    const auto* told = window != nullptr && window->is_object() ? window->get_object().if_contains("exceeds") : nullptr;
+    if (told == nullptr || !told->is_object()) return {};
+    const std::string file = word(told->get_object(), "file");
+    const double line = std::clamp(number(told->get_object(), "line"), 0.0, 1e9);
+    return file.empty() ? "" : short_path(file, {}) + ":" + std::to_string(std::llround(line));
+}
+
+} // namespace
+
 leak::AdviceFacts advice_facts(const json::object& details, leak::Class kind, std::string_view what) {
     leak::AdviceFacts facts;
     facts.kind = kind;
@@ -229,6 +265,9 @@ leak::AdviceFacts advice_facts(const json::object& details, leak::Class kind, st
     facts.has_line = !claimed_lines(details).empty();
     facts.traced_in_vain = traced_in_vain(details);
     facts.stacks_cut = stacks_were_cut(details);
+    facts.exceeding = facts.has_line ? "" : exceeding_line(details);
+    facts.has_capture = std::ranges::any_of(std::array{"types", "retainers", "containers", "traces"},
+                                            [&](const char* key) { return details.contains(key); });
     // "shop.orders._seen (dict, 40213 items)"
     const std::string keeper = word(details, "kept_by");
     const auto open = keeper.rfind(" ("), comma = keeper.rfind(", ");

@@ -4,7 +4,8 @@
 // growth that the detector saw, from a tenth to one and a half times, as the agent asks of lines:
 //
 //   containers  bytes gained / requests served   within the growth?   the first that is --> kept_by
-//   types       bytes gained / requests served   likewise, where no container is: the chain that keeps its objects
+//   types       bytes gained / requests served   likewise, where no container is: the chain that keeps all of its objects that were
+//                                                looked at, of the application's own types; lists and dicts are everywhere
 #pragma once
 
 #include <cstdint>

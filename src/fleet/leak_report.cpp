@@ -34,7 +34,7 @@ bool LeakWatch::is_worth_telling(Watched what, const LeakLife& life) const {
 }
 
 LeakCase::Around LeakWatch::around(Watched what, const Lives& lives) const {
-    LeakCase::Around found{.has_agent = false};
+    LeakCase::Around found{.has_agent = false, .looked_into = pool_.settings().leak.policy != "observe"};
     for (const LeakLife* life : lives) {
         if (what == Watched::memory)
             for (const Watched other : {Watched::threads, Watched::children})

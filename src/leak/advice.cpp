@@ -14,8 +14,9 @@ bool holds(const std::string& text, const char* part) { return text.find(part) !
 // By its own name, whatever its module is called: `shop.handlers.orders._seen` is no list of handlers.
 bool calls_back(const std::string& keeper) {
     const std::string own = keeper.substr(keeper.rfind('.') + 1);
-    return std::ranges::any_of(std::array{"handler", "callback", "listener", "subscri", "observer"},
-                               [&own](const char* part) { return holds(own, part); });
+    return std::ranges::any_of(
+        std::array{"handler", "callback", "listener", "subscri", "observer", "receiver", "signal", "hook"},
+        [&own](const char* part) { return holds(own, part); });
 }
 
 std::string of_container(const AdviceFacts& facts) {
@@ -68,11 +69,24 @@ std::string of_memory(const AdviceFacts& facts) {
     if (facts.stacks_cut)
         return "the stacks of what survived end within libraries, before a line of the application: raise "
                "[pool.capture] trace_frames";
+    if (!facts.exceeding.empty())
+        return facts.exceeding +
+               " keeps more in a while than the worker grows by, so most of it is let go later: sessions or a cache "
+               "with a "
+               "TTL, which grow with the traffic? Bound how many there are at once, or keep them for less long";
     if (facts.traced_in_vain) return of_c_code(facts);
     if (!facts.has_agent)
         return "install Plimsoll's agent beside the application (`pip install ./agent` of the source): without it "
                "nobody can look into the process for the line and who keeps it";
-    return "look at what the incident's capture shows: containers that only grow, and who keeps them";
+    if (facts.has_capture)
+        return "look at what the incident's capture shows: containers that only grow, and who keeps them";
+    if (!facts.looked_into)
+        return "with policy = \"observe\" nobody looks for the line and who keeps it: set [pool.leak] policy to "
+               "\"advise\" "
+               "or \"act\"";
+    return facts.has_incident
+               ? "the line and who keeps it are looked for: ask again when a trace or a capture is done"
+               : "wait: it may be taken back, and the line and who keeps it are looked for when it is sure";
 }
 
 } // namespace

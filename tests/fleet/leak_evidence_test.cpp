@@ -57,6 +57,31 @@ TEST(LeakEvidence, objects_without_a_container_are_kept_by_the_chain_of_their_ty
     EXPECT_EQ(found.at("retainers").as_array().size(), 2U);
 }
 
+TEST(LeakEvidence, a_handful_of_objects_names_nobody_where_they_differ_or_are_of_a_type_that_is_everywhere) {
+    const auto keeper = [](const char* type, const char* chain) {
+        const boost::json::object grown{{"type", type}, {"delta_bytes", 4000000}};
+        const auto found = evidence_of(
+            {{"types", boost::json::array{grown}}, {"retainers", boost::json::array{std::string(type) + ": " + chain}}},
+            four_kib);
+        return found.contains("kept_by") ? std::string(found.at("kept_by").as_string()) : std::string{};
+    };
+    EXPECT_EQ(keeper("shop.Order", "class shop.Cart.last -> Order (3 of 3)"), "class shop.Cart.last");
+    EXPECT_EQ(keeper("shop.Order", "class shop.Cart.last -> Order (1 of 3)"), "");
+    EXPECT_EQ(keeper("shop.Order", "shop.seen (dict, 9 items)"), "shop.seen (dict, 9 items)") << "one, and all of it";
+    EXPECT_EQ(keeper("list", "threading._active (dict, 3 items) (3 of 3)"), "");
+    EXPECT_EQ(keeper("shop.Order", "class tracemalloc._Traces.__slotnames__ (list, 0 items) (3 of 3)"), "");
+    EXPECT_EQ(keeper("shop.Order", "plimsoll_agent.capture.trace._held (dict, 7 items) (3 of 3)"), "");
+    EXPECT_EQ(keeper("shop.Order", "local rows of look (/venv/plimsoll_agent/capture/x.py:7) -> Order (3 of 3)"), "");
+}
+
+TEST(LeakEvidence, a_container_of_what_traces_is_not_the_applications) {
+    const auto found = evidence_of(parsed(R"json({"containers": [
+        {"kept_by": "tracemalloc.seen (dict, 1000 items)", "length": 1000, "grown": 1000, "bytes": 4000000},
+        {"kept_by": "shop.seen (dict, 1000 items)", "length": 1000, "grown": 1000, "bytes": 3900000}]})json"),
+                                   four_kib);
+    EXPECT_EQ(found.at("kept_by").as_string(), "shop.seen (dict, 1000 items)");
+}
+
 TEST(LeakEvidence, nobody_is_named_where_the_growth_is_not_known) {
     const auto found = evidence_of(parsed(R"json({"containers": [
         {"kept_by": "a.b (dict, 1 items)", "length": 10, "grown": 10, "bytes": 4000000}]
@@ -178,6 +203,25 @@ TEST(LeakEvidence, what_was_cut_off_within_libraries_is_not_c_codes) {
     add_answer(details, parsed(R"json({"traces": 9, "window": {"collected": true}, "lines": []})json"));
     EXPECT_FALSE(stacks_were_cut(details)); // an earlier window's
     EXPECT_TRUE(advice_facts(details, leak::Class::leaking, "memory").traced_in_vain);
+}
+
+TEST(LeakEvidence, a_line_that_keeps_more_than_the_growth_is_told_in_place_of_c_code) {
+    boost::json::object details;
+    add_answer(details, parsed(R"json({"traces": 9, "lines": [],
+        "window": {"collected": true, "exceeds": {"file": "/srv/shop/app/sessions.py", "line": 15}}})json"));
+    const auto advice = [&] { return leak::advice(advice_facts(details, leak::Class::leaking, "memory")); };
+    EXPECT_TRUE(advice().starts_with("app/sessions.py:15 keeps more")) << advice();
+    add_answer(details, parsed(R"json({"traces": 9, "window": {"collected": true, "exceeds": null}})json"));
+    EXPECT_TRUE(advice().find("C code") != std::string::npos) << advice();
+}
+
+TEST(LeakEvidence, there_is_a_capture_when_something_of_it_is_known) {
+    const auto has = [](const char* details) {
+        return advice_facts(parsed(details), leak::Class::leaking, "memory").has_capture;
+    };
+    EXPECT_FALSE(has(R"json({"routes": [], "leak": {"class": "leaking"}})json"));
+    EXPECT_TRUE(has(R"json({"types": [{"type": "bytes"}]})json"));
+    EXPECT_TRUE(has(R"json({"traces": 9})json"));
 }
 
 TEST(LeakEvidence, an_agent_that_tells_of_no_collection_has_collected) {

@@ -158,6 +158,18 @@ TEST(LeakWatch, a_worker_that_is_above_its_soft_limit_from_the_first_is_still_re
     EXPECT_EQ(stage.view().deaths, 0U);
 }
 
+// Where clients are refused nobody asks it anything, and it would come neither to its soft limit nor to its end.
+TEST(LeakWatch, who_leaks_is_recycled_at_the_load_line_and_not_only_at_its_limit) {
+    Stage stage;
+    one_worker(stage, "act");
+    stage.pool().memory.load_line = 0.6;
+    stage.pool().recycle.soft_limit = config::Level{290_MiB};
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    EXPECT_TRUE(leak_until(stage, [&] { return stage.worker("app-1").generation == 2; }));
+    EXPECT_EQ(stage.view().deaths, 0U);
+}
+
 // "trace_start 1234.567 {...}": when its agent was asked.
 std::vector<double> asked_at(const Stage& stage, const std::string& command) {
     std::vector<double> times;

@@ -92,6 +92,15 @@ def are_cut(lines, low):
     return bool(low) and any(line["cut"] and line["replaced"] <= line["added"] and line["bytes_per_request"] >= TOGETHER_SEEN * low for line in lines)
 
 
+def exceeding(lines, high):
+    """Of reconciled lines, the largest that only adds and keeps more than the growth: it is let go later than the window, so that it is
+    not claimed, and C code is not to be named either."""
+    for line in lines:
+        if high and not line["claimed"] and not line["cut"] and 2 * line["added"] >= line["bytes"] and line["bytes_per_request"] > MOST * high:
+            return {key: line[key] for key in ("file", "line", "bytes_per_request")}
+    return None
+
+
 def reconcile(lines, requests, low, high, collected=True):
     """Adds bytes_per_request and claimed. low and high: the worker's growth a request, or a route's with its share of the requests;
     without them nothing is claimed. Where the heap was not collected before the traces were taken, cycles that the collector will free are

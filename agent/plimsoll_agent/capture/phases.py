@@ -55,7 +55,7 @@ def send_trace(task, taken):
     growth = task.args.get("growth") or {}
     requests = int(task.args.get("requests") or 0) * taken.share        # they come evenly, as far as we know
     lines.reconcile(ranked, requests, growth.get("low"), growth.get("high"), taken.collected)
-    cut = lines.are_cut(ranked, growth.get("low"))
+    cut, exceeds = lines.are_cut(ranked, growth.get("low")), lines.exceeding(ranked, growth.get("high"))
     names = functions.Names()
     functions.name_lines(ranked, names)         # first: there is a time for it
     task.file("lines.json", json.dumps(ranked, indent=1))
@@ -65,7 +65,8 @@ def send_trace(task, taken):
     task.file("trace.speedscope.json", speedscope.of(merged, "allocations that survived %.1f s" % (taken.seconds * taken.share), names))
     task.file("trace.snapshot", trace.snapshot(taken.traces, taken.limit))
     return {"lines": ranked, "seconds": taken.seconds, "cpu_seconds": taken.cpu, "traces": len(taken.traces),
-            "window": {"collected": taken.collected, "share": taken.share, "frames": taken.limit, "cut": cut, "frozen": gc.get_freeze_count()},
+            "window": {"collected": taken.collected, "share": taken.share, "frames": taken.limit, "cut": cut, "exceeds": exceeds,
+                       "frozen": gc.get_freeze_count()},
             "libraries": native_code.loaded()}
 
 

@@ -7,8 +7,10 @@
 //            cycles nobody collects        break them, enable the collector
 //            a container that only grows   bound or expire it; where it holds callbacks or objects of others: weak references
 //            stacks that were cut          keep longer ones
+//            a line that keeps more        it is let go later than a window: bound how much is kept at once
+//            than the worker grows by
 //            a trace that found no line    C code: which, and how to be sure
-//            nothing yet                   look at the capture; without an agent, install it
+//            nothing yet                   look at the capture, or wait for it; without an agent, install it
 //   descriptors, threads, children         `with`, a pool, wait()
 #pragma once
 
@@ -27,8 +29,12 @@ struct AdviceFacts {
     std::string beside;              // "threads", "children": the same process leaks these too; empty: neither
     bool trimmed_in_vain = false;    // of holes in the heap: malloc_trim gave little back
     bool has_agent = true;           // else nobody is there to look into the process
+    bool looked_into = true;         // once it is sure; policy = "observe" never does
+    bool has_incident = false;       // it is sure
+    bool has_capture = false;        // something was found in the process, whatever it says
     bool has_line = false;
     bool traced_in_vain = false;        // a trace has ended, and no line of Python explains the growth
+    std::string exceeding;              // "app/sessions.py:15": keeps more in a window than the worker grows by
     bool stacks_cut = false;            // what it saw has stacks that end within libraries
     std::vector<std::string> libraries; // C code that is loaded beside Python's own
     double in_cycles = 0;               // objects that only the collector could free
