@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+import tracemalloc
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -234,6 +236,48 @@ def test_a_dict_of_atoms_is_found_though_the_collector_has_given_it_up():
         assert len(mine) == 1 and mine[0].length == 2000 and mine[0].bytes > 2000 * 1000
     finally:
         seen.clear()
+
+
+class Order:
+    shop = None
+
+    def __init__(self, number):
+        self.lines = [{"order": self, "text": "order %d line %d" % (number, line)} for line in range(20)]
+        self.shop = Order.shop
+
+
+RECORDS = {
+    "dicts of lists": lambda n: {"number": n, "trail": ["%d-%d" % (n, step) for step in range(70)]},
+    "instances that refer back": Order,
+    "closures": lambda n: (lambda text=["%d-%d" % (n, step) for step in range(70)]: text),
+}
+
+
+@pytest.mark.parametrize("make", RECORDS.values(), ids=RECORDS)
+def test_a_container_of_nested_records_is_worth_all_that_they_alone_hold(make):
+    Order.shop = {"catalogue": [bytes(1000) for _ in range(10000)]}     # ten megabytes to which all orders refer
+    kept = [make(number) for number in range(50)]
+    before = census.take(5.0)[0]
+    tracemalloc.start()
+    try:
+        kept.extend([make(number) for number in range(3000)])
+        added = tracemalloc.get_traced_memory()[0]
+        now, objects, containers = census.take(5.0)
+        mine = [container for container in census.grown_containers(containers, before, 20) if container.thing is kept]
+        assert len(mine) == 1 and 0.6 * added < mine[0].bytes < 1.3 * added, (mine and mine[0].bytes, added)
+    finally:
+        tracemalloc.stop()
+        Order.shop = None
+
+
+def test_the_worth_of_records_costs_no_more_than_its_time():
+    kept = [[[[bytes(10) for _ in range(20)] for _ in range(20)]] * 1 for number in range(600)]
+    many = [list(kept) for _ in range(200)]
+    now, objects, containers = census.take(5.0)
+    began = time.monotonic()
+    census.grown_containers(containers, None, 20, 0.1)
+    assert time.monotonic() - began < 0.4
+    del many
 
 
 # Each in a process of its own: the heap of this one is whatever earlier tests made of it.

@@ -18,12 +18,13 @@ import gc
 import sys
 
 from .. import native
-from . import bare, heap
+from . import bare, heap, records
 
 CHUNK = 5000                                # objects between two looks at the clock
 BIG = 4096                                  # bytes of a container itself: some 500 items
 MOST_BIG = 200
 MOST_CONTENTS = 20000                       # items of one container that are looked at
+RECORDS_BUDGET = 0.3                        # seconds for what hangs on the members of those that have grown
 IMMORTAL = 1 << 28
 ROUNDS, STEP = 61, 37                       # primes: heaps are periodic (instance, its list, instance, its list...)
 THROUGH = (tuple, dict)
@@ -67,10 +68,11 @@ class Container:
     def __init__(self, thing, length, contents):
         self.thing, self.length, self.contents = thing, length, contents   # by name of type: [count, bytes]
         self.grown = length
+        self.records = 0                    # bytes of its members with all that hangs on them; 0: not looked at
 
     @property
     def bytes(self):
-        return sum(size for _, size in self.contents.values())
+        return max(self.records, sum(size for _, size in self.contents.values()))
 
 
 def name_of(kind):
@@ -262,7 +264,7 @@ def growth(now, before, top):
     return rows[:top]
 
 
-def grown_containers(containers, before, top):
+def grown_containers(containers, before, top, budget=RECORDS_BUDGET):
     """Big containers that have grown, the most bytes gained first."""
     lengths = before.lengths if before is not None else {}
     for container in containers:
@@ -270,4 +272,10 @@ def grown_containers(containers, before, top):
     def gained(container):
         return (container.bytes + size_of(container.thing)) * container.grown / max(1, container.length)
     grown = sorted((container for container in containers if container.grown > 0), key=gained, reverse=True)
+    ends, outside = native.monotonic() + budget, records.modules()
+    for container in grown:
+        if native.monotonic() > ends:
+            break
+        container.records = records.worth(container.thing, outside, ends)
+    grown.sort(key=gained, reverse=True)
     return [container for container in grown[:top] if gained(container) > gained(grown[0]) / 20]

@@ -174,7 +174,8 @@ def _capture_b(task, frozen):
 
 def look_at_heap(task, data):
     top = int(task.args.get("top") or 20)
-    now, objects, containers = census.take(min(CENSUS_BUDGET, task.left() / 2))
+    budget = min(CENSUS_BUDGET, task.left() / 2) - census.RECORDS_BUDGET
+    now, objects, containers = census.take(max(0.0, budget))
     before = boot.census()
     gc.unfreeze()                           # the collector must know who holds what
     data["types"] = census.growth(now, before, top)
