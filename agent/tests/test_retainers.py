@@ -3,13 +3,15 @@ import collections
 import functools
 import gc
 import os
+import pickle
 import sys
+import tracemalloc
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from plimsoll_agent.capture import boot, census, phases  # noqa: E402
+from plimsoll_agent.capture import boot, census, phases, retainers  # noqa: E402
 
 COUNT, SIZE = 2000, 4000
 module = {}
@@ -111,3 +113,28 @@ def test_what_grows_is_named_as_its_owner_names_it(leak, keeper, emptied, monkey
     phases.look_at_heap(Task(), data)
     first = data["containers"][0]
     assert (first["kept_by"] or "").replace(__name__ + ".", "") == keeper, data["containers"]
+
+
+def lists_of_rows():
+    return [[number] for number in range(COUNT)]
+
+
+def test_the_agents_own_objects_and_tracemallocs_are_no_evidence(monkeypatch):
+    pickle.dumps(tracemalloc.Snapshot((), 1))           # copyreg notes the names of its slots, in a list that is new
+    before = census.take(5.0)[0]
+    before.lengths = {number: number for number in range(COUNT)}
+    monkeypatch.setattr(boot, "_census", before)
+    now, objects, containers = census.take(5.0)
+    assert all(container.thing is not before.lengths for container in containers)
+    slots = tracemalloc.Snapshot.__slotnames__
+    targets, _ = phases.suspects([*objects, slots], [], [{"type": "list", "delta": 1, "delta_bytes": 1000}])
+    assert targets and all(target is not slots for target in targets)
+    del objects, containers
+    assert retainers.Search([], 1e18).chains([slots, before.lengths]) == [None, None]
+
+
+def test_of_a_type_that_has_grown_some_of_all_that_were_added_are_looked_at():
+    rows = lists_of_rows()
+    others = [[] for _ in range(10)]
+    targets, titles = phases.suspects([*rows, *others], [], [{"type": "list", "delta": COUNT, "delta_bytes": 1000}])
+    assert titles == ["list"] * 3 and [target in rows for target in targets] == [True] * 3

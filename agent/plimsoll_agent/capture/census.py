@@ -13,12 +13,12 @@ neither its size nor the collector shows it. An instance of a class of the appli
 __dict__, its atoms): a class that leaks stands above the bytes in it.
 """
 import collections
-import functools
 import gc
 import sys
 
 from .. import native
-from . import bare, heap, records
+from . import bare, heap, ours, records
+from .records import CACHE, size_of
 
 CHUNK = 5000                                # objects between two looks at the clock
 BIG = 4096                                  # bytes of a container itself: some 500 items
@@ -30,7 +30,7 @@ ROUNDS, STEP = 61, 37                       # primes: heaps are periodic (instan
 THROUGH = (tuple, dict)
 CONTAINERS = frozenset([dict, list, tuple, set, frozenset, collections.deque, collections.OrderedDict,
                         collections.defaultdict])
-CACHE, ENTRY = type(functools.lru_cache(maxsize=1)(lambda: None)), 64      # bytes of an entry without what it keeps
+ENTRY = 64                                  # bytes of an entry of a cache without what it keeps
 LIBRARY = ("plimsoll_agent", "builtins", "abc", "collections", "functools", "types", "typing", "re", "enum", "weakref", "inspect", "asyncio",
            "threading", "logging", "importlib", "contextvars", "contextlib", "ast", "gc", "io", "os", "datetime", "decimal")
 
@@ -116,7 +116,10 @@ def take(budget, polite=False, frozen=False):
             return census, objects, []
         if polite:
             native.sleep(0.001)
-    big = sorted(big, key=lambda item: -item[0])[:MOST_BIG]
+    own = ours.things()
+    _leave_out(own, kinds)
+    own = set(map(id, own))
+    big = sorted((item for item in big if id(item[1]) not in own), key=lambda item: -item[0])[:MOST_BIG]
     seen, atoms = set(id(thing) for _, thing in big), {}
     sampled, owned, rounds, hidden = {}, {}, 0, {}
     containers = [_look_into(thing, atoms, hidden) for _, thing in big]
@@ -153,13 +156,6 @@ def _name(census, kinds):
         census.bytes[name] = census.bytes.get(name, 0) + int(size)
 
 
-def size_of(thing):
-    try:
-        return sys.getsizeof(thing)
-    except Exception:                       # a __sizeof__ of the application's
-        return 0
-
-
 def _count(chunk, kinds, big):
     for thing in chunk:
         kind, size = type(thing), size_of(thing)
@@ -172,6 +168,15 @@ def _count(chunk, kinds, big):
             big.append((size, thing))
         elif kind is CACHE:
             _count_cache(thing, big)
+
+
+def _leave_out(own, kinds):
+    """Our own objects were counted with the others: to ask of each whose it is would take longer than to count it."""
+    for thing in own:
+        entry = kinds.get(type(thing)) if gc.is_tracked(thing) else None
+        if entry is not None:
+            entry[0] = max(0, entry[0] - 1)
+            entry[1] = max(0, entry[1] - size_of(thing))
 
 
 def _count_cache(cache, big):

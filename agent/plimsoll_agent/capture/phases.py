@@ -9,7 +9,7 @@ import sys
 
 from .. import memory, native
 from ..task import Abandoned, CommandError
-from . import boot, census, cycles, functions, graph, heap, lines, malloc, native_code, opened, retainers, siblings, speedscope, stacks, trace
+from . import boot, census, cycles, functions, graph, heap, lines, malloc, native_code, opened, ours, retainers, siblings, speedscope, stacks, trace
 
 RECENT = 300000                             # objects, among which the fastest-growing types' are found
 CENSUS_BUDGET, RETAINERS_BUDGET = 2.0, 1.0  # seconds, however far the deadline: a successor waits for this worker's memory
@@ -217,22 +217,21 @@ def merged(titles, chains):
 
 
 def suspects(objects, grown, types, of_each=3):
-    """Whose retainers are looked for: the containers that have grown, then recent objects of the types that have grown most. The
-    collector keeps its objects about in the order of their age."""
+    """Whose retainers are looked for: the containers that have grown, then some objects of the types that have grown most, of as many recent
+    ones as have been added. The collector keeps its objects about in the order of their age."""
     targets = [container.thing for container in grown]
     titles = ["%s of %d" % (census.name_of(type(container.thing)), container.length) for container in grown]
     least = types[0]["delta_bytes"] / 10 if types else 0
-    wanted = {row["type"]: of_each for row in types[:6] if row["delta"] > 0 and row["delta_bytes"] > least}
-    known, names = set(map(id, targets)), {}
+    wanted = {row["type"]: row["delta"] for row in types[:6] if row["delta"] > 0 and row["delta_bytes"] > least}
+    recent, names = {name: [] for name in wanted}, {}
+    known = set(map(id, targets)) | set(map(id, ours.things()))
     for thing in objects[:-RECENT:-1]:
-        if not wanted:
-            break
         kind = type(thing)
         name = names.get(kind) or names.setdefault(kind, census.name_of(kind))
-        if name in wanted and id(thing) not in known:
-            targets.append(thing)
-            titles.append(name)
-            wanted[name] -= 1
-            if not wanted[name]:
-                del wanted[name]
+        if name in recent and len(recent[name]) < wanted[name] and id(thing) not in known:
+            recent[name].append(thing)
+    for name, found in recent.items():
+        count = min(of_each, len(found))
+        targets.extend(found[(2 * number + 1) * len(found) // (2 * count)] for number in range(count))
+        titles.extend([name] * count)
     return targets, titles

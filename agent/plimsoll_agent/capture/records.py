@@ -82,7 +82,7 @@ def _worth_of(things, outside):
         references = sys.getrefcount(things[at]) - IN_LIST - gc.is_tracked(things[at])
         share = min(1.0, met[at] / max(1, references))
         shares.append((share if share >= LEAST_SHARE else 0.0) * (shares[holders[at]] if at else 1.0))
-        size += shares[at] * stands_for[at] * _size_of(things[at])
+        size += shares[at] * stands_for[at] * size_of(things[at])
     return size
 
 
@@ -96,7 +96,7 @@ def _below(thing):
     return gc.get_referents(thing) if gc.is_tracked(thing) or type(thing) in THROUGH else []
 
 
-def _size_of(thing):
+def size_of(thing):
     try:
         return sys.getsizeof(thing)
     except Exception:                       # a __sizeof__ of the application's

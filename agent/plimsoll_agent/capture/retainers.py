@@ -11,7 +11,7 @@ import sys
 import types
 
 from .. import native
-from . import bare
+from . import bare, ours
 from .census import CACHE, CONTAINERS, name_of
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -55,7 +55,7 @@ class Search:
         self._hidden.add(id(referrers))
         for holder in referrers:
             known = id(holder) in self._things
-            if id(holder) in self._hidden or _is_ours(holder) or not known and len(following) >= MOST_OF_A_LEVEL:
+            if id(holder) in self._hidden or self._is_ours(holder) or not known and len(following) >= MOST_OF_A_LEVEL:
                 continue
             held = self._held(holder, wanted)
             for child in held:
@@ -80,6 +80,11 @@ class Search:
 
     def _is_root(self, holder):
         return issubclass(type(holder), (types.ModuleType, types.FrameType, type)) or id(holder) in self._modules
+
+    def _is_ours(self, holder):
+        if type(holder) is types.FrameType:
+            return holder.f_code.co_filename.startswith(PACKAGE)
+        return ours.made(holder if issubclass(type(holder), type) else type(holder)) or ours.has(self._modules.get(id(holder)))
 
     def _path(self, target):
         """The shortest way from a root down to the target, as ids."""
@@ -120,12 +125,6 @@ class Search:
         if issubclass(type(root), types.ModuleType):
             return str((bare.attributes(root) or {}).get("__name__"))
         return "%s.%s%s" % (self._modules[id(root)], _key_of(root, child) or "?", _measure(child))
-
-
-def _is_ours(holder):
-    if type(holder) is types.FrameType:
-        return holder.f_code.co_filename.startswith(PACKAGE)
-    return name_of(type(holder)).startswith("plimsoll_agent.")
 
 
 def _key_of(mapping, child):
