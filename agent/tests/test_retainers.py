@@ -138,3 +138,37 @@ def test_of_a_type_that_has_grown_some_of_all_that_were_added_are_looked_at():
     others = [[] for _ in range(10)]
     targets, titles = phases.suspects([*rows, *others], [], [{"type": "list", "delta": COUNT, "delta_bytes": 1000}])
     assert titles == ["list"] * 3 and [target in rows for target in targets] == [True] * 3
+
+
+recent = []
+
+
+class NoResults(Exception):
+    pass
+
+
+def find(depth):
+    rows = [["row"] for number in range(COUNT)]
+    if depth:
+        return find(depth - 1)
+    raise NoResults(len(rows))
+
+
+def test_a_function_that_has_returned_keeps_nothing_but_the_exception_does_that_kept_its_frame():
+    try:
+        find(12)
+    except NoResults as error:
+        recent.append(error)
+    line = find.__code__.co_firstlineno + 4
+    try:
+        traceback = recent[0].__traceback__
+        while traceback.tb_next is not None:
+            traceback = traceback.tb_next
+        rows = traceback.tb_frame.f_locals["rows"]
+        gc.collect()
+        del traceback
+        chain, = retainers.Search([], 1e18).chains([rows])
+        assert chain == "%s.recent (list, 1 items) -> %s.NoResults -> local rows of find (%s:%d) (list, 2000 items)" % (
+            __name__, __name__, __file__, line)
+    finally:
+        recent.clear()

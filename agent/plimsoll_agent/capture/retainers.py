@@ -11,33 +11,36 @@ import sys
 import types
 
 from .. import native
-from . import bare, ours
+from . import bare, heap, ours
 from .census import CACHE, CONTAINERS, name_of
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DEPTH = 8
+DEPTH, MOST_LEVELS = 8, 40                  # steps of a traceback count as none: it is as long as its calls were deep
 MOST_OF_A_LEVEL = 300                       # more referrers than these add nothing that a human reads
 MOST_HOLDERS = 8                            # of one object
 MOST_ITEMS = 200000                         # of a container that are searched for the key
+STACK = (types.TracebackType, types.FrameType)
 
 
 class Search:
     """The graph of who holds what, grown upwards from the targets level by level until each has a way to a root.
-    ours: objects of the capture itself, which refer to everything and keep nothing."""
+    hidden: objects of the capture itself, which refer to everything and keep nothing."""
 
-    def __init__(self, ours, ends):
+    def __init__(self, hidden, ends):
         self._ends = ends
-        self._things, self._holders, self._roots = {}, {}, set()       # by id
+        self._things, self._holders, self._roots, self._steps = {}, {}, set(), {}        # by id
         self._modules = {id(bare.attributes(module)): name for name, module in list(sys.modules.items())
                          if issubclass(type(module), types.ModuleType)}
-        self._hidden = set(map(id, [*ours, self._things, self._holders, self._modules, vars(self)]))
+        self._running = _running()
+        self._hidden = set(map(id, [*hidden, self._things, self._holders, self._steps, self._modules, vars(self)]))
 
     def chains(self, targets):
         """For each target its chain as text, outermost first, or None where none was found in time."""
         self._hidden.add(id(targets))
         self._things.update((id(target), target) for target in targets)
+        self._steps.update((id(target), 0) for target in targets)
         level, dearest = list(targets), 0.0
-        for _ in range(DEPTH):
+        for _ in range(MOST_LEVELS):
             if not level or native.monotonic() > self._ends or all(self._path(id(target)) for target in targets):
                 break
             began = native.monotonic()
@@ -66,7 +69,9 @@ class Search:
                 self._things[id(holder)] = holder
                 if self._is_root(holder):
                     self._roots.add(id(holder))
-                else:
+                    continue
+                self._steps[id(holder)] = min(self._steps[child] for child in held) + (type(holder) not in STACK)
+                if self._steps[id(holder)] < DEPTH:
                     following.append(holder)
             if native.monotonic() > self._ends:
                 break
@@ -79,7 +84,8 @@ class Search:
         return {id(held) for held in gc.get_referents(holder) if id(held) in wanted}
 
     def _is_root(self, holder):
-        return issubclass(type(holder), (types.ModuleType, types.FrameType, type)) or id(holder) in self._modules
+        """A frame is one only while it runs: once its function has returned somebody keeps it (a traceback, a generator)."""
+        return issubclass(type(holder), (types.ModuleType, type)) or id(holder) in self._modules or id(holder) in self._running
 
     def _is_ours(self, holder):
         if type(holder) is types.FrameType:
@@ -108,6 +114,11 @@ class Search:
                                if not _is_part_of(child, parent, last)]
         text, kind = self._root_text(things[0], things[1]), ""     # kind: of the last one, should nothing be said of its attributes
         for parent, child in zip(things[1:], things[2:]):
+            if type(child) is types.FrameType and child is not things[-1]:
+                continue                    # its local says whose it is
+            if type(parent) is types.FrameType:
+                text, kind = text + kind + " -> " + _local(parent, child), ""
+                continue
             attribute = _attribute(parent, child)
             if attribute:
                 text, kind = text + "." + attribute + _measure(child), "" if _measure(child) else " -> " + _describe(child)
@@ -118,13 +129,29 @@ class Search:
     def _root_text(self, root, child):
         """Names the root's child too."""
         if type(root) is types.FrameType:
-            code, name = root.f_code, _key_of(root.f_locals, child) or "?"
-            return "local %s of %s (%s:%d)%s" % (name, code.co_name, code.co_filename, root.f_lineno, _measure(child))
+            return _local(root, child)
         if issubclass(type(root), type):
             return "class %s.%s%s" % (name_of(root), _key_of(type.__getattribute__(root, "__dict__"), child) or "?", _measure(child))
         if issubclass(type(root), types.ModuleType):
             return str((bare.attributes(root) or {}).get("__name__"))
         return "%s.%s%s" % (self._modules[id(root)], _key_of(root, child) or "?", _measure(child))
+
+
+def _running():
+    """The frames of all threads, by id; and of greenlets that wait, which show theirs to nobody."""
+    found = set()
+    greenlets = sys.modules.get("greenlet")
+    waiting = [each.gr_frame for each in heap.objects() if issubclass(type(each), greenlets.greenlet)] if greenlets else []
+    for frame in [*sys._current_frames().values(), *waiting]:
+        while frame is not None and id(frame) not in found:
+            found.add(id(frame))
+            frame = frame.f_back
+    return found
+
+
+def _local(frame, child):
+    code, name = frame.f_code, _key_of(frame.f_locals, child) or "?"
+    return "local %s of %s (%s:%d)%s" % (name, code.co_name, code.co_filename, frame.f_lineno, _measure(child))
 
 
 def _key_of(mapping, child):
@@ -137,8 +164,8 @@ def _key_of(mapping, child):
 
 
 def _is_part_of(child, parent, last):
-    """The attributes of a class or an instance, the cells and defaults of a function, the dict of a cache."""
-    if type(child) is tuple and type(parent) is types.FunctionType:
+    """The attributes of a class or an instance, the cells and defaults of a function, the dict of a cache, the traceback of an exception."""
+    if type(child) is tuple and type(parent) is types.FunctionType or type(child) is types.TracebackType:
         return not last
     if type(child) is not dict:
         return False
