@@ -100,6 +100,20 @@ async def middleware(self, scope, receive, send):
     await channel.send_json(direct(scope))   # 90
     await cache.set(scope, direct(scope))    # 91
     await self.handle(direct(scope))         # 92
+def opened(key):
+    order = Order(key)                       # 94
+    weakref.finalize(order, order.close)
+    return order
+def tracked(key):
+    order = Order(key)                       # 98
+    tracker.follow(order)
+    return order
+def query(key):
+    order = tracked(key)                     # 102
+    return len(order.text)
+def job(key):
+    order = tracked(key)                     # 105
+    return lambda: order.text
 '''
 
 
@@ -110,13 +124,13 @@ def file(tmp_path):
     return str(path)
 
 
-HANDED_ON = {5, 6, 8, 26, 33, 48, 50, 62, 72, 84}
+HANDED_ON = {5, 6, 8, 26, 33, 48, 50, 62, 72, 84, 98}
 DROPPED = {41, 52, 67, 68, 69, 70, 76, 78, 88, 89, 90}
 SUPPOSED = {86, 92}
 
 
 @pytest.mark.parametrize("line", [5, 6, 8, 10, 14, 16, 21, 23, 26, 27, 29, 33, 36, 41, 44, 48, 50, 52, 54, 56, 58, 62, 67, 68, 69, 70, 72, 74, 76,
-                                  78, 80, 82, 84, 86, 88, 89, 90, 91, 92])
+                                  78, 80, 82, 84, 86, 88, 89, 90, 91, 92, 94, 98, 102, 105])
 def test_a_line_hands_on_what_its_function_returns_and_stores_nowhere(file, line):
     expected = keeper.HANDS_ON if line in HANDED_ON else keeper.DROPS if line in DROPPED else keeper.MAY_KEEP if line in SUPPOSED else keeper.KEEPS
     assert keeper.Sources().verdict(file, line) == expected
@@ -137,6 +151,17 @@ def test_what_a_helper_gave_is_told_where_it_is_stored_and_what_was_made_here_wh
 def test_what_a_helper_built_is_told_where_it_is_handed_to_a_keeper(file):
     for line, told in ((54, 54), (56, 56), (58, 59), (62, 14), (91, 91)):
         row, = lines.fold([[((file, 8), (file, line), (file, 14)), 1000, 10]], 5)
+        assert row["line"] == told
+
+
+def test_what_a_finalizer_holds_is_kept_by_it(file):
+    row, = lines.fold([[((file, 26), (file, 94), (file, 14)), 1000, 10]], 5)
+    assert row["line"] == 95
+
+
+def test_where_no_caller_stores_it_a_call_that_was_given_its_name_may_keep_it(file):
+    for caller, told in ((102, 98), (52, 98), (14, 14), (105, 105)):
+        row, = lines.fold([[((file, 26), (file, 98), (file, caller)), 1000, 10]], 5)
         assert row["line"] == told
 
 

@@ -7,8 +7,9 @@ returns the value, yields it, or gives it a local name that is returned later an
 stores in its own instance; a function under a decorator that caches keeps what it returns. A call that gets what was built as an argument
 (`cache.set(key, build(key))`) keeps it, where it is known to; of another call (`handle(build(key))`) that is only supposed while nothing
 further in could have kept it, and not at all of one that is known to let go of it. Of a name that is given to a call (`check(page)`) only
-calls that are known to keep do. Judged by the source alone: where it cannot be read or parsed, the frame stays. `compile` to a tree needs
-no module that the worker has not imported.
+calls that are known to keep do; where the name is returned as well and no caller stores it either, the call may be the one. Judged by
+the source alone: where it cannot be read or parsed, the frame stays. `compile` to a tree needs no module that the worker has not
+imported.
 """
 import _ast
 
@@ -24,7 +25,8 @@ DROPPING = frozenset(SCALAR + ("print", "format", "issubclass", "callable", "typ
                                "dict", "next", "close"))
 SENDING = frozenset(("send", "publish", "emit", "ack", "reply", "respond", "finish", "exit", "_exit", "run"))      # as a statement, which has no result
 STARTING = ("submit", "create_task", "ensure_future", "run_in_executor", "call_soon", "call_later", "start_soon", "apply_async", "spawn")
-PLAIN = frozenset(STARTING + ("register", "subscribe", "save", "store", "push", "cache", "memoize", "remember", "enqueue", "heappush", "insort", "setattr"))
+PLAIN = frozenset(STARTING + ("register", "subscribe", "save", "store", "push", "cache", "memoize", "remember", "enqueue", "heappush", "insort", "setattr",
+                              "finalize"))
 STORING = PLAIN | {
     "setdefault", "append", "appendleft", "add", "put", "put_nowait", "insert", "update", "extend", "connect", "set", "set_many", "addHandler",
     "addFilter", "add_done_callback", "add_callback", "add_listener", "addListener", "on", "attach", "__setitem__"}
@@ -49,14 +51,30 @@ class Sources:
 
     def storing(self, file, line):
         """The line that stores away what this one got from a callee and gave a local name; else this one."""
+        function, names, statement = self._local(file, line)
+        if not names or not isinstance(statement.value, (_ast.Call, _ast.Await)):
+            return line
+        later = [found for found in storing_nodes(function, names, statement) if found.lineno > line]
+        return min((found.lineno for found in later), default=line)
+
+    def is_doubtful(self, file, line):
+        """Of a frame that hands on a local name: it has given it to a call of which nothing is known, too (`register_it(session)`)."""
+        function, names, statement = self._local(file, line)
+        return bool(names) and any(is_given(node, names) for node in within_body(function))
+
+    def lets_go(self, file, line):
+        """What it got is a local name's that nothing stores: it is kept here only while the function runs."""
+        function, names, statement = self._local(file, line)
+        return bool(names) and not is_stored(function, names, statement) and not is_closed_over(function, names)
+
+    def _local(self, file, line):
         tree = self._trees.get(file)
         function, statement = locate(tree, line) if tree is not None else (None, None)
-        if function is None or not isinstance(statement, (_ast.Assign, _ast.AnnAssign)) or not isinstance(statement.value, (_ast.Call, _ast.Await)):
-            return line
+        if function is None or not isinstance(statement, (_ast.Assign, _ast.AnnAssign)):
+            return function, set(), statement
         targets = statement.targets if isinstance(statement, _ast.Assign) else [statement.target]
         names = {target.id for target in targets if isinstance(target, _ast.Name)} - outside(function)
-        later = [found for found in storing_nodes(function, names, statement) if found.lineno > line] if len(names) == len(targets) else []
-        return min((found.lineno for found in later), default=line)
+        return function, names if len(names) == len(targets) else set(), statement
 
     def _judge(self, file, line):
         if file not in self._trees:
@@ -251,6 +269,26 @@ def storing_nodes(function, names, besides):
                 yield node
         if is_storing(node) and not names & set(roots(receiver(node))) and any(names & result_names(each) for each in handed_over(node)):
             yield node
+
+
+def is_given(node, names):
+    """To a call as a statement that neither is known to let go nor has the name as its own receiver."""
+    call = node.value if isinstance(node, _ast.Expr) else None
+    call = call.value if isinstance(call, _ast.Await) else call
+    return (isinstance(call, _ast.Call) and not is_dropping(call) and not names & set(roots(receiver(call)))
+            and any(names & result_names(each) for each in handed_over(call)))
+
+
+def is_closed_over(function, names):
+    """A function or a class that is defined within it uses one of them."""
+    waiting = [(each, False) for each in function.body]
+    while waiting:
+        node, inner = waiting.pop()
+        if inner and isinstance(node, _ast.Name) and node.id in names:
+            return True
+        inner = inner or isinstance(node, FUNCTIONS + (_ast.ClassDef, _ast.Lambda))
+        waiting.extend((child, inner) for child in children(node))
+    return False
 
 
 def roots(target):

@@ -48,17 +48,19 @@ class Places:
         return limit is not None and len(frames) >= limit and not any(self.is_own(file) for file, _ in frames)
 
     def of(self, frames):
-        passed = None
+        passed = doubtful = None
         for frame in frames:
             if not self.is_own(frame[0]):
                 continue
             verdict = self._sources.verdict(*frame)
-            if verdict == keeper.KEEPS and passed is not None:
+            if verdict == keeper.KEEPS and passed is not None and not (doubtful and self._sources.lets_go(*frame)):
                 return frame[0], self._sources.storing(*frame)
             if verdict != keeper.HANDS_ON:  # what was handed on to here is hardly kept here: somebody on the way has kept it
-                return passed or frame
+                return doubtful or passed or frame
             passed = passed or frame
-        return passed or outside_python(frames)     # handed on to the end: to the framework, or beyond the frames that are kept
+            if doubtful is None and self._sources.is_doubtful(*frame):
+                doubtful = frame
+        return doubtful or passed or outside_python(frames)     # handed on to the end: to the framework, or beyond the frames that are kept
 
 
 def outside_python(frames):
