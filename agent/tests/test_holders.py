@@ -74,6 +74,15 @@ def full_lru():
     looked_up(next(COUNT))
 
 
+@functools.lru_cache(maxsize=300)
+def rows_of(number):
+    return ["%d/%d" % (number, item) for item in range(60)]
+
+
+def full_lru_of_lists():
+    rows_of(next(COUNT))
+
+
 def sawtooth():
     BATCH.append(bytes(3000))
     if len(BATCH) > 190:
@@ -81,7 +90,7 @@ def sawtooth():
 
 
 LEAKS = [module_list, dict_of_atoms, instances, closures, a_linked_list, a_set]
-INNOCENTS = [full_lru_by_hand, sessions_of_atoms, full_lru, sawtooth]
+INNOCENTS = [full_lru_by_hand, sessions_of_atoms, full_lru, full_lru_of_lists, sawtooth]
 
 
 @pytest.mark.parametrize("habit", LEAKS + INNOCENTS, ids=lambda habit: habit.__name__)
@@ -98,6 +107,26 @@ def test_what_took_the_place_of_others_is_told_from_what_was_added(habit):
     if habit is not a_linked_list:          # a chain hangs on one member: neither can be seen
         assert (row["added"] > row["replaced"]) == (habit in LEAKS), row
     assert row["claimed"] == (habit in LEAKS), row
+
+
+@functools.lru_cache(maxsize=5000)
+def profile(number):
+    return ["%d/%d" % (number, item) for item in range(60)]
+
+
+@pytest.mark.parametrize("headroom,leaks", [(100 << 20, False), (1 << 20, True)], ids=["that has room", "that has none"])
+def test_a_bounded_cache_that_fills_is_a_leak_only_where_it_will_not_fit(headroom, leaks):
+    for _ in range(500):
+        profile(next(COUNT))
+    trace.start(headroom=headroom)
+    for _ in range(100):
+        profile(next(COUNT))
+    taken = trace.stop()
+    ranked, _ = trace.analyse(taken.traces, 20, taken.held)
+    lines.reconcile(ranked, 100, 700, 8000)
+    row = next(line for line in ranked if line["file"] == __file__ and line["bytes"] > 50000)
+    assert row["claimed"] == leaks, row
+    profile.cache_clear()
 
 
 def of_the_same_request():

@@ -76,7 +76,7 @@ CASES = [
     (lambda n: pages["of"].update({n: bytes(SIZE)}), "pages (dict, 1 items) -> dict (dict, 2000 items)"),
     (rendered, "rendered (lru_cache, 2000 items)"),
     (rows, "rows (lru_cache, 2000 items)"),
-    (lambda n: bounded(str(n)), "bounded (lru_cache, 2000 items)"),
+    (lambda n: bounded(str(n)), "bounded (lru_cache, 2000 of 200000 items)"),
     (lambda n: Prices().price(n), "class Prices.price (lru_cache, 2000 items)"),
     (count, "count -> list (list, 2000 items)"),
     (default, "default -> list (list, 2000 items)"),

@@ -8,11 +8,12 @@ Bytes that survive a window say nothing of what was let go of meanwhile: a full 
 what holds them does. tracemalloc tells of a single object whether, and where, it was allocated within the window; so the newest
 members of each container are looked at, and what hangs on them. Nothing is kept but numbers: no object lives longer for it.
 
+A cache of functools' that has a bound, and the memory for it, is no leak while it fills: its members count as if it were full.
+
 Looked at are Python's containers and functools' caches as the collector lists them, and dicts of atoms, which it doesn't list, where a
 module, a class or an instance has them. What hangs on none of them (a cycle, C code) gets no answer.
 """
 import collections
-import functools
 import gc
 import itertools
 import sys
@@ -20,7 +21,9 @@ import time
 
 import _tracemalloc
 
-from . import heap
+from .. import memory, native
+from . import heap, records
+from .records import CACHE
 
 LEAST = 8                                   # members, below which a container is none that leaks
 MOST_BLOCKS = 5000000                       # of the heap: to list all objects of a larger one is a pause of a tenth of a second
@@ -32,7 +35,8 @@ DEPTH, MOST_BELOW = 4, 40                   # what hangs on a new member
 CHAIN = 5                                   # links, from which they are a list that grows
 SAMPLED = 40                                # new members of a container whose contents are looked at
 ADDED = 0.8                                 # growth by new members, from which they were added
-CACHE = type(functools.lru_cache(maxsize=1)(lambda: None))
+FILL = 0.25                                 # of its own memory that a worker has left, where nobody knows how much it is
+WORTH_BUDGET = 0.05                         # seconds for what an entry of a cache is worth
 HEAP_TYPE = 1 << 9
 SEQUENCES, MAPPINGS, SETS = (list, collections.deque), (dict, collections.OrderedDict, collections.defaultdict), (set,)
 # Members that may be old before no more are looked at: lists have the newest last, a cache may have moved old ones there.
@@ -49,6 +53,8 @@ class Lengths:
 
     def __init__(self):
         self.of, self.atoms, self.whole = {}, [], False
+        self.young = set()                  # frames of what those hold that were not there then, or as good as empty
+        self.headroom = 0.0                 # bytes
         if not heap.is_small(MOST_BLOCKS):
             return
         ends, known, objects = time.thread_time() + BUDGET, set(), heap.objects()
@@ -102,14 +108,18 @@ def members(thing):
     return iter(thing)
 
 
-def survivors(before):
+def survivors(before, headroom=None):
     """frames -> whether it was added (True) or took another one's place (False), of what was allocated in the window and is held by a
-    container. While tracing is on, when every object that we make costs twenty times as much."""
+    container. While tracing is on, when every object that we make costs twenty times as much. headroom: bytes that the worker may grow
+    by; None: not known."""
     found = {}
     if before is None or not before.of:
         return found
+    before.headroom = FILL * (memory.statm()["anon"] or 0) if headroom is None else headroom
     try:
         _look_at_all(before, found)
+        for frames in before.young:
+            found.setdefault(frames, True)
     finally:
         _instances.clear()
     return found
@@ -159,13 +169,25 @@ def _look(thing, now, before, found):
     grown = before.grown(thing, now)
     if grown is None:
         return
-    added = grown >= ADDED * min(new, MOST_NEW)
+    added = grown >= ADDED * min(new, MOST_NEW) and not (kind is CACHE and _has_room(thing, now, before.headroom))
+    if where(thing) is not None or id(thing) not in before.of:     # a record's own list: who keeps the record knows whether it was added
+        before.young.update(_below(sampled))
+        return
     for frames in _below(sampled):
         found[frames] = found.get(frames, False) or added
     if not added:                           # one new member, but a chain hangs on it that may be longer by many
         for frames in [where(member) for member in sampled if is_chain(member)]:
             if found.get(frames) is False:
                 del found[frames]
+
+
+def _has_room(cache, now, headroom):
+    """Whether what it will have when it is full fits into the worker's memory."""
+    bound = cache.cache_info().maxsize
+    if bound is None or now <= 0:
+        return False
+    worth = records.worth(cache, records.modules(), native.monotonic() + WORTH_BUDGET)
+    return worth > 0 and (bound - now) * (worth / now) <= headroom
 
 
 _instances = {}                             # type -> whether its objects are instances; for the length of a look: types can die

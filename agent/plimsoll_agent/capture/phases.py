@@ -32,9 +32,11 @@ def gc_numbers():
 
 def trace_start(task):
     args = task.args
+    headroom = args.get("headroom")
     try:
         window = trace.start(int(args.get("frames") or trace.FRAMES), float(args.get("seconds") or trace.SECONDS),
-                             int(args.get("own_memory") or trace.OWN_MEMORY), lambda: not task.answered)
+                             int(args.get("own_memory") or trace.OWN_MEMORY), lambda: not task.answered,
+                             float(headroom) if type(headroom) in (int, float) else None)
     except trace.Refused as refusal:
         raise CommandError(str(refusal))
     if window is None:

@@ -195,5 +195,6 @@ def _measure(thing):
     if type(thing) in CONTAINERS:
         return " (%s, %d items)" % (type(thing).__name__, len(thing))
     if type(thing) is CACHE:
-        return " (lru_cache, %d items)" % thing.cache_info().currsize
+        _, _, bound, entries = thing.cache_info()
+        return " (lru_cache, %d items)" % entries if bound is None else " (lru_cache, %d of %d items)" % (entries, bound)
     return ""

@@ -43,8 +43,9 @@ Taken = collections.namedtuple("Taken", "traces limit seconds held cpu collected
 
 
 class Window:
-    def __init__(self, seconds, own_memory, lengths):
+    def __init__(self, seconds, own_memory, lengths, headroom):
         self.lengths = lengths              # of the application's containers
+        self.headroom = headroom            # bytes that the worker may grow by
         self.began, self.cpu = native.monotonic(), time.process_time()
         self.ends = self.began + seconds
         self.own_memory = own_memory
@@ -60,7 +61,7 @@ def on():
     return _window is not None and (_window.taken is not None or tracemalloc.is_tracing())
 
 
-def start(frames=FRAMES, seconds=SECONDS, own_memory=OWN_MEMORY, wanted=lambda: True):
+def start(frames=FRAMES, seconds=SECONDS, own_memory=OWN_MEMORY, wanted=lambda: True, headroom=None):
     """The window, or None where it is no longer wanted once the lengths are noted (with a busy interpreter that may take seconds). A window
     that is open already is closed: who asks for one counts its requests from now on. Raises Refused."""
     global _window
@@ -72,7 +73,7 @@ def start(frames=FRAMES, seconds=SECONDS, own_memory=OWN_MEMORY, wanted=lambda: 
         if not wanted():
             return None
         tracemalloc.start(max(1, min(frames, MOST_FRAMES)))
-        _window = Window(seconds, own_memory, lengths)
+        _window = Window(seconds, own_memory, lengths, headroom)
         return _window
 
 
@@ -139,7 +140,7 @@ def _take(window, serves, collect=gc.collect):
             collect() if collected else gc.collect(1)
         traces = _tracemalloc._get_traces()
         limit = tracemalloc.get_traceback_limit()
-        held = quiet.guarded(holders.survivors)(window.lengths) or {}
+        held = quiet.guarded(holders.survivors)(window.lengths, window.headroom) or {}
     finally:
         tracemalloc.stop()
         window.lengths = None
