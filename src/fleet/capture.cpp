@@ -146,6 +146,9 @@ asio::awaitable<void> Capture::trace_window(Duration at_most, unsigned requests,
     if (!allowed_ || !co_await have_agent() || !generation_->agent_connected()) co_return;
     const std::chrono::duration<double> longest = at_most + stopped_within + trace_margin;
     boost::json::object args{{"frames", settings.trace_frames}, {"seconds", longest.count()}};
+    const MemoryReading& memory = generation_->memory;
+    if (const auto used = memory.used(Clock::now(), pool_->settings().memory.stale_after); used && memory.limit)
+        args["headroom"] = std::max(*memory.limit - *used, Bytes{}).count;
     tracing_ = co_await ask("trace_start", std::move(args), trace_start_deadline, "a trace");
     if (!tracing_) co_return;
     incident_->details.erase("cpu_seconds"); // an earlier window's
