@@ -91,6 +91,7 @@ struct App::Impl {
     }
 
     void accept() {
+        accepting = true;
         tell_readiness();
         server.accept();
         admin->accept();
@@ -200,6 +201,7 @@ struct App::Impl {
     std::string why_not_reload() const {
         if (options.config_file.empty()) return "there is no configuration file to read: started by `plimsoll run`";
         if (stopping) return "Plimsoll is stopping";
+        if (!accepting) return "Plimsoll is starting beside its predecessor: reload again when it serves";
         if (handing_over)
             return "a successor is starting, with the file as it was: reload again when the log tells handed_over or "
                    "handover_failed";
@@ -478,6 +480,7 @@ struct App::Impl {
     std::uint64_t settled_connections = 0; // so far, when it was looked last
     Successor successor;
     bool was_told_to_stop = false;
+    bool accepting = false; // clients, and what the admin API is told
     bool started = false, stopping = false, announced = false, handing_over = false;
     bool parting = false;  // told to stop, it serves on for stop_delay
     bool relieved = false; // by a successor

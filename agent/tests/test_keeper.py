@@ -218,3 +218,13 @@ def test_cycles_count_as_kept_where_nobody_collects_them():
         kept = sum(line["bytes"] for line in ranked if line["file"] == __file__)
         assert (kept < 50 * 5000 / 2) == collected, ranked
         gc.collect()
+
+
+def test_what_is_asked_of_a_line_is_answered_once_however_many_stacks_go_through_it(file, monkeypatch):
+    walks = []
+    monkeypatch.setattr(keeper, "locate", lambda tree, line, real=keeper.locate: walks.append(line) or real(tree, line))
+    sources = keeper.Sources()
+    for _ in range(1000):
+        for ask in (sources.verdict, sources.is_doubtful, sources.lets_go, sources.storing):
+            ask(file, 3)
+    assert len(walks) <= 4

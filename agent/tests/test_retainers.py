@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 import tracemalloc
+import types
 
 import pytest
 
@@ -172,3 +173,37 @@ def test_a_function_that_has_returned_keeps_nothing_but_the_exception_does_that_
             __name__, __name__, __file__, line)
     finally:
         recent.clear()
+
+
+def rests():
+    seen = dict.fromkeys(range(COUNT))
+    yield [seen]                            # a list that is nobody's but the caller's
+    yield seen
+
+
+def test_what_waits_far_from_any_root_is_told_by_its_own_local():
+    """As a task that sleeps is: its loop is a dozen steps away."""
+    generator = rests()
+    targets = next(generator)
+    far = [generator]
+    for _ in range(retainers.DEPTH + 2):
+        far = [far]
+    module["far"] = far
+    del generator, far
+    try:
+        gc.collect()
+        chain, = retainers.Search([], 1e18).chains(targets)
+        assert chain == "local seen of rests (%s:%d) (dict, 2000 items)" % (__file__, rests.__code__.co_firstlineno + 2)
+    finally:
+        module.clear()
+
+
+@pytest.mark.parametrize("stand_in", [types.ModuleType("greenlet"), None, object()])
+def test_a_module_that_is_only_called_greenlet_is_in_nobodys_way(monkeypatch, stand_in):
+    monkeypatch.setitem(sys.modules, "greenlet", stand_in)
+    pages["of"]["greenlet"] = wanted = ["page"]
+    try:
+        chain, = retainers.Search([], 1e18).chains([wanted])
+        assert chain and "pages" in chain
+    finally:
+        pages["of"].clear()

@@ -195,6 +195,8 @@ def test_a_reload_while_a_successor_starts_is_refused_not_lost(plimsoll):
     handover.begin()
     refused = handover.proxy.admin.post("/v1/config/reload")
     assert refused.status == 422 and b"a successor is starting" in refused.body, repr(refused)
+    os.kill(handover.successor(), signal.SIGHUP)
+    until(lambda: "is starting beside its predecessor" in handover.proxy.log_text(), 10, "the successor refuses it, too")
     handover.finish()
     pid = until(handover.successor, 10, "the successor")
     assert handover.proxy.process.wait(30) == 0

@@ -41,29 +41,42 @@ class Sources:
     def verdict(self, file, line):
         """KEEPS, HANDS_ON or DROPS what the call or the allocation at this line gives; MAY_KEEP where that is given to a call of which
         nothing is known."""
-        key = file, line
-        if key not in self._answers:
-            try:
-                self._answers[key] = self._judge(file, line)
-            except RecursionError:          # an expression as deep as generated code has it
-                self._answers[key] = KEEPS
-        return self._answers[key]
+        return self._answer(Sources._judge, file, line, KEEPS)
 
     def storing(self, file, line):
         """The line that stores away what this one got from a callee and gave a local name; else this one."""
+        return self._answer(Sources._find_storing, file, line, line)
+
+    def is_doubtful(self, file, line):
+        """Of a frame that hands on a local name: it has given it to a call of which nothing is known, too (`register_it(session)`)."""
+        return self._answer(Sources._is_doubtful, file, line, False)
+
+    def lets_go(self, file, line):
+        """What it got is a local name's that nothing stores: it is kept here only while the function runs."""
+        return self._answer(Sources._lets_go, file, line, False)
+
+    def _answer(self, judge, file, line, otherwise):
+        """Thousands of stacks go through the same lines, and each question walks through a function."""
+        key = judge, file, line
+        if key not in self._answers:
+            try:
+                self._answers[key] = judge(self, file, line)
+            except RecursionError:          # an expression as deep as generated code has it
+                self._answers[key] = otherwise
+        return self._answers[key]
+
+    def _find_storing(self, file, line):
         function, names, statement = self._local(file, line)
         if not names or not isinstance(statement.value, (_ast.Call, _ast.Await)):
             return line
         later = [found for found in storing_nodes(function, names, statement) if found.lineno > line]
         return min((found.lineno for found in later), default=line)
 
-    def is_doubtful(self, file, line):
-        """Of a frame that hands on a local name: it has given it to a call of which nothing is known, too (`register_it(session)`)."""
+    def _is_doubtful(self, file, line):
         function, names, statement = self._local(file, line)
         return bool(names) and any(is_given(node, names) for node in within_body(function))
 
-    def lets_go(self, file, line):
-        """What it got is a local name's that nothing stores: it is kept here only while the function runs."""
+    def _lets_go(self, file, line):
         function, names, statement = self._local(file, line)
         return bool(names) and not is_stored(function, names, statement) and not is_closed_over(function, names)
 

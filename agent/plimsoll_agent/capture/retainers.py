@@ -20,6 +20,8 @@ MOST_OF_A_LEVEL = 300                       # more referrers than these add noth
 MOST_HOLDERS = 8                            # of one object
 MOST_ITEMS = 200000                         # of a container that are searched for the key
 STACK = (types.TracebackType, types.FrameType)
+RESTING = {types.CoroutineType: "cr_frame", types.GeneratorType: "gi_frame", types.AsyncGeneratorType: "ag_frame"}
+SHARE_FOR_GREENLETS = 0.2                   # of the time: all objects are looked through for them
 
 
 class Search:
@@ -29,9 +31,11 @@ class Search:
     def __init__(self, hidden, ends):
         self._ends = ends
         self._things, self._holders, self._roots, self._steps = {}, {}, set(), {}        # by id
+        self._resting = set()               # coroutines that wait: the end of a way where no root is near, as the loop's is not
         self._modules = {id(bare.attributes(module)): name for name, module in list(sys.modules.items())
                          if issubclass(type(module), types.ModuleType)}
-        self._running = _running()
+        began = native.monotonic()
+        self._running = _running(began + SHARE_FOR_GREENLETS * (ends - began))
         self._hidden = set(map(id, [*hidden, self._things, self._holders, self._steps, self._modules, vars(self)]))
 
     def chains(self, targets):
@@ -48,7 +52,8 @@ class Search:
             # A walk compares each reference of the heap with each thing that is asked for, and can't be interrupted.
             dearest = max(dearest, (native.monotonic() - began) / len(level))
             level = following[:max(1, int((self._ends - native.monotonic()) / dearest))] if dearest else following
-        return [self._text(path) if path else None for path in (self._path(id(target)) for target in targets)]
+        paths = (self._path(id(target)) or self._path(id(target), self._resting) for target in targets)
+        return [self._text(path) if path else None for path in paths]
 
     def _above(self, level):
         """Links one level to its holders; those that are new and no roots are the next level."""
@@ -67,6 +72,8 @@ class Search:
                     holders.append(id(holder))
             if held and not known:
                 self._things[id(holder)] = holder
+                if type(holder) in RESTING:
+                    self._resting.add(id(holder))
                 if self._is_root(holder):
                     self._roots.add(id(holder))
                     continue
@@ -92,14 +99,15 @@ class Search:
             return holder.f_code.co_filename.startswith(PACKAGE)
         return ours.made(holder if issubclass(type(holder), type) else type(holder)) or ours.has(self._modules.get(id(holder)))
 
-    def _path(self, target):
+    def _path(self, target, roots=None):
         """The shortest way from a root down to the target, as ids."""
+        roots = self._roots if roots is None else roots
         ways, seen = [[target]], {target}
         while ways:
             following = []
             for way in ways:
                 for holder in self._holders.get(way[0], ()):
-                    if holder in self._roots:
+                    if holder in roots:
                         return [holder] + way
                     if holder not in seen:
                         seen.add(holder)
@@ -110,6 +118,9 @@ class Search:
     def _text(self, path):
         """`shop.cart.lines (list, 5 items)`: an attribute goes with its instance, what only holds another's contents goes unsaid."""
         things = [self._things[each] for each in path]
+        if type(things[0]) in RESTING:      # until 3.10 it holds its frame, later what the frame's locals hold
+            frame = getattr(things[0], RESTING[type(things[0])])
+            things = [frame, *(each for each in things[1:] if each is not frame)] if frame is not None else things
         things = things[:1] + [child for parent, child, last in zip(things, things[1:], [False] * (len(things) - 2) + [True])
                                if not _is_part_of(child, parent, last)]
         text, kind = self._root_text(things[0], things[1]), ""     # kind: of the last one, should nothing be said of its attributes
@@ -134,16 +145,22 @@ class Search:
             return "class %s.%s%s" % (name_of(root), _key_of(type.__getattribute__(root, "__dict__"), child) or "?", _measure(child))
         if issubclass(type(root), types.ModuleType):
             return str((bare.attributes(root) or {}).get("__name__"))
+        if type(root) in RESTING:           # it has just ended
+            return name_of(type(root))
         return "%s.%s%s" % (self._modules[id(root)], _key_of(root, child) or "?", _measure(child))
 
 
-def _running():
-    """The frames of all threads, by id; and of greenlets that wait, which show theirs to nobody."""
-    found = set()
-    greenlets = sys.modules.get("greenlet")
-    waiting = [each.gr_frame for each in heap.objects() if issubclass(type(each), greenlets.greenlet)] if greenlets else []
+def _running(ends):
+    """The frames of all threads, by id; and of greenlets that wait, which show theirs to nobody, as far as they are found in time."""
+    found, waiting = set(), []
+    kind = (bare.attributes(sys.modules.get("greenlet")) or {}).get("greenlet")
+    for count, each in enumerate(heap.objects() if issubclass(type(kind), type) else ()):
+        if issubclass(type(each), kind):
+            waiting.append(getattr(each, "gr_frame", None))
+        if count % 10000 == 0 and native.monotonic() > ends:
+            break
     for frame in [*sys._current_frames().values(), *waiting]:
-        while frame is not None and id(frame) not in found:
+        while type(frame) is types.FrameType and id(frame) not in found:
             found.add(id(frame))
             frame = frame.f_back
     return found
