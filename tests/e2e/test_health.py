@@ -52,7 +52,7 @@ def test_a_worker_that_says_it_is_not_well_gets_no_requests_until_it_is(ward, ki
     (ward.ill / str(sick)).unlink()
     until(lambda: healthy(proxy)[sick], 10, "it is well again")
     until(lambda: int(proxy.get("/").body) == sick, 20, "it gets requests again")
-    assert "worker_ailing" in proxy.log_text() and "worker_well" in proxy.log_text()
+    until(lambda: "worker_ailing" in proxy.log_text() and "worker_well" in proxy.log_text(), 10, "the log tells")
 
 
 def test_where_all_fail_their_checks_all_are_served(ward):
@@ -108,4 +108,4 @@ def test_a_successor_serves_when_it_answers_as_expected(ward):
     target = proxy.admin.workers()[0]["id"]
     incident = proxy.recycle(target)
     assert incident["recycle"]["outcome"] == "done"
-    assert "answered 200" in proxy.log_text()
+    until(lambda: "answered 200" in proxy.log_text(), 10, "the log tells")

@@ -129,6 +129,7 @@ def test_what_is_lent_for_no_listener_is_told_and_so_is_an_address_that_it_overl
     everywhere = ("0.0.0.0", free_port())
     supervisor = supervised(proxy, everywhere)
     supervisor.start()
+    until(lambda: " started " in proxy.log_text(), 10, "the log tells of its start")
     line = [line for line in proxy.log_text().splitlines() if "lent_socket_unused" in line]
     assert len(line) == 1 and "address=0.0.0.0:%d" % everywhere[1] in line[0]
     proxy.stop()

@@ -131,7 +131,7 @@ def test_a_stop_that_is_delayed_is_announced_and_refuses_nobody_until_then(plims
     until(lambda: refused(proxy), 20, "then it stops as ever")
     assert time.monotonic() >= began + 4
     proxy.stop()
-    assert "stop_delayed" in proxy.log_text()
+    until(lambda: "stop_delayed" in proxy.log_text(), 10, "the log tells")
 
 
 def test_a_second_sigterm_ends_the_delay_and_not_the_requests(plimsoll):

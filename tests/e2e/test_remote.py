@@ -74,6 +74,7 @@ def test_a_capture_puts_an_agent_into_an_idle_worker_that_has_none(plimsoll, pyt
     until(lambda: not list((proxy.directory / "run").glob("attach.*")), 10, "the script has been removed")
     again = captured(proxy, worker)
     assert again["capture"]["status"] == "done", story(again)
+    until(lambda: "agent_put_into_worker" in proxy.log_text(), 10, "the log tells")
     assert proxy.log_text().count("agent_put_into_worker") == 1, "once for a process"
 
 
@@ -261,6 +262,7 @@ def test_a_worker_that_somebody_else_started_has_its_agent_after_a_restart_too(p
     until(lambda: proxy.admin.worker(worker["id"])["agent"]["connected"], 30, "the agent has dialled again", pause=0.1)
     again = captured(proxy, worker)
     assert again["capture"]["status"] == "done", story(again)
+    until(lambda: "agent_put_into_worker" in proxy.log_text(), 10, "the log tells")
     assert proxy.log_text().count("agent_put_into_worker") == 1, "once for a process"
 
 

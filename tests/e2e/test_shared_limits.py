@@ -218,7 +218,7 @@ def test_a_redis_that_hangs_costs_a_few_requests_their_patience_and_no_more(plim
     took = sorted(seconds for began, seconds, _ in load.answers if stopped < began < resumed)
     usual = sorted(seconds for began, seconds, _ in load.answers if began < stopped)
     assert took[len(took) // 2] <= 2 * usual[len(usual) // 2] + 0.005, "as quick as with Redis"
-    assert any("no answer within " + BUDGET in line for line in lines(proxy, "redis_lost"))
+    until(lambda: any("no answer within " + BUDGET in line for line in lines(proxy, "redis_lost")), 10, "the log tells")
     assert results(proxy)["ok"] > during["ok"]
 
 
@@ -254,7 +254,7 @@ def test_a_redis_that_says_no_is_as_good_as_gone(plimsoll, name, break_it, mend_
     server.cli(*break_it)
     said = statuses(proxy, 20)
     assert said.count(200) == 9, "its share of 10, less what Redis had counted before"
-    told = lines(proxy, "redis_lost")
+    told = until(lambda: lines(proxy, "redis_lost"), 10, "the log tells")
     assert len(told) == 1 and word in told[0], told
     assert word in proxy.admin.read("/v1/status")["redis"]["problem"]
     server.cli(*mend_it)
@@ -281,7 +281,7 @@ def test_without_redis_a_limit_is_open_or_closed_as_the_operator_wishes(plimsoll
     assert "ratelimit" not in answer.fields, "nothing is known of it"
     if how == "closed":
         assert answer.json["reason"] == "limit_unknown" and int(answer.fields["retry-after"]) >= 1, repr(answer)
-    told = lines(proxy, "redis_lost")
+    told = until(lambda: lines(proxy, "redis_lost"), 10, "the log tells")
     assert len(told) == 1 and how in told[0] and "refused" in told[0].lower(), told
 
 

@@ -63,7 +63,7 @@ def test_a_state_directory_that_cannot_be_made_is_told_and_serving_goes_on(plims
     proxy.start()
     target = proxy.wait_serving(2)[0]
     assert proxy.get("/echo/1?size=3").status == 200
-    assert str(proxy.directory / "state") in proxy.log_text()
+    until(lambda: str(proxy.directory / "state") in proxy.log_text(), 10, "the log tells")
     incident = proxy.recycle(target["id"])
     assert incident["recycle"]["outcome"] == "done", story(incident)
     assert incident["capture"]["status"] == "refused", story(incident)
