@@ -6,8 +6,6 @@ import pytest
 from harness.fleets import fleet
 from harness.waiting import until
 
-pytestmark = pytest.mark.asan
-
 FILES = 192
 
 
@@ -15,6 +13,7 @@ def open_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, FILES))
 
 
+@pytest.mark.asan
 @pytest.mark.parametrize("they", ["rest", "have begun another request"])
 def test_clients_leave_a_reserve_so_that_admin_still_works(plimsoll, they):
     """Whoever rests makes way for a new one; where nobody does, new ones are refused."""
@@ -42,3 +41,12 @@ def test_clients_leave_a_reserve_so_that_admin_still_works(plimsoll, they):
     for client in clients:
         client.close()
     until(lambda: proxy.get("/echo/y?size=1").status == 200, 10, "room again for clients")
+
+
+def test_too_few_descriptors_to_start_are_one_line_that_says_what_to_raise(plimsoll):
+    """Not under sanitizers: they need descriptors themselves to look at memory, and take what they cannot see for an error."""
+    proxy = plimsoll(fleet("sync", workers=1))
+    proxy.start(ready=0, through=["bash", "-c", "ulimit -n 20; exec \"$@\"", "bash"])
+    assert proxy.process.wait(30) == 1
+    proxy.process = None                                        # as it should be
+    assert "plimsoll: cannot serve with 2 threads (" in proxy.log_text() and "ulimit -n" in proxy.log_text()

@@ -33,14 +33,6 @@ def test_a_stop_lets_what_is_in_flight_finish_and_takes_nothing_new(plimsoll, ho
     proxy.stop()
 
 
-def test_too_few_descriptors_to_start_are_one_line_that_says_what_to_raise(plimsoll):
-    proxy = plimsoll(fleet("sync", workers=1))
-    proxy.start(ready=0, through=["bash", "-c", "ulimit -n 20; exec \"$@\"", "bash"])
-    assert proxy.process.wait(30) == 1
-    proxy.process = None                                        # as it should be
-    assert "plimsoll: cannot serve with 2 threads (" in proxy.log_text() and "ulimit -n" in proxy.log_text()
-
-
 def a_request_of_a_minute(proxy):
     def slow():
         try:

@@ -8,7 +8,7 @@ import pytest
 from harness.admin import story
 from harness.fleets import fleet
 from harness.load import Load, verdict
-from harness.waiting import PATIENCE
+from harness.waiting import PATIENCE, until
 
 
 NO_SPACE = re.compile("space|full")
