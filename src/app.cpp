@@ -484,8 +484,8 @@ struct App::Impl {
     bool started = false, stopping = false, announced = false, handing_over = false;
     bool parting = false;  // told to stop, it serves on for stop_delay
     bool relieved = false; // by a successor
-    const bool succeeds =
-        has_predecessor(); // it may end before we have started, and its sockets are to be closed all the same
+    // At first: it may end before we have started, and its sockets are to be closed all the same.
+    const bool succeeds = has_predecessor();
     bool will_tell_readiness = false;
     Instant stop_began;  // when it was told to
     std::string failure; // why it could not start, one line

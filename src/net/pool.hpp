@@ -145,8 +145,8 @@ public:
         std::uint64_t denied = 0, shadow = 0; // shadow: would have been
     };
     RetryStats retry_stats() const;
-    void close(
-        Instant now); // its workers are gone for good: who waits is refused (no_workers), and so is whoever still comes
+    // Its workers are gone for good: who waits is refused (no_workers), and so is whoever still comes.
+    void close(Instant now);
     bool turns_away(Instant now, const Gate::Facts& facts) const; // arrive() would refuse now; nothing is counted
     bool leave(Instant now, Ticket ticket);                       // false: wake() was or is being called
     void tick(Instant now);                                       // any reactor, every 10 ms or so

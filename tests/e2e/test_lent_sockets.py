@@ -1,6 +1,5 @@
 """Listening sockets that a supervisor keeps open while the proxy comes and goes (systemd's socket units)."""
 import os
-import shutil
 import socket
 import threading
 
@@ -140,7 +139,6 @@ def test_what_is_lent_for_no_listener_is_told_and_so_is_an_address_that_it_overl
     assert "is taken by 0.0.0.0:%d, which the supervisor lends us" % everywhere[1] in proxy.log_text()
 
 
-@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="systemd is not installed here")
 def test_systemd_itself_lends_a_socket(plimsoll):
     proxy = plimsoll(fleet("sync", 1))
     environment = ["-E%s=%s" % pair for pair in proxy.environment.items()]

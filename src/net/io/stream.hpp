@@ -49,8 +49,8 @@ public:
     Io write(std::span<iovec> parts); // advances the parts by what went
     Io send_file(int file, off_t& offset, std::size_t count);
     Io splice_to(int pipe, std::size_t count, bool pipe_is_empty); // from this socket into a pipe
-    Io splice_from(int pipe, std::size_t count,
-                   bool more); // more: a last segment that is not full is held back, until push()
+    // more: a last segment that is not full is held back until more comes, or push().
+    Io splice_from(int pipe, std::size_t count, bool more);
     void push();
     std::size_t untaken() const; // bytes that were written and that the peer has not acknowledged
     std::size_t unread() const;  // bytes that lie here to be read
