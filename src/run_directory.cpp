@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "embedded.hpp"
@@ -72,10 +74,19 @@ bool RunDirectory::fill(bool ours, std::string& problem) {
     if (ours) fs::permissions(path_, fs::perms(0755), error);
     agent_path_ = unpack_agent(path_);
     if (agent_path_.empty()) log::warn("agent_not_unpacked", {{"directory", path_}});
+    spare_from_cleaning();
     return true;
 }
 
+// systemd-tmpfiles deletes what has not been touched for ten days below /tmp, the agent's files among it; but nothing below a
+// directory that somebody has locked. Shared: several proxies may use one.
+void RunDirectory::spare_from_cleaning() {
+    lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock_ >= 0) ::flock(lock_, LOCK_SH | LOCK_NB);
+}
+
 RunDirectory::~RunDirectory() {
+    if (lock_ >= 0) ::close(lock_);
     if (!temporary_ || path_.empty()) return;
     std::error_code error;
     fs::remove_all(path_, error);

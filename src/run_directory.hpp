@@ -23,9 +23,11 @@ public:
 
 private:
     bool fill(bool ours, std::string& problem);
+    void spare_from_cleaning();
 
     std::string path_, agent_path_;
     bool temporary_ = false;
+    int lock_ = -1;
 };
 
 } // namespace plimsoll

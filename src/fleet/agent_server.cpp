@@ -81,6 +81,7 @@ struct AgentServer::Impl {
         : control(io), settings(std::move(with)), events(std::move(tell)) {}
 
     static asio::awaitable<void> accept(Self self, std::shared_ptr<Acceptor> acceptor);
+    static asio::awaitable<void> mind(Self self, ControlListener* listener, std::shared_ptr<Acceptor> acceptor);
     static asio::awaitable<void> connection(Self self, Link link);
     static asio::awaitable<std::shared_ptr<ConnectedAgent>> greet(Self self, Link link);
     static asio::awaitable<void> serve(Self self, Link link, std::shared_ptr<ConnectedAgent> agent);
@@ -104,6 +105,7 @@ asio::awaitable<void> AgentServer::Impl::accept(Self self, std::shared_ptr<Accep
     while (!self->stopped) {
         auto [ec, socket] = co_await acceptor->async_accept(as_result);
         if (self->stopped) co_return;
+        if (ec == asio::error::operation_aborted) continue; // its socket was opened again
         if (ec) {
             if (!failing) log::error("agent_accept_failed", {{"error", ec.message()}});
             failing = true;
@@ -114,6 +116,27 @@ asio::awaitable<void> AgentServer::Impl::accept(Self self, std::shared_ptr<Accep
         auto link = std::make_shared<AgentLink>(self->control, std::move(socket), self->settings.write_timeout);
         self->links.insert(link);
         spawn(self->control, "agent_connection", connection(self, link));
+    }
+}
+
+// Opens a socket again whose file was deleted. The agents that are connected notice nothing.
+asio::awaitable<void> AgentServer::Impl::mind(Self self, ControlListener* listener,
+                                              std::shared_ptr<Acceptor> acceptor) {
+    std::string told; // one line for a row of failures of one kind
+    while (!self->stopped) {
+        co_await pause(self->settings.look_interval);
+        if (self->stopped) co_return;
+        if (!listener->is_lost()) continue;
+        const std::string why_not = listener->open_again();
+        if (!why_not.empty()) {
+            if (std::exchange(told, why_not) != why_not) log::error("control_socket_lost", {{"problem", why_not}});
+            continue;
+        }
+        told.clear();
+        boost::system::error_code ignored; // nobody can reach the old one
+        acceptor->close(ignored);
+        acceptor->assign(asio::generic::stream_protocol(listener->family(), 0), listener->release());
+        log::warn("control_socket_renewed", {{"address", listener->address()}, {"why", "its file had been deleted"}});
     }
 }
 
@@ -288,6 +311,7 @@ std::string AgentServer::start() {
         acceptor->assign(protocol, listener.release());
         impl_->acceptors.push_back(acceptor);
         spawn(impl_->control, "agent_accept", Impl::accept(impl_, acceptor));
+        if (listener.family() == AF_UNIX) spawn(impl_->control, "agent_socket", Impl::mind(impl_, &listener, acceptor));
     }
     return {};
 }

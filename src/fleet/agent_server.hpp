@@ -93,6 +93,7 @@ public:
         Duration hello_timeout = std::chrono::seconds{5};
         Duration write_timeout = std::chrono::seconds{10}; // for one frame, until the agent has taken it
         Bytes max_files_size = {64 << 20};                 // of one command's evidence
+        Duration look_interval = std::chrono::seconds{5};  // whether a socket's file is still there
     };
     struct Events { // called on the control thread; may start coroutines, must not block
         // The pool a hello belongs to, or the reason why it is refused. Called before `connected`.

@@ -77,6 +77,12 @@ std::string ControlListener::open_unix(const std::string& path) {
     return {};
 }
 
+bool ControlListener::is_lost() const {
+    struct stat file {};
+    return !path_.empty() && ::lstat(path_.c_str(), &file) != 0 && errno == ENOENT &&
+           !net::Heirlooms::of_this_process().passed_on();
+}
+
 void ControlListener::keep(Fd fd, const std::string& path, const struct stat& file) {
     fd_ = std::move(fd);
     family_ = AF_UNIX;
@@ -84,6 +90,7 @@ void ControlListener::keep(Fd fd, const std::string& path, const struct stat& fi
     address_ = "unix:" + path;
     device_ = file.st_dev;
     inode_ = file.st_ino;
+    net::Heirlooms::of_this_process().forget("control", path); // that of a file that was lost
     net::Heirlooms::of_this_process().keep("control", path, {fd_.get()});
 }
 

@@ -1,7 +1,8 @@
 // Where agents dial: a unix socket or a TCP port, opened with plain system calls.
 //
 // A unix socket's file outlives a proxy that was killed. So a file that nobody answers on is replaced, and one that
-// somebody does is left alone.
+// somebody does is left alone. It may also be deleted under a proxy that lives (whoever cleans a directory up): then no agent
+// can dial any more, and it is opened again.
 #pragma once
 
 #include <string>
@@ -17,7 +18,9 @@ class ControlListener {
 public:
     // Empty: listening, without blocking. Else the one line that says what is wrong and how to mend it.
     std::string open(const std::string& where);
-    int release() { return fd_.release(); } // to the acceptor; the file stays this object's
+    bool is_lost() const;                                 // its file has been deleted
+    std::string open_again() { return open_unix(path_); } // as open(); to be released anew
+    int release() { return fd_.release(); }               // to the acceptor; the file stays this object's
     int family() const { return family_; }
     const std::string& address() const { return address_; } // as PLIMSOLL_CONTROL takes it; port 0 is resolved
 

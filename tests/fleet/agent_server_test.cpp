@@ -468,6 +468,23 @@ TEST_F(AgentServerTest, a_stale_socket_is_replaced_and_a_live_one_left_alone) {
     EXPECT_EQ(start(), path + " exists and is no socket: choose another path in proxy.control");
 }
 
+TEST_F(AgentServerTest, a_socket_whose_file_is_deleted_is_opened_again_and_harms_no_agent) {
+    settings.look_interval = 10ms;
+    const std::string path = settings.listen[0];
+    ASSERT_EQ(start(), "");
+    auto before = join();
+    for (int times = 0; times < 2; ++times) {
+        std::filesystem::remove_all(directory);
+        ASSERT_TRUE(until([&] { return std::filesystem::exists(path); }));
+        auto after = join();
+    }
+    EXPECT_TRUE(until([&] { return gone == 2; })) << "those that left";
+    before.say({{"type", "sample"}, {"rss", 1 << 20}});
+    EXPECT_TRUE(until([&] { return samples.size() == 1; })) << "the first agent's connection is what it was";
+    server->stop();
+    EXPECT_FALSE(std::filesystem::exists(path));
+}
+
 TEST_F(AgentServerTest, a_bad_address_is_one_clear_line_and_opens_nothing) {
     const std::string good = settings.listen[0];
     settings.token = "x";
