@@ -251,7 +251,7 @@ void add_pools(Page& page, const std::vector<fleet::PoolView>& pools) {
     each(page.gauge("pool_serving", "Workers that serve."), [](View pool) { return pool.serving; });
     each(page.gauge("pool_min_serving", "Workers that must serve while one is recycled."),
          [](View pool) { return pool.min_serving; });
-    each(page.gauge("pool_alert", "1 while recycling has stopped for a reason that an operator must look at."),
+    each(page.gauge("pool_alert", "1 while something is wrong that an operator must look at; plimsoll status says what."),
          [](View pool) { return pool.alert ? 1 : 0; });
     each(page.gauge("pool_recycles_last_hour", "Recycles within the last hour."),
          [](View pool) { return pool.recycles_last_hour; });

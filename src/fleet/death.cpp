@@ -13,7 +13,9 @@ Death explain_death(const std::string& worker, const std::string& process, const
     const bool killed = unknown || exit->signal == SIGKILL;
     death.out_of_memory = killed && cgroup && cgroup->oom_kills && kills_now && *kills_now > *cgroup->oom_kills;
     death.verdict = worker + " (" + process + ") died: " + (exit ? exit->text() : "cause unknown");
+    death.in_flight = in_flight;
     if (death.out_of_memory) {
+        death.out_of_memory_kills = *kills_now;
         death.verdict += ", killed by the kernel because its cgroup was out of memory";
         if (cgroup->limit) death.verdict += " (limit " + to_string(*cgroup->limit) + ")";
     }

@@ -1,14 +1,11 @@
 // How the pool learns that a worker died, and what it does then: the worker leaves net::Pool at once, so that no further
-// request is sent to a socket that nobody serves; the story is told when its cause is known.
+// request is sent to a socket that nobody serves; the story is told when its cause is known (death_watch.hpp).
 #include <utility>
 
-#include "fleet/death.hpp"
+#include "fleet/death_watch.hpp"
 #include "fleet/health_watch.hpp"
-#include "fleet/monitor.hpp"
 #include "fleet/pool.hpp"
-#include "fleet/stacks_file.hpp"
 #include "fleet/wait.hpp"
-#include "log/log.hpp"
 
 namespace plimsoll::fleet {
 
@@ -16,15 +13,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration cause_wait = 1500ms;  // an arbiter reaps and speaks within its loop of one second
 constexpr Duration first_look = 100ms;   // after a goodbye: most end at once
 constexpr Duration silence_step = 500ms; // between two looks at a worker whose agent hung up
 constexpr int silent_looks = 3;          // unanswered in a row: dead
 constexpr std::size_t dead_kept = 64;
-
-bool cause_known(const Generation& generation) {
-    return generation.exit && (generation.exit->code || generation.exit->signal);
-}
 
 } // namespace
 
@@ -100,62 +92,8 @@ void Pool::died(const WorkerPtr& worker, const GenerationPtr& generation) {
     }
     // Nor is a recycle's successor that never served told here: its recycle tells of it, and gives it up.
     if (worker->in_recycle && generation != worker->current && generation->serving_since == Instant{}) return;
-    spawn(context_->control, "death of " + worker->id, tell_death(shared_from_this(), worker, generation, lost));
+    deaths_->tell(worker, generation, lost);
     if (worker->current == generation && !worker->in_recycle) source_->vacated(worker); // else the recycle decides
-}
-
-asio::awaitable<void> Pool::tell_death(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation,
-                                       unsigned in_flight) {
-    const auto known = [generation] { return cause_known(*generation); };
-    co_await until(known, cause_wait);
-    // One that never served is told once, not at each of its server's attempts.
-    if (generation->serving_since == Instant{}) {
-        const std::string how = generation->exit ? generation->exit->text() : "cause unknown";
-        self->set_trouble(worker, worker->id + " ended before it served: " + how +
-                                      (generation->boot_failed ? " (it failed while it loaded the application)" : ""));
-        if (++worker->boot_failures > 1 || !self->served_once()) co_return;
-    }
-    const bool on_purpose = generation->said_bye || (generation->exit && generation->exit->code == 0);
-    if (on_purpose && in_flight == 0) {
-        log::info("worker_left", {{"pool", self->settings_.name},
-                                  {"worker", worker->id},
-                                  {"generation", generation->number},
-                                  {"process", generation->name_of_process()},
-                                  {"how", generation->exit ? generation->exit->text() : "it said goodbye"}});
-        co_return;
-    }
-    ++self->deaths_;
-    const auto kills = co_await self->monitor_->oom_kills_now(generation->memory.cgroup);
-    const auto used = generation->memory.anon ? generation->memory.anon : generation->memory.rss;
-    const Death death = explain_death(worker->id, generation->name_of_process(), generation->exit,
-                                      generation->memory.cgroup, kills, used, in_flight);
-    const auto incident =
-        self->context_->journal.open({self->settings_.name, worker->id, "death", death.verdict, generation->number});
-    incident->note(death.verdict);
-    if (generation->boot_failed) incident->note("it failed while it loaded the application");
-    if (death.out_of_memory)
-        incident->note("the kernel's count of out-of-memory kills in " + generation->memory.cgroup->path +
-                       " rose from " + std::to_string(*generation->memory.cgroup->oom_kills) + " to " +
-                       std::to_string(*kills));
-    incident->details["death"] = {
-        {"code", nullptr}, {"signal", nullptr}, {"out_of_memory", death.out_of_memory}, {"in_flight", in_flight}};
-    auto& told = incident->details["death"].as_object();
-    if (generation->exit && generation->exit->code) told["code"] = *generation->exit->code;
-    if (generation->exit && generation->exit->signal) told["signal"] = *generation->exit->signal;
-    std::string stacks = co_await take_stacks(*self->context_, generation);
-    if (!stacks.empty() && (co_await incident->add_file("stacks-end.txt", std::move(stacks))).empty())
-        incident->note("its faulthandler left the stacks of all threads: stacks-end.txt");
-    // The place heals by itself: the story ends when its successor serves, or when nobody came.
-    const auto healed = [self, worker, generation] {
-        return self->stopping() || (worker->current != generation && worker->serves());
-    };
-    if (co_await until(healed, self->settings_.recycle.ready_timeout) && !self->stopping())
-        incident->note(worker->id + " generation " + std::to_string(worker->current->number) + " (" +
-                       worker->current->name_of_process() + ") serves in its place");
-    else
-        incident->note(self->stopping() ? "Plimsoll stopped before another process took its place"
-                                        : "no other process has taken its place yet");
-    incident->close();
 }
 
 } // namespace plimsoll::fleet

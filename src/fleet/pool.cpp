@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fleet/death_watch.hpp"
 #include "fleet/gate_watch.hpp"
 #include "fleet/health_watch.hpp"
 #include "fleet/leak_watch.hpp"
@@ -25,8 +26,8 @@ constexpr std::size_t most_told = 3; // workers in one alert: the list of worker
 Pool::Pool(std::shared_ptr<Context> context, config::Pool settings, std::shared_ptr<net::Pool> net)
     : context_(std::move(context)), settings_(std::move(settings)), net_(std::move(net)),
       monitor_(std::make_unique<Monitor>(*this)), peaks_(std::make_unique<Peaks>(*this)),
-      health_(std::make_unique<HealthWatch>(*this)), leaks_(std::make_unique<LeakWatch>(*this)),
-      recycler_(std::make_unique<Recycler>(*this)) {
+      health_(std::make_unique<HealthWatch>(*this)), deaths_(std::make_unique<DeathWatch>(*this)),
+      leaks_(std::make_unique<LeakWatch>(*this)), recycler_(std::make_unique<Recycler>(*this)) {
     gate_ = std::make_unique<GateWatch>(
         net_, [this](WorkerKey key) { return id_of(key); },
         [this](std::string event, boost::json::object facts) {
@@ -153,6 +154,7 @@ void Pool::alert_changed(const std::string& news) {
 // The pool's own comes first: it tells of its server, and of a server that does not run no worker is ready.
 std::string Pool::troubles() const {
     std::string text = alert_;
+    if (!deaths_->alert().empty()) text += (text.empty() ? "" : "; ") + deaths_->alert();
     std::size_t told = 0, left = 0;
     for (const WorkerPtr& worker : workers_) {
         if (worker->trouble.empty()) continue;
@@ -174,7 +176,7 @@ PoolView Pool::view() const {
     for (const std::size_t waiting : net_->stats().queued) view.queued += waiting;
     view.serving = serving();
     view.alert = alert();
-    view.deaths = deaths_;
+    view.deaths = deaths_->count();
     for (const WorkerPtr& worker : workers_) {
         view.workers.push_back(view_of(*worker, settings_.name, *net_, now, settings_.memory.stale_after));
         if (!worker->face()) continue;

@@ -23,6 +23,7 @@ class Recycler;
 class Monitor;
 class Peaks;
 class HealthWatch;
+class DeathWatch;
 class GateWatch;
 class LeakWatch;
 
@@ -61,6 +62,7 @@ public:
     void set_alert(std::string why); // of the pool itself; the recycler has its own
     // Of one place: that another one serves does not mend it, nor hide it.
     void set_trouble(const WorkerPtr& worker, std::string why);
+    void alert_changed(const std::string& news); // of what it tells of another part that looks after the pool
 
     // Actions of an operator (actions.cpp).
     ActionResult drain(const std::string& id);
@@ -107,15 +109,12 @@ private:
     };
     void tell_not_ready(const Worker& worker, Generation& generation, std::string why, Instant asked);
     std::string troubles() const;
-    void alert_changed(const std::string& news);
     static boost::asio::awaitable<void> attend(std::shared_ptr<Pool> self, WorkerPtr worker, GenerationPtr generation);
     static boost::asio::awaitable<void> watch_gate(std::shared_ptr<Pool> self);
     static boost::asio::awaitable<void> watch_process(std::shared_ptr<Pool> self, WorkerPtr worker,
                                                       GenerationPtr generation);
     static boost::asio::awaitable<void> judge_silence(std::shared_ptr<Pool> self, WorkerPtr worker,
                                                       GenerationPtr generation);
-    static boost::asio::awaitable<void> tell_death(std::shared_ptr<Pool> self, WorkerPtr worker,
-                                                   GenerationPtr generation, unsigned in_flight);
     void look_after(const WorkerPtr& worker, const GenerationPtr& generation); // its agent said goodbye, or is silent
     std::string id_of(WorkerKey key) const;                                    // empty: it has gone
     void warn_of_max_requests(const Hello& hello);
@@ -129,6 +128,7 @@ private:
     std::unique_ptr<Monitor> monitor_;
     std::unique_ptr<Peaks> peaks_;
     std::unique_ptr<HealthWatch> health_;
+    std::unique_ptr<DeathWatch> deaths_;
     std::unique_ptr<GateWatch> gate_;
     std::unique_ptr<LeakWatch> leaks_;
     std::unique_ptr<Recycler> recycler_;
@@ -137,7 +137,6 @@ private:
     std::deque<GenerationPtr> dead_; // the last few: the arbiter's word on them may come later
     WorkerKey last_place_ = 0;
     std::string alert_;
-    std::uint64_t deaths_ = 0;
     std::uint64_t times_served_ = 0;
     bool warned_of_max_requests_ = false;
     bool ends_ = false; // a reload took it out of the configuration

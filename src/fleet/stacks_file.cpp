@@ -21,15 +21,17 @@ constexpr Duration abort_deadline = 3s;
 
 struct Place {
     std::string path; // empty: there is none
-    bool told =
-        false; // by the worker, who is not to have us read anything else: its name is given, and it is a file of its own
+    // By the worker, who is not to have us read anything else: its name is given, and it is a file of its own.
+    bool told = false;
 };
 
 Place place_of(const Context& context, const Generation& generation) {
-    const int pid = generation.agent_pid();
-    if (pid <= 0) return {};
-    const std::string name = "/stacks." + std::to_string(pid) + ".txt", told = generation.agent->hello().stacks;
     const std::string& ours = context.surroundings.run_dir;
+    const int pid =
+        generation.agent ? generation.agent_pid() : generation.pid; // it may have ended before its agent spoke
+    if (pid <= 0) return {};
+    const std::string name = "/stacks." + std::to_string(pid) + ".txt";
+    const std::string told = generation.agent ? generation.agent->hello().stacks : std::string{};
     if (generation.pid > 0 && told.starts_with('/') && told.ends_with(name) && told != ours + name) return {told, true};
     return {ours.empty() ? std::string{} : ours + name};
 }
@@ -41,8 +43,11 @@ std::string read_and_remove(const Place& place) {
     if (place.told && (!S_ISREG(about.st_mode) || about.st_nlink != 1)) return {};
     std::string text(largest_stacks, '\0');
     std::size_t size = 0;
-    for (ssize_t got = 1; got > 0 && size<text.size(); size += got> 0 ? static_cast<std::size_t>(got) : 0)
-        got = ::read(file.get(), text.data() + size, text.size() - size);
+    while (size < text.size()) {
+        const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
+        if (got <= 0) break;
+        size += static_cast<std::size_t>(got);
+    }
     text.resize(size);
     ::unlink(place.path.c_str());
     return text;
@@ -52,7 +57,6 @@ std::string read_and_remove(const Place& place) {
 
 asio::awaitable<std::string> take_stacks(Context& context, GenerationPtr generation) {
     if (!generation->stacks.empty()) co_return std::exchange(generation->stacks, {});
-    if (!generation->agent) co_return std::string{};
     const Place place = place_of(context, *generation);
     if (place.path.empty()) co_return std::string{};
     auto take = [place] { return read_and_remove(place); };

@@ -231,6 +231,7 @@ def main():
     if options.supervised:
         return supervise()
     if options.exit is not None and (not options.exit_if or os.path.exists(options.exit_if)):
+        open(os.path.join(os.environ["PLIMSOLL_RUN_DIR"], "stacks.%d.txt" % os.getpid()), "w").close()    # as the agent's beginning
         print("Traceback (most recent call last):\n  File ...\nModuleNotFoundError: No module named 'nowhere'", file=sys.stderr)
         return options.exit
     signal.signal(signal.SIGTERM, signal.SIG_IGN if options.ignore_term else lambda *_: STOPPING.set())

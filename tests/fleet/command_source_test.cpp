@@ -66,6 +66,52 @@ TEST(CommandSource, a_first_start_that_fails_is_told_with_its_last_words) {
         << stage.start_failed;
 }
 
+TEST(CommandSource, a_worker_that_fails_to_start_again_leaves_its_last_words_in_the_alert_and_no_file) {
+    Stage stage;
+    const std::string broken = (stage.directory / "broken").string();
+    copies(stage, 1, {"--exit", "3", "--exit-if", broken});
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(1));
+    std::ofstream(broken) << "x";
+    ::kill(*stage.worker("app-1").pid, SIGKILL);
+    ASSERT_TRUE(stage.until(
+        [&] { return stage.view().alert && stage.view().alert->find("ended before") != std::string::npos; }));
+    EXPECT_EQ(*stage.view().alert,
+              "app-1 ended before it served: exit code 3: ModuleNotFoundError: No module named 'nowhere'");
+    const auto left = [&] {
+        for (const auto& entry : std::filesystem::directory_iterator(stage.directory))
+            if (entry.path().filename().string().starts_with("stacks.")) return true;
+        return false;
+    };
+    EXPECT_TRUE(stage.until([&] { return !left(); }));
+    std::filesystem::remove(broken);
+    ASSERT_TRUE(stage.serving(1));
+    EXPECT_FALSE(stage.view().alert) << *stage.view().alert;
+}
+
+TEST(CommandSource, workers_that_die_one_after_the_other_are_one_incident_and_an_alert) {
+    Stage stage;
+    copies(stage, 2);
+    ASSERT_EQ(stage.start(), "");
+    for (unsigned deaths = 1; deaths <= 5; ++deaths) {
+        ASSERT_TRUE(stage.serving(2)) << deaths;
+        EXPECT_EQ(stage.view().alert.has_value(), deaths > 3) << deaths;
+        stage.ask_worker("app-1", "/die/7");
+        ASSERT_TRUE(stage.until([&] { return stage.view().deaths == deaths; })) << deaths;
+    }
+    ASSERT_TRUE(stage.until([&] { return stage.view().alert->find("5 so far") != std::string::npos; }));
+    EXPECT_NE(stage.view().alert->find("exit code 7"), std::string::npos) << *stage.view().alert;
+    const auto told = [&] {
+        return std::ranges::count_if(stage.store->list(100), [](const auto& each) { return each.trigger == "death"; });
+    };
+    EXPECT_EQ(told(), 3) << "two, and one for all that followed";
+    stage.stop();
+    const auto incident = stage.incident("death");
+    ASSERT_TRUE(incident);
+    EXPECT_NE(incident->verdict.find("5 so far"), std::string::npos) << incident->verdict;
+    EXPECT_EQ(incident->state, "closed");
+}
+
 TEST(CommandSource, a_recycle_under_load_starts_the_successor_first_and_loses_nothing) {
     Stage stage;
     copies(stage, 2);

@@ -69,6 +69,10 @@ std::string AnnouncedSource::start() {
     return {};
 }
 
+std::string AnnouncedSource::last_words_of(const Generation&) const {
+    return server_ ? server_->last_exception() : std::string{};
+}
+
 asio::awaitable<void> AnnouncedSource::stop() {
     if (server_) co_await server_->stop();
 }
@@ -156,8 +160,10 @@ void AnnouncedSource::connected(std::shared_ptr<Agent> agent) {
 
 // One that failed before its agent could say a word. Its server tries again, with pauses.
 void AnnouncedSource::exited(const Exited& word) {
-    if (word.boot_failed && pool_.served_once())
-        pool_.set_alert("a new worker failed while it loaded the application; the others serve on");
+    if (!word.boot_failed || !pool_.served_once()) return;
+    const std::string why = server_ ? server_->last_exception() : std::string{};
+    pool_.set_alert("a new worker failed while it loaded the application" + (why.empty() ? why : " (" + why + ")") +
+                    "; the others serve on");
 }
 
 void AnnouncedSource::serves(const WorkerPtr& worker, const GenerationPtr& generation) {

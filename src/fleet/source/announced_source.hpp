@@ -35,6 +35,7 @@ public:
     void connected(std::shared_ptr<Agent> agent) override;
     std::optional<net::Address> public_address() const override { return public_address_; }
     void exited(const Exited& word) override;
+    std::string last_words_of(const Generation& generation) const override;
     void serves(const WorkerPtr& worker, const GenerationPtr& generation) override;
     boost::asio::awaitable<std::string> settle(LeftOver left) override;
 

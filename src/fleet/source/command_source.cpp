@@ -7,6 +7,7 @@
 
 #include "fleet/environment.hpp"
 #include "fleet/process_tree.hpp"
+#include "fleet/source/last_words.hpp"
 #include "fleet/source/server.hpp"
 #include "fleet/wait.hpp"
 #include "log/log.hpp"
@@ -95,7 +96,6 @@ asio::awaitable<void> CommandSource::start_again(std::shared_ptr<Pool> pool, Com
     const bool had_served = last->serving_since != Instant{};
     if (!had_served && last->child) {
         const std::string why = worker->id + ": " + why_it_ended(program, *last->child);
-        pool->set_trouble(worker, why);
         if (!pool->served_once() && pool->context().surroundings.start_failed)
             pool->context().surroundings.start_failed(pool->settings().name, why);
     }
@@ -109,6 +109,10 @@ asio::awaitable<void> CommandSource::start_again(std::shared_ptr<Pool> pool, Com
         pool->set_trouble(worker, worker->id + ": " + why_not);
         rest = backoff.next(false);
     }
+}
+
+std::string CommandSource::last_words_of(const Generation& generation) const {
+    return generation.child ? last_words(generation.child->output()) : std::string{};
 }
 
 asio::awaitable<Successor> CommandSource::begin_successor(WorkerPtr worker, Duration) {

@@ -27,6 +27,7 @@ public:
     void vacated(WorkerPtr worker) override;
     std::string refuse(const Hello& hello) override;
     void connected(std::shared_ptr<Agent> agent) override;
+    std::string last_words_of(const Generation& generation) const override;
     boost::asio::awaitable<std::string> settle(LeftOver left) override;
 
 private:

@@ -59,6 +59,8 @@ bool is_error(std::string_view line) {
 
 } // namespace
 
+std::string last_exception(std::string_view output) { return std::string(end_of_traceback(lines_of(output))); }
+
 std::string last_words(std::string_view output) {
     const auto lines = lines_of(output);
     if (const auto exception = end_of_traceback(lines); !exception.empty()) return std::string(exception);

@@ -35,6 +35,8 @@ std::string Server::start() {
     return why_not;
 }
 
+std::string Server::last_exception() const { return child_ ? fleet::last_exception(child_->output()) : std::string{}; }
+
 std::string Server::start_once() {
     const config::Pool& settings = pool_.settings();
     Command command =

@@ -21,6 +21,7 @@ public:
     std::string start(); // empty, or why it cannot be started at all
     boost::asio::awaitable<void> stop();
     bool runs() const { return child_ && child_->running(); }
+    std::string last_exception() const; // in its output, as far as that comes to us; empty: none
     int pid() const { return child_ ? child_->pid() : 0; }
 
 private:

@@ -59,6 +59,8 @@ public:
     virtual void connected(std::shared_ptr<Agent> agent) = 0;
     // Where workers that have no address of their own are reached, whichever of them answers.
     virtual std::optional<net::Address> public_address() const { return std::nullopt; }
+    // Why a generation ended that never served, as far as its server's output tells; empty: not at all.
+    virtual std::string last_words_of(const Generation&) const { return {}; }
     virtual void exited(const Exited&) {} // an arbiter's word about a process that no worker knows
 };
 
