@@ -173,9 +173,8 @@ void HealthWatch::learn(const Worker& worker, Generation& generation, Health::Se
     pool_.net().set_ailing(generation.key, !health.healthy());
 }
 
-bool HealthWatch::ailing(const Worker& worker) {
-    const auto& face = worker.face();
-    return face && face->health && !face->health->health.healthy();
+bool HealthWatch::ailing(const Generation& generation) {
+    return generation.health && !generation.health->health.healthy();
 }
 
 bool HealthWatch::is_asked(const Generation& generation) { return generation.health && generation.health->asking; }
@@ -202,8 +201,8 @@ std::optional<HealthView> HealthWatch::view_of(const Generation& generation) {
 }
 
 void HealthWatch::describe(PoolView& view) const {
-    view.ailing = static_cast<unsigned>(
-        std::ranges::count_if(pool_.workers(), [](const WorkerPtr& worker) { return ailing(*worker); }));
+    view.ailing = static_cast<unsigned>(std::ranges::count_if(
+        pool_.workers(), [](const WorkerPtr& worker) { return worker->face() && ailing(*worker->face()); }));
     view.checks_passed = passed_;
     view.checks_failed = failed_;
     view.checks_skipped = skipped_;

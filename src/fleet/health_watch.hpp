@@ -49,9 +49,9 @@ public:
     void describe(PoolView& view) const;
 
     static std::optional<HealthView> view_of(const Generation& generation); // nothing: it was never asked
-    static bool ailing(const Worker& worker);
-    static bool is_asked(const Generation& generation);      // now: one of its slots is the check's
-    static bool holds_unheard(const Generation& generation); // one is still a check's that was given up
+    static bool ailing(const Generation& generation);                       // its last checks failed
+    static bool is_asked(const Generation& generation);                     // now: one of its slots is the check's
+    static bool holds_unheard(const Generation& generation);                // one is still a check's that was given up
     // Nobody else is served by it any more: it need not be waited for.
     static void let_go(const Generation& generation);
 

@@ -98,7 +98,7 @@ asio::awaitable<void> HeapTrim::run(std::shared_ptr<Pool> pool, WorkerPtr worker
                                     std::shared_ptr<State> state, std::string life, std::shared_ptr<Incident> story,
                                     double grown) {
     const Turn turn{*pool, *worker, *generation, state->running};
-    const bool another = pool->serving() > (worker->serves() ? 1U : 0U);
+    const bool another = pool->accepting() > (worker->accepts() ? 1U : 0U);
     const bool aside = another && generation->address && pool->recycler().why_not_drain_first(*worker).empty();
     if (aside) {
         generation->aside = true;

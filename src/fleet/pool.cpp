@@ -52,11 +52,7 @@ std::string Pool::start() {
 }
 
 void Pool::apply(const config::Pool& settings) {
-    // The source is fixed while the program runs: another command or another count of workers needs a restart.
-    const config::Source source = settings_.source;
-    settings_ = settings;
-    settings_.source = source;
-    settings_.source.slots = settings.source.slots;
+    settings_ = settings; // its source as it was: another one needs a restart (config::in_effect)
     net_->configure(settings_);
     recycler_->configure();
     health_->configure();
@@ -126,10 +122,15 @@ unsigned Pool::serving() const {
     return static_cast<unsigned>(std::ranges::count_if(workers_, [](const WorkerPtr& w) { return w->serves(); }));
 }
 
+unsigned Pool::accepting() const {
+    return static_cast<unsigned>(std::ranges::count_if(workers_, [](const WorkerPtr& w) { return w->accepts(); }));
+}
+
 std::optional<std::string> Pool::alert() const {
     if (!recycler_->alert().empty()) return recycler_->alert();
     if (const std::string own = troubles(); !own.empty()) return own;
     if (!recycler_->no_relief().empty()) return recycler_->no_relief();
+    if (std::string waits = recycler_->waits_long(); !waits.empty()) return waits;
     return std::nullopt;
 }
 

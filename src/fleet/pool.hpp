@@ -55,6 +55,7 @@ public:
     WorkerPtr find(const std::string& id) const;
     PoolView view() const;
     unsigned serving() const;
+    unsigned accepting() const;                                  // of those, who is given requests just now
     std::uint64_t times_served() const { return times_served_; } // generations put in service so far
     bool served_once() const { return times_served_ > 0; }
     unsigned slots_of(const Generation& generation) const; // 0: nobody says; they are learned

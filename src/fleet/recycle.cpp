@@ -66,6 +66,7 @@ asio::awaitable<void> Recycle::steps() {
         mark("successor");
         if (!co_await start_successor()) co_return;
     }
+    if (!successor_ && !co_await can_be_spared()) co_return;
     mark("draining");
     if (!co_await drain()) co_return;
     co_await examine();
@@ -135,12 +136,8 @@ asio::awaitable<bool> Recycle::start_successor() {
     Successor successor = co_await pool_->source().begin_successor(worker_, bound);
     if (successor.unsupported) {
         incident_->note("a successor cannot be started first: " + successor.problem);
-        const std::string why_not = pool_->recycler().why_not_drain_first(*worker_);
-        if (why_not.empty()) co_return true;
-        co_await capture_->trace_stop();
-        if (old_died()) co_return false;
-        over(Recycler::End::no_successor, "refused", worker_->id + " was not recycled: " + why_not);
-        co_return false;
+        pool_->recycler().must_drain_first();
+        co_return true;
     }
     if (!successor.generation) {
         co_await give_up_successor(successor.problem);
@@ -176,6 +173,18 @@ asio::awaitable<void> Recycle::give_up_successor(std::string why) {
     over(Recycler::End::no_successor, "no_successor",
          worker_->id + " was not recycled, it serves on: its successor did not become ready (" + why +
              "); recycling of this pool is halted");
+}
+
+// Nobody stands in for it, and since the planner said so another one may have died or been drained.
+asio::awaitable<bool> Recycle::can_be_spared() {
+    const auto self = shared_from_this();
+    if (pool_->recycler().why_not_drain_first(*worker_).empty()) co_return true;
+    co_await capture_->trace_stop(); // it serves on
+    if (old_died()) co_return false;
+    const std::string why_not = pool_->recycler().why_not_drain_first(*worker_);
+    if (why_not.empty()) co_return true;
+    over(Recycler::End::abandoned, "refused", worker_->id + " was not recycled: " + why_not);
+    co_return false;
 }
 
 asio::awaitable<bool> Recycle::drain() {

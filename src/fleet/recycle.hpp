@@ -29,6 +29,7 @@ private:
     boost::asio::awaitable<void> steps();
     boost::asio::awaitable<void> take_evidence();
     boost::asio::awaitable<bool> start_successor(); // false: the recycle is over
+    boost::asio::awaitable<bool> can_be_spared();
     boost::asio::awaitable<bool> drain();
     boost::asio::awaitable<void> examine();
     boost::asio::awaitable<bool> end_old();

@@ -18,6 +18,9 @@ namespace {
 constexpr std::uint64_t hardly_served = 10;
 constexpr double clearly_below = 0.9;
 
+constexpr Duration patience = 1min; // a wish that waits for longer is an operator's business
+constexpr Duration belief = 10min;  // that a server which could not begin a successor beside the old one still cannot
+
 RecyclePlanner::Settings planner_settings(const config::Recycle& recycle) {
     RecyclePlanner::Settings settings;
     settings.min_serving = recycle.min_serving;
@@ -62,6 +65,17 @@ const std::string& Recycler::alert() const {
     return planner_.alert();
 }
 
+bool Recycler::successor_first() const {
+    return pool_.source().successor_first() && (!drain_first_until_ || Clock::now() >= *drain_first_until_);
+}
+
+void Recycler::must_drain_first() { drain_first_until_ = Clock::now() + belief; }
+
+std::string Recycler::waits_long() const {
+    if (waits_.empty() || Clock::now() - waits_since_ < patience) return {};
+    return "a worker should be recycled, and waits: " + waits_;
+}
+
 void Recycler::healed() {
     if (planner_.alert().empty() || planner_.running()) return;
     log::info("recycling_goes_on", {{"pool", pool_.settings().name}, {"was_halted_by", planner_.alert()}});
@@ -102,6 +116,7 @@ std::vector<RecyclePlanner::Place> Recycler::places() const {
         place.worker = worker->place;
         place.state = worker->state();
         place.wish = worker->wish;
+        place.accepts = worker->accepts();
         if (worker->current)
             place.pressure = worker->current->memory.pressure(now, pool_.settings().memory.stale_after).value_or(-1);
         places.push_back(place);
@@ -228,7 +243,7 @@ void Recycler::tick(Instant now) {
     for (const WorkerPtr& worker : pool_.workers()) judge(worker, now);
     if (planner_.running()) return;
     relieve(now);
-    const auto chosen = planner_.next(now, places(), pool_.source().successor_first());
+    const auto chosen = planner_.next(now, places(), successor_first());
     if (!chosen) return tell_why_it_waits(now);
     waits_.clear();
     const auto worker = std::ranges::find(pool_.workers(), *chosen, [](const WorkerPtr& w) { return w->place; });
@@ -238,10 +253,10 @@ void Recycler::tick(Instant now) {
 // Once for each reason, not once for each reading.
 void Recycler::tell_why_it_waits(Instant now) {
     const auto all = places();
-    const auto wish = std::ranges::find_if(all, [](const auto& place) { return place.wish.has_value(); });
-    std::string reason;
-    if (wish != all.end()) reason = planner_.ask(now, wish->worker, all, pool_.source().successor_first()).reason;
+    const auto wish = RecyclePlanner::most_urgent(all);
+    const std::string reason = wish ? planner_.ask(now, *wish, all, successor_first()).reason : std::string();
     if (reason == waits_) return;
+    if (waits_.empty() || reason.empty()) waits_since_ = now;
     waits_ = reason;
     if (!reason.empty()) log::warn("recycle_waits", {{"pool", pool_.settings().name}, {"reason", reason}});
 }
@@ -251,7 +266,7 @@ ActionResult Recycler::request(const WorkerPtr& worker, const std::string& why) 
     if (!worker->current || worker->current->gone()) return {409, {}, worker->id + " has no process now", Duration(2s)};
     const std::string why_not = pool_.source().why_not_recycle(*worker);
     if (!why_not.empty()) return {409, {}, why_not, std::nullopt};
-    const auto verdict = planner_.ask(Clock::now(), worker->place, places(), pool_.source().successor_first());
+    const auto verdict = planner_.ask(Clock::now(), worker->place, places(), successor_first());
     if (verdict.kind != Kind::go)
         return {verdict.kind == Kind::hourly_limit ? 429 : 409, {}, verdict.reason, verdict.retry_after};
     const auto incident = begin(worker, RecycleCause::operator_request,
@@ -271,11 +286,11 @@ std::shared_ptr<Incident> Recycler::begin(const WorkerPtr& worker, RecycleCause 
 }
 
 std::string Recycler::why_not_drain_first(const Worker& worker) const {
-    if (worker.held || HealthWatch::ailing(worker)) return {}; // it serves nobody as it is
-    const unsigned serving = pool_.serving();
+    if (worker.held || !worker.accepts()) return {}; // it serves nobody as it is
+    const unsigned accepting = pool_.accepting();
     const unsigned wanted = planner_.min_serving(pool_.workers().size());
-    if (serving >= wanted + 1) return {};
-    return std::to_string(serving) + " of " + std::to_string(pool_.workers().size()) +
+    if (accepting >= wanted + 1) return {};
+    return std::to_string(accepting) + " of " + std::to_string(pool_.workers().size()) +
            " workers serve; min_serving is " + std::to_string(wanted);
 }
 
@@ -305,10 +320,16 @@ void Recycler::resume() {
     if (!left) return;
     const auto incident = pool_.context().journal.resume(
         left->incident, {pool_.settings().name, left->worker, "recycle", {}, left->generation});
+    planner_.settling(true);
     spawn(pool_.context().control, "left over recycle", settle(pool_.shared_from_this(), *left, incident));
 }
 
 asio::awaitable<void> Recycler::settle(std::shared_ptr<Pool> pool, LeftOver left, std::shared_ptr<Incident> incident) {
+    struct Settled { // however this ends
+        std::shared_ptr<Pool> pool;
+        ~Settled() { pool->recycler().planner_.settling(false); }
+    };
+    const Settled settled{pool};
     incident->note("Plimsoll was restarted in the middle of this recycle (stage: " + left.stage + ")");
     const std::string outcome = co_await pool->source().settle(left);
     incident->note(outcome);

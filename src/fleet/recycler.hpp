@@ -34,6 +34,7 @@ public:
     void healed(); // a worker has become ready without our doing
     const std::string& alert() const;
     const std::string& no_relief() const { return no_relief_; } // the least urgent of alerts
+    std::string waits_long() const; // why a wish has not been fulfilled for a minute; empty: none waits so long
     void describe(PoolView& view) const;
 
     // What the running Recycle came to.
@@ -41,12 +42,14 @@ public:
     void finished(const WorkerPtr& worker, RecycleCause cause, End end, const std::string& why);
     void captured(bool whole);
     bool urgent() const; // some worker is over its hard limit: no time for a trace
-    std::string
-    why_not_drain_first(const Worker& worker) const; // where a successor cannot come first; empty: capacity allows it
+    // Where no successor can come first. Empty: capacity allows it.
+    std::string why_not_drain_first(const Worker& worker) const;
+    void must_drain_first(); // its server just could not begin a successor first
     Marker& marker() { return marker_; }
 
 private:
     std::vector<RecyclePlanner::Place> places() const;
+    bool successor_first() const;
     void judge(const WorkerPtr& worker, Instant now);
     void judge_leak(const WorkerPtr& worker, Instant now);
     void relieve(Instant now);
@@ -60,10 +63,11 @@ private:
     RecyclePlanner planner_;
     Marker marker_;
     std::shared_ptr<Recycle> running_;
-    std::string waits_;     // why the most urgent wish waits, as last logged
+    std::string waits_; // why the most urgent wish waits, as last logged; empty: none does
+    Instant waits_since_;
     std::string no_relief_; // shedding did not lower the memory, and no recycle would; empty: not so
     std::string no_relief_told_;
-    std::optional<Instant> relief_ended_;
+    std::optional<Instant> relief_ended_, drain_first_until_;
     std::uint64_t recycles_ok_ = 0, recycles_failed_ = 0, captures_ok_ = 0, captures_failed_ = 0;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fleet/health_watch.hpp"
+
 namespace plimsoll::fleet {
 
 std::optional<Bytes> MemoryReading::used(Instant now, Duration stale_after) const {
@@ -37,6 +39,14 @@ std::string memory_domain(const Generation& generation) {
 
 bool Worker::serves() const {
     return (current && takes_requests(current->state)) || (next && takes_requests(next->state));
+}
+
+bool Worker::accepts() const {
+    const auto is_given = [](const std::shared_ptr<Generation>& generation) {
+        return generation && takes_requests(generation->state) && !generation->aside &&
+               !HealthWatch::ailing(*generation);
+    };
+    return is_given(current) || is_given(next);
 }
 
 namespace {

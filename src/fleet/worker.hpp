@@ -134,7 +134,8 @@ struct Worker {
     bool in_recycle = false;                  // the recycler decides what follows its generation
 
     bool empty() const { return !current || current->gone(); }
-    bool serves() const; // any generation of it takes requests
+    bool serves() const;  // any generation of it is in a state to take requests
+    bool accepts() const; // and is given some: it is not set aside, and its checks do not fail
     // The generation that stands for the place: the successor as soon as the old one is gone. May be null.
     const std::shared_ptr<Generation>& face() const { return current && current->gone() && next ? next : current; }
     WorkerState state() const { return face() ? face()->state : WorkerState::starting; }

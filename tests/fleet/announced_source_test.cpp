@@ -224,6 +224,32 @@ TEST(GunicornSource, where_no_successor_can_come_first_the_worker_is_drained_fir
     EXPECT_EQ(stage.worker("app-1").generation, 2U);
 }
 
+TEST(UvicornSource, a_worker_is_not_drained_when_another_one_was_lost_while_evidence_was_taken) {
+    Stage stage;
+    arbiter(stage, config::SourceKind::uvicorn, 2, {"--order", "uvicorn"});
+    stage.pool().recycle.soft_limit = config::Level{100_MiB};
+    stage.pool().capture.trace = true;
+    stage.pool().capture.trace_time = 1500ms;
+    ASSERT_EQ(stage.start(), "");
+    ASSERT_TRUE(stage.serving(2));
+    ASSERT_NE(stage.ask_worker("app-1", "/grow/120"), "");
+    ASSERT_TRUE(stage.until([&] { return stage.view().recycling == "app-1"; }));
+    ASSERT_EQ(stage.fleet->drain("app", "app-2").status, 202) << "one is left";
+    unsigned least = 2;
+    std::optional<store::Incident> incident;
+    ASSERT_TRUE(stage.until([&] {
+        least = std::min(least, stage.view().serving);
+        incident = stage.incident("soft_limit", 0s);
+        return incident.has_value();
+    }));
+    EXPECT_EQ(least, 1U);
+    EXPECT_NE(incident->details.find("\"outcome\":\"refused\""), std::string::npos) << Stage::story(*incident);
+    EXPECT_EQ(stage.worker("app-1").generation, 1U);
+    EXPECT_FALSE(stage.view().alert) << *stage.view().alert; // nothing has failed
+    ASSERT_EQ(stage.fleet->undrain("app", "app-2").status, 202);
+    EXPECT_TRUE(stage.until([&] { return stage.worker("app-1").generation == 2; })) << "its turn has come";
+}
+
 TEST(GunicornSource, workers_without_an_agent_are_watched_and_reached_through_the_public_address) {
     Stage stage;
     arbiter(stage, config::SourceKind::gunicorn, 2, {"--bind", "unix:{run_dir}/public.sock", "--no-agent"});

@@ -150,5 +150,38 @@ TEST(Restart, a_recycle_whose_successor_had_not_come_is_cancelled_by_the_next_li
         << "the arbiter is content with two";
 }
 
+TEST(Restart, nobody_is_recycled_while_the_recycle_of_the_life_before_is_settled) {
+    Stage stage;
+    const std::string late = (stage.directory / "late").string();
+    Stranger arbiter(stage, "arbiter.py", {"--workers", "2", "--late", late});
+    stage.pool().source.kind = config::SourceKind::gunicorn;
+    stage.pool().recycle.ready_timeout = 12s; // a quarter of it is waited for the successor
+    stage.pool().recycle.soft_limit = config::Level{100_MiB};
+    const auto wished = [&](Stage& s) {
+        if (!s.serving(2)) return false;
+        std::ofstream(late) << "x";
+        return !s.ask_worker("app-1", "/grow/120").empty() && s.until([&] {
+            std::ifstream marker(s.directory / "store" / "recycle-app.json");
+            std::string text;
+            return std::getline(marker, text) && text.find("\"successor\"") != std::string::npos;
+        });
+    };
+    ASSERT_EQ(killed_life(stage, wished), SIGKILL);
+    ASSERT_EQ(stage.start(), "");
+    const auto incident = stage.incident("soft_limit");
+    ASSERT_TRUE(incident);
+    bool another = false, over_the_limit = false;
+    ASSERT_TRUE(stage.until([&] {
+        another = another || !stage.view().recycling.empty();
+        for (const WorkerView& worker : stage.view().workers)
+            over_the_limit = over_the_limit || worker.state == "suspect";
+        return stage.store->get(incident->id)->verdict.find("cancelled") != std::string::npos;
+    })) << Stage::story(*stage.store->get(incident->id));
+    EXPECT_TRUE(over_the_limit) << "it would have been recycled";
+    EXPECT_FALSE(another);
+    EXPECT_TRUE(stage.until([&] { return !stage.view().recycling.empty(); })) << "now it is its turn";
+    std::filesystem::remove(late);
+}
+
 } // namespace
 } // namespace plimsoll::fleet

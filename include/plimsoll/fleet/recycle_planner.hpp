@@ -1,7 +1,7 @@
 // Which worker of a pool is recycled now, if any: the one place that keeps the promises about capacity.
 //
-//   one at a time   while a recycle runs every other wish is `busy`
-//   min_serving     serving - (successor first ? 0 : 1) >= min_serving
+//   one at a time   while a recycle runs, or one of an earlier life of the program is being settled, every wish is `busy`
+//   min_serving     who takes requests - 1 >= min_serving where this takes one of them away; serving >= min_serving else
 //   max_per_hour    starts in the last 60 minutes < max_per_hour
 //   halted          a successor did not become ready: no recycle until the pause is over; then one trial, and only where
 //                   it costs nothing (successor first, or every place serves). The pause doubles with each failed trial:
@@ -46,6 +46,8 @@ public:
         WorkerState state = WorkerState::starting;
         std::optional<RecycleCause> wish;
         double pressure = -1; // < 0: unknown
+        // Not while it is set aside for a moment, or fails its checks: the gate gives it nothing, whatever its state.
+        bool accepts = true;
     };
     struct Verdict {
         enum class Kind : std::uint8_t {
@@ -65,7 +67,9 @@ public:
 
     // May this worker be recycled now? `successor_first`: the source starts the successor before the drain.
     Verdict ask(Instant now, WorkerKey worker, std::span<const Place> places, bool successor_first) const;
-    // The most urgent wish that may be fulfilled now.
+    // The most urgent wish of all; nothing: there is none.
+    static std::optional<WorkerKey> most_urgent(std::span<const Place> places);
+    // The most urgent one that may be fulfilled now.
     std::optional<WorkerKey> next(Instant now, std::span<const Place> places, bool successor_first) const;
 
     void started(Instant now, WorkerKey worker);
@@ -73,6 +77,8 @@ public:
     void finished(Instant now, bool ready, const std::string& why = {});
     // It ended before anything was done to the worker (the worker died first, an operator's undrain): no judgement.
     void abandoned();
+    // What an earlier life of the program had begun is being brought to its end.
+    void settling(bool so) { settling_ = so; }
     // Capacity healed by itself (a later boot succeeded): recycling may go on.
     void heal();
 
@@ -85,6 +91,7 @@ private:
     Settings settings_;
     std::deque<Instant> starts_; // of the last hour, at most max_per_hour + 1
     std::optional<WorkerKey> running_;
+    bool settling_ = false;
     std::string alert_;
     Instant trial_at_{};
     Duration pause_{};

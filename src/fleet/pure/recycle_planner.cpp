@@ -14,6 +14,18 @@ bool all_serve(std::span<const RecyclePlanner::Place> places) {
     return std::ranges::all_of(places, [](const auto& place) { return takes_requests(place.state); });
 }
 
+// By cause, then by pressure, of those with a wish for whom it is `allowed`.
+template <class Allowed>
+std::optional<WorkerKey> best_of(std::span<const RecyclePlanner::Place> places, const Allowed& allowed) {
+    const RecyclePlanner::Place* best = nullptr;
+    for (const RecyclePlanner::Place& place : places) {
+        if (!place.wish || !allowed(place)) continue;
+        if (!best || std::tuple(*place.wish, -place.pressure) < std::tuple(*best->wish, -best->pressure)) best = &place;
+    }
+    if (!best) return std::nullopt;
+    return best->worker;
+}
+
 } // namespace
 
 std::string_view to_string(RecycleCause cause) {
@@ -43,6 +55,7 @@ RecyclePlanner::Verdict RecyclePlanner::ask(Instant now, WorkerKey worker, std::
                                             bool successor_first) const {
     using Kind = Verdict::Kind;
     if (running_) return {Kind::busy, "another recycle of this pool is running", soon};
+    if (settling_) return {Kind::busy, "a recycle that was running when Plimsoll ended is being settled", soon};
     const auto place = std::ranges::find(places, worker, &Place::worker);
     if (place == places.end()) return {Kind::not_serving, "the worker is gone", soon};
     if (!takes_requests(place->state) && place->state != WorkerState::draining)
@@ -57,9 +70,9 @@ RecyclePlanner::Verdict RecyclePlanner::ask(Instant now, WorkerKey worker, std::
         const Duration wait = oldest == starts_.end() ? hour : *oldest + hour - now;
         return {Kind::hourly_limit, "max_per_hour (" + std::to_string(settings_.max_per_hour) + ") is reached", wait};
     }
-    const auto serving =
-        static_cast<std::size_t>(std::ranges::count_if(places, [](const Place& p) { return takes_requests(p.state); }));
-    const std::size_t taken = successor_first || !takes_requests(place->state) ? 0 : 1;
+    const std::size_t taken = successor_first || !takes_requests(place->state) || !place->accepts ? 0 : 1;
+    const auto counts = [taken](const Place& p) { return takes_requests(p.state) && (p.accepts || taken == 0); };
+    const auto serving = static_cast<std::size_t>(std::ranges::count_if(places, counts));
     const unsigned wanted = min_serving(places.size());
     if (serving < wanted + taken)
         return {Kind::below_min_serving,
@@ -69,14 +82,14 @@ RecyclePlanner::Verdict RecyclePlanner::ask(Instant now, WorkerKey worker, std::
     return {};
 }
 
+std::optional<WorkerKey> RecyclePlanner::most_urgent(std::span<const Place> places) {
+    return best_of(places, [](const Place&) { return true; });
+}
+
 std::optional<WorkerKey> RecyclePlanner::next(Instant now, std::span<const Place> places, bool successor_first) const {
-    const Place* best = nullptr;
-    for (const Place& place : places) {
-        if (!place.wish || ask(now, place.worker, places, successor_first).kind != Verdict::Kind::go) continue;
-        if (!best || std::tuple(*place.wish, -place.pressure) < std::tuple(*best->wish, -best->pressure)) best = &place;
-    }
-    if (!best) return std::nullopt;
-    return best->worker;
+    return best_of(places, [&](const Place& place) {
+        return ask(now, place.worker, places, successor_first).kind == Verdict::Kind::go;
+    });
 }
 
 void RecyclePlanner::started(Instant now, WorkerKey worker) {

@@ -40,6 +40,28 @@ TEST(RecyclePlanner, min_serving_workers_always_serve) {
     EXPECT_EQ(planner.ask(start, 1, places, true).kind, Kind::below_min_serving);
 }
 
+TEST(RecyclePlanner, who_is_given_no_requests_is_no_capacity_that_another_one_may_be_taken_from) {
+    RecyclePlanner planner({});
+    auto places = serving(4);
+    places[3].accepts = false;
+    EXPECT_EQ(planner.ask(start, 1, places, false).kind, Kind::below_min_serving) << "two would be left";
+    EXPECT_EQ(planner.ask(start, 4, places, false).kind, Kind::go) << "it serves nobody as it is";
+    EXPECT_EQ(planner.ask(start, 1, places, true).kind, Kind::go) << "a successor first takes no capacity";
+    for (Place& place : places) place.accepts = false;
+    EXPECT_EQ(planner.ask(start, 1, places, false).kind, Kind::go) << "all are ailing, and are served all the same";
+}
+
+TEST(RecyclePlanner, while_a_recycle_of_an_earlier_life_is_settled_nobody_else_has_his_turn) {
+    RecyclePlanner planner({});
+    auto places = serving(4);
+    places[1].wish = RecycleCause::hard_limit;
+    planner.settling(true);
+    EXPECT_EQ(planner.ask(start, 1, places, true).kind, Kind::busy);
+    EXPECT_EQ(planner.next(start, places, true), std::nullopt);
+    planner.settling(false);
+    EXPECT_EQ(planner.next(start, places, true), 2U);
+}
+
 TEST(RecyclePlanner, the_only_worker_may_be_recycled) {
     RecyclePlanner planner({});
     EXPECT_EQ(planner.ask(start, 1, serving(1), false).kind, Kind::go);
@@ -112,6 +134,9 @@ TEST(RecyclePlanner, the_most_urgent_wish_comes_first) {
     EXPECT_EQ(planner.next(start, places, true), WorkerKey{3});
     places[3].wish = RecycleCause::hard_limit;
     EXPECT_EQ(planner.next(start, places, true), WorkerKey{4});
+    planner.started(start, 1);
+    EXPECT_EQ(planner.next(start, places, true), std::nullopt);
+    EXPECT_EQ(RecyclePlanner::most_urgent(places), WorkerKey{4}) << "whether it may be fulfilled or not";
 }
 
 TEST(WorkerState, a_worker_is_not_put_back_once_it_is_ending) {
