@@ -380,12 +380,26 @@ std::optional<leak::LoadLineAhead> LeakWatch::load_line_of(Watched what, const L
     return std::nullopt;
 }
 
+// What a recycle of one of the pool's workers is given, in seconds.
+double LeakWatch::lead() const {
+    const config::Recycle& recycle = pool_.settings().recycle;
+    const auto accused = [](const WorkerPtr& worker) {
+        const auto& face = worker->face();
+        return face && face->leak &&
+               std::ranges::any_of(all_watched, [&](Watched what) { return accuses(face->leak->verdict(what)); });
+    };
+    const auto waiting = std::ranges::count_if(pool_.workers(), accused);
+    const auto longest = pool_.recycler().longest();
+    return leak::lead_of(to_seconds(recycle.ready_timeout + recycle.drain_timeout + recycle.capture_timeout),
+                         longest ? std::optional(to_seconds(*longest)) : std::nullopt, static_cast<unsigned>(waiting));
+}
+
 leak::RecycleOutlook LeakWatch::outlook_of(Watched what, const LeakLife& life) const {
     const config::Recycle& recycle = pool_.settings().recycle;
     leak::RecycleOutlook outlook;
     outlook.lived = to_seconds(life.last_read - life.began);
     outlook.early = life.verdict(what).forecast->seconds_early.value_or(0);
-    outlook.lead = to_seconds(recycle.ready_timeout + recycle.drain_timeout + recycle.capture_timeout);
+    outlook.lead = lead();
     outlook.quiet = life.rate_now < quiet * life.rate;
     const WorkerPtr worker = pool_.find(life.worker);
     const bool gave_up = worker && worker->not_improved; // the soft limit is behind it: the next one is hard

@@ -80,6 +80,7 @@ private:
     LeakCase::Asks asks(const LeakLife& life, const std::string& route);
     std::optional<leak::LoadLineAhead> load_line_of(Watched what, const LeakLife& life) const;
     leak::RecycleOutlook outlook_of(Watched what, const LeakLife& life) const;
+    double lead() const;
     bool has_one_route() const;
     void tell(Watched what); // the verdict, to the open incident
     std::optional<double> limit_of(Watched what, const Generation& generation) const;

@@ -17,6 +17,7 @@ namespace {
 // A generation that reaches its limit after so few requests, or that never was clearly below it, was not helped.
 constexpr std::uint64_t hardly_served = 10;
 constexpr double clearly_below = 0.9;
+constexpr std::size_t lengths_kept = 8; // of recycles
 
 constexpr Duration patience = 1min; // a wish that waits for longer is an operator's business
 constexpr Duration belief = 10min;  // that a server which could not begin a successor beside the old one still cannot
@@ -91,6 +92,11 @@ bool Recycler::urgent() const {
         const auto over = used ? crossed(pool_.settings().recycle, memory, *used) : std::nullopt;
         return over && over->cause == RecycleCause::hard_limit && worker->not_improved != RecycleCause::hard_limit;
     });
+}
+
+std::optional<Duration> Recycler::longest() const {
+    if (lengths_.empty()) return std::nullopt;
+    return *std::ranges::max_element(lengths_);
 }
 
 void Recycler::captured(bool whole) { ++(whole ? captures_ok_ : captures_failed_); }
@@ -278,7 +284,7 @@ ActionResult Recycler::request(const WorkerPtr& worker, const std::string& why) 
 std::shared_ptr<Incident> Recycler::begin(const WorkerPtr& worker, RecycleCause cause, const std::string& why) {
     auto incident = pool_.context().journal.open(
         {pool_.settings().name, worker->id, std::string(to_string(cause)), why, worker->current->number});
-    planner_.started(Clock::now(), worker->place);
+    planner_.started(began_ = Clock::now(), worker->place);
     running_ = std::make_shared<Recycle>(pool_.shared_from_this(), worker, cause, incident);
     spawn(pool_.context().control, "recycle " + worker->id, running_->run());
     pool_.leaks().recycled(*worker, incident->id());
@@ -304,6 +310,8 @@ void Recycler::finished(const WorkerPtr& worker, RecycleCause cause, End end, co
     planner_.finished(now, end == End::done, why);
     relief_ended_ = now; // whatever it was for: the line has to see what comes of it
     if (end != End::done) return;
+    lengths_.push_back(now - began_);
+    if (lengths_.size() > lengths_kept) lengths_.pop_front();
     pool_.set_alert({}); // a successor serves: what was wrong with the one before is mended
     pool_.set_trouble(worker, {});
     if (cause == RecycleCause::futile_shedding) {

@@ -11,7 +11,9 @@
 // that is a new incident and an alert, since another recycle would change as little.
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fleet/marker.hpp"
@@ -40,6 +42,7 @@ public:
     // What the running Recycle came to.
     enum class End : std::uint8_t { done, no_successor, stuck, abandoned };
     void finished(const WorkerPtr& worker, RecycleCause cause, End end, const std::string& why);
+    std::optional<Duration> longest() const; // of the last recycles that came to their end; nothing: there was none yet
     void captured(bool whole);
     bool urgent() const; // some worker is over its hard limit: no time for a trace
     // Where no successor can come first. Empty: capacity allows it.
@@ -68,6 +71,8 @@ private:
     std::string no_relief_; // shedding did not lower the memory, and no recycle would; empty: not so
     std::string no_relief_told_;
     std::optional<Instant> relief_ended_, drain_first_until_;
+    Instant began_;                // the running one
+    std::deque<Duration> lengths_; // of the last few that were done
     std::uint64_t recycles_ok_ = 0, recycles_failed_ = 0, captures_ok_ = 0, captures_failed_ = 0;
 };
 

@@ -7,6 +7,8 @@ namespace plimsoll::leak {
 namespace {
 
 constexpr double quiet_leads = 10;     // how much earlier, in leads, a quiet moment is taken
+constexpr double margin = 3;           // the next one may take so many times as long as the longest of the last
+constexpr double least_lead = 10;      // seconds
 constexpr double worth = 1.0 / 3;      // of its life to the limit
 constexpr double much = 0.5;           // of what it may grow by
 constexpr double farthest = 24 * 3600; // seconds: what gets there later is nobody's emergency
@@ -19,6 +21,11 @@ RecycleOutlook sooner(RecycleOutlook outlook, const LoadLineAhead& ahead) {
     outlook.refused = ahead.reached;
     if (ahead.growth > 0) outlook.early = std::min(outlook.early, std::max(ahead.room - above, 0.0) / ahead.growth);
     return outlook;
+}
+
+double lead_of(double bound, std::optional<double> longest, unsigned waiting) {
+    if (!longest) return bound;
+    return std::min(bound, std::max(least_lead, margin * *longest * std::max(waiting, 1U)));
 }
 
 RecycleTime recycle_time(const RecycleOutlook& outlook) {

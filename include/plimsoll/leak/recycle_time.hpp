@@ -1,5 +1,7 @@
 // When a worker that leaks is recycled. `early` is the soonest that it can be at its limit, `lead` what a recycle needs.
 //
+//   lead = min(bound, 3 longest waiting)    at least 10 s; `bound` as long as no recycle was measured
+//
 //   early <= lead                           at once
 //   it is where clients are refused         at once: who is there is asked nothing, so that its end recedes and never comes
 //   traffic is low just now, and
@@ -34,6 +36,10 @@ struct LoadLineAhead {
     bool reached = false;
 };
 RecycleOutlook sooner(RecycleOutlook outlook, const LoadLineAhead& ahead);
+
+// Seconds. `bound`: what all timeouts of a recycle allow together. `longest`: of the last recycles; nothing: there was none yet.
+// `waiting`: workers that may need one, for they go one at a time.
+double lead_of(double bound, std::optional<double> longest, unsigned waiting);
 
 RecycleTime recycle_time(const RecycleOutlook& outlook);
 // Seconds to the trough in which it will be recycled, as things look now; nothing where it will have lived too short then.

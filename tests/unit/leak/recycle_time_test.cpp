@@ -15,6 +15,16 @@ TEST(RecycleTime, who_may_be_at_its_limit_within_the_lead_goes_at_once) {
     EXPECT_EQ(recycle_time({.lived = 1, .early = 100, .lead = 100}), RecycleTime::at_once);
 }
 
+TEST(RecycleTime, a_recycle_is_given_what_the_last_ones_took_and_never_more_than_its_timeouts) {
+    EXPECT_EQ(lead_of(100, std::nullopt, 1), 100) << "nothing is known yet";
+    EXPECT_EQ(lead_of(100, 5.0, 1), 15);
+    EXPECT_EQ(lead_of(100, 0.4, 1), 10) << "a forecast is no better than this";
+    EXPECT_EQ(lead_of(100, 5.0, 4), 60) << "the last of four waits for three";
+    EXPECT_EQ(lead_of(100, 5.0, 0), 15);
+    EXPECT_EQ(lead_of(100, 50.0, 1), 100);
+    EXPECT_EQ(lead_of(4, 5.0, 1), 4);
+}
+
 TEST(RecycleTime, where_clients_are_refused_before_the_limit_the_time_is_to_that) {
     // 50 MiB below its limit at 0.1 MiB a second, which is 500 s; below the line 20 MiB.
     const LoadLineAhead ahead{
