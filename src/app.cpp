@@ -163,6 +163,7 @@ struct App::Impl {
         admin::Backend backend;
         backend.pools = [this] { return fleet->view(); };
         backend.traffic = [this] { return server.stats(); };
+        backend.agents = [this] { return fleet->agents(); };
         backend.listeners = [this] { return server.addresses(); };
         backend.act = [this](admin::Action action, const std::string& pool, const std::string& worker,
                              const std::string& why) {

@@ -15,6 +15,7 @@
 
 #include "config/config.hpp"
 #include "config/parse.hpp"
+#include "fleet/agent_server.hpp"
 #include "fleet/view.hpp"
 #include "net/server.hpp"
 #include "plimsoll/core/bytes.hpp"
@@ -40,6 +41,7 @@ struct Reload {                            // what came of reading the file agai
 struct Backend {
     std::function<std::vector<fleet::PoolView>()> pools;
     std::function<net::ServerStats()> traffic;
+    std::function<fleet::AgentServer::Stats()> agents;
     std::function<std::vector<std::string>()> listeners; // addresses as bound
     std::function<fleet::ActionResult(Action, const std::string& pool, const std::string& worker,
                                       const std::string& why)>

@@ -156,6 +156,7 @@ Answer Api::metrics(const Request&, const Names&) const {
     snapshot.started_at = started_at_;
     snapshot.pools = views();
     if (backend_.traffic) snapshot.traffic = backend_.traffic();
+    if (backend_.agents) snapshot.agents = backend_.agents();
     snapshot.log_dropped = log::dropped();
     snapshot.trace_dropped = log::trace_dropped();
     if (own_numbers_) own_numbers_(snapshot);

@@ -251,7 +251,8 @@ void add_pools(Page& page, const std::vector<fleet::PoolView>& pools) {
     each(page.gauge("pool_serving", "Workers that serve."), [](View pool) { return pool.serving; });
     each(page.gauge("pool_min_serving", "Workers that must serve while one is recycled."),
          [](View pool) { return pool.min_serving; });
-    each(page.gauge("pool_alert", "1 while something is wrong that an operator must look at; plimsoll status says what."),
+    each(page.gauge("pool_alert",
+                    "1 while something is wrong that an operator must look at; plimsoll status says what."),
          [](View pool) { return pool.alert ? 1 : 0; });
     each(page.gauge("pool_recycles_last_hour", "Recycles within the last hour."),
          [](View pool) { return pool.recycles_last_hour; });
@@ -397,6 +398,18 @@ void add_experiments(Page& page, const std::vector<fleet::PoolView>& pools) {
     }
 }
 
+void add_agents(Page& page, const fleet::AgentServer::Stats& agents) {
+    page.gauge("agents_connected", "Agents that are connected now.").add({}, agents.connected);
+    auto total = page.counter("agent_connections_total",
+                              "Connections to the agents' socket, by what became of them; over_capacity: beyond the bound.");
+    const auto add = [&](const char* result, std::uint64_t count) { total.add({{"result", result}}, count); };
+    add("accepted", agents.accepted);
+    add("refused", agents.refused);
+    add("over_capacity", agents.over_capacity);
+    add("fault", agents.faults);
+    add("too_slow", agents.too_slow);
+}
+
 void add_incidents(Page& page, const Snapshot& snapshot) {
     auto opened = page.counter("incidents_total", "Incidents opened since the start, by trigger.");
     for (const auto& kind : snapshot.incidents)
@@ -436,6 +449,7 @@ std::string metrics_text(const Snapshot& snapshot) {
         add_gates(page, snapshot.traffic->gates);
         if (snapshot.traffic->redis) add_redis(page, *snapshot.traffic->redis);
     }
+    if (snapshot.agents) add_agents(page, *snapshot.agents);
     add_pools(page, snapshot.pools);
     add_workers(page, snapshot);
     add_leaks(page, snapshot);

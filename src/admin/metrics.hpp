@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "admin/self.hpp"
+#include "fleet/agent_server.hpp"
 #include "fleet/view.hpp"
 #include "net/server.hpp"
 #include "store/incident_store.hpp"
@@ -19,6 +20,7 @@ struct Snapshot {
     std::chrono::system_clock::time_point now, started_at;
     std::vector<fleet::PoolView> pools;
     std::optional<net::ServerStats> traffic;
+    std::optional<fleet::AgentServer::Stats> agents;
     std::vector<store::IncidentStore::Opened> incidents;
     std::optional<std::uint64_t> incidents_kept; // unset: there is no store
     std::uint64_t incidents_forgotten = 0;

@@ -97,6 +97,7 @@ struct AgentServer::Impl {
     std::vector<std::shared_ptr<Acceptor>> acceptors;
     std::set<Link> links;
     Stats stats;
+    bool told_full = false; // once for each time that they become as many
     bool stopped = false;
 };
 
@@ -151,6 +152,9 @@ asio::awaitable<void> AgentServer::Impl::connection(Self self, Link link) {
     if (link->peer().tcp) watch_for_vanished_host(link->socket().native_handle());
     if (self->links.size() > self->settings.max_agents) {
         ++self->stats.over_capacity;
+        if (!std::exchange(self->told_full, true))
+            log::warn("agents_refused", {{"why", "as many are connected as there may be"},
+                                         {"max_agents", self->settings.max_agents}});
         if (self->links.size() > self->settings.max_agents + max_partings) co_return;
         co_await AgentLink::part(link, refused("the proxy has as many agents as it takes"), parting_bound);
     } else if (auto agent = co_await greet(self, link)) {
@@ -286,6 +290,7 @@ void AgentServer::Impl::fault(const AgentLink& link, const std::string& problem)
 void AgentServer::Impl::forget(const Link& link) {
     link->close();
     links.erase(link);
+    told_full = told_full && links.size() >= settings.max_agents;
 }
 
 AgentServer::AgentServer(asio::io_context& control, Settings settings, Events events)

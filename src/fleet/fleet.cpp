@@ -267,6 +267,8 @@ void Fleet::stop(std::function<void()> done) {
     spawn(impl_->context->control, "stop", Impl::stop(impl_.get(), std::move(done)));
 }
 
+AgentServer::Stats Fleet::agents() const { return impl_->agents.stats(); }
+
 bool Fleet::ready() const {
     return std::ranges::all_of(impl_->pools,
                                [this](const auto& pool) { return pool->serving() > 0 || !impl_->routed(*pool); });

@@ -11,6 +11,7 @@
 #include <boost/json/object.hpp>
 
 #include "config/config.hpp"
+#include "fleet/agent_server.hpp"
 #include "fleet/view.hpp"
 #include "net/pool.hpp"
 #include "store/incident_store.hpp"
@@ -49,6 +50,7 @@ public:
 
     void stop(std::function<void()> done); // ends what it started, ladder and all; done is called once
 
+    AgentServer::Stats agents() const;
     bool ready() const;          // every pool that a route leads to has at least one serving worker
     bool ready_for_some() const; // of those pools, or none of them is
     std::vector<PoolView> view() const;

@@ -51,6 +51,7 @@ Snapshot some_snapshot() {
     snapshot.traffic->buffered_limit = 1'000;
     snapshot.traffic->buffered_file_bytes = 200;
     snapshot.traffic->buffered_file_limit = 2'000;
+    snapshot.agents = {.connected = 4, .accepted = 9, .refused = 1, .over_capacity = 2, .faults = 3, .too_slow = 5};
     snapshot.incidents = {{"app", "soft_limit", 4}};
     snapshot.incidents_kept = 9;
     snapshot.self = {50_MiB, 20, 1024, 6, 1.5};
@@ -98,6 +99,10 @@ TEST(metrics, say_what_the_parts_know) {
              R"(plimsoll_pool_queue_seconds_count{pool="app",priority="sheddable"} 0)",
              R"(plimsoll_pool_queue_left_total{pool="app"} 13)",
              R"(plimsoll_pool_alert{pool="app"} 0)",
+             R"(plimsoll_agents_connected 4)",
+             R"(plimsoll_agent_connections_total{result="accepted"} 9)",
+             R"(plimsoll_agent_connections_total{result="over_capacity"} 2)",
+             R"(plimsoll_agent_connections_total{result="too_slow"} 5)",
              R"(plimsoll_recycles_total{pool="app",outcome="ok"} 7)",
              R"(plimsoll_recycles_total{pool="app",outcome="failed"} 1)",
              R"(plimsoll_captures_total{pool="app",outcome="failed"} 0)",
