@@ -135,7 +135,7 @@ std::string traceback_of(const json::object& line) {
 
 // Claimed: in agreement with the growth. The others are what a cache that churns leaves behind, too.
 std::string lines(const json::object& incident, bool claimed) {
-    Table table({"Line", ">A request", ">Kept", ">Blocks"});
+    Table table({"Line", ">A request to the worker", ">Kept", ">Blocks"});
     for (const json::value& each : list_of(incident, "lines")) {
         const json::object& line = object_of(each);
         const json::value* said = line.if_contains("claimed");

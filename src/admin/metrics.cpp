@@ -400,8 +400,9 @@ void add_experiments(Page& page, const std::vector<fleet::PoolView>& pools) {
 
 void add_agents(Page& page, const fleet::AgentServer::Stats& agents) {
     page.gauge("agents_connected", "Agents that are connected now.").add({}, agents.connected);
-    auto total = page.counter("agent_connections_total",
-                              "Connections to the agents' socket, by what became of them; over_capacity: beyond the bound.");
+    auto total =
+        page.counter("agent_connections_total",
+                     "Connections to the agents' socket, by what became of them; over_capacity: beyond the bound.");
     const auto add = [&](const char* result, std::uint64_t count) { total.add({{"result", result}}, count); };
     add("accepted", agents.accepted);
     add("refused", agents.refused);

@@ -153,8 +153,8 @@ asio::awaitable<void> AgentServer::Impl::connection(Self self, Link link) {
     if (self->links.size() > self->settings.max_agents) {
         ++self->stats.over_capacity;
         if (!std::exchange(self->told_full, true))
-            log::warn("agents_refused", {{"why", "as many are connected as there may be"},
-                                         {"max_agents", self->settings.max_agents}});
+            log::warn("agents_refused",
+                      {{"why", "as many are connected as there may be"}, {"max_agents", self->settings.max_agents}});
         if (self->links.size() > self->settings.max_agents + max_partings) co_return;
         co_await AgentLink::part(link, refused("the proxy has as many agents as it takes"), parting_bound);
     } else if (auto agent = co_await greet(self, link)) {
