@@ -174,7 +174,7 @@ PoolView Pool::view() const {
     PoolView view;
     view.name = settings_.name;
     view.source = to_string(settings_.source.kind);
-    for (const std::size_t waiting : net_->stats().queued) view.queued += waiting;
+    for (const std::size_t waiting : net_->summary().queued) view.queued += waiting;
     view.serving = serving();
     view.alert = alert();
     view.deaths = deaths_->count();

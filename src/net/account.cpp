@@ -37,7 +37,7 @@ bool refused_by_rate(const Exchange& x) {
 } // namespace
 
 void Session::account(Exchange& x) {
-    if (x.retrying) x.route->target->pool->end_retry();
+    x.retry.give_back();
     if (x.gone && x.head.empty()) return; // nobody asked for anything
     if (x.of_health) return;
     const auto pool = x.route && x.route->target ? x.route->target->name : std::string_view{};

@@ -58,13 +58,13 @@ io::Task<> Session::wait_for_slot(Exchange& x) {
     auto& queue = x.route->target->queue->slots[reactor_.index()];
     const auto granted = [this] { return (wakeup_.signals() & io::Wakeup::granted) != 0; };
     reactor_.waits_in_queue();
-    while (!granted() && !client_left(x) && !overdue())
+    while (!granted() && x.open() && !client_left(x) && !overdue())
         co_await until(wakeup_, client_, client_end(x), io::Wakeup::granted);
     if (!granted()) {
         if (client_left(x)) {
             x.gone = !x.refusal;
             if (x.gone) queue.left.add();
-        } else {
+        } else if (x.open()) { // else there was no room for a body that has to wait
             x.refusal = {504, "deadline", "no worker was free within the deadline of the request"};
             x.retry_after = no_hint();
         }

@@ -339,9 +339,9 @@ bool Session::may_retry(Exchange& x, Ending ending, const Download& download) {
     if (!(unseen || (unanswered && x.upload.complete())) || x.attempts >= most_attempts) return false;
     if (unanswered && !x.reused && ++x.unanswered >= most_deaths) return false;
     auto& pool = *x.route->target->pool;
-    if (x.retrying) pool.end_retry(); // the one that has failed is over
-    x.retrying = pool.begin_retry();
-    if (!x.retrying) return false;
+    x.retry.give_back(); // the one that has failed is over
+    x.retry = pool.begin_retry();
+    if (!x.retry) return false;
     reactor_.counters.retries.add();
     return true;
 }

@@ -91,7 +91,7 @@ struct Exchange {
     bool reused = false;     // this attempt's connection had rested
     unsigned unanswered = 0; // attempts that a worker ended without a word, on a fresh connection
     bool asked = false;      // the gate, for a slot
-    bool retrying = false;   // and its pool's retry budget counts it
+    RetryHold retry;         // its pool's budget counts it
     Ticket ticket = 0;
     std::optional<sockaddr_storage> found_at; // this attempt's worker, if it is known by name
     std::string unsent_head;

@@ -137,8 +137,8 @@ bool RouteLimit::counts_by(Part wanted) const {
     return std::any_of(parts.begin(), parts.end(), [wanted](const auto& part) { return part.first == wanted; });
 }
 
-LimitHold::~LimitHold() {
-    for (const auto key : keys_) limits_->leave(key);
+void LimitHold::give_back() {
+    for (const auto key : std::exchange(keys_, {})) limits_->leave(key);
 }
 
 Limits::Limits() : seed_(random_key()) {}

@@ -73,7 +73,8 @@ public:
     LimitHold() = default;
     LimitHold(LimitHold&& other) noexcept : limits_(other.limits_), keys_(std::exchange(other.keys_, {})) {}
     LimitHold& operator=(LimitHold&&) = delete;
-    ~LimitHold();
+    ~LimitHold() { give_back(); }
+    void give_back();
 
 private:
     friend class Limits;

@@ -82,7 +82,7 @@ std::shared_ptr<const config::Upstream> Pool::upstream() const {
 }
 
 RouteKey Pool::route_key(std::string_view label) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(routes_mutex_);
     const auto found = routes_.find(label);
     if (found != routes_.end()) return found->second;
     if (routes_.size() >= most_routes) return 0;
@@ -92,7 +92,7 @@ RouteKey Pool::route_key(std::string_view label) {
 }
 
 std::map<RouteKey, std::string> Pool::route_labels() const {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(routes_mutex_);
     std::map<RouteKey, std::string> labels;
     for (const auto& [label, key] : routes_) labels.emplace(key, label);
     return labels;
@@ -171,16 +171,28 @@ void Pool::close(Instant now) {
     tell(wakes);
 }
 
-bool Pool::begin_retry() {
+RetryHold Pool::begin_retry() {
     const std::lock_guard lock(mutex_);
-    if (retry_budget_.take()) return true;
+    if (retry_budget_.take()) return RetryHold(this);
     if (retry_mode_ == Mode::enforce) {
         ++retry_stats_.denied;
-        return false;
+        return {};
     }
     if (retry_mode_ == Mode::shadow) ++retry_stats_.shadow;
     retry_budget_.exceed();
-    return true;
+    return RetryHold(this);
+}
+
+RetryHold& RetryHold::operator=(RetryHold&& other) noexcept {
+    if (this != &other) {
+        give_back();
+        pool_ = std::exchange(other.pool_, nullptr);
+    }
+    return *this;
+}
+
+void RetryHold::give_back() {
+    if (pool_) std::exchange(pool_, nullptr)->end_retry();
 }
 
 void Pool::end_retry() {
@@ -346,6 +358,11 @@ unsigned Pool::broken_off(WorkerKey worker) const {
     const auto found = places_.find(worker);
     if (found == places_.end() || Clock::now() - found->second->broken_since > recent) return 0;
     return found->second->broken_off;
+}
+
+Gate::Stats Pool::summary() const {
+    const std::lock_guard lock(mutex_);
+    return gate_.summary();
 }
 
 Gate::Stats Pool::stats() const {

@@ -96,6 +96,21 @@ private:
     Gate::Departure departure(Outcome outcome, Instant now) const;
 };
 
+// A retry that the pool's budget counts as under way; move-only, and empty where there is none.
+class RetryHold {
+public:
+    RetryHold() = default;
+    explicit RetryHold(Pool* pool) : pool_(pool) {}
+    RetryHold(RetryHold&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)) {}
+    RetryHold& operator=(RetryHold&& other) noexcept;
+    ~RetryHold() { give_back(); }
+    explicit operator bool() const { return pool_ != nullptr; }
+    void give_back();
+
+private:
+    Pool* pool_ = nullptr;
+};
+
 // A health check's hold on a slot of a worker; move-only, and empty where none was free.
 class CheckSlot {
 public:
@@ -138,9 +153,8 @@ public:
     };
     // `again`: a request that has asked before, for another worker.
     Arrival arrive(Instant now, const Gate::Facts& facts, Waiter& waiter, bool again = false);
-    // Whether a request may be sent once more, by the budget of the pool (retry_budget.hpp). Each yes is ended once.
-    bool begin_retry();
-    void end_retry();
+    // Whether a request may be sent once more, by the budget of the pool (retry_budget.hpp); empty: no.
+    RetryHold begin_retry();
     struct RetryStats {
         std::uint64_t denied = 0, shadow = 0; // shadow: would have been
     };
@@ -206,10 +220,12 @@ public:
     // Requests in whose middle the worker hung up within the last second: reactors may hear of a death before the fleet does.
     unsigned broken_off(WorkerKey worker) const;
     Gate::Stats stats() const;
+    Gate::Stats summary() const; // the same without `workers`: the lock is held as long for a thousand as for one
 
 private:
     friend class Permit;
     friend class CheckSlot;
+    friend class RetryHold;
     static constexpr Duration recent = std::chrono::seconds{1};
     struct Woken { // whom a call woke: told after the lock was given back
         Waiter* waiter;
@@ -223,6 +239,7 @@ private:
     bool become_stream(Instant now, const Place& place, const Gate::Departure& departure);
     void end_stream(Place& place);
     void end_check(WorkerKey worker);
+    void end_retry();
     void depart(Instant now, Place& place, const Gate::Departure& departure);
     struct Waits {
         Waiter* waiter;
@@ -245,11 +262,13 @@ private:
     std::unordered_map<WorkerKey, std::unique_ptr<Place>> places_;
     std::unordered_map<Ticket, Waits> waiters_;
     bool closed_ = false;
-    std::map<std::string, RouteKey, std::less<>> routes_;
     std::shared_ptr<const config::Upstream> upstream_;
     RetryBudget retry_budget_;
     Mode retry_mode_ = Mode::enforce;
     RetryStats retry_stats_;
+
+    mutable std::mutex routes_mutex_; // guards routes_, which no request looks at
+    std::map<std::string, RouteKey, std::less<>> routes_;
 };
 
 } // namespace plimsoll::net

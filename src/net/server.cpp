@@ -32,8 +32,7 @@ void tell_if_clients_are_bounded_by_descriptors(const config::Config& config) {
 
 constexpr std::size_t most_needs = 20;
 
-GateStats gate_stats(const Pool& pool) {
-    const Gate::Stats gate = pool.stats();
+GateStats gate_stats(const Pool& pool, const Gate::Stats& gate) {
     const std::map<RouteKey, std::string> labels = pool.route_labels();
     GateStats stats;
     stats.pool = pool.name();
@@ -276,8 +275,8 @@ ServerStats Server::stats() const {
     impl_->shared.limits.add_to(stats);
     impl_->shared.redis_health.add_to(stats);
     for (const auto& [name, pool] : impl_->pools) {
-        const auto gate = pool->stats();
-        stats.gates.push_back(gate_stats(*pool));
+        const Gate::Stats gate = pool->summary();
+        stats.gates.push_back(gate_stats(*pool, gate));
         for (std::size_t reason = 1; reason < std::size(gate.shadow_refused); ++reason)
             if (gate.shadow_refused[reason])
                 stats.refusals.push_back(

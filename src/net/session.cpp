@@ -154,6 +154,7 @@ io::Task<bool> Session::serve_one() {
     if (x.abort) break_off(x);
     if (x.gone || x.abort) co_return false;
     if (x.keep_alive) co_return true;
+    x.limit_hold.give_back(); // nothing is under way any more, however long the client goes on
     // Closing over bytes that nobody read resets the connection, and may take the answer away from the client.
     if (!x.upload.complete() || x.refusal || x.page || client_.is(Stream::readable)) co_await linger();
     co_return false;

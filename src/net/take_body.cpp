@@ -96,7 +96,7 @@ io::Task<> Session::read_body(Exchange& x) {
 }
 
 void Session::settle(Exchange& x) {
-    if (!x.loose.empty() && !x.upload.spool().append(x.loose))
+    if (!x.loose.empty() && !x.upload.store_loose(x.loose))
         x.refusal = {503, "buffers_full", "this server has no room to buffer the body of the request"};
     x.loose = {};
     if (!held_.holds_memory() || !held_.empty()) return;

@@ -62,6 +62,14 @@ void Upload::add(std::string_view data) {
 
 bool Upload::store(std::string_view data) { return spool_.append(data) && !spool_.out_of_files(); }
 
+bool Upload::store_loose(std::string_view all) noexcept {
+    try {
+        return store(all);
+    } catch (const std::bad_alloc&) { // its session stands in a queue: nothing may take it from there but itself
+        return false;
+    }
+}
+
 std::string_view Upload::take(std::string_view bytes) {
     if (state_ != State::more) return bytes;
     if (framing_.kind == Kind::chunked) return take_chunks(bytes);

@@ -33,6 +33,8 @@ public:
         received_ = bytes;
         state_ = State::complete;
     }
+    // Has to wait, after all. False: there is no room, or no memory.
+    bool store_loose(std::string_view all) noexcept;
 
     State state() const { return state_; }
     bool complete() const { return state_ == State::complete; }

@@ -50,7 +50,6 @@ Upstreams::Connection Upstreams::take(WorkerKey worker, bool surely, const Name*
     }
     if (!connection) return nullptr;
     connection->no_deadline();
-    connection->reused_ = true;
     return connection;
 }
 

@@ -43,7 +43,6 @@ public:
         : Stream(loop, fd), home_(home), worker_(worker), answer_(answer) {}
 
     WorkerKey worker() const { return worker_; }
-    bool reused() const { return reused_; } // it has rested: the worker may have closed it meanwhile
 
 private:
     friend class Upstreams;
@@ -53,7 +52,6 @@ private:
     WorkerKey worker_;
     std::uint32_t answer_;          // of Names, by which its address was last found right; 0 where it is no name's
     std::uint64_t rests_since_ = 0; // round of the poller
-    bool reused_ = false;
     std::optional<Unheard> unheard_;
 };
 
@@ -74,7 +72,6 @@ public:
     void keep(Connection connection, Duration idle_time); // its last response is complete and it asked for no more
 
     void leave_behind(Connection connection, Unheard unheard, Duration bound);
-    std::size_t left_behind() const { return left_behind_.size(); }
 
     struct Opening {
         Connection connection;

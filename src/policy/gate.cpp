@@ -309,6 +309,23 @@ void Gate::expire(Instant now, Events& events) {
 }
 
 Gate::Stats Gate::stats() const {
+    Stats stats = summary();
+    stats.workers.reserve(roster_.all().size());
+    for (const auto& member : roster_.all()) {
+        WorkerStats& out = stats.workers.emplace_back();
+        out.worker = member->key;
+        out.slots = member->slots;
+        out.in_flight = member->in_flight;
+        out.accepting = member->accepting;
+        out.admitted = member->admitted;
+        std::ranges::copy(member->finished, out.finished);
+        out.breaker = {member->breaker.state(), member->breaker.trips()};
+        out.ailing = member->ailing;
+    }
+    return stats;
+}
+
+Gate::Stats Gate::summary() const {
     Stats stats;
     for (std::size_t i = 0; i < priorities; ++i) stats.queued[i] = waiting(static_cast<Priority>(i));
     stats.memory_waiting = memory_line_.size();
@@ -328,18 +345,6 @@ Gate::Stats Gate::stats() const {
     stats.queue_target = target();
     stats.service_time = service_.known() ? service_.mean() : Duration{};
     if (const Member* each = roomiest()) stats.memory_cause = each->pressure_of;
-    stats.workers.reserve(roster_.all().size());
-    for (const auto& member : roster_.all()) {
-        WorkerStats& out = stats.workers.emplace_back();
-        out.worker = member->key;
-        out.slots = member->slots;
-        out.in_flight = member->in_flight;
-        out.accepting = member->accepting;
-        out.admitted = member->admitted;
-        std::ranges::copy(member->finished, out.finished);
-        out.breaker = {member->breaker.state(), member->breaker.trips()};
-        out.ailing = member->ailing;
-    }
     for (const Breaker& route : routes_) stats.routes.push_back({route.state(), route.trips()});
     return stats;
 }

@@ -13,8 +13,6 @@ std::string_view to_string(Reason reason) {
     case Reason::queue_timeout: return "queue_timeout";
     case Reason::deadline: return "deadline";
     case Reason::no_workers: return "no_workers";
-    case Reason::draining: return "draining";
-    case Reason::maintenance: return "maintenance";
     }
     return "unknown";
 }

@@ -128,7 +128,7 @@ public:
         WorkerKey worker = 0;
         unsigned slots = 0, in_flight = 0;
         bool accepting = false;
-        std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
+        std::uint64_t admitted = 0, finished[outcomes] = {}; // by Outcome
         BreakerStats breaker;
         bool ailing = false;
     };
@@ -141,7 +141,7 @@ public:
     };
     struct Stats {
         std::size_t queued[priorities] = {};
-        std::uint64_t admitted = 0, refused[16] = {}, shadow_refused[16] = {}; // by Reason
+        std::uint64_t admitted = 0, refused[reasons] = {}, shadow_refused[reasons] = {}; // by Reason
         std::uint64_t refused_by_priority[priorities] = {};
         Shadow shadow;
         std::size_t memory_waiting = 0; // of the queued, those who need much memory
@@ -233,6 +233,7 @@ public:
     void expire(Instant now, Events& events);      // on a tick: queue timeouts and passed deadlines
     std::size_t waiting(Priority priority) const { return queue_.size(priority) + memory_line_.size(priority); }
     Stats stats() const;
+    Stats summary() const; // the same without `workers`
     Futile futile_shedding() const;
 
 private:
@@ -342,7 +343,8 @@ private:
     UsualWorkers usual_workers_;
     Instant missed_at_{};     // when fewer accepted last
     std::size_t offered_ = 0; // the free worker that the memory line was offered last
-    std::uint64_t admitted_ = 0, refused_[16] = {}, shadow_refused_[16] = {}, refused_by_priority_[priorities] = {};
+    std::uint64_t admitted_ = 0, refused_[reasons] = {}, shadow_refused_[reasons] = {},
+                  refused_by_priority_[priorities] = {};
     Shadow shadow_;
 };
 

@@ -32,9 +32,8 @@ enum class Reason : std::uint8_t {
     queue_timeout,
     deadline,
     no_workers,
-    draining,
-    maintenance,
 };
+inline constexpr std::size_t reasons = static_cast<std::size_t>(Reason::no_workers) + 1;
 constexpr std::size_t index(Reason reason) { return static_cast<std::size_t>(reason); }
 std::string_view to_string(Reason reason);
 
@@ -42,6 +41,7 @@ std::string_view to_string(Reason reason);
 enum class Side : std::uint8_t { any, home, away };
 
 enum class Outcome : std::uint8_t { success, failure, timeout, refused_upstream, abandoned };
+inline constexpr std::size_t outcomes = static_cast<std::size_t>(Outcome::abandoned) + 1;
 std::string_view to_string(Outcome outcome);
 
 } // namespace plimsoll

@@ -1,9 +1,9 @@
 // Those who wait for a slot: three priorities, the higher always first.
 //
 // Within a priority the oldest is served first: the fair order, and the one with the shortest tail. Under overload that
-// order serves only people who have waited too long already; then the oldest of those who are *fresh* (within the
-// target) comes first, and of the others the newest (LIFO), because its client is the most likely still to be there. Who is
-// older than twice the target is given up.
+// order serves only people who have waited too long already; then the oldest of those who are *fresh* comes first, and of the
+// others the newest (LIFO), because its client is the most likely still to be there. When somebody stops being fresh, and
+// when he is given up, the gate says (gate_queue.cpp: two and four times what he was to wait at most).
 #pragma once
 
 #include <array>

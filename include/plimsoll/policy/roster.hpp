@@ -51,12 +51,12 @@ struct Member {
     Breaker breaker;
     Breaker
         shadow; // what the other would do, where breakers are in shadow: it trips, rests and probes, and stops nobody
-    Window<3> results;                            // of its requests, as `everybody_` of the gate has them of all
-    std::unique_ptr<AdaptiveLimit> adaptive;      // nobody says how many slots it has: they are learned
-    std::uint64_t admitted = 0, finished[5] = {}; // by Outcome
-    std::size_t free_at = npos;                   // its place in the list of the free ones
-    std::size_t sidelined_at = npos;              // and in that of the sidelined ones (sidelined.hpp)
-    Instant wakes = never;                        // when it is looked at there
+    Window<3> results;                                   // of its requests, as `everybody_` of the gate has them of all
+    std::unique_ptr<AdaptiveLimit> adaptive;             // nobody says how many slots it has: they are learned
+    std::uint64_t admitted = 0, finished[outcomes] = {}; // by Outcome
+    std::size_t free_at = npos;                          // its place in the list of the free ones
+    std::size_t sidelined_at = npos;                     // and in that of the sidelined ones (sidelined.hpp)
+    Instant wakes = never;                               // when it is looked at there
 
     static constexpr unsigned no_ramp = static_cast<unsigned>(-1);
     static constexpr std::size_t npos = static_cast<std::size_t>(-1);
