@@ -117,9 +117,10 @@ std::string_view Download::take_heads(std::string_view bytes) {
 void Download::begin(const http::ResponseHead& head) {
     framing_ = head.framing;
     left_ = framing_.length;
-    // An application that sends a body even to HEAD, or behind a 304, may be late with it: that must not become the next answer.
+    // An application that sends a body even to HEAD, or behind a 204 or 304, may be late with it: that must not become the next
+    // answer. Only who says that its length is 0 is believed.
     const bool body_may_follow =
-        exchange_.method == http::Method::head || (framing_.kind == Kind::none && head.content_length.value_or(0) > 0);
+        exchange_.method == http::Method::head || (framing_.kind == Kind::none && head.content_length.value_or(1) > 0);
     keep_worker_ =
         head.keep_alive && framing_.kind != Kind::until_close && framing_.kind != Kind::tunnel && !body_may_follow;
     // Dates are for caches: a worker that sheds says seconds.

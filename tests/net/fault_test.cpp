@@ -586,17 +586,20 @@ TEST(Fault, bytes_after_an_answer_never_become_the_next_one) {
     EXPECT_EQ(origin.connections(), 10);
 }
 
-TEST(Fault, chunks_that_a_worker_sends_behind_a_304_are_nobodys_answer) {
+// As gunicorn 23's gthread workers do for an application that returns one: the head goes first, and then the body.
+class NoContent : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(NoContent, what_a_worker_sends_behind_it_is_nobodys_answer) {
     Origin origin([](Peer& peer) {
         while (true) {
             const auto request = peer.read_request();
             if (!request.complete) return;
-            if (!request.head.starts_with("GET /304")) {
+            if (!request.head.starts_with("GET /none")) {
                 peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
                 continue;
             }
-            peer.send("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n");
-            peer.read_some(1); // they come when the next request is here, if it comes on this connection
+            peer.send(GetParam());
+            peer.read_some(1); // it comes when the next request is here, if it comes on this connection
             peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
         }
     });
@@ -606,12 +609,17 @@ TEST(Fault, chunks_that_a_worker_sends_behind_a_304_are_nobodys_answer) {
     proxy.start();
     auto client = proxy.client();
     for (int i = 0; i < 5; ++i) {
-        client.send(get("/304"));
-        ASSERT_EQ(client.read_response(true).status(), 304);
+        client.send(get("/none"));
+        ASSERT_LT(client.read_response(true).status(), 400U);
         client.send(get());
         ASSERT_EQ(client.read_response().body, "ok");
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(Heads, NoContent,
+                         ::testing::Values("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                           "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n",
+                                           "HTTP/1.1 204 No Content\r\n\r\n"));
 
 TEST(Fault, a_body_that_a_worker_sends_to_head_all_the_same_is_nobodys_answer) {
     std::atomic<int> heads = 0;
