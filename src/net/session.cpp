@@ -317,10 +317,18 @@ void Session::disambiguate(Exchange& x, const http::RequestHead& head, std::stri
     if (http::decoded_size(head.path) != resolved.size()) { // else to decode it is to resolve it
         std::string read(head.path.size(), '\0');
         read.resize(http::decode_escapes(head.path, read.data()));
-        std::string merged = read, by_the_letter = read;
+        std::string merged = read, by_the_letter = read, dots_first(head.path);
         http::drop_empty_segments(merged);
         http::remove_dot_segments(by_the_letter);
-        if (is_anothers(read) || is_anothers(merged) || is_anothers(by_the_letter)) {
+        http::decode_dots(dots_first);
+        std::string all_first = dots_first;
+        http::drop_empty_segments(all_first);
+        for (std::string* path : {&dots_first, &all_first}) {
+            http::remove_dot_segments(*path);
+            path->resize(http::decode_escapes(*path, path->data()));
+        }
+        if (is_anothers(read) || is_anothers(merged) || is_anothers(by_the_letter) || is_anothers(dots_first) ||
+            is_anothers(all_first)) {
             x.path = http::escaped_path(resolved);
             return;
         }

@@ -116,11 +116,14 @@ TEST_F(ActionsTest, where_escapes_and_dots_together_decide_the_route_the_worker_
                                      {"//admin/../x", "/x"},
                                      {"/./admin/../x", "/x"},
                                      {"/%2e/%61dmin/..%2fx%20y", "/x%20y"},
-                                     {"/x/../admin//../y", "/y"},    // by RFC 3986 /admin/y
+                                     {"/x/../admin//../y", "/y"},     // by RFC 3986 /admin/y
+                                     {"/x%2fy/../admin", "/x/admin"}, // who resolves dots first: /admin
+                                     {"/x%2fy/%2e%2e/admin", "/x/admin"},
                                      {"/a/../b%2Fc", "/a/../b%2Fc"}, // all read it alike
                                      {"/img/https://cdn/a/../b", "/img/https://cdn/a/../b"}})
         EXPECT_TRUE(answer(get(sent)).body.starts_with("GET " + std::string(seen) + " HTTP/1.1\r\n")) << sent;
-    for (const char* inside : {"/x/..%2fadmin", "/%61dmin", "/%2fadmin/x", "/x/%2e%2e/./%61dmin"})
+    for (const char* inside :
+         {"/x/..%2fadmin", "/%61dmin", "/%2fadmin/x", "/x/%2e%2e/./%61dmin", "/x%2Fy//%2e./%2e%2E/admin"})
         EXPECT_EQ(answer(get(inside)).status(), 403) << inside;
 }
 

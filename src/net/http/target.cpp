@@ -158,6 +158,16 @@ std::size_t decode_escapes(std::string_view text, char* out) {
     return static_cast<std::size_t>(at - out);
 }
 
+void decode_dots(std::string& path) {
+    std::size_t end = 0;
+    for (std::size_t at = 0; at < path.size(); ++at) {
+        const bool dot = is_escape(path, at) && escape_value(path, at) == '.';
+        path[end++] = dot ? '.' : path[at];
+        if (dot) at += 2;
+    }
+    path.resize(end);
+}
+
 void drop_empty_segments(std::string& path) {
     std::size_t end = 0;
     for (std::size_t at = 0; at < path.size();) { // each time at a slash

@@ -42,5 +42,7 @@ bool is_mount_path(std::string_view text);
 // leaves ".." as it is; and for who resolves dots by the letter (RFC 3986, 5.2.4): the ".." of "/a//../b" takes an empty segment.
 void drop_empty_segments(std::string& path);
 void remove_dot_segments(std::string& path);
+// For who resolves dots before decoding, as URL parsers of browsers do: "%2e" is a dot to them, and "%2f" is no slash.
+void decode_dots(std::string& path);
 
 } // namespace plimsoll::http
