@@ -64,7 +64,8 @@ Priority priority_of(std::string_view text) {
 }
 
 bool refused_before_the_gate(std::string_view reason) {
-    return reason == "rate" || reason == "inflight" || reason == "limit_unknown" || reason == "maintenance";
+    return reason == "rate" || reason == "inflight" || reason == "limit_unknown" || reason == "maintenance" ||
+           reason == "draining";
 }
 
 Duration not_negative(double seconds) { return from_seconds(std::max(seconds, 0.0)); }

@@ -384,6 +384,34 @@ TEST(Disk, the_room_for_all_bodies_is_one_whatever_the_number_of_threads) {
     EXPECT_TRUE(eventually([&] { return proxy.server().stats().buffered_bytes == 0; })) << "all was given back";
 }
 
+TEST(Disk, a_body_that_has_to_wait_for_a_slot_and_finds_no_room_is_503_at_once) {
+    std::atomic<bool> done = false;
+    Origin origin([&](Peer& peer) {
+        if (!peer.read_request().complete) return;
+        eventually([&] { return done.load(); });
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    proxy.config.proxy.buffer_memory = {1};
+    proxy.config.proxy.buffer_files = {1 << 20};
+    proxy.config.pools[0].queue.timeout = milliseconds{60'000};
+    proxy.add_worker(origin.address(), 1);
+    proxy.start();
+    auto holder = proxy.client(), filling = proxy.client(), waiting = proxy.client();
+    holder.send(get());
+    ASSERT_TRUE(eventually([&] { return proxy.in_flight() == 1; }));
+    filling.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1100000\r\n\r\n" + std::string(1'045'000, 'u'));
+    ASSERT_TRUE(eventually([&] { return proxy.server().stats().buffered_file_bytes >= 1'045'000; }));
+    waiting.send(post("/", std::string(5'000, 'u')));
+    const auto answer = waiting.read_response();
+    EXPECT_EQ(answer.status(), 503);
+    EXPECT_EQ(answer.field("x-plimsoll-reason"), "buffers_full");
+    EXPECT_EQ(proxy.in_flight(), 1U) << "before the slot is free";
+    EXPECT_EQ(proxy.queued(), 0U);
+    done = true;
+}
+
 TEST(Disk, a_worker_waits_for_its_client_where_the_disk_takes_no_more) {
     const std::string body(80'000'000, 'd'); // the sockets between them hold up to 33 MB each (tcp_rmem)
     std::atomic<std::size_t> sent = 0;

@@ -324,6 +324,25 @@ TEST(SharedLimits, what_a_later_one_refuses_is_not_owed_at_those_before_it) {
         << "what did count is remembered";
 }
 
+TEST(InflightLimit, whoever_was_refused_in_the_midst_of_a_body_is_under_way_no_more) {
+    Origin origin(echo);
+    Proxy proxy;
+    proxy.config.proxy.threads = 1;
+    config::Limit limit;
+    limit.inflight = 1;
+    proxy.config.routes[0].limits = {limit};
+    proxy.config.listeners[0].max_body = {1'000};
+    proxy.add_worker(origin.address(), 8);
+    proxy.start();
+    auto large = proxy.client(), next = proxy.client();
+    large.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n");
+    ASSERT_EQ(large.read_response().status(), 100);
+    large.send("7d0\r\n" + std::string(1'500, 'u'));
+    ASSERT_EQ(large.read_response().status(), 413); // and the proxy reads on, lest a reset takes the answer away
+    next.send(get());
+    EXPECT_EQ(next.read_response().status(), 200);
+}
+
 TEST(InflightLimit, no_more_than_allowed_are_under_way_and_an_end_makes_room) {
     std::atomic<bool> answer = false;
     Origin origin([&](Peer& peer) {
