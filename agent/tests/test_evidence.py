@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import tracemalloc
+import types
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -17,7 +18,7 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, HERE)
 
 from plimsoll_agent import memory, release    # noqa: E402
-from plimsoll_agent.capture import census, cycles, graph, malloc, opened, siblings, stacks, tasks     # noqa: E402
+from plimsoll_agent.capture import census, cycles, graph, malloc, opened, records, siblings, stacks, tasks     # noqa: E402
 
 
 class Loop:
@@ -268,6 +269,21 @@ def test_a_container_of_nested_records_is_worth_all_that_they_alone_hold(make):
     finally:
         tracemalloc.stop()
         Order.shop = None
+
+
+def test_records_that_refer_back_to_who_has_another_index_of_them_are_worth_what_they_hold_and_not_all_the_others():
+    class Shop:
+        def __init__(self):
+            self.orders, self.by_number = [], {}
+    shop = Shop()
+    for number in range(5000):
+        order = types.SimpleNamespace(shop=shop, number=number, body=bytearray(1000))
+        shop.orders.append(order)
+        shop.by_number[number] = order
+    everything = gc.get_objects()
+    worth = records.worth(shop.by_number, records.modules(), time.monotonic() + 5) / 5000
+    assert 300 < worth < 2500, worth        # half of it, as another list holds it too; and it was 1.4 MB
+    del everything
 
 
 def test_the_worth_of_records_costs_no_more_than_its_time():

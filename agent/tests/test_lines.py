@@ -54,6 +54,13 @@ def test_a_line_that_only_adds_and_keeps_more_than_the_growth_is_told_as_such():
     assert lines.exceeding(rows, None) is None
 
 
+def test_what_no_file_is_known_of_is_nobodys_line():
+    """Allocated below C code alone, tracemalloc calls it <unknown>."""
+    for file in ("<unknown>", "<string>"):
+        row, = lines.reconcile(lines.fold([stack(400000, (file, 0))], 5), 100, 3800, 4200)
+        assert (row["file"], row["claimed"]) == (file, False)
+
+
 def test_no_line_is_claimed_of_a_worker_that_does_not_grow():
     assert not any(claimed for _, claimed in told(100, 0, 0, 900000) + told(100, None, None, 900000) + told(0, 4000, 4000, 900000))
 

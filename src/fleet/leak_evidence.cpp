@@ -16,6 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr double least = 0.1, most = 1.5; // of the growth a request
+constexpr double keeps_least = 0.3;       // of it, a container: a cache beside the leak keeps a tenth, too
 constexpr std::size_t most_lines = 5, most_kept = 50, most_types = 3;
 constexpr double half = 0.5, good_part = 0.2;
 
@@ -33,10 +34,10 @@ bool of_window(const json::object& answer, const char* key, bool otherwise) {
 // Agents that tell nothing of it always collected.
 bool was_collected(const json::object& answer) { return of_window(answer, "collected", true); }
 
-bool explains(double bytes, const Growth& growth) {
+bool explains(double bytes, const Growth& growth, double share = least) {
     if (growth.requests <= 0 || growth.low <= 0) return false;
     const double a_request = bytes / growth.requests;
-    return a_request >= least * growth.low && a_request <= most * growth.high;
+    return a_request >= share * growth.low && a_request <= most * growth.high;
 }
 
 // "shop.orders._seen (dict, 40213 items) -> Order -> bytes": what grows hangs on its first link.
@@ -79,7 +80,7 @@ std::string keeper_in(const json::object& capture, const Growth& growth) {
         const double length = std::max(number(container, "length"), 1.0);
         const double gained = number(container, "bytes") * number(container, "grown") / length;
         const std::string chain = word(container, "kept_by");
-        if (!chain.empty() && !is_ours(chain) && explains(gained, growth)) return keeper_of(chain);
+        if (!chain.empty() && !is_ours(chain) && explains(gained, growth, keeps_least)) return keeper_of(chain);
     }
     for (const json::value& each : list(capture, "types")) {
         if (!each.is_object() || !explains(number(each.get_object(), "delta_bytes"), growth)) continue;

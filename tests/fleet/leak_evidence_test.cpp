@@ -82,6 +82,20 @@ TEST(LeakEvidence, a_container_of_what_traces_is_not_the_applications) {
     EXPECT_EQ(found.at("kept_by").as_string(), "shop.seen (dict, 1000 items)");
 }
 
+TEST(LeakEvidence, a_cache_that_keeps_an_eighth_of_the_growth_is_not_who_keeps_it) {
+    const auto found = evidence_of(parsed(R"json({"containers": [
+        {"kept_by": "class app.Repo.permissions (lru_cache)", "length": 400, "grown": 400, "bytes": 520000}]})json"),
+                                   four_kib);
+    EXPECT_FALSE(found.contains("kept_by"));
+}
+
+TEST(LeakEvidence, a_container_of_which_nobody_knows_how_it_began_is_not_said_to_have_grown) {
+    const auto found = evidence_of(parsed(R"json({"containers": [
+        {"kept_by": "app.CATALOG (dict, 30000 items)", "length": 30000, "grown": null, "bytes": 4000000}]})json"),
+                                   four_kib);
+    EXPECT_FALSE(found.contains("kept_by"));
+}
+
 TEST(LeakEvidence, nobody_is_named_where_the_growth_is_not_known) {
     const auto found = evidence_of(parsed(R"json({"containers": [
         {"kept_by": "a.b (dict, 1 items)", "length": 10, "grown": 10, "bytes": 4000000}]

@@ -112,7 +112,7 @@ def reconcile(lines, requests, low, high, collected=True):
         line["claimed"] = False
     if requests <= 0 or not low or not high or low <= 0:
         return lines
-    claimed = [line for line in lines if line["replaced"] <= line["added"]
+    claimed = [line for line in lines if line["replaced"] <= line["added"] and not line["file"].startswith("<")     # nobody can mend that
                and LEAST * low <= line["bytes_per_request"] <= MOST * high * (1 + 2 / max(1, line["count"]) ** 0.5)]
     seen = [line for line in claimed if 2 * line["added"] >= line["bytes"]]
     if not collected or sum(line["bytes_per_request"] for line in claimed) < TOGETHER * low:

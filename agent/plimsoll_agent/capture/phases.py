@@ -195,7 +195,7 @@ def look_at_heap(task, data):
     data["retainers"] = merged(titles, chains)
     for container, chain in zip(grown, chains):
         data["containers"].append({"kept_by": chain, "type": census.name_of(type(container.thing)), "length": container.length,
-                                   "grown": container.grown, "bytes": container.bytes,
+                                   "grown": None if before is None else container.grown, "bytes": container.bytes,
                                    "contents": {name: {"count": count, "bytes": size} for name, (count, size)
                                                 in sorted(container.contents.items(), key=lambda item: -item[1][1])[:5]}})
     task.file("census.json", json.dumps({"objects": seen, "looked_into": looked_into, "growth": data["types"],

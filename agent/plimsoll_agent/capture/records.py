@@ -65,6 +65,8 @@ def _worth_of(things, outside):
     for _ in range(DEPTH):
         end = len(things)
         for at in range(begin, end):
+            if at and met[at] < LEAST_SHARE * _references_to(things, at):
+                continue                    # somebody else's, and so is what hangs on it: the shop that has an index of all orders
             below = _below(things[at])
             step = 1 + len(below) // WIDTH
             while below:
@@ -79,11 +81,15 @@ def _worth_of(things, outside):
         begin = end
     size, shares = 0.0, []
     for at in range(len(things)):
-        references = sys.getrefcount(things[at]) - IN_LIST - gc.is_tracked(things[at])
-        share = min(1.0, met[at] / max(1, references))
+        share = min(1.0, met[at] / max(1, _references_to(things, at)))
         shares.append((share if share >= LEAST_SHARE else 0.0) * (shares[holders[at]] if at else 1.0))
         size += shares[at] * stands_for[at] * size_of(things[at])
     return size
+
+
+def _references_to(things, at):
+    """By others than the lists of what is looked at."""
+    return sys.getrefcount(things[at]) - IN_LIST - gc.is_tracked(things[at])
 
 
 def _is_nobodys(thing, outside):
