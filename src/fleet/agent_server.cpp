@@ -136,7 +136,14 @@ asio::awaitable<void> AgentServer::Impl::mind(Self self, ControlListener* listen
         told.clear();
         boost::system::error_code ignored; // nobody can reach the old one
         acceptor->close(ignored);
-        acceptor->assign(asio::generic::stream_protocol(listener->family(), 0), listener->release());
+        Fd fresh(listener->release());
+        boost::system::error_code error;
+        acceptor->assign(asio::generic::stream_protocol(listener->family(), 0), fresh.get(), error);
+        if (error) {
+            log::error("control_socket_lost", {{"problem", error.message()}});
+            continue; // accepting fails and says so; the file of the one that is closed now stays
+        }
+        fresh.release();
         log::warn("control_socket_renewed", {{"address", listener->address()}, {"why", "its file had been deleted"}});
     }
 }

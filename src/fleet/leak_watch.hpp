@@ -80,7 +80,8 @@ private:
     LeakCase::Asks asks(const LeakLife& life, const std::string& route);
     std::optional<leak::LoadLineAhead> load_line_of(Watched what, const LeakLife& life) const;
     leak::RecycleOutlook outlook_of(Watched what, const LeakLife& life) const;
-    double lead() const;
+    double lead(double bound) const;
+    static double second_of_day(); // since midnight, in UTC
     bool has_one_route() const;
     void tell(Watched what); // the verdict, to the open incident
     std::optional<double> limit_of(Watched what, const Generation& generation) const;

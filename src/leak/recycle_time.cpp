@@ -6,7 +6,7 @@ namespace plimsoll::leak {
 
 namespace {
 
-constexpr double quiet_leads = 10;     // how much earlier, in leads, a quiet moment is taken
+constexpr double quiet_bounds = 10;    // how much earlier, in bounds, a quiet moment is taken
 constexpr double margin = 3;           // the next one may take so many times as long as the longest of the last
 constexpr double least_lead = 10;      // seconds
 constexpr double worth = 1.0 / 3;      // of its life to the limit
@@ -32,7 +32,7 @@ RecycleTime recycle_time(const RecycleOutlook& outlook) {
     if (outlook.refused) return RecycleTime::at_once;
     if (outlook.early <= outlook.lead && !outlook.has_soft_limit) return RecycleTime::at_once;
     if (outlook.lived < worth * (outlook.lived + outlook.early)) return RecycleTime::later;
-    if (outlook.quiet && outlook.early <= quiet_leads * outlook.lead) return RecycleTime::while_quiet;
+    if (outlook.quiet && outlook.early <= quiet_bounds * outlook.bound) return RecycleTime::while_quiet;
     if (outlook.trough && *outlook.trough <= 0 && outlook.early <= farthest) return RecycleTime::in_trough;
     return RecycleTime::later;
 }

@@ -237,8 +237,11 @@ def test_a_suspect_gets_its_agent_before_it_is_captured(plimsoll, python314):
         leak = until(lambda: [each for each in proxy.admin.read("/v1/leaks")["leaks"] if each["what"] == "memory" and each["lines"]], 60,
                      "the line is known", pause=0.2)[0]
     assert leak["lines"][0]["file"].endswith("/leaky.py") and leak["lines"][0]["function"] == "remember", leak["lines"]
-    until(lambda: "agent_put_into_worker" in proxy.log_text(), 10, "the log says so", pause=0.1)
     incident = proxy.recycle(worker["id"])
+    # The capture's own word, the last one: the leak's incident tells of the agent as well, in the millisecond in which it came.
+    told = "incident=%s pool=app worker=app-1 note=\"an agent was put" % incident["id"]
+    until(lambda: told in proxy.log_text(), 10, "the log tells of the capture", pause=0.1)
+    assert proxy.log_text().index("agent_put_into_worker") < proxy.log_text().index(told)
     census = json.loads(proxy.admin.file(incident["id"], "census.json"))
     assert census["boot"] is not None, "taken when it was suspected"
 

@@ -5,7 +5,7 @@
 //   early <= lead                           at once
 //   it is where clients are refused         at once: who is there is asked nothing, so that its end recedes and never comes
 //   traffic is low just now, and
-//       early <= 10 leads                   now: such a chance may not come again in time
+//       early <= 10 bounds                  now: such a chance may not come again in time
 //   the trough of the day is now            now: tomorrow's would be too late, or it would have been put off to that
 //   else                                    later
 //
@@ -19,8 +19,8 @@
 namespace plimsoll::leak {
 
 struct RecycleOutlook {
-    double lived = 0, early = 0, lead = 0; // seconds
-    bool quiet = false;                    // traffic is far below the last hour's
+    double lived = 0, early = 0, lead = 0, bound = 0; // seconds
+    bool quiet = false;                               // traffic is far below the last hour's
     bool has_soft_limit = false;
     bool refused = false;         // its memory is at the load line
     std::optional<double> trough; // seconds to the one that was planned (plimsoll/leak/troughs.hpp)

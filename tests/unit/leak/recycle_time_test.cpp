@@ -7,7 +7,7 @@
 namespace plimsoll::leak {
 namespace {
 
-RecycleOutlook old_one(double early) { return {.lived = 20 * hour, .early = early, .lead = 100}; }
+RecycleOutlook old_one(double early) { return {.lived = 20 * hour, .early = early, .lead = 100, .bound = 100}; }
 
 TEST(RecycleTime, who_may_be_at_its_limit_within_the_lead_goes_at_once) {
     EXPECT_EQ(recycle_time(old_one(100)), RecycleTime::at_once);
@@ -56,6 +56,9 @@ TEST(RecycleTime, a_quiet_moment_is_taken_when_the_limit_is_not_far) {
     EXPECT_EQ(recycle_time(outlook), RecycleTime::while_quiet);
     outlook.early = 2000;
     EXPECT_EQ(recycle_time(outlook), RecycleTime::later);
+    outlook.early = 900;
+    outlook.lead = 10;
+    EXPECT_EQ(recycle_time(outlook), RecycleTime::while_quiet) << "how fast recycles are has nothing to do with it";
 }
 
 TEST(RecycleTime, the_trough_of_the_day_is_taken_when_it_is_there) {
